@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Packaging for pip and for colcon (ament_python)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "lowlat_nodes"
+ROOT = Path(__file__).resolve().parent
+
+# What `import lowlat_nodes` and the shipped models need; a ROS robot gets the same through package.xml.
+BASE = [
+    "numpy>=1.26",
+    "pyzmq>=25",
+    "msgpack>=1.0",
+    "PyYAML>=6.0",
+    "onnxruntime>=1.17",
+    # Headless: the plain wheel loads libGL, which servers, containers and most robots lack.
+    "opencv-python-headless>=4.8",
+    "rosbags>=0.11",
+    "mcap>=1.1",
+]
+
+MESSAGES = [
+    "builtin-interfaces",
+    "diagnostic-msgs",
+    "geometry-msgs",
+    "lifecycle-msgs",
+    "rosgraph-msgs",
+    "sensor-msgs",
+    "std-msgs",
+    "std-srvs",
+    "trajectory-msgs",
+    "visualization-msgs",
+]
+
+
+def ros(distro: str) -> list[str]:
+    """Return the wheels of one ROS 2 distribution; a sourced ROS installation takes their place."""
+    return [f"ros-{distro}-{package}" for package in ["rclpy", "rmw-fastrtps-cpp", *MESSAGES]]
+
+
+SIM = ["mujoco>=3.2"]
+VIZ = ["matplotlib>=3.8"]
+TORCH = ["torch==2.13.0"]
+TRAIN = [*SIM, *TORCH, "onnx>=1.16"]
+DEV = [
+    *TRAIN,
+    *VIZ,
+    "hypothesis>=6.100",
+    "mypy>=1.11",
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.5",
+    "ruff>=0.6",
+    "types-PyYAML",
+]
+
+
+def version() -> str:
+    """Return `__version__` without importing the package."""
+    source = (ROOT / NAME / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)
+    if match is None:
+        msg = f"{NAME}/__init__.py has no __version__"
+        raise RuntimeError(msg)
+    return match.group(1)
+
+
+def shared_files(folder: str, *patterns: str) -> list[tuple[str, list[str]]]:
+    """Return the data_files entries that install a folder's files below share/lowlat_nodes."""
+    targets: dict[str, list[str]] = {}
+    for pattern in patterns:
+        for path in sorted((ROOT / folder).rglob(pattern)):
+            relative = path.relative_to(ROOT)
+            targets.setdefault(f"share/{NAME}/{relative.parent.as_posix()}", []).append(relative.as_posix())
+    return sorted(targets.items())
+
+
+setup(
+    name=NAME,
+    version=version(),
+    description="Low-latency streaming processors for ROS 2: policies, detectors and alert classifiers",
+    long_description="See README.md.",
+    author="lowlat_nodes contributors",
+    maintainer="lowlat_nodes contributors",
+    maintainer_email="maintainers@lowlat-nodes.invalid",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        *shared_files("launch", "*.launch.py"),
+        *shared_files("config", "*.yaml", "*.xml"),
+        *shared_files("models", "*.onnx", "*.json", "*.md"),
+    ],
+    install_requires=BASE,
+    extras_require={
+        "ros": ros("jazzy"),
+        "ros-kilted": ros("kilted"),
+        "sim": SIM,
+        "viz": VIZ,
+        "torch": TORCH,
+        "train": TRAIN,
+        "openvino": ["openvino>=2024.4"],
+        "kafka": ["confluent-kafka>=2.6"],
+        "dev": DEV,
+    },
+    zip_safe=False,
+    entry_points={
+        "console_scripts": [
+            "lowlat = lowlat_nodes.cli.main:main",
+            "policy_node = lowlat_nodes.nodes.policy_node:main",
+            "sim_arm_node = lowlat_nodes.nodes.sim_arm_node:main",
+        ],
+    },
+)
