@@ -14,7 +14,7 @@ import lowlat_nodes
 from lowlat_nodes.stream.errors import LowlatError
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("lowlat_nodes.cli.demo", "compare sync, naive and vlash control of a simulated robot over ROS 2"),
+    "demo": ("lowlat_nodes.cli.demo", "compare sync, naive and vlash control on a simulated robot"),
     "bench": ("lowlat_nodes.cli.bench", "run one benchmark, or list them"),
     "record": ("lowlat_nodes.cli.record", "record ROS topics into a bag"),
     "replay": ("lowlat_nodes.cli.replay", "publish a bag on ROS, or run a processor over it offline"),
