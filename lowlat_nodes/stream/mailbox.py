@@ -1,0 +1,244 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What waits between a source and a processor: `Newest`, `Fifo` or `Batch`, always bounded.
+
+Every message that does not come out again is counted in `drops` under its reason:
+
+========== =================================================================================
+superseded a newer message took its place before anybody looked (`Newest`)
+overflow   the mailbox was full and this was the oldest (`Fifo`, `Batch`)
+refused    the mailbox was full and the producer would not wait any longer (`Fifo` that blocks)
+stale      older than `max_age_ns` when its turn came
+closed     put after, or still inside at, the close
+========== =================================================================================
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+
+from lowlat_nodes.stream.clock import Clock
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.message import Message
+
+
+class Mailbox(ABC):
+    """A bounded waiting room between producers and one consumer; all methods are thread-safe.
+
+    Args:
+        clock: The clock of the messages' stamps; also stamps `dequeued_ns`.
+        max_age_ns: Messages older than this when their turn comes are dropped; 0 keeps all.
+    """
+
+    def __init__(self, clock: Clock, *, max_age_ns: int = 0) -> None:
+        self.drops = Counters()
+        self.accepted = 0
+        self._clock = clock
+        self._max_age_ns = max_age_ns
+        self._condition = threading.Condition(threading.Lock())
+        self._closed = False
+
+    @abstractmethod
+    def put(self, message: Message) -> None:
+        """Leave a message; it waits, replaces or is dropped as the kind of mailbox has it."""
+
+    @abstractmethod
+    def get(self, timeout_s: float | None = None) -> list[Message]:
+        """Wait for messages and take them.
+
+        Args:
+            timeout_s: How long to wait; None waits until something comes or the mailbox is closed.
+
+        Returns:
+            One message (several from a `Batch`), oldest first; an empty list on time-out or when closed.
+        """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return how many messages wait."""
+
+    def close(self) -> None:
+        """Wake the consumer and every waiting producer; what still waits counts as dropped."""
+        with self._condition:
+            if self._closed:
+                return
+            self._closed = True
+            if left := self._discard():
+                self.drops.add("closed", left)
+            self._condition.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Return whether `close` was called."""
+        return self._closed
+
+    @abstractmethod
+    def _discard(self) -> int:
+        """Empty the mailbox under the lock and return how many messages that were."""
+
+    def _fresh(self, message: Message, now_ns: int) -> bool:
+        if self._max_age_ns and message.trace.age_ns(now_ns) > self._max_age_ns:
+            self.drops.add("stale")
+            return False
+        message.trace.dequeued_ns = now_ns
+        return True
+
+
+class Newest(Mailbox):
+    """One slot that always holds the newest message: the default wherever something moves."""
+
+    def __init__(self, clock: Clock, *, max_age_ns: int = 0) -> None:
+        super().__init__(clock, max_age_ns=max_age_ns)
+        self._slot: Message | None = None
+
+    def put(self, message: Message) -> None:
+        """Take the slot; the message that was there counts as superseded."""
+        with self._condition:
+            if self._closed:
+                self.drops.add("closed")
+                return
+            if self._slot is not None:
+                self.drops.add("superseded")
+            self._slot = message
+            self.accepted += 1
+            self._condition.notify()
+
+    def get(self, timeout_s: float | None = None) -> list[Message]:
+        """Wait for a message and take it; empty on time-out, when closed, or when it was stale."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._slot is not None or self._closed, timeout_s)
+            message, self._slot = self._slot, None
+        if message is None or not self._fresh(message, self._clock.now_ns()):
+            return []
+        return [message]
+
+    def __len__(self) -> int:
+        """Return 1 while a message waits."""
+        return int(self._slot is not None)
+
+    def _discard(self) -> int:
+        left, self._slot = len(self), None
+        return left
+
+
+class Fifo(Mailbox):
+    """First in, first out, up to `capacity` messages.
+
+    Args:
+        clock: As in `Mailbox`.
+        capacity: How many messages may wait.
+        block_s: 0 drops the oldest message when full. Otherwise the producer waits this long for room and
+            the new message counts as refused when there is none: for files and logs, never for sensors.
+        max_age_ns: As in `Mailbox`.
+
+    Raises:
+        ValueError: If `capacity` is below 1.
+    """
+
+    def __init__(self, clock: Clock, capacity: int, *, block_s: float = 0.0, max_age_ns: int = 0) -> None:
+        super().__init__(clock, max_age_ns=max_age_ns)
+        if capacity < 1:
+            raise ValueError(f"expected a capacity of at least 1 message, got {capacity}")
+        self._capacity = capacity
+        self._block_s = block_s
+        self._queue: deque[Message] = deque()
+
+    def put(self, message: Message) -> None:
+        """Join the queue; when full, drop the oldest or wait, as configured."""
+        with self._condition:
+            if self._block_s and len(self._queue) >= self._capacity:
+                self._condition.wait_for(
+                    lambda: len(self._queue) < self._capacity or self._closed, self._block_s
+                )
+            if self._closed:
+                self.drops.add("closed")
+                return
+            if len(self._queue) >= self._capacity:
+                if self._block_s:
+                    self.drops.add("refused")
+                    return
+                self._queue.popleft()
+                self.drops.add("overflow")
+            self._queue.append(message)
+            self.accepted += 1
+            self._condition.notify_all()
+
+    def get(self, timeout_s: float | None = None) -> list[Message]:
+        """Wait for the oldest fresh message and take it; empty on time-out or when closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._queue or self._closed, timeout_s)
+            now_ns = self._clock.now_ns()
+            while self._queue:
+                message = self._queue.popleft()
+                self._condition.notify_all()
+                if self._fresh(message, now_ns):
+                    return [message]
+        return []
+
+    def __len__(self) -> int:
+        """Return how many messages wait."""
+        return len(self._queue)
+
+    def _discard(self) -> int:
+        left = len(self._queue)
+        self._queue.clear()
+        return left
+
+
+class Batch(Mailbox):
+    """Collects messages until `size` are there or the first has waited for `linger_s`.
+
+    Args:
+        clock: As in `Mailbox`.
+        size: The largest batch.
+        linger_s: How long the first message of a batch waits for company.
+        capacity: How many messages may wait; the oldest is dropped beyond. Default: four batches.
+        max_age_ns: As in `Mailbox`.
+
+    Raises:
+        ValueError: If `size` is below 1 or `capacity` below `size`.
+    """
+
+    def __init__(
+        self, clock: Clock, size: int, linger_s: float, *, capacity: int = 0, max_age_ns: int = 0
+    ) -> None:
+        super().__init__(clock, max_age_ns=max_age_ns)
+        capacity = capacity or 4 * size
+        if size < 1 or capacity < size:
+            raise ValueError(f"expected 1 <= size <= capacity, got size {size} and capacity {capacity}")
+        self._size = size
+        self._linger_s = linger_s
+        self._queue: deque[Message] = deque(maxlen=capacity)
+
+    def put(self, message: Message) -> None:
+        """Join the queue; when full, the oldest message goes."""
+        with self._condition:
+            if self._closed:
+                self.drops.add("closed")
+                return
+            if len(self._queue) == self._queue.maxlen:
+                self.drops.add("overflow")
+            self._queue.append(message)
+            self.accepted += 1
+            self._condition.notify()
+
+    def get(self, timeout_s: float | None = None) -> list[Message]:
+        """Wait for a batch and take its fresh messages, oldest first."""
+        with self._condition:
+            if not self._condition.wait_for(lambda: self._queue or self._closed, timeout_s):
+                return []
+            self._condition.wait_for(lambda: len(self._queue) >= self._size or self._closed, self._linger_s)
+            taken = [self._queue.popleft() for _ in range(min(self._size, len(self._queue)))]
+        now_ns = self._clock.now_ns()
+        return [message for message in taken if self._fresh(message, now_ns)]
+
+    def __len__(self) -> int:
+        """Return how many messages wait."""
+        return len(self._queue)
+
+    def _discard(self) -> int:
+        left = len(self._queue)
+        self._queue.clear()
+        return left

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Transport-free payloads: what processors see instead of ROS messages.
+
+Every transport and the bag reader decode to these, so one processor runs behind all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+NO_FLOATS: Floats = np.empty(0)
+NO_FLOATS.flags.writeable = False
+
+
+@dataclass(slots=True, eq=False)
+class Image:
+    """An uncompressed image.
+
+    Attributes:
+        data: uint8 [height, width, channels], or [height, width] for one channel; may be a read-only
+            view on transport memory. Row padding is already removed (by a view).
+        encoding: Name as in ROS `sensor_msgs/image_encodings`: rgb8, bgr8, mono8, ...
+    """
+
+    data: NDArray[np.uint8]
+    encoding: str
+
+    @property
+    def height(self) -> int:
+        """Return the number of rows."""
+        return int(self.data.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Return the number of columns."""
+        return int(self.data.shape[1])
+
+
+@dataclass(slots=True, eq=False)
+class CompressedImage:
+    """An image file in memory.
+
+    Attributes:
+        data: uint8 [n], the bytes of the file.
+        format: As in ROS: starts with or contains `jpeg` or `png`.
+    """
+
+    data: NDArray[np.uint8]
+    format: str
+
+
+@dataclass(slots=True, eq=False)
+class Joints:
+    """One sample of joint states: float64 arrays in the order of `names`, or empty where not measured.
+
+    Units: rad and rad/s for revolute joints, m and m/s for prismatic ones, effort in N m or N.
+    """
+
+    names: tuple[str, ...]
+    position: Floats
+    velocity: Floats
+    effort: Floats
+
+
+@dataclass(slots=True, eq=False)
+class Trajectory:
+    """Joint targets over time.
+
+    Attributes:
+        names: Joint names, one per column.
+        start_ns: Time of row 0 in the clock of the stamps; 0 means now.
+        time_from_start_ns: int64 [n], strictly increasing.
+        positions: float64 [n, joints].
+        velocities: float64 [n, joints], or empty where not given.
+        accelerations: float64 [n, joints], or empty where not given.
+    """
+
+    names: tuple[str, ...]
+    start_ns: int
+    time_from_start_ns: NDArray[np.int64]
+    positions: Floats
+    velocities: Floats
+    accelerations: Floats
+
+
+@dataclass(slots=True)
+class Text:
+    """A piece of text, such as the task given to a policy."""
+
+    data: str

@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Source -> Mailbox -> Processor -> Sink, with one worker thread and honest counts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lowlat_nodes.stream.clock import Clock
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.endpoint import Sink, Source
+from lowlat_nodes.stream.histogram import Histogram
+from lowlat_nodes.stream.mailbox import Mailbox
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.processor import Processor
+
+_POLL_S = 0.2
+
+
+@dataclass(slots=True)
+class PipelineStats:
+    """What a pipeline did since it was made; a snapshot is independent of the running pipeline.
+
+    Attributes:
+        processed: Messages that went through the processor without an error.
+        published: Messages handed to the sink without an error.
+        failures: Counts by `stage: ErrorType`.
+        last_failure: The text of the newest error, empty if there was none.
+        age: Capture to publication, ns.
+        latency: Receipt to publication, ns.
+        service: Time inside the processor, ns.
+    """
+
+    processed: int = 0
+    published: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    last_failure: str = ""
+    age: Histogram = field(default_factory=Histogram)
+    latency: Histogram = field(default_factory=Histogram)
+    service: Histogram = field(default_factory=Histogram)
+
+
+class Pipeline:
+    """Runs one processor on what its sources deliver.
+
+    A message that makes the processor or the sink raise is counted and forgotten; the pipeline goes on.
+    A processor whose `open` raises stops the start, with that error.
+
+    Args:
+        sources: Deliver into the mailbox; may be empty where the owner calls `deliver` itself.
+        mailbox: Decides what waits.
+        processor: Does the work.
+        sink: Gets every result.
+        clock: The clock of the messages' stamps.
+        name: Names the worker thread.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        mailbox: Mailbox,
+        processor: Processor,
+        sink: Sink,
+        clock: Clock,
+        *,
+        name: str = "pipeline",
+    ) -> None:
+        self.mailbox = mailbox
+        self._sources = tuple(sources)
+        self._processor = processor
+        self._sink = sink
+        self._clock = clock
+        self._name = name
+        self._failures = Counters()
+        self._stats = PipelineStats()
+        self._stats_lock = threading.Lock()
+        self._worker: threading.Thread | None = None
+        self._started: list[Source] = []
+
+    def start(self) -> None:
+        """Open the processor, then start the worker and the sources.
+
+        Raises:
+            Exception: Whatever `Processor.open` or `Source.start` raised; everything is closed again.
+        """
+        try:
+            self._processor.open()
+            self._worker = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._worker.start()
+            for source in self._sources:
+                source.start(self.deliver)
+                self._started.append(source)
+        except BaseException:
+            self.stop()
+            raise
+
+    def deliver(self, message: Message) -> None:
+        """Stamp the receipt of a message and leave it in the mailbox."""
+        message.trace.received_ns = message.trace.received_ns or self._clock.now_ns()
+        self.mailbox.put(message)
+
+    def stop(self) -> None:
+        """Stop the sources, let the message in hand finish, close processor and sink."""
+        while self._started:
+            self._started.pop().stop()
+        self.mailbox.close()
+        if self._worker is not None:
+            self._worker.join()
+            self._worker = None
+        try:
+            self._processor.close()
+        finally:
+            self._sink.close()
+
+    def stats(self) -> PipelineStats:
+        """Return a snapshot."""
+        with self._stats_lock:
+            stats = self._stats
+            return PipelineStats(
+                stats.processed,
+                stats.published,
+                self._failures.snapshot(),
+                stats.last_failure,
+                stats.age.copy(),
+                stats.latency.copy(),
+                stats.service.copy(),
+            )
+
+    def run_once(self, messages: Sequence[Message]) -> list[Message]:
+        """Process a batch in the calling thread and write the results; what the worker does per turn.
+
+        Returns:
+            The results that the sink took.
+        """
+        start_ns = self._clock.now_ns()
+        try:
+            if len(messages) == 1:
+                results = self._processor.process(messages[0])
+            else:
+                results = self._processor.process_batch(messages)
+        except Exception as error:  # one bad message must not end the node: counted and reported
+            self._failed("process", error)
+            return []
+        end_ns = self._clock.now_ns()
+        written = []
+        for result in results:
+            trace = result.trace
+            trace.inference_start_ns = trace.inference_start_ns or start_ns
+            trace.inference_end_ns = trace.inference_end_ns or end_ns
+            trace.published_ns = self._clock.now_ns()
+            try:
+                self._sink.write(result)
+            except Exception as error:  # a full disk or a closed socket is no reason to stop thinking
+                self._failed("write", error)
+                continue
+            written.append(result)
+        with self._stats_lock:
+            stats = self._stats
+            stats.processed += len(messages)
+            stats.published += len(written)
+            stats.service.record(end_ns - start_ns)
+            for result in written:
+                stats.age.record(result.trace.age_ns(result.trace.published_ns))
+                stats.latency.record(result.trace.latency_ns())
+        return written
+
+    def _run(self) -> None:
+        while not self.mailbox.closed:
+            messages = self.mailbox.get(_POLL_S)
+            if messages:
+                self.run_once(messages)
+
+    def _failed(self, stage: str, error: Exception) -> None:
+        self._failures.add(f"{stage}: {type(error).__name__}")
+        with self._stats_lock:
+            self._stats.last_failure = f"{stage}: {type(error).__name__}: {error}"
