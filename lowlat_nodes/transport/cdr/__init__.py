@@ -1,0 +1,22 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""ROS messages as bytes, read and written without rclpy: OMG CDR (XCDR1) <-> `stream.payload`."""
+
+from __future__ import annotations
+
+from lowlat_nodes.transport.cdr.fixed import Float64MultiArrayWriter, JointStateReader, TrajectoryPointWriter
+from lowlat_nodes.transport.cdr.messages import TYPES, Decoded, UnknownType, decode, encode
+from lowlat_nodes.transport.cdr.wire import Buffer, CdrError
+
+__all__ = [
+    "TYPES",
+    "Buffer",
+    "CdrError",
+    "Decoded",
+    "Float64MultiArrayWriter",
+    "JointStateReader",
+    "TrajectoryPointWriter",
+    "UnknownType",
+    "decode",
+    "encode",
+]
