@@ -1,0 +1,19 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`lowlat train`: makes a shipped model anew, from its data to the file in models/."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lowlat_nodes.cli.subcommands import Subcommand, Subcommands
+
+MODELS = Subcommands(
+    "lowlat train",
+    {"policy": Subcommand("lowlat_nodes.train.policy", "the flow-matching policy of the reaction task")},
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train the model that `argv` names; without a name, list them."""
+    return MODELS.run(argv or ["-h"])

@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Where the models, parameter files and launch files of this package are, however it was installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lowlat_nodes.stream.errors import ConfigurationError
+
+PACKAGE = "lowlat_nodes"
+
+
+class ResourceError(ConfigurationError):
+    """A file that this package ships is not where it belongs."""
+
+
+def roots(package: Path | None = None) -> Iterator[Path]:
+    """Yield the folders that may hold models/, config/ and launch/, the nearest first.
+
+    The source tree comes first: an editable or symbolic-link installation leads back to it. Installed files
+    lie in share/lowlat_nodes of the prefix that the package was installed to, a virtual environment, a user's
+    base, a colcon workspace or a `pip install --target` folder; each of them is above the package.
+
+    Args:
+        package: The folder of the package; None takes the one that is running.
+    """
+    folder = Path(__file__).resolve().parent if package is None else package
+    if (folder.parent / "package.xml").is_file():
+        yield folder.parent
+    for prefix in folder.parents:
+        yield prefix / "share" / PACKAGE
+
+
+def path(*parts: str) -> Path:
+    """Return the path of a shipped file or folder, such as `path("models", "reach_flow.onnx")`.
+
+    Args:
+        parts: Folder and file names, from models, config or launch downwards.
+
+    Returns:
+        An existing path.
+
+    Raises:
+        ResourceError: If it is nowhere; the message lists where it was looked for.
+    """
+    candidates = [root.joinpath(*parts) for root in roots()]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    looked = "\n".join(f"  {candidate}" for candidate in candidates)
+    raise ResourceError(
+        f"expected {'/'.join(parts)} among the installed files of {PACKAGE}; looked at\n{looked}"
+    )
