@@ -210,7 +210,7 @@ class Batch(Mailbox):
             raise ValueError(f"expected 1 <= size <= capacity, got size {size} and capacity {capacity}")
         self._size = size
         self._linger_s = linger_s
-        self._queue: deque[Message] = deque(maxlen=capacity)
+        self._queue: deque[tuple[int, Message]] = deque(maxlen=capacity)
 
     def put(self, message: Message) -> None:
         """Join the queue; when full, the oldest message goes."""
@@ -220,7 +220,7 @@ class Batch(Mailbox):
                 return
             if len(self._queue) == self._queue.maxlen:
                 self.drops.add("overflow")
-            self._queue.append(message)
+            self._queue.append((self._clock.now_ns(), message))
             self.accepted += 1
             self._condition.notify()
 
@@ -229,10 +229,19 @@ class Batch(Mailbox):
         with self._condition:
             if not self._condition.wait_for(lambda: self._queue or self._closed, timeout_s):
                 return []
-            self._condition.wait_for(lambda: len(self._queue) >= self._size or self._closed, self._linger_s)
-            taken = [self._queue.popleft() for _ in range(min(self._size, len(self._queue)))]
+            self._condition.wait_for(
+                lambda: len(self._queue) >= self._size or self._closed, self._patience_s()
+            )
+            taken = [self._queue.popleft()[1] for _ in range(min(self._size, len(self._queue)))]
         now_ns = self._clock.now_ns()
         return [message for message in taken if self._fresh(message, now_ns)]
+
+    def _patience_s(self) -> float:
+        """Return how much longer the first message may wait; a clock that jumps back adds nothing."""
+        if not self._queue:
+            return 0.0
+        waited_s = (self._clock.now_ns() - self._queue[0][0]) * 1e-9
+        return self._linger_s - max(0.0, min(waited_s, self._linger_s))
 
     def __len__(self) -> int:
         """Return how many messages wait."""

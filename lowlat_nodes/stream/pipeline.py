@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ class PipelineStats:
     Attributes:
         processed: Messages that went through the processor without an error.
         published: Messages handed to the sink without an error.
-        failures: Counts by `stage: ErrorType`.
+        failures: Messages lost by `stage: ErrorType`; a failed batch counts all that were in it.
         last_failure: The text of the newest error, empty if there was none.
         age: Capture to publication, ns.
         latency: Receipt to publication, ns.
@@ -78,6 +79,7 @@ class Pipeline:
         self._stats_lock = threading.Lock()
         self._worker: threading.Thread | None = None
         self._started: list[Source] = []
+        self._stopped = False
 
     def start(self) -> None:
         """Open the processor, then start the worker and the sources.
@@ -102,17 +104,20 @@ class Pipeline:
         self.mailbox.put(message)
 
     def stop(self) -> None:
-        """Stop the sources, let the message in hand finish, close processor and sink."""
-        while self._started:
-            self._started.pop().stop()
-        self.mailbox.close()
-        if self._worker is not None:
-            self._worker.join()
-            self._worker = None
-        try:
-            self._processor.close()
-        finally:
-            self._sink.close()
+        """Stop the sources, let the message in hand finish, close processor and sink; once, then a no-op."""
+        with self._stats_lock:
+            if self._stopped:
+                return
+            self._stopped = True
+        # What is pushed last runs first, and everything runs whatever the others raise.
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(self._sink.close)
+            cleanup.callback(self._processor.close)
+            if self._worker is not None:
+                cleanup.callback(self._worker.join)
+            cleanup.callback(self.mailbox.close)
+            for source in self._started:
+                cleanup.callback(source.stop)
 
     def stats(self) -> PipelineStats:
         """Return a snapshot."""
@@ -137,20 +142,20 @@ class Pipeline:
         start_ns = self._clock.now_ns()
         try:
             if len(messages) == 1:
-                results = self._processor.process(messages[0])
+                results = list(self._processor.process(messages[0]))
             else:
-                results = self._processor.process_batch(messages)
+                results = list(self._processor.process_batch(messages))
         except Exception as error:  # one bad message must not end the node: counted and reported
-            self._failed("process", error)
+            self._failed("process", error, len(messages))
             return []
         end_ns = self._clock.now_ns()
         written = []
         for result in results:
-            trace = result.trace
-            trace.inference_start_ns = trace.inference_start_ns or start_ns
-            trace.inference_end_ns = trace.inference_end_ns or end_ns
-            trace.published_ns = self._clock.now_ns()
             try:
+                trace = result.trace
+                trace.inference_start_ns = trace.inference_start_ns or start_ns
+                trace.inference_end_ns = trace.inference_end_ns or end_ns
+                trace.published_ns = self._clock.now_ns()
                 self._sink.write(result)
             except Exception as error:  # a full disk or a closed socket is no reason to stop thinking
                 self._failed("write", error)
@@ -172,7 +177,7 @@ class Pipeline:
             if messages:
                 self.run_once(messages)
 
-    def _failed(self, stage: str, error: Exception) -> None:
-        self._failures.add(f"{stage}: {type(error).__name__}")
+    def _failed(self, stage: str, error: Exception, messages: int = 1) -> None:
+        self._failures.add(f"{stage}: {type(error).__name__}", messages)
         with self._stats_lock:
             self._stats.last_failure = f"{stage}: {type(error).__name__}: {error}"
