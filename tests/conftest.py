@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What every test may use: a ROS domain of its own, recorded data; no test may leave a process behind."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import itertools
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Below 233, the last one whose ports exist; above 100, out of the way of whoever works by hand.
+DOMAINS = range(100, 201)
+
+REQUIREMENTS = {"ros": ("rclpy", "ros"), "sim": ("mujoco", "sim"), "torch": ("torch", "torch")}
+"""Marker: the module that it needs and the extra that brings it."""
+
+_domain_turns = itertools.count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for marker, (module, extra) in REQUIREMENTS.items():
+        if importlib.util.find_spec(module) is not None:
+            continue
+        reason = f"{module} is not installed (extra: {extra})"
+        for item in items:
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """The folder of recorded data: LOWLAT_TEST_DATA, or shared/data beside the project."""
+    folder = Path(os.environ.get("LOWLAT_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded data: {folder} does not exist (set LOWLAT_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture
+def ros_domain_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]:
+    """A ROS domain that no other test on this machine uses, set for this process and its children."""
+    domain, lock = _claim_domain()
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "ros_log"))
+    yield domain
+    os.close(lock)
+
+
+@pytest.fixture(autouse=True)
+def _ros_environment(request: pytest.FixtureRequest) -> None:
+    """Give every test marked `ros` a domain of its own, whether it asks for the number or not."""
+    if request.node.get_closest_marker("ros"):
+        request.getfixturevalue("ros_domain_id")
+
+
+@pytest.fixture(autouse=True)
+def _no_child_left() -> Iterator[None]:
+    """Fail a test that leaves a process behind, and end that process."""
+    before = _children()
+    yield
+    left = _children() - before
+    # A process that was just told to end needs a moment.
+    deadline = time.monotonic() + 5.0
+    while left and time.monotonic() < deadline:
+        time.sleep(0.02)
+        left &= _children()
+    commands = [_command(pid) for pid in left]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left, f"processes that outlived their test: {commands}"
+
+
+def _claim_domain() -> tuple[int, int]:
+    """Return a free domain and the lock that holds it; a domain used just now comes again last."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    folder = Path(tempfile.gettempdir()) / f"lowlat_test_domains_{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    first = os.getpid() + 37 * worker + next(_domain_turns)
+    for offset in range(len(DOMAINS)):
+        domain = DOMAINS[(first + offset) % len(DOMAINS)]
+        lock = os.open(folder / str(domain), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        return domain, lock
+    pytest.fail("every ROS domain from 100 to 200 is taken by other tests on this machine")
+
+
+def _children() -> set[int]:
+    """Return the running children of this process; those that have ended and wait to be read do not count."""
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        found.update(map(int, _read(task / "children").split()))
+    return {pid for pid in found if _is_running(pid) and not _serves_multiprocessing(pid)}
+
+
+def _is_running(pid: int) -> bool:
+    state = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return bool(state) and state[0] not in {"Z", "X"}
+
+
+def _serves_multiprocessing(pid: int) -> bool:
+    """Whether this is one of the two processes that the standard library keeps until the interpreter ends."""
+    command = _command(pid)
+    return "multiprocessing.resource_tracker" in command or "multiprocessing.forkserver" in command
+
+
+def _command(pid: int) -> str:
+    return _read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ").strip()
+
+
+def _read(path: Path) -> str:
+    """Return a file of /proc, or nothing if its process or thread has gone."""
+    try:
+        return path.read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The arrows of DESIGN.md: which part may import which other, and who may import what from outside."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "lowlat_nodes"
+
+MAY_IMPORT = {
+    "stream": set(),
+    "kernels": set(),
+    "resources": {"stream"},
+    "transport": {"stream", "resources"},
+    "inference": {"stream", "resources", "kernels"},
+    "energy": {"stream", "resources"},
+    "sim": {"stream", "resources"},
+    "control": {"stream", "resources", "inference"},
+    "vision": {"stream", "resources", "inference"},
+    "alerts": {"stream", "resources", "inference"},
+}
+"""Part of the package: the other parts that it may import."""
+
+# What stands on top of all that.
+BELOW = set(MAY_IMPORT)
+TOP = {"nodes", "train", "cli", "benchmarks"}
+MAY_IMPORT |= {"nodes": BELOW, "train": BELOW, "cli": BELOW | TOP, "benchmarks": BELOW | TOP}
+
+ROS = re.compile(
+    r"(rclpy|rcl_interfaces|builtin_interfaces|launch|launch_ros|ament_index_python|\w+_msgs|\w+_srvs)\Z"
+)
+SOCKETS = {"zmq", "confluent_kafka"}
+OPTIONAL = {"torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka"}
+"""What only an extra brings: importing a module of ours must work without it."""
+
+HEAVY = OPTIONAL | {"cv2", "mcap", "onnxruntime", "rclpy", "rosbags", "zmq"}
+
+
+def _part(name: str) -> str:
+    """Return the part of our package that a module belongs to; nothing for the package itself and for others."""
+    package, _, rest = name.partition(".")
+    return rest.partition(".")[0] if package == "lowlat_nodes" else ""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement."""
+
+    name: str
+    line: int
+    at_import: bool  # it runs when the module is imported, not later and not only for type checkers
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module of the package."""
+
+    name: str
+    path: Path
+
+    @property
+    def part(self) -> str:
+        return _part(self.name)
+
+    def imports(self) -> Iterator[Import]:
+        yield from _imports(ast.parse(self.path.read_text(encoding="utf-8")), at_import=True)
+
+
+def _imports(node: ast.AST, *, at_import: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield Import(alias.name, child.lineno, at_import)
+        elif isinstance(child, ast.ImportFrom):
+            for alias in child.names:
+                yield Import(f"{child.module}.{alias.name}", child.lineno, at_import)
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            yield from _imports(ast.Module(child.body, []), at_import=False)
+            yield from _imports(ast.Module(child.orelse, []), at_import=at_import)
+        else:
+            later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from _imports(child, at_import=at_import and not later)
+
+
+def _modules() -> list[Module]:
+    found = []
+    for folder in [PACKAGE, *(path for path in PACKAGE.iterdir() if path.is_symlink())]:
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found.append(Module(".".join(parts).removesuffix(".__init__"), path))
+    return found
+
+
+MODULES = _modules()
+
+
+def test_every_part_has_a_rule() -> None:
+    assert {module.part for module in MODULES} - {""} <= set(MAY_IMPORT)
+
+
+def _found(module: Module, found: Import) -> str:
+    return f"{module.path.relative_to(ROOT)}:{found.line}: {found.name}"
+
+
+def test_arrows_point_down() -> None:
+    wrong = [
+        _found(module, found)
+        for module in MODULES
+        for found in module.imports()
+        if module.part
+        and _part(found.name) in MAY_IMPORT.keys() - MAY_IMPORT[module.part] - {module.part}
+    ]
+    assert not wrong, "imports against the arrows"
+
+
+def test_only_nodes_and_the_ros_transport_import_ros() -> None:
+    wrong = [
+        _found(module, found)
+        for module in MODULES
+        for found in module.imports()
+        if module.part not in {"nodes", "benchmarks"}
+        and not module.name.startswith("lowlat_nodes.transport.ros")
+        and ROS.match(found.name.split(".")[0])
+    ]
+    assert not wrong, "imports of ROS"
+
+
+def test_only_the_transport_imports_sockets() -> None:
+    wrong = [
+        _found(module, found)
+        for module in MODULES
+        for found in module.imports()
+        if module.part not in {"transport", "benchmarks"} and found.name.split(".")[0] in SOCKETS
+    ]
+    assert not wrong, "imports of sockets"
+
+
+def test_optional_libraries_are_imported_where_they_are_used() -> None:
+    """Except in train, whose entries check for torch before they import the rest."""
+    wrong = [
+        _found(module, found)
+        for module in MODULES
+        for found in module.imports()
+        if module.part != "train" and found.at_import and found.name.split(".")[0] in OPTIONAL
+    ]
+    assert not wrong, "imports of what may not be installed, at import"
+
+
+def _loaded(*names: str) -> set[str]:
+    """Return the top-level modules that importing `names` brings into a fresh interpreter."""
+    program = f"import sys, {', '.join(names)}; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return {name for name in result.stdout.split() if "." not in name}
+
+
+def test_the_core_imports_nothing_heavy() -> None:
+    loaded = _loaded(*(module.name for module in MODULES if module.part in {"stream", "control"}))
+    assert "numpy" in loaded
+    assert not loaded & HEAVY
+
+
+def test_the_command_answers_before_anything_is_imported() -> None:
+    assert not _loaded("lowlat_nodes.cli.main") & (HEAVY | {"numpy"})
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import a.b", [("a.b", True)]),
+        ("from a import b, c", [("a.b", True), ("a.c", True)]),
+        ("def f():\n  import a", [("a", False)]),
+        ("class C:\n  import a", [("a", True)]),
+        ("try:\n  import a\nexcept ImportError:\n  import b", [("a", True), ("b", True)]),
+        ("if TYPE_CHECKING:\n  import a\nelse:\n  import b", [("a", False), ("b", True)]),
+    ],
+)
+def test_the_reader_of_imports(source: str, expected: list[tuple[str, bool]]) -> None:
+    assert [
+        (found.name, found.at_import) for found in _imports(ast.parse(source), at_import=True)
+    ] == expected

@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Shipped files are found in the source tree and in every kind of installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lowlat_nodes import resources
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_source_tree_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "package.xml").touch()
+    assert next(resources.roots(tmp_path / "lowlat_nodes")) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("package", "share"),
+    [
+        pytest.param(".venv/lib/python3.12/site-packages", ".venv/share", id="virtual environment"),
+        pytest.param(
+            "install/lowlat_nodes/lib/python3.12/site-packages", "install/lowlat_nodes/share", id="colcon"
+        ),
+        pytest.param("usr/local/lib/python3/dist-packages", "usr/local/share", id="debian"),
+        pytest.param("target", "target/share", id="pip install --target"),
+    ],
+)
+def test_an_installation_keeps_them_in_the_share_folder_of_its_prefix(
+    tmp_path: Path, package: str, share: str
+) -> None:
+    roots = list(resources.roots(tmp_path / package / "lowlat_nodes"))
+    assert tmp_path / share / "lowlat_nodes" in roots
+    assert tmp_path / package not in roots
+
+
+def test_a_file_of_the_source_tree() -> None:
+    assert resources.path("launch", "policy.launch.py").samefile(ROOT / "launch" / "policy.launch.py")
+
+
+def test_a_missing_file_says_where_it_was_looked_for() -> None:
+    with pytest.raises(resources.ResourceError) as caught:
+        resources.path("models", "no_such.onnx")
+    assert "models/no_such.onnx" in str(caught.value)
+    assert str(ROOT / "models" / "no_such.onnx") in str(caught.value)
