@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the launch files of this package share; it needs the `launch_ros` of a ROS installation."""
+
+from __future__ import annotations
+
+import os
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+from launch_ros.parameter_descriptions import ParameterValue
+
+from lowlat_nodes import resources
+from lowlat_nodes.transport.ros.process import PROFILE_VARIABLES
+
+# Where this is set, our nodes choose no profile of their own.
+TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
+
+BOOLEAN = ["true", "false"]
+
+
+def node_description(executable: str, *, params_file: str) -> LaunchDescription:
+    """Describe the launch of one lifecycle node of this package.
+
+    Args:
+        executable: Executable and default name of the node.
+        params_file: Name of its default parameter file in config/.
+
+    Returns:
+        A description to start, or to include in another; its arguments are the same for every node. What
+        starts after it in the same scope gets the Fast DDS profile too, such as a camera driver.
+
+    Raises:
+        ResourceError: If the parameter file is not installed.
+    """
+    arguments = [
+        DeclareLaunchArgument("name", default_value=executable, description="Name of the node."),
+        DeclareLaunchArgument(
+            "namespace", default_value="", description="Namespace of the node and its topics."
+        ),
+        DeclareLaunchArgument(
+            "params_file",
+            default_value=str(resources.path("config", params_file)),
+            description="ROS parameter file; it names the node, or has a /** section.",
+        ),
+        DeclareLaunchArgument(
+            "use_sim_time",
+            default_value="false",
+            choices=BOOLEAN,
+            description="Take the time from /clock, as in simulations and with replayed bags.",
+        ),
+        DeclareLaunchArgument(
+            "autostart",
+            default_value="true",
+            choices=BOOLEAN,
+            description="Configure and activate the node; false leaves that to a lifecycle manager.",
+        ),
+        DeclareLaunchArgument(
+            "log_level",
+            default_value="info",
+            choices=["debug", "info", "warn", "error", "fatal"],
+            description="Least severe messages of the node that are shown.",
+        ),
+        DeclareLaunchArgument(
+            "fastdds_profile",
+            default_value="auto",
+            description="Fast DDS profile, a path. auto: ours, whose shared memory holds images, unless the "
+            "environment has one; off: the defaults of Fast DDS.",
+        ),
+    ]
+    name = LaunchConfiguration("name")
+    node = LifecycleNode(
+        package="lowlat_nodes",
+        executable=executable,
+        name=name,
+        namespace=LaunchConfiguration("namespace"),
+        parameters=[
+            LaunchConfiguration("params_file"),
+            {switch: _boolean(switch) for switch in ("use_sim_time", "autostart")},
+        ],
+        ros_arguments=["--log-level", [name, ":=", LaunchConfiguration("log_level")]],
+        output="screen",
+        emulate_tty=True,
+    )
+    return LaunchDescription([*arguments, OpaqueFunction(function=_set_profile), node])
+
+
+def _boolean(name: str) -> ParameterValue:
+    return ParameterValue(LaunchConfiguration(name), value_type=bool)
+
+
+def _set_profile(context: LaunchContext) -> list[SetEnvironmentVariable]:
+    choice = LaunchConfiguration("fastdds_profile").perform(context)
+    if choice == "off":
+        return [SetEnvironmentVariable(TRANSPORTS_VARIABLE, "DEFAULT")]
+    if choice == "auto":
+        if any(os.environ.get(variable) for variable in (*PROFILE_VARIABLES, TRANSPORTS_VARIABLE)):
+            return []
+        choice = str(resources.path("config", "fastdds_shm.xml"))
+    return [SetEnvironmentVariable(variable, choice) for variable in PROFILE_VARIABLES]
