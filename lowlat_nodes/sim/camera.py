@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A top-down camera over the arm's table, rasterised with OpenCV from the simulated state (no GL)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lowlat_nodes.sim.kinematics import forward
+from lowlat_nodes.sim.reaction import LIGHT_RADIUS_M, Light
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
+
+VIEW_WIDTH_M: Final = 1.28
+VIEW_ORIGIN_M: Final = (-0.64, -0.16)  # lower left corner in the table frame; the base is at (0, 0)
+LIGHT_RGB: Final = {"red": (255, 48, 40), "green": (40, 235, 70), "blue": (50, 90, 255)}
+_FRACTION_BITS: Final = 4  # sub-pixel bits of OpenCV's anti-aliased drawing
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """Image size in pixels; the view is always `VIEW_WIDTH_M` wide and pixels are square."""
+
+    width_px: int = 160
+    height_px: int = 120
+
+    def __post_init__(self) -> None:
+        if self.width_px * 3 != self.height_px * 4 or self.width_px < 64:
+            raise ConfigurationError(
+                f"expected a 4:3 image at least 64 px wide, got {self.width_px}x{self.height_px}; "
+                "try 160x120 or 640x480"
+            )
+
+
+class TableCamera:
+    """Draws table, arm and burning lights as rgb8; the same state gives the same image.
+
+    The table top is translucent and the arm moves under it, so that a light is never hidden.
+    Raises MissingExtra where OpenCV is not installed.
+    """
+
+    def __init__(self, config: CameraConfig | None = None) -> None:
+        try:
+            import cv2
+        except ImportError as error:
+            raise MissingExtra("cv2", extra="sim") from error
+        self._cv2 = cv2
+        self.config = config or CameraConfig()
+        self._px_per_m = self.config.width_px / VIEW_WIDTH_M
+        self._table = self._draw_table()
+
+    def pixel(self, point: ArrayLike) -> NDArray[np.float64]:
+        """Image coordinates (x to the right, y down, in px) of points [..., 2] in m in the table frame."""
+        xy = (np.asarray(point, dtype=np.float64) - VIEW_ORIGIN_M) * self._px_per_m
+        return np.stack([xy[..., 0], self.config.height_px - xy[..., 1]], axis=-1) - 0.5
+
+    def render(self, q: ArrayLike, lights: Iterable[Light] = ()) -> NDArray[np.uint8]:
+        """The image of the arm at joint angles `q` [3] in rad with some lights on: uint8 [H, W, 3], rgb8."""
+        image: NDArray[np.uint8] = self._table.copy()
+        points = self._fixed_point(self.pixel(forward(q)))
+        for shade, width_m in (((52, 56, 62), 0.052), ((168, 172, 178), 0.036)):
+            self._cv2.polylines(
+                image, [points], False, shade, self._thickness(width_m), self._cv2.LINE_AA, _FRACTION_BITS
+            )
+        for joint in points[:-1]:
+            self._disc(image, joint, 0.016, (70, 74, 80))
+        self._disc(image, points[-1], 0.022, (250, 250, 245))
+        for light in lights:
+            centre = self._fixed_point(self.pixel((light.x_m, light.y_m)))
+            colour = LIGHT_RGB[light.colour]
+            self._disc(image, centre, LIGHT_RADIUS_M, colour)
+            self._disc(image, centre, 0.4 * LIGHT_RADIUS_M, tuple(min(255, c + 70) for c in colour))
+        return image
+
+    def _draw_table(self) -> NDArray[np.uint8]:
+        height, width = self.config.height_px, self.config.width_px
+        rows = np.linspace(0.0, 1.0, height)[:, None, None]
+        grain = 4.0 * np.sin(np.linspace(0.0, 40.0, width))[None, :, None]
+        table = np.array([92.0, 76.0, 60.0]) + 26.0 * rows + grain
+        return table.clip(0, 255).astype(np.uint8)
+
+    def _fixed_point(self, px: NDArray[np.float64]) -> NDArray[np.int32]:
+        return np.rint(px * (1 << _FRACTION_BITS)).astype(np.int32)
+
+    def _thickness(self, width_m: float) -> int:
+        return max(1, round(width_m * self._px_per_m))
+
+    def _disc(
+        self, image: NDArray[np.uint8], centre: NDArray[np.int32], radius_m: float, colour: tuple[int, ...]
+    ) -> None:
+        radius = max(1, round(radius_m * self._px_per_m * (1 << _FRACTION_BITS)))
+        at = (int(centre[0]), int(centre[1]))
+        self._cv2.circle(image, at, radius, colour, -1, self._cv2.LINE_AA, _FRACTION_BITS)
