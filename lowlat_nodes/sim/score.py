@@ -19,8 +19,9 @@ by more than three sigma of no-event trials:
   smooths it), and is at least `floor_m`, since a policy that holds perfectly still would turn rounding into
   reactions.
 - The first command beyond `sigmas` times that counts if all commands of the following `persistence_ns` are
-  beyond it too. A target whose light goes off before that has happened is a *missed* reaction; it is
-  counted apart and is in no quantile.
+  beyond it too. It is looked for until the next target goes on, also after the light itself went off: to
+  stop there would leave out the longest reactions and flatter slow policies. A target without any is a
+  *missed* reaction; it is counted apart and is in no quantile.
 """
 
 from __future__ import annotations
@@ -155,6 +156,23 @@ def wilson_ci95(hits: int, trials: int) -> tuple[float, float]:
     return low, high
 
 
+def difference_ci95(hits: int, trials: int, other_hits: int, other_trials: int) -> tuple[float, float]:
+    """Return the 95 % interval of a difference of two proportions (Newcombe 1998, method 10).
+
+    Runs over one schedule are paired, which this does not use: the interval is on the wide side.
+    """
+    share, other = (
+        part / whole if whole else 0.5 for part, whole in ((hits, trials), (other_hits, other_trials))
+    )
+    low, high = wilson_ci95(hits, trials)
+    other_low, other_high = wilson_ci95(other_hits, other_trials)
+    difference = share - other
+    return (
+        difference - math.hypot(share - low, other_high - other),
+        difference + math.hypot(high - share, other - other_low),
+    )
+
+
 def score(targets: Sequence[Target], track: CommandTrack, rule: ReactionRule | None = None) -> Score:
     """Score a run from its targets in order of onset and the commands published meanwhile.
 
@@ -163,7 +181,11 @@ def score(targets: Sequence[Target], track: CommandTrack, rule: ReactionRule | N
             close to each other.
     """
     rule = rule or ReactionRule()
-    longest_ns = max((target.off_ns - target.onset_ns for target in targets), default=0)
+    # Each target is watched until the next one goes on.
+    ends_ns = [target.onset_ns for target in targets[1:]]
+    ends_ns += [target.off_ns + rule.settle_ns for target in targets[-1:]]
+    watched = list(zip(targets, ends_ns, strict=True))
+    longest_ns = max((end_ns - target.onset_ns for target, end_ns in watched), default=0)
     grid_ns = np.arange(0, longest_ns + rule.step_ns, rule.step_ns, dtype=np.int64)
     quiet = _no_event_progress(targets, track, rule, grid_ns)
     if len(quiet) < rule.least_trials:
@@ -172,7 +194,7 @@ def score(targets: Sequence[Target], track: CommandTrack, rule: ReactionRule | N
             f"out of {len(targets)} targets"
         )
     sigma_m = _sigma(quiet, rule)
-    reaction_ns = np.array([_reaction_ns(target, track, sigma_m, rule) for target in targets])
+    reaction_ns = np.array([_reaction_ns(*each, track, sigma_m, rule) for each in watched])
     hits = sum(target.hit for target in targets)
     return Score(len(targets), hits, wilson_ci95(hits, len(targets)), reaction_ns, sigma_m, len(quiet))
 
@@ -229,9 +251,11 @@ def _rising(values: Floats, weights: Floats) -> Floats:
     return np.repeat([pool[0] for pool in pools], [pool[2] for pool in pools])
 
 
-def _reaction_ns(target: Target, track: CommandTrack, sigma_m: Floats, rule: ReactionRule) -> float:
+def _reaction_ns(
+    target: Target, end_ns: int, track: CommandTrack, sigma_m: Floats, rule: ReactionRule
+) -> float:
     first = int(np.searchsorted(track.stamp_ns, target.onset_ns, side="left"))
-    end = int(np.searchsorted(track.stamp_ns, target.off_ns, side="right"))
+    end = int(np.searchsorted(track.stamp_ns, end_ns, side="left"))
     when_ns = track.stamp_ns[first:end]
     since_ns = when_ns - target.onset_ns
     threshold_m = rule.sigmas * sigma_m[np.minimum(since_ns // rule.step_ns, len(sigma_m) - 1)]
@@ -239,7 +263,7 @@ def _reaction_ns(target: Target, track: CommandTrack, sigma_m: Floats, rule: Rea
     fell_back = np.flatnonzero(~beyond)
     for candidate in np.flatnonzero(beyond):
         until_ns = when_ns[candidate] + rule.persistence_ns
-        if until_ns > target.off_ns:
+        if until_ns > end_ns:
             break
         later = fell_back[fell_back > candidate]
         if len(later) == 0 or when_ns[later[0]] > until_ns:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from lowlat_nodes.sim.score import CommandTrack, ReactionRule, Target, score, wilson_ci95
+from lowlat_nodes.sim.score import CommandTrack, ReactionRule, Target, difference_ci95, score, wilson_ci95
 from lowlat_nodes.stream.errors import ConfigurationError
 
 MS = 1_000_000
@@ -118,14 +118,26 @@ def test_motion_away_from_the_light_is_no_reaction() -> None:
     assert score(run.targets, run.track).missed_reactions == len(run.targets)
 
 
-def test_a_reaction_after_the_light_went_off_is_missed_and_in_no_quantile() -> None:
+def test_a_reaction_after_the_light_went_off_counts() -> None:
     run = Run()
-    late = WINDOW_NS // 2 + 100 * MS
-    run.react([late if k % 5 == 0 else 100 * MS for k in range(len(run.targets))])
+    reactions = [(WINDOW_NS // 2 + 100 * MS) if k == 7 else 100 * MS for k in range(len(run.targets))]
+    run.react(reactions)
 
     result = score(run.targets, run.track)
 
-    assert np.flatnonzero(np.isnan(result.reaction_ns)).tolist() == [0, 5, 10, 15]
+    assert result.missed_reactions == 0
+    assert result.reaction_ns[7] == pytest.approx(reactions[7], abs=15 * PERIOD_NS)
+
+
+def test_what_starts_with_the_next_target_is_missed_and_in_no_quantile() -> None:
+    run = Run()
+    for target in run.targets:
+        late_ns = 2010 * MS if target.id % 6 == 5 else 100 * MS
+        run.move(target.onset_ns + late_ns, (target.x_m, target.y_m))
+
+    result = score(run.targets, run.track)
+
+    assert set(range(5, 20, 6)) <= set(np.flatnonzero(np.isnan(result.reaction_ns)).tolist())
     assert result.reaction_quantile_ns(1.0) < 250 * MS
 
 
@@ -200,6 +212,11 @@ def test_wilson_interval_of_known_counts(hits: int, trials: int, low: float, hig
 
 def test_wilson_interval_without_trials_says_nothing() -> None:
     assert wilson_ci95(0, 0) == (0.0, 1.0)
+
+
+def test_difference_of_two_rates_as_newcombe_1998_gives_it() -> None:
+    """Table II of the paper, row (a): 56/70 against 48/80, method 10."""
+    assert difference_ci95(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=2e-4)
 
 
 def test_too_few_targets_are_refused_with_the_count() -> None:
