@@ -61,7 +61,7 @@ def node_description(executable: str, *, params_file: str) -> LaunchDescription:
             "log_level",
             default_value="info",
             choices=["debug", "info", "warn", "error", "fatal"],
-            description="Least severe messages of the node that are shown.",
+            description="Least severe messages that the node shows.",
         ),
         DeclareLaunchArgument(
             "fastdds_profile",
@@ -70,17 +70,16 @@ def node_description(executable: str, *, params_file: str) -> LaunchDescription:
             "environment has one; off: the defaults of Fast DDS.",
         ),
     ]
-    name = LaunchConfiguration("name")
     node = LifecycleNode(
         package="lowlat_nodes",
         executable=executable,
-        name=name,
+        name=LaunchConfiguration("name"),
         namespace=LaunchConfiguration("namespace"),
         parameters=[
             LaunchConfiguration("params_file"),
             {switch: _boolean(switch) for switch in ("use_sim_time", "autostart")},
         ],
-        ros_arguments=["--log-level", [name, ":=", LaunchConfiguration("log_level")]],
+        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="screen",
         emulate_tty=True,
     )
