@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a node says about itself on /diagnostics: rates, ages, drops and health, once a second."""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import MappingProxyType
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+from lowlat_nodes.stream.config import setting
+from lowlat_nodes.stream.histogram import Histogram
+from lowlat_nodes.stream.trace import Trace
+
+_MS = 1e-6
+
+
+class Level(IntEnum):
+    """The levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+    STALE = 3
+
+
+@dataclass(frozen=True)
+class DiagnosticSettings:
+    """How a node reports; the names are those of the diagnostic_updater package."""
+
+    period: float = setting(1.0, unit="s", low=0.05, high=60.0, doc="Time between two reports.")
+    use_fqn: bool = setting(False, doc="Whether reports carry the node's name with its namespace.")
+
+
+@dataclass
+class Report:
+    """One diagnostic status.
+
+    Attributes:
+        level: How the task is.
+        summary: The same in a few words.
+        values: Further figures; numbers are written with four significant digits.
+    """
+
+    level: Level = Level.OK
+    summary: str = ""
+    values: dict[str, str | int | float] = field(default_factory=dict)
+
+
+class Window:
+    """Measures what goes out between two reports; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since_s = time.monotonic()
+        self._received = self._given = 0
+        self._age, self._latency = Histogram(), Histogram()
+
+    def give(self, trace: Trace) -> None:
+        """Count a result that went out, with the age of its input and the time since its receipt."""
+        with self._lock:
+            self._given += 1
+            self._age.record(trace.age_ns(trace.published_ns))
+            self._latency.record(trace.latency_ns())
+
+    def turn(self, received: int) -> dict[str, float]:
+        """Return the figures since the last call and begin anew.
+
+        Args:
+            received: How many messages have come in since the window was made.
+
+        Returns:
+            `rate_in_hz`, `rate_out_hz`, and `age_p50_ms`, `age_p99_ms`, `latency_p50_ms`, `latency_p99_ms`,
+            which are NaN where nothing went out.
+        """
+        age, latency = Histogram(), Histogram()
+        with self._lock:
+            now_s = time.monotonic()
+            elapsed_s, self._since_s = max(now_s - self._since_s, 1e-3), now_s
+            taken, self._received = received - self._received, received
+            given, self._given = self._given, 0
+            age, self._age = self._age, age
+            latency, self._latency = self._latency, latency
+        figures = {"rate_in_hz": taken / elapsed_s, "rate_out_hz": given / elapsed_s}
+        for name, histogram in (("age", age), ("latency", latency)):
+            p50, p99 = histogram.quantiles((0.5, 0.99))
+            figures[f"{name}_p50_ms"] = p50 * _MS if histogram.count else float("nan")
+            figures[f"{name}_p99_ms"] = p99 * _MS if histogram.count else float("nan")
+        return figures
+
+
+NO_COUNTS: Mapping[str, int] = MappingProxyType({})
+NO_FIGURES: Mapping[str, float] = MappingProxyType(Window().turn(0))
+
+
+def standard_values(
+    state: str,
+    *,
+    figures: Mapping[str, float] = NO_FIGURES,
+    drops: Mapping[str, int] = NO_COUNTS,
+    failures: Mapping[str, int] = NO_COUNTS,
+    last_failure: str = "",
+) -> dict[str, str | int | float]:
+    """Return the values that every node of this package reports, and that `lowlat top` shows.
+
+    =============================== ==============================================================
+    rate_in_hz, rate_out_hz         messages in and results out
+    age_p50_ms, age_p99_ms          from the capture of an input to the publication of its result
+    latency_p50_ms, latency_p99_ms  from the receipt of an input to the publication of its result
+    drops, drops.<reason>           messages dropped
+    failures                        messages that made something raise
+    state                           unconfigured, inactive, active or finalized
+    last_failure                    text of the newest error, empty if there was none
+    =============================== ==============================================================
+
+    Rates, ages and latencies are those of the last period, drops and failures count from the activation.
+    A quantile of nothing is `nan`.
+    """
+    return {
+        **figures,
+        "drops": sum(drops.values()),
+        **{f"drops.{reason}": count for reason, count in drops.items()},
+        "failures": sum(failures.values()),
+        "state": state,
+        "last_failure": last_failure,
+    }
+
+
+class DiagnosticsPublisher:
+    """Publishes a report on /diagnostics, by wall time: a paused simulation does not hide a node.
+
+    Every node of this package reports `standard_values` under the status name `<node>: <task>`.
+
+    Args:
+        node: Owns publisher and timer.
+        task: What is reported on.
+        report: Called for each report, in the thread that spins the node.
+        config: Period and naming.
+        hardware_id: The machine or device; the host name unless given.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        task: str,
+        report: Callable[[], Report],
+        config: DiagnosticSettings,
+        *,
+        hardware_id: str = "",
+    ) -> None:
+        self._node = node
+        self._report = report
+        owner = node.get_fully_qualified_name() if config.use_fqn else node.get_name()
+        self._name = f"{owner}: {task}"
+        self._hardware_id = hardware_id or platform.node()
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
+        self._timer = node.create_timer(
+            config.period, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def publish(self) -> None:
+        """Publish a report now."""
+        report = self._report()
+        status = DiagnosticStatus(
+            level=bytes([report.level]),
+            name=self._name,
+            message=report.summary,
+            hardware_id=self._hardware_id,
+            values=[KeyValue(key=key, value=_text(value)) for key, value in report.values.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)
+
+    def close(self) -> None:
+        """Stop reporting."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+
+def _text(value: str | float) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A lifecycle node that hosts any processor between ROS topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
+from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_values
+from lowlat_nodes.stream.clock import Clock
+from lowlat_nodes.stream.endpoint import Sink
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.mailbox import Fifo, Mailbox, Newest
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.pipeline import Pipeline
+from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.transport.ros import Input, Output, RosClock, RosSink, RosSource
+
+C = TypeVar("C", bound=NodeSettings)
+
+_BY_DESIGN = frozenset({"superseded", "closed"})  # drops that nobody needs to look into
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """What a node hosts.
+
+    Attributes:
+        processor: Does the work.
+        inputs: Where each input of the processor comes from.
+        outputs: Where each output of the processor goes.
+        mailbox: Makes what waits in between. Default: `Newest` for one input, so that it never works on old
+            data; for several, a short `Fifo`, because one slot would let them displace each other.
+    """
+
+    processor: Processor
+    inputs: Mapping[str, Input]
+    outputs: Mapping[str, Output]
+    mailbox: Callable[[Clock], Mailbox] | None = None
+
+    def __post_init__(self) -> None:
+        for what, wired in (("inputs", self.inputs), ("outputs", self.outputs)):
+            named = getattr(self.processor, what)
+            if named and set(named) != set(wired):
+                raise ConfigurationError(
+                    f"{what}: expected topics for {', '.join(named)}; got {', '.join(wired) or 'none'}"
+                )
+
+
+class ProcessorNode(LifecycleHost[C]):
+    """Runs a processor in a worker thread: opened at configure, fed from activate to deactivate.
+
+    One message that cannot be read, processed or published is counted and reported; the node goes on.
+
+    Args:
+        name: The node's name, unless remapped.
+        config_type: The configuration class of the node.
+        host: Makes processor and topics of a configuration; what it raises refuses the configuration.
+        ros: As for `LifecycleHost`.
+    """
+
+    def __init__(self, name: str, config_type: type[C], host: Callable[[C], Hosted], **ros: Any) -> None:
+        self._host = host
+        self._hosted: Hosted | None = None
+        self._window = Window()
+        self._sink: RosSink | None = None
+        self._sources: list[RosSource] = []
+        self._pipeline: Pipeline | None = None
+        self._lost = 0
+        super().__init__(name, config_type, **{"task": "stream", **ros})
+
+    def setup(self, config: C) -> None:
+        """Open the processor and advertise its outputs."""
+        self._hosted = self._host(config)
+        self._hosted.processor.open()
+        self._sink = RosSink(self, self._hosted.outputs)
+
+    def begin(self) -> None:
+        """Subscribe and start the worker."""
+        hosted, sink = self._hosted, self._sink
+        assert hosted is not None
+        assert sink is not None
+        clock = RosClock(self)
+        self._window = Window()
+        self._lost = 0
+        self._sources = [RosSource(self, name, topic, clock=clock) for name, topic in hosted.inputs.items()]
+        self._pipeline = Pipeline(
+            self._sources,
+            _mailbox(hosted, clock),
+            _Lent(hosted.processor),
+            _Metered(sink, self._window),
+            clock,
+            name=self.get_name(),
+        )
+        self._pipeline.start()
+
+    def halt(self) -> None:
+        """Unsubscribe and let the message in hand finish."""
+        if self._pipeline is not None:
+            self._pipeline.stop()
+            self._pipeline = None
+        self._sources = []
+
+    def teardown(self) -> None:
+        """Close the processor and withdraw its outputs."""
+        hosted, self._hosted = self._hosted, None
+        sink, self._sink = self._sink, None
+        try:
+            if hosted is not None:
+                hosted.processor.close()
+        finally:
+            if sink is not None:
+                sink.close()
+
+    def report(self) -> Report:
+        """Return rates, ages, drops and failures; a warning where something failed in this period."""
+        assert self._pipeline is not None
+        stats = self._pipeline.stats()
+        drops: dict[str, int] = self._pipeline.mailbox.drops.snapshot()
+        last_failure = stats.last_failure
+        for source in self._sources:
+            for reason, count in source.drops.snapshot().items():
+                drops[reason] = drops.get(reason, 0) + count
+            last_failure = last_failure or source.last_failure
+        figures = self._window.turn(sum(source.received for source in self._sources))
+        values = standard_values(
+            self.state, figures=figures, drops=drops, failures=stats.failures, last_failure=last_failure
+        )
+        lost = {
+            reason: count for reason, count in (drops | stats.failures).items() if reason not in _BY_DESIGN
+        }
+        total = sum(lost.values())
+        former, self._lost = self._lost, total
+        if total > former:
+            counts = ", ".join(f"{reason} {count}" for reason, count in lost.items())
+            self.get_logger().warning(f"{total - former} messages lost (in all: {counts}). {last_failure}")
+            return Report(Level.WARN, f"losing messages: {counts}", values)
+        if not figures["rate_in_hz"]:
+            return Report(Level.STALE, "no input", values)
+        return Report(Level.OK, "running", values)
+
+
+class _Lent(Processor):
+    """A processor that its node opens and closes, not the pipeline: it stays open while inactive."""
+
+    def __init__(self, processor: Processor) -> None:
+        self.inputs, self.outputs = processor.inputs, processor.outputs
+        self._processor = processor
+
+    def process(self, message: Message) -> Sequence[Message]:
+        return self._processor.process(message)
+
+    def process_batch(self, messages: Sequence[Message]) -> Sequence[Message]:
+        return self._processor.process_batch(messages)
+
+
+class _Metered(Sink):
+    """A sink that its node closes; counts what went out."""
+
+    def __init__(self, sink: Sink, window: Window) -> None:
+        self._sink = sink
+        self._window = window
+
+    def write(self, message: Message) -> None:
+        self._sink.write(message)
+        self._window.give(message.trace)
+
+    def close(self) -> None:
+        """Leave the sink open; an inactive node still advertises its outputs."""
+
+
+def _mailbox(hosted: Hosted, clock: Clock) -> Mailbox:
+    if hosted.mailbox is not None:
+        return hosted.mailbox(clock)
+    ages_ms = [topic.max_age_ms for topic in hosted.inputs.values()]
+    max_age_ns = int(max(ages_ms) * 1_000_000) if ages_ms and all(ages_ms) else 0
+    if len(hosted.inputs) <= 1:
+        return Newest(clock, max_age_ns=max_age_ns)
+    return Fifo(clock, 4 * len(hosted.inputs), max_age_ns=max_age_ns)

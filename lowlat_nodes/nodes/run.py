@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one node as a process: starts it, spins it, and ends it cleanly on SIGINT and SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.signals import SignalHandlerOptions
+
+from lowlat_nodes.nodes.base import LifecycleHost
+from lowlat_nodes.stream.errors import LowlatError
+from lowlat_nodes.transport.ros import prepare_process
+
+EXIT_CONFIGURATION = os.EX_CONFIG  # 78: starting it again will not help
+_SPIN_S = 0.1  # how late a signal may be noticed
+
+
+class _Stop:
+    """Set by the first SIGINT or SIGTERM; the second one ends the process the hard way."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._former = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+        self.restore()
+
+    def restore(self) -> None:
+        """Put the former handlers back."""
+        while self._former:
+            signal.signal(*self._former.popitem())
+
+
+def run(make: Callable[[], LifecycleHost[Any]], argv: Sequence[str] | None = None) -> int:
+    """Run a node until a signal or the end of its ROS context; call it from the main thread.
+
+    With the parameter `autostart` the node is configured and activated first.
+
+    Args:
+        make: Makes the node, once rclpy is initialised.
+        argv: Program name and arguments, ROS arguments among them; `sys.argv` unless given.
+
+    Returns:
+        0 after a clean end; 78 (EX_CONFIG) where arguments, parameters or the start were refused, with the
+        reason on standard error.
+    """
+    stop = _Stop()
+    try:
+        prepare_process()
+        arguments = list(sys.argv if argv is None else argv)
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        return _serve(make(), stop)
+    except (LowlatError, rclpy_implementation.RCLError) as error:
+        print(error, file=sys.stderr)
+        return EXIT_CONFIGURATION
+    finally:
+        rclpy.try_shutdown()
+        stop.restore()
+
+
+def _serve(node: LifecycleHost[Any], stop: _Stop) -> int:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.get_parameter("autostart").value and not node.start():
+            return EXIT_CONFIGURATION
+        while not stop.requested and node.context.ok():
+            _turn(executor, node)
+    finally:
+        node.destroy_node()
+        executor.shutdown()
+    return 0
+
+
+def _turn(executor: SingleThreadedExecutor, node: LifecycleHost[Any]) -> None:
+    # Not the EventsExecutor: its spin() neither sleeps nor ends in the wheels of Jazzy and Kilted.
+    try:
+        executor.spin_once(timeout_sec=_SPIN_S)
+    except Exception as error:  # one callback must not end the node
+        node.get_logger().error(f"a callback failed: {type(error).__name__}: {error}")

@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A subscription that takes serialised messages and decodes them itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
+
+from lowlat_nodes.stream.clock import Clock
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.endpoint import Deliver
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.trace import Trace
+from lowlat_nodes.transport import cdr
+from lowlat_nodes.transport.ros.clock import RosClock
+from lowlat_nodes.transport.ros.topics import (
+    Input,
+    choose_reliability,
+    message_type,
+    overridable,
+    profile,
+)
+
+
+class RosSource:
+    """Delivers the messages of one topic from the thread that spins the node.
+
+    Messages arrive as bytes and are read by `transport.cdr`: images become views on those bytes, without the
+    copy and the per-message objects of rclpy. Bytes that are not the message they should be are counted and
+    dropped.
+
+    Args:
+        node: Owns the subscription.
+        name: The topic of the delivered messages: a processor's input name.
+        config: What to read. With `reliability: auto` the subscription is renewed when the publishers call
+            for another one. `qos_overrides` parameters win; for that of the reliability the node must have
+            been made with `automatically_declare_parameters_from_overrides`.
+        clock: Stamps the receipt; the node's clock unless given.
+
+    Attributes:
+        received: How many messages came, malformed ones included.
+        drops: What was dropped here: `malformed`, or `stale` by `max_age_ms`.
+        last_failure: Why the newest malformed message was refused.
+
+    Raises:
+        ConfigurationError: If the message type is not installed.
+    """
+
+    def __init__(self, node: Node, name: str, config: Input, *, clock: Clock | None = None) -> None:
+        self.name = name
+        self.config = config
+        self.received = 0
+        self.drops = Counters()
+        self.last_failure = ""
+        self._node = node
+        self._clock = clock or RosClock(node)
+        self._max_age_ns = int(config.max_age_ms * 1_000_000)
+        self._message_type = message_type(config.type_name)
+        self._decode: Callable[[bytes], cdr.Decoded] = (
+            cdr.JointStateReader().read
+            if config.type_name == "sensor_msgs/msg/JointState"
+            else partial(cdr.decode, config.type_name)
+        )
+        self._deliver: Deliver | None = None
+        self._subscription: Any = None
+
+    @property
+    def topic(self) -> str:
+        """Return the full topic name, after namespace and remappings."""
+        name: str = self._node.resolve_topic_name(self.config.topic)
+        return name
+
+    @property
+    def reliability(self) -> str:
+        """Return what the subscription asks for now: reliable or best_effort; empty while stopped."""
+        return "" if self._subscription is None else self._subscription.qos_profile.reliability.name.lower()
+
+    def start(self, deliver: Deliver) -> None:
+        """Subscribe."""
+        self._deliver = deliver
+        self._subscription = self._subscribe(self._wanted_reliability())
+
+    def stop(self) -> None:
+        """Unsubscribe; messages that the executor already holds are forgotten."""
+        self._deliver = None
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def _wanted_reliability(self) -> ReliabilityPolicy:
+        offered = [
+            endpoint.qos_profile.reliability
+            for endpoint in self._node.get_publishers_info_by_topic(self.config.topic)
+        ]
+        return choose_reliability(self.config.reliability, self.config.type_name, offered)
+
+    def _subscribe(self, reliability: ReliabilityPolicy) -> Any:
+        events, options = None, overridable()
+        # Only a value that the user gave exists before the subscription is made.
+        if self.config.reliability == "auto" and not self._node.has_parameter(
+            f"qos_overrides.{self.topic}.subscription.reliability"
+        ):
+            events = SubscriptionEventCallbacks(
+                incompatible_qos=self._publishers_changed, matched=self._publishers_changed
+            )
+            options = overridable(reliability=False)
+        return self._node.create_subscription(
+            self._message_type,
+            self.config.topic,
+            self._take,
+            profile(self.config.depth, reliability),
+            event_callbacks=events,
+            qos_overriding_options=options,
+            raw=True,
+        )
+
+    def _publishers_changed(self, _event: Any) -> None:
+        if self._subscription is None:
+            return
+        reliability = self._wanted_reliability()
+        if reliability == self._subscription.qos_profile.reliability:
+            return
+        self._node.get_logger().info(
+            f"{self.topic}: subscribing {reliability.name.lower()} now, as its publishers offer"
+        )
+        former, self._subscription = self._subscription, self._subscribe(reliability)
+        self._node.destroy_subscription(former)
+
+    def _take(self, data: bytes) -> None:
+        deliver = self._deliver
+        if deliver is None:
+            return
+        now_ns = self._clock.now_ns()
+        sequence = self.received
+        self.received += 1
+        try:
+            decoded = self._decode(data)
+        except cdr.CdrError as error:
+            self.drops.add("malformed")
+            self.last_failure = f"{self.name}: {error}"
+            return
+        trace = Trace(decoded.stamp_ns or 0, now_ns)
+        if self._max_age_ns and trace.age_ns(now_ns) > self._max_age_ns:
+            self.drops.add("stale")
+            return
+        deliver(Message(self.name, decoded.payload, trace, sequence, decoded.frame_id))
