@@ -23,6 +23,8 @@ BASE = [
     "opencv-python-headless>=4.8",
     "rosbags>=0.11",
     "mcap>=1.1",
+    "lz4>=4.0",
+    "zstandard>=0.20",
 ]
 
 MESSAGES = [
@@ -57,6 +59,7 @@ DEV = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",
     "ruff>=0.6",
+    "setuptools>=70.1",
     "types-PyYAML",
 ]
 
