@@ -56,18 +56,19 @@ class JointStateReader:
                     ]
                     return Decoded(seconds * _S + nanoseconds, self._frame_id, Joints(self._names, *arrays))
         decoded = decode("sensor_msgs/msg/JointState", data)
-        self._learn(data)
+        self._learn(data, decoded)
         return decoded
 
-    def _learn(self, data: bytes) -> None:
+    def _learn(self, data: bytes, decoded: Decoded) -> None:
         """Note where a message that was read without error keeps what."""
         self._size = -1
         if data[:START] != HEADER:
             return
+        self._frame_id, self._names = decoded.frame_id, decoded.payload.names
         reader = Reader(data)
         reader.time_ns("stamp")
-        self._frame_id = reader.string("frame_id")
-        self._names = reader.strings("name")
+        reader.string("frame_id")
+        reader.strings("name")
         same = [(0, START), (_STAMP_END, reader.offset)]
         self._values = []
         for what in ("position", "velocity", "effort"):
