@@ -63,6 +63,7 @@ class LifecycleHost(LifecycleNode, Generic[C]):
     Attributes:
         state: unconfigured, inactive, active or finalized.
         problem: Why the last transition failed, empty if it did not.
+        fatal: Why the process must end and be started anew, empty while it need not; set by subclasses.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class LifecycleHost(LifecycleNode, Generic[C]):
     ) -> None:
         self.state = "unconfigured"
         self.problem = ""
+        self.fatal = ""
         super().__init__(
             name, parameter_overrides=overrides, automatically_declare_parameters_from_overrides=True, **ros
         )

@@ -21,6 +21,7 @@ from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.transport.ros import prepare_process
 
 EXIT_CONFIGURATION = os.EX_CONFIG  # 78: starting it again will not help
+EXIT_FATAL = 1
 _SPIN_S = 0.1  # how late a signal may be noticed
 
 
@@ -53,7 +54,7 @@ def run(make: Callable[[], LifecycleHost[Any]], argv: Sequence[str] | None = Non
         argv: Program name and arguments, ROS arguments among them; `sys.argv` unless given.
 
     Returns:
-        0 after a clean end; 78 (EX_CONFIG) where arguments, parameters or the start were refused, with the
+        0 after a clean end; 1 where the node found that it cannot go on; 78 (EX_CONFIG) where arguments, parameters or the start were refused, with the
         reason on standard error.
     """
     stop = _Stop()
@@ -76,12 +77,12 @@ def _serve(node: LifecycleHost[Any], stop: _Stop) -> int:
     try:
         if node.get_parameter("autostart").value and not node.start():
             return EXIT_CONFIGURATION
-        while not stop.requested and node.context.ok():
+        while not (stop.requested or node.fatal) and node.context.ok():
             _turn(executor, node)
     finally:
         node.destroy_node()
         executor.shutdown()
-    return 0
+    return EXIT_FATAL if node.fatal else 0
 
 
 def _turn(executor: SingleThreadedExecutor, node: LifecycleHost[Any]) -> None:

@@ -28,13 +28,11 @@ class Histogram:
     __slots__ = ("_slots", "count", "maximum", "minimum", "negative", "total")
 
     def __init__(self) -> None:
-        self._slots = array("q", bytes(8 * _SLOTS))
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
-        for index in range(_SLOTS):
-            self._slots[index] = 0
+        self._slots = array("q", bytes(8 * _SLOTS))
         self.count = 0
         self.total = 0
         self.minimum = 0

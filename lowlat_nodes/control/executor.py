@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which chunk is in force at which tick: the swap rules.
+
+========================================================= ==================================================
+a chunk arrives and ...                                   then
+========================================================= ==================================================
+it contains NaN or infinity                               refused, `not_finite`
+its request is older than the newest one accepted         refused, `superseded`
+its last row is already past                              refused, `expired`
+it is due later                                           `scheduled`: waits, and takes over at that tick;
+                                                          chunks waiting for the same or a later tick go
+it is due now                                             `swapped`: takes over at this tick
+it is late, and lateness is part of the plan (aligned)    `aligned`: takes over at the row that is due now
+it is late by at most `max_late_ns`, rule `trim`          `trimmed`: takes over at the row that is due now
+it is late otherwise                                      refused, `late`
+========================================================= ==================================================
+
+No row is ever played later than it is due. A chunk in force stays until another takes over or it expires;
+after that there is no target, and the miss policy has to answer.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+
+from lowlat_nodes.control.chunk import Chunk
+from lowlat_nodes.stream.payload import Floats
+
+
+class Outcome(str, Enum):
+    """What became of a chunk on arrival."""
+
+    SCHEDULED = "scheduled"
+    SWAPPED = "swapped"
+    ALIGNED = "aligned"
+    TRIMMED = "trimmed"
+    NOT_FINITE = "not_finite"
+    SUPERSEDED = "superseded"
+    EXPIRED = "expired"
+    LATE = "late"
+
+    @property
+    def accepted(self) -> bool:
+        """Return whether the chunk is or will be in force."""
+        return self in _ACCEPTED
+
+
+_ACCEPTED = frozenset({Outcome.SCHEDULED, Outcome.SWAPPED, Outcome.ALIGNED, Outcome.TRIMMED})
+
+
+class ChunkExecutor:
+    """Keeps the chunk in force and those scheduled to follow. Not thread-safe: the tick loop owns it.
+
+    Args:
+        trim_late: Whether a late chunk may take over at the row that is due; otherwise it is refused.
+        max_late_ns: How late a chunk may be for that; 0 sets no limit but its own end.
+        max_scheduled: Bound on waiting chunks.
+    """
+
+    def __init__(self, *, trim_late: bool = True, max_late_ns: int = 0, max_scheduled: int = 4) -> None:
+        self._trim_late = trim_late
+        self._max_late_ns = max_late_ns
+        self._max_scheduled = max_scheduled
+        self._running: Chunk | None = None
+        self._scheduled: list[Chunk] = []
+        self._newest_request = -1
+
+    @property
+    def running(self) -> Chunk | None:
+        """Return the chunk in force, possibly expired."""
+        return self._running
+
+    @property
+    def end_ns(self) -> int | None:
+        """Return when the last chunk of the plan expires, None without any."""
+        last = self._scheduled[-1] if self._scheduled else self._running
+        return last.end_ns if last is not None else None
+
+    def clear(self) -> None:
+        """Forget the plan; chunks for requests made before are refused from now on by their numbers."""
+        self._running = None
+        self._scheduled.clear()
+
+    def refuse_until(self, request: int) -> None:
+        """Refuse every chunk that answers this request or an earlier one."""
+        self._newest_request = max(self._newest_request, request)
+
+    def accept(self, chunk: Chunk, now_ns: int, *, aligned: bool = False) -> Outcome:
+        """Take in an arriving chunk by the rules above.
+
+        Args:
+            chunk: The arriving chunk.
+            now_ns: The tick that comes next; a chunk due then takes over in it.
+            aligned: Its start lies in the past by intention.
+        """
+        if not np.isfinite(chunk.targets).all():
+            return Outcome.NOT_FINITE
+        if chunk.request <= self._newest_request:
+            return Outcome.SUPERSEDED
+        if chunk.end_ns <= now_ns:
+            return Outcome.EXPIRED
+        late_ns = now_ns - chunk.start_ns
+        outcome = Outcome.SCHEDULED
+        if late_ns == 0:
+            outcome = Outcome.SWAPPED
+        elif late_ns > 0 and aligned:
+            outcome = Outcome.ALIGNED
+        elif late_ns > 0:
+            if not self._trim_late or (self._max_late_ns and late_ns > self._max_late_ns):
+                return Outcome.LATE
+            outcome = Outcome.TRIMMED
+        self._newest_request = chunk.request
+        self._scheduled = [other for other in self._scheduled if other.start_ns < chunk.start_ns]
+        self._scheduled = [*self._scheduled, chunk][-self._max_scheduled :]
+        return outcome
+
+    def advance(self, now_ns: int) -> Chunk | None:
+        """Put the chunk in force that is due; return it if that is a swap at this tick."""
+        swapped = None
+        while self._scheduled and self._scheduled[0].start_ns <= now_ns:
+            swapped = self._running = self._scheduled.pop(0)
+        return swapped
+
+    def sample(self, now_ns: int) -> Floats | None:
+        """Return the target of the chunk in force, None if there is none or it has expired."""
+        running = self._running
+        if running is None or now_ns >= running.end_ns:
+            return None
+        return running.sample(now_ns)
+
+    def preview(self, from_ns: int, steps: int, step_ns: int, idle: Floats) -> Floats:
+        """Return the targets that the plan holds for the coming ticks.
+
+        Args:
+            from_ns: The first tick.
+            steps: How many ticks.
+            step_ns: Time between ticks.
+            idle: float64 [joints], the target while no chunk is in force.
+
+        Returns:
+            float64 [steps, joints]; where a chunk expires on the way its last row holds.
+        """
+        running = self._running
+        plan = (
+            [running, *self._scheduled]
+            if running is not None and running.end_ns > from_ns
+            else self._scheduled
+        )
+        rows = np.empty((steps, len(idle)))
+        index = -1
+        for step in range(steps):
+            now_ns = from_ns + step * step_ns
+            while index + 1 < len(plan) and plan[index + 1].start_ns <= now_ns:
+                index += 1
+            rows[step] = plan[index].sample(now_ns) if index >= 0 else idle
+        return rows

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From a policy's parameters to the policy."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowlat_nodes import resources
+from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.control.policies.policy import Policy
+from lowlat_nodes.stream.config import setting
+from lowlat_nodes.stream.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Which policy, and how it runs."""
+
+    kind: str = setting(
+        "onnx",
+        doc="onnx: an exported file. python: a factory of your own.",
+        choices=("onnx", "python"),
+    )
+    model: str = setting("reach_flow", doc="Path of an .onnx file, or the name of a shipped model.")
+    factory: str = setting(
+        "", doc="module:function that takes this configuration and returns a Policy, for kind python."
+    )
+    threads: int = setting(1, doc="Threads of one inference.", low=1, high=64)
+    seed: int = setting(0, doc="Seed of the noise that generative policies start from.", low=0)
+    noise_scale: float = setting(1.0, doc="Scale of that noise; 0 makes inference deterministic.", low=0.0)
+    action_period_ms: float = setting(
+        0.0, doc="Time between actions, where the model does not say it.", unit="ms", low=0.0, high=10_000.0
+    )
+    action_kind: str = setting(
+        "", doc="absolute or delta, where the model does not say it.", choices=("", "absolute", "delta")
+    )
+    inference_delay_ms: float = setting(
+        0.0,
+        doc="Inferences take at least this long (the worker sleeps), to stand for a larger policy.",
+        unit="ms",
+        low=0.0,
+        high=60_000.0,
+    )
+    load_timeout_ms: float = setting(
+        120_000.0, doc="How long loading and warming up may take.", unit="ms", low=100.0
+    )
+    timeout_ms: float = setting(
+        5000.0,
+        doc="An inference longer than this counts as hung; its process is replaced.",
+        unit="ms",
+        low=1.0,
+    )
+
+    def __post_init__(self) -> None:
+        if self.kind == "python" and ":" not in self.factory:
+            raise ConfigurationError(
+                f"policy.factory: expected module:function for kind python, got {self.factory!r}"
+            )
+
+
+def load_policy(config: PolicyConfig) -> Policy:
+    """Return the policy that the parameters name.
+
+    Raises:
+        ConfigurationError: If it cannot be loaded, with the reason.
+    """
+    if config.kind == "python":
+        policy: Policy = _factory(config.factory)(config)
+        return policy
+    path = Path(config.model).expanduser()
+    if not path.suffix:
+        path = resources.path("models", f"{config.model}.onnx")
+    return OnnxPolicy(
+        path,
+        threads=config.threads,
+        seed=config.seed,
+        noise_scale=config.noise_scale,
+        action_period_ns=round(config.action_period_ms * 1e6),
+        action_kind=config.action_kind,
+    )
+
+
+def _factory(name: str) -> Callable[[PolicyConfig], Policy]:
+    module, _, attribute = name.partition(":")
+    try:
+        found: Callable[[PolicyConfig], Policy] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"policy.factory: cannot import {name!r}: {error}") from error
+    return found

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A policy in an ONNX file.
+
+Inputs are found by name: `state` float32 [1, fields * joints]; images uint8 [1, height, width, 3], or float32
+[1, 3, height, width] in 0..1; `tokens` int64 [1, 12] (`inference.tokens`); `noise` float32 [1, horizon,
+joints]. The output `actions` is float32 [1, horizon, joints]. Joint names, action period and kind stand in
+the metadata (`lowlat train policy` writes them) or in the parameters.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
+from lowlat_nodes.inference.onnx import OnnxModel, TensorSpec
+from lowlat_nodes.inference.tokens import SCHEME, tokenize
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.payload import Floats
+
+_RESERVED = ("state", "tokens", "noise")
+
+
+class OnnxPolicy:
+    """Runs an exported policy with ONNX Runtime.
+
+    Args:
+        path: The .onnx file.
+        threads: Threads of ONNX Runtime.
+        seed: Seed of the noise that flow-matching and diffusion policies start from.
+        noise_scale: Its standard deviation; 0 makes the policy deterministic.
+        action_period_ns: Overrides nothing: needed only where the file does not say it.
+        action_kind: `absolute` or `delta`; likewise.
+
+    Raises:
+        ConfigurationError: If inputs, outputs or metadata do not make a policy.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int = 1,
+        seed: int = 0,
+        noise_scale: float = 1.0,
+        action_period_ns: int = 0,
+        action_kind: str = "",
+    ) -> None:
+        self._model = OnnxModel(path, threads=threads)
+        self._seed = seed
+        self._noise_scale = noise_scale
+        inputs, metadata = self._model.inputs, self._model.metadata
+        if "actions" not in self._model.outputs or "state" not in inputs:
+            raise ConfigurationError(
+                f"{path}: expected an input 'state' and an output 'actions', found inputs {list(inputs)} "
+                f"and outputs {list(self._model.outputs)}"
+            )
+        _, horizon, joints = _sizes(path, self._model.outputs["actions"], 3)
+        _, state_size = _sizes(path, inputs["state"], 2)
+        self._images = {name: item for name, item in inputs.items() if name not in _RESERVED}
+        fields = tuple(filter(None, metadata.get("state_layout", "position").split(",")))
+        if state_size != len(fields) * joints:
+            raise ConfigurationError(
+                f"{path}: {joints} joints with state {', '.join(fields)} make "
+                f"{len(fields) * joints} numbers, but its input 'state' takes {state_size}"
+            )
+        if "tokens" in inputs and metadata.get("token_scheme", SCHEME) != SCHEME:
+            raise ConfigurationError(
+                f"{path}: expected tokens of scheme {SCHEME}, its metadata says {metadata['token_scheme']}"
+            )
+        period_ns = _either(path, "action_dt_ns", metadata, str(action_period_ns or ""))
+        kind = _either(path, "action_kind", metadata, action_kind)
+        if kind not in ("absolute", "delta") or not period_ns.isdigit() or int(period_ns) < 1:
+            raise ConfigurationError(
+                f"{path}: expected an action period in ns and an action kind 'absolute' or 'delta', got "
+                f"{period_ns!r} and {kind!r}"
+            )
+        self._noise_shape = (1, horizon, joints)
+        self.spec = PolicySpec(
+            joints=tuple(filter(None, metadata.get("joint_names", "").split(","))),
+            state_fields=fields,
+            images={name: _image(path, item) for name, item in self._images.items()},
+            takes_task="tokens" in inputs,
+            horizon=horizon,
+            action_period_ns=int(period_ns),
+            delta=(kind == "delta",) * joints,
+        )
+
+    def infer(self, observation: Observation) -> Floats:
+        """Return float64 [horizon, joints]."""
+        feed: dict[str, np.ndarray] = {"state": observation.state[None]}
+        for name, item in self._images.items():
+            image = observation.images[name]
+            if item.dtype is np.uint8:
+                feed[name] = image[None]
+            else:
+                feed[name] = (image.transpose(2, 0, 1)[None] * np.float32(1 / 255)).astype(item.dtype)
+        if "tokens" in self._model.inputs:
+            feed["tokens"] = tokenize(observation.task)[None]
+        if "noise" in self._model.inputs:
+            feed["noise"] = self._noise(observation.request)
+        actions: Floats = self._model.run(feed, ["actions"])[0][0].astype(np.float64)
+        return actions
+
+    def _noise(self, request: int) -> np.ndarray:
+        if not self._noise_scale:
+            return np.zeros(self._noise_shape, np.float32)
+        random = np.random.default_rng((self._seed, request))
+        noise = random.standard_normal(self._noise_shape, np.float32)
+        noise *= np.float32(self._noise_scale)
+        return noise
+
+
+def _either(path: Path, key: str, metadata: dict[str, str], given: str) -> str:
+    said = metadata.get(key, "")
+    if said and given and said != given:
+        raise ConfigurationError(f"{path}: its metadata says {key} = {said}, the parameters say {given}")
+    return said or given
+
+
+def _sizes(path: Path, item: TensorSpec, rank: int) -> tuple[int, ...]:
+    if len(item.shape) != rank or 0 in item.shape[1:]:
+        raise ConfigurationError(
+            f"{path}: expected {item.name!r} to have {rank} dimensions of fixed size after the first, got "
+            f"{list(item.shape)} (0: open)"
+        )
+    return item.shape
+
+
+def _image(path: Path, item: TensorSpec) -> ImageSpec:
+    shape = _sizes(path, item, 4)
+    if item.dtype is np.uint8 and shape[3] == 3:
+        return ImageSpec(shape[1], shape[2])
+    if item.dtype in (np.float32, np.float16) and shape[1] == 3:
+        return ImageSpec(shape[2], shape[3])
+    raise ConfigurationError(
+        f"{path}: input {item.name!r} is neither state, tokens, noise nor an image (uint8 [1, H, W, 3] or "
+        f"float [1, 3, H, W]): {item.dtype.__name__} {list(shape)}"
+    )

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the three processes of the policy node tell each other, as msgpack over `transport.channel`.
+
+====== ====== ==========================================================================
+from   to     messages
+====== ====== ==========================================================================
+node   tick   `setup`, `policy` (with the tick's end of a channel to the worker), `task`,
+              `activate`, `deactivate`, `start`, `stop`
+tick   node   `ready`, `status`, `inference`
+node   worker `setup`, `tick` (with the worker's end of a channel to the tick)
+worker node   `ready`, `refused`
+tick   worker `launch`
+worker tick   `answer`, `failed`
+====== ====== ==========================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from lowlat_nodes.control.policies.policy import ImageSpec, PolicySpec
+from lowlat_nodes.stream.payload import Floats
+from lowlat_nodes.transport.channel import MAX_MESSAGE
+
+
+def pack(kind: str, **content: Any) -> bytes:
+    """Return a message; arrays must be given as bytes."""
+    data: bytes = msgpack.packb({"kind": kind, **content})
+    return data
+
+
+def unpack(data: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the kind and the content of a message of `pack`."""
+    content = msgpack.unpackb(data, max_str_len=MAX_MESSAGE, max_bin_len=MAX_MESSAGE, max_ext_len=0)
+    return content.pop("kind"), content
+
+
+def floats(data: bytes, columns: int = 0) -> Floats:
+    """Return bytes as float64 [n], or [n, columns] where given."""
+    values = np.frombuffer(data, np.float64)
+    return values.reshape(-1, columns) if columns else values
+
+
+def pack_spec(spec: PolicySpec) -> dict[str, Any]:
+    """Return what a policy says about itself as a map."""
+    return {
+        "joints": spec.joints,
+        "state_fields": spec.state_fields,
+        "images": {name: [size.height, size.width] for name, size in spec.images.items()},
+        "takes_task": spec.takes_task,
+        "horizon": spec.horizon,
+        "action_period_ns": spec.action_period_ns,
+        "delta": spec.delta,
+    }
+
+
+def unpack_spec(content: dict[str, Any]) -> PolicySpec:
+    """Return the reverse of `pack_spec`."""
+    return PolicySpec(
+        joints=tuple(content["joints"]),
+        state_fields=tuple(content["state_fields"]),
+        images={name: ImageSpec(*size) for name, size in content["images"].items()},
+        takes_task=content["takes_task"],
+        horizon=content["horizon"],
+        action_period_ns=content["action_period_ns"],
+        delta=tuple(content["delta"]),
+    )

@@ -1,0 +1,237 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`policy_node`: drives a robot with a policy that thinks while the robot moves.
+
+The lifecycle node itself only configures, watches and reports. Commands come from `policy_tick` and
+inferences from `policy_worker`, each in a process of its own, because in one interpreter a policy that holds
+the lock makes a 500 Hz tick 3 to 70 ms late.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from lowlat_nodes.nodes.base import LifecycleHost
+from lowlat_nodes.nodes.diagnostics import Level, Report, standard_values
+from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
+from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, Wiring
+from lowlat_nodes.nodes.run import run
+
+_WATCH_S = 0.05
+_TASK_LIMIT = 4096
+_QUEUE = 10
+_ACCEPTED = frozenset({"chunks_scheduled", "chunks_swapped", "chunks_aligned", "chunks_trimmed"})
+_ALWAYS = ("ticks", "stalls", "stalled_ticks", "misses", "inferences")
+_WORTH_A_WARNING = ("stalls", "misses", "failures_", "states_", "state_", "policy_losses", "clock_jumps")
+
+
+class PolicyNode(LifecycleHost[PolicyNodeConfig]):
+    """Observes joints, cameras and a task; publishes commands at a fixed rate.
+
+    ============== ===================================================================================
+    ~/start        std_srvs/Trigger: allow motion
+    ~/stop         std_srvs/Trigger: brake to a stand and stay there
+    ~/inferences   std_msgs/String, one JSON object per inference: when it saw, began, came and took over
+    ============== ===================================================================================
+    """
+
+    def __init__(self, **ros: Any) -> None:
+        self._processes: PolicyProcesses | None = None
+        self._status: dict[str, Any] = {}
+        self._former: dict[str, int] = {}
+        self._former_s = 0.0
+        self._former_states = 0
+        self._endpoints: list[Callable[[], Any]] = []
+        super().__init__("policy_node", PolicyNodeConfig, task="policy", **ros)
+
+    def setup(self, config: PolicyNodeConfig) -> None:
+        """Load the policy in its process and prepare the tick; nothing moves yet."""
+        observation = config.observation
+        wiring = Wiring(
+            name=self.get_name(),
+            namespace=self.get_namespace(),
+            joint_topic=self.resolve_topic_name(observation.joints.topic),
+            command_topic=self.resolve_topic_name(config.command.topic),
+            camera_topics={
+                name: self.resolve_topic_name(camera.topic) for name, camera in observation.camera.items()
+            },
+            use_sim_time=bool(self.get_parameter("use_sim_time").value),
+        )
+        self._processes = PolicyProcesses(config, wiring, self._hear)
+        self._start_on_activate = config.start_on_activate
+        self._timeout_ms = config.policy.timeout_ms
+        self._inferences = self.create_publisher(String, "~/inferences", QoSProfile(depth=_QUEUE))
+        self._endpoints.append(partial(self.destroy_publisher, self._inferences))
+        for name, callback in (("~/start", self._on_start), ("~/stop", self._on_stop)):
+            self._endpoints.append(
+                partial(self.destroy_service, self.create_service(Trigger, name, callback))
+            )
+        # A latched task reaches only subscriptions that ask for it, and those do not match plain publishers.
+        for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE):
+            subscription = self.create_subscription(
+                String, observation.task.topic, self._on_task, QoSProfile(depth=1, durability=durability)
+            )
+            self._endpoints.append(partial(self.destroy_subscription, subscription))
+        timer = self.create_timer(_WATCH_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._endpoints.append(partial(self.destroy_timer, timer))
+        self.get_logger().info(
+            f"policy loaded: {len(self._processes.spec.delta)} joints, horizon "
+            f"{self._processes.spec.horizon} x {self._processes.spec.action_period_ns * 1e-6:g} ms, tick "
+            f"{config.tick_hz:g} Hz with {self._processes.sched}"
+        )
+
+    def begin(self) -> None:
+        """Begin to tick, and to move unless `~/start` shall say so."""
+        assert self._processes is not None
+        self._former, self._former_s = {}, 0.0
+        self._processes.send("activate", start=self._start_on_activate)
+
+    def halt(self) -> None:
+        """Brake to a stand and send no more commands."""
+        if self._processes is not None:
+            self._processes.send("deactivate")
+
+    def teardown(self) -> None:
+        """End the processes."""
+        if self._processes is not None:
+            self._processes.close()
+            self._processes = None
+        while self._endpoints:
+            self._endpoints.pop()()
+
+    def report(self) -> Report:
+        """Return what the tick process told last, and how the policy process is."""
+        assert self._processes is not None
+        status, problem = self._status, self._processes.worker_problem
+        if not status:
+            return Report(Level.STALE, "no word from the tick process yet", standard_values(self.state))
+        counters: dict[str, int] = status["counters"]
+        refused = {
+            name.removeprefix("chunks_"): count
+            for name, count in counters.items()
+            if name.startswith("chunks_") and name not in _ACCEPTED
+        }
+        failures = {
+            name: count
+            for name, count in counters.items()
+            if name.startswith(("failures_", "states_", "state_", "policy_losses"))
+        }
+        values = standard_values(
+            self.state,
+            figures=self._figures(status, counters),
+            drops=refused,
+            failures=failures,
+            last_failure=problem or status["refusal"],
+        )
+        values |= {name: counters.get(name, 0) for name in _ALWAYS} | counters
+        values |= {f"limited.{name}": count for name, count in status["limits"].items()}
+        values |= {
+            f"{name}_{share}_ms": value
+            for name, quantiles in status["quantiles_ms"].items()
+            for share, value in zip(("p50", "p99", "p999", "max"), quantiles, strict=True)
+        }
+        values |= {
+            "served": status["served"],
+            "delay_estimate_ms": status["delay_estimate_ms"],
+            "sched": self._processes.sched,
+            "worker_restarts": self._processes.worker_restarts,
+        }
+        level, summary = self._judge(status, counters, problem)
+        self._former = dict(counters)
+        return Report(level, summary, values)
+
+    def _judge(self, status: dict[str, Any], counters: dict[str, int], problem: str) -> tuple[Level, str]:
+        if problem:
+            return Level.ERROR, f"no policy: {problem}"
+        if status["served"] == "stale":
+            return Level.ERROR, f"no fresh joint states, holding. {status['refusal']}"
+        if not status["served"]:
+            return Level.WARN, f"waiting for joint states. {status['refusal']}"
+        if not status["running"]:
+            return Level.OK, "stopped"
+        fresh = {
+            name: count - self._former.get(name, 0)
+            for name, count in counters.items()
+            if count > self._former.get(name, 0) and name.startswith(_WORTH_A_WARNING)
+        }
+        if fresh:
+            detail = f". {status['refusal']}" if status["refusal"] else ""
+            return Level.WARN, ", ".join(f"{name} {count}" for name, count in fresh.items()) + detail
+        return Level.OK, "running"
+
+    def _figures(self, status: dict[str, Any], counters: dict[str, int]) -> dict[str, float]:
+        """Return the standard figures: joint states in, commands out, observation to takeover, inference."""
+        now_s = time.monotonic()
+        elapsed_s = now_s - self._former_s if self._former_s else float("nan")
+        window, nothing = status["window_ms"], [float("nan")] * 4
+        age, latency = window.get("observation_age", nothing), window.get("inference", nothing)
+        states = status["states"] - self._former_states
+        ticks = counters.get("ticks", 0) - self._former.get("ticks", 0)
+        self._former_s, self._former_states = now_s, status["states"]
+        return {
+            "rate_in_hz": states / elapsed_s,
+            "rate_out_hz": ticks / elapsed_s,
+            "age_p50_ms": age[0],
+            "age_p99_ms": age[1],
+            "latency_p50_ms": latency[0],
+            "latency_p99_ms": latency[1],
+        }
+
+    def _watch(self) -> None:
+        """Hear the processes, replace what died or hangs; without a tick process this node must not go on."""
+        if self._processes is None:
+            return
+        try:
+            self._processes.watch()
+        except TickLostError as error:
+            self.fatal = str(error)
+            self.get_logger().fatal(str(error))
+
+    def _hear(self, kind: str, content: dict[str, Any]) -> None:
+        if kind == "inference":
+            self._inferences.publish(String(data=json.dumps(content)))
+            return
+        if kind != "status":
+            return
+        self._status = content
+        if content["in_flight_ms"] > self._timeout_ms and self._processes is not None:
+            self._processes.replace_worker(f"an inference took longer than {self._timeout_ms:g} ms")
+
+    def _on_task(self, message: String) -> None:
+        if len(message.data) > _TASK_LIMIT:
+            self.get_logger().warning(f"task ignored: expected at most {_TASK_LIMIT} characters")
+        elif self._processes is not None:
+            self._processes.send("task", text=message.data)
+
+    def _on_start(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
+        return self._order("start", response)
+
+    def _on_stop(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
+        return self._order("stop", response)
+
+    def _order(self, order: str, response: Trigger.Response) -> Trigger.Response:
+        response.success = self.state == "active" and self._processes is not None
+        if response.success and self._processes is not None:
+            self._processes.send(order)
+        else:
+            response.message = f"expected an active node to {order}, it is {self.state}"
+        return response
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the policy node as a process."""
+    return run(PolicyNode, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The worker and the tick of one policy node as child processes: started, connected, watched, replaced."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lowlat_nodes.control.config import ControlConfig
+from lowlat_nodes.control.policies.policy import PolicySpec
+from lowlat_nodes.nodes.child import start_child
+from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
+from lowlat_nodes.nodes.policy_messages import pack, unpack, unpack_spec
+from lowlat_nodes.stream.config import to_flat
+from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
+from lowlat_nodes.transport.channel import Channel, ChannelClosedError
+
+_TICK_READY_S = 30.0
+_END_S = 3.0
+_BACK_OFF_S = (0.0, 0.25, 1.0, 4.0)
+_FORGIVEN_S = 30.0
+_CONTROL_FIELDS = frozenset(field.name for field in dataclasses.fields(ControlConfig))
+
+
+class TickLostError(LowlatError):
+    """The tick process ended by itself; the robot gets no commands any more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wiring:
+    """Names that the children need, resolved by the policy node.
+
+    Attributes:
+        name: Name of the policy node.
+        namespace: Its namespace.
+        joint_topic: Full name of the joint state topic.
+        command_topic: Full name of the command topic.
+        camera_topics: Full image topic names by camera group.
+        use_sim_time: Whether /clock tells the time.
+    """
+
+    name: str
+    namespace: str
+    joint_topic: str
+    command_topic: str
+    camera_topics: dict[str, str]
+    use_sim_time: bool
+
+
+class PolicyProcesses:
+    """Keeps one tick and one worker alive.
+
+    Args:
+        config: The node's parameters.
+        wiring: Resolved names.
+        hear: Called with the kind and content of each message from the tick.
+
+    Attributes:
+        spec: What the policy says of itself.
+        sched: The scheduling that the tick was granted.
+        worker_restarts: How many times the worker was replaced.
+
+    Raises:
+        ConfigurationError: If the policy does not load, does not fit or does not come up in time.
+    """
+
+    def __init__(
+        self, config: PolicyNodeConfig, wiring: Wiring, hear: Callable[[str, dict[str, Any]], None]
+    ) -> None:
+        self.worker_restarts = 0
+        self.worker_problem = ""
+        self._config = config
+        self._wiring = wiring
+        self._hear = hear
+        self._flat = {
+            name: value
+            for name, value in to_flat(config).items()
+            if name.partition(".")[0] in _CONTROL_FIELDS
+        }
+        self._ended_s: list[float] = []
+        self._restart_at_s: float | None = None
+        self._tick: subprocess.Popen[bytes] | None = None
+        self._start_worker()
+        try:
+            content = self._await(self._worker_channel, "the policy", config.policy.load_timeout_ms * 1e-3)
+            self.spec: PolicySpec = unpack_spec(content["spec"])
+            self._tick, self._tick_channel = start_child("lowlat_nodes.nodes.policy_tick")
+            self._tick_channel.send(
+                pack(
+                    "setup",
+                    config=self._flat,
+                    spec=content["spec"],
+                    realtime=to_flat(config.realtime),
+                    **{**dataclasses.asdict(wiring), "name": f"{wiring.name}_tick"},
+                )
+            )
+            self.sched: str = self._await(self._tick_channel, "the tick process", _TICK_READY_S)["sched"]
+            self._connect(content["warm_ns"])
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, kind: str, **content: Any) -> None:
+        """Tell the tick something."""
+        self._tick_channel.send(pack(kind, **content))
+
+    def watch(self) -> None:
+        """Hear the children and replace a dead worker; call it several times a second.
+
+        Raises:
+            TickLostError: If the tick process is gone.
+        """
+        try:
+            while (data := self._tick_channel.receive()) is not None:
+                self._hear(*unpack(data))
+        except ChannelClosedError as error:
+            status = None if self._tick is None else self._tick.wait()
+            raise TickLostError(f"the tick process ended with status {status}") from error
+        self._watch_worker()
+
+    def replace_worker(self, reason: str) -> None:
+        """End a worker that hangs; `watch` starts another one."""
+        self.worker_problem = reason
+        self._worker.kill()
+
+    def close(self) -> None:
+        """End both children: the tick brakes first."""
+        if self._tick is not None:
+            self._tick_channel.close()
+            _end(self._tick)
+        self._worker_channel.close()
+        self._worker.kill()
+        self._worker.wait()
+
+    def _start_worker(self) -> None:
+        self._worker, self._worker_channel = start_child("lowlat_nodes.nodes.policy_worker")
+        self._worker_channel.send(
+            pack(
+                "setup",
+                config=self._flat,
+                **{**dataclasses.asdict(self._wiring), "name": f"{self._wiring.name}_worker"},
+            )
+        )
+
+    def _watch_worker(self) -> None:
+        if self._restart_at_s is not None:
+            if time.monotonic() >= self._restart_at_s:
+                self._restart_at_s = None
+                self._start_worker()
+            return
+        try:
+            data = self._worker_channel.receive()
+        except ChannelClosedError:
+            self._worker_channel.close()
+            self._worker.kill()
+            status = self._worker.wait()
+            self.worker_problem = self.worker_problem or f"the policy process ended with status {status}"
+            self.worker_restarts += 1
+            now_s = time.monotonic()
+            self._ended_s = [ended_s for ended_s in self._ended_s if ended_s > now_s - _FORGIVEN_S] + [now_s]
+            self._restart_at_s = now_s + _BACK_OFF_S[min(len(self._ended_s), len(_BACK_OFF_S)) - 1]
+            return
+        if data is None:
+            return
+        kind, content = unpack(data)
+        if kind == "ready":
+            self.worker_problem = ""
+            self._connect(content["warm_ns"])
+        elif kind == "refused":
+            self.worker_problem = content["reason"]
+
+    def _connect(self, warm_ns: int) -> None:
+        """Give tick and worker the two ends of a channel."""
+        ticks, workers = Channel.pair()
+        self._tick_channel.send(pack("policy", warm_ns=warm_ns), descriptor=ticks.fileno())
+        self._worker_channel.send(pack("tick"), descriptor=workers.fileno())
+        ticks.close()
+        workers.close()
+
+    def _await(self, channel: Channel, what: str, timeout_s: float) -> dict[str, Any]:
+        """Wait for the word of a child that it is ready."""
+        if not channel.wait(timeout_s):
+            raise ConfigurationError(
+                f"{what} was not ready within {timeout_s:g} s; see policy.load_timeout_ms"
+            )
+        try:
+            data = channel.receive()
+        except ChannelClosedError as error:
+            raise ConfigurationError(f"{what} ended while starting; its output says why") from error
+        assert data is not None
+        kind, content = unpack(data)
+        if kind == "refused":
+            raise ConfigurationError(content["reason"])
+        return content
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,374 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The tick process of the policy node: one thread, absolute deadlines, a command at each of them.
+
+It takes joint states from the middleware itself, asks `control.loop` what to do, publishes, and only then
+talks to the other processes. Nothing it calls waits: neither inference, nor logging, nor the garbage
+collector, nor a slow subscriber can hold it up. If the policy node dies, it brakes the robot to a stand and
+ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from typing import Any
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+
+from lowlat_nodes.control.config import ControlConfig, build_loop
+from lowlat_nodes.control.contract import Contract, ObservationError
+from lowlat_nodes.control.loop import Launch, Tick
+from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.nodes.child import channel_from_parent
+from lowlat_nodes.nodes.policy_commands import CommandPublisher
+from lowlat_nodes.nodes.policy_messages import floats, pack, unpack, unpack_spec
+from lowlat_nodes.nodes.realtime import RealtimeConfig, apply
+from lowlat_nodes.nodes.timeline import SimulatedTimeline, SteadyTimeline, Timeline
+from lowlat_nodes.stream.config import build
+from lowlat_nodes.stream.histogram import Histogram
+from lowlat_nodes.transport import cdr
+from lowlat_nodes.transport.channel import Channel, ChannelClosedError
+from lowlat_nodes.transport.ros import prepare_process
+from lowlat_nodes.transport.ros.polled import PolledSubscription
+from lowlat_nodes.transport.ros.topics import Input
+
+_STATUS_NS = 200_000_000
+_COLLECT_NS = 1_000_000_000
+_WINDOW_NS = 1_000_000_000
+_COLLECT_TAKES_NS = 1_000_000
+_SHARES = (0.5, 0.99, 0.999, 1.0)
+_LAST_WORDS_NS = 1_000_000_000
+_IDLE_S = 0.05
+_FUTURE_NS = 20_000_000  # a stamp this far ahead of the clock means that two clocks disagree
+
+
+class PolicyTick:
+    """Runs the control loop of one policy node.
+
+    Args:
+        node: The channel to the policy node.
+        setup: Content of its `setup` message.
+    """
+
+    def __init__(self, node: Channel, setup: dict[str, Any]) -> None:
+        self._node = node
+        self._worker: Channel | None = None
+        self._config = build(ControlConfig, setup["config"])
+        spec = unpack_spec(setup["spec"])
+        self._contract = Contract(self._config.observation, self._config.command, spec)
+        self._loop = build_loop(self._config, spec)
+        self._columns = len(spec.delta)
+        self._align = self._config.observation.align == "image"
+        self._image_timeout_ns = round(self._config.observation.image_timeout_ms * 1e6)
+        self._task = self._config.observation.task.text
+        self._ros = rclpy.create_node(
+            setup["name"], namespace=setup["namespace"], start_parameter_services=False, enable_rosout=False
+        )
+        joints = self._config.observation.joints
+        self._joint_states = PolledSubscription(
+            self._ros,
+            Input(
+                topic=setup["joint_topic"],
+                type_name="sensor_msgs/msg/JointState",
+                reliability=joints.reliability,
+            ),
+        )
+        self._reader = cdr.JointStateReader()
+        self._commands = CommandPublisher(
+            self._ros,
+            setup["command_topic"],
+            self._config.command,
+            joints.names,
+            self._loop,
+            tick_ns=self._config.tick_ns,
+        )
+        self._timeline: Timeline = SimulatedTimeline(self._ros) if setup["use_sim_time"] else SteadyTimeline()
+        self._active = False
+        self._unsent_states: list[tuple[int, bytes, bytes]] = []
+        self._tick: Tick | None = None
+        self._refusal = ""
+        self._late = Histogram()
+        self._published = Histogram()
+        self._state_age = Histogram()
+        self._inference = Histogram()
+        self._observation_age = Histogram()
+        self._histograms = {
+            "tick_late": self._late,
+            "publish_late": self._published,
+            "state_age": self._state_age,
+            "inference": self._inference,
+            "observation_age": self._observation_age,
+        }
+        self._window = {"inference": Histogram(), "observation_age": Histogram()}
+        self._window_ms: dict[str, list[float]] = {}
+        self._window_ends_ns = 0
+        self._granted = apply(build(RealtimeConfig, setup["realtime"]))
+        self._next_status_ns = 0
+        self._next_collect_ns = 0
+        node.send(pack("ready", sched=self._granted))
+
+    def run(self) -> None:
+        """Serve until the policy node goes away, then bring the robot to a stand."""
+        try:
+            while True:
+                self._hear_node()
+                if self._active:
+                    self._tick_until_inactive()
+                else:
+                    self._report(time.monotonic_ns())
+                    self._node.wait(_IDLE_S)
+        except ChannelClosedError:
+            if self._active:
+                self._brake()
+
+    def _tick_until_inactive(self) -> None:
+        """Tick on the grid of the timeline; a deadline that was missed by a period or more is a stall."""
+        timeline, loop, tick_ns = self._timeline, self._loop, self._config.tick_ns
+        deadline_ns = timeline.next_tick(tick_ns)
+        while self._active:
+            now_ns = timeline.wait(deadline_ns)
+            if now_ns is None:  # simulated time stands still or jumped back
+                self._hear_node()
+                if timeline.jumped:
+                    loop.counters.add("clock_jumps")
+                    loop.restart_plan()
+                    deadline_ns = timeline.next_tick(tick_ns)
+                continue
+            late_ns = now_ns - deadline_ns
+            self._late.record(late_ns)
+            skipped_ns = late_ns - late_ns % tick_ns
+            if skipped_ns:
+                loop.counters.add("stalls", skipped_ns // tick_ns)
+                deadline_ns += skipped_ns
+            if self._step(deadline_ns):
+                self._published.record(skipped_ns + timeline.now_ns() - deadline_ns)
+            self._slack(deadline_ns + tick_ns)
+            deadline_ns += tick_ns
+
+    def _step(self, now_ns: int) -> bool:
+        """One tick: newest state in, command out, then the launch; false while no state was seen."""
+        self._take_joint_states()
+        self._hear_worker(now_ns)
+        tick = self._loop.tick(now_ns)
+        if tick is None:
+            return False
+        self._commands.publish(tick, now_ns, self._timeline.ros_ns(now_ns))
+        self._tick = tick
+        launch = self._loop.launch(now_ns, ready=self._worker is not None)
+        if launch is not None:
+            self._ask(launch)
+        state = self._loop.state
+        assert state is not None
+        self._state_age.record(now_ns - state.stamp_ns)
+        if tick.swapped is not None and tick.swapped.observed_ns:
+            self._observation_age.record(now_ns - tick.swapped.observed_ns)
+            self._window["observation_age"].record(now_ns - tick.swapped.observed_ns)
+        return True
+
+    def _take_joint_states(self) -> None:
+        taken = self._joint_states.take()
+        if taken is None:
+            return
+        try:
+            decoded = self._reader.read(taken.data)
+            stamp_ns = decoded.stamp_ns or taken.sent_ns
+            state = self._contract.state(decoded.payload, stamp_ns)
+        except (cdr.CdrError, ObservationError) as error:
+            self._loop.counters.add("states_refused")
+            self._refusal = f"joint states: {error}"
+            return
+        local_ns = self._timeline.from_ros(stamp_ns)
+        now_ns = self._timeline.now_ns()
+        if local_ns > now_ns + _FUTURE_NS:
+            self._loop.counters.add("state_stamps_ahead")
+            local_ns = now_ns
+        self._loop.observe(RobotState(min(local_ns, now_ns), state.position, state.velocity))
+        if self._align:
+            self._unsent_states.append((stamp_ns, state.position.tobytes(), state.velocity.tobytes()))
+            del self._unsent_states[:-256]
+
+    def _ask(self, launch: Launch) -> None:
+        """Send a launch to the worker; one that cannot be sent has failed."""
+        assert self._worker is not None
+        state = launch.state
+        content = pack(
+            "launch",
+            request=launch.request,
+            position=state.position.tobytes(),
+            velocity=state.velocity.tobytes(),
+            not_before_ns=self._timeline.ros_ns(launch.launched_ns) - self._image_timeout_ns,
+            task=self._task,
+            align=self._align and not launch.intent.project,
+            history=self._unsent_states,
+        )
+        self._unsent_states = []
+        try:
+            if not self._worker.send(content):
+                self._loop.fail(launch.request, "worker_busy")
+        except ChannelClosedError:
+            self._lose_worker()
+
+    def _hear_worker(self, now_ns: int) -> None:
+        """Take in what the worker has answered by now."""
+        if self._worker is None:
+            return
+        try:
+            data = self._worker.receive()
+        except ChannelClosedError:
+            self._lose_worker()
+            return
+        if data is None:
+            return
+        kind, answer = unpack(data)
+        launch = self._loop.in_flight
+        if kind == "failed":
+            self._loop.fail(answer["request"], answer["reason"])
+            self._refusal = answer["detail"] or self._refusal
+            return
+        observed_ns = self._timeline.from_ros(answer["image_ns"]) if answer["image_ns"] else 0
+        actions = floats(answer["actions"], self._columns)
+        delivery = self._loop.deliver(answer["request"], actions, observed_ns, now_ns)
+        if launch is None or delivery.outcome is None:
+            return
+        self._inference.record(answer["ended_ns"] - answer["started_ns"])
+        self._window["inference"].record(answer["ended_ns"] - answer["started_ns"])
+        timeline = self._timeline
+        self._node.send(
+            pack(
+                "inference",
+                id=answer["request"],
+                outcome=delivery.outcome.value,
+                observed_ns=answer["image_ns"] or timeline.ros_ns(launch.state.stamp_ns),
+                launched_ns=timeline.ros_ns(launch.launched_ns),
+                received_ns=timeline.ros_ns(now_ns),
+                switch_ns=timeline.ros_ns(max(now_ns, delivery.start_ns)),
+                assumed_ns=timeline.ros_ns(delivery.start_ns),
+                inference_ms=(answer["ended_ns"] - answer["started_ns"]) * 1e-6,
+                estimate_ms=self._loop.delay.estimate_ns * 1e-6,
+                late_ms=delivery.late_ns * 1e-6,
+            )
+        )
+
+    def _lose_worker(self) -> None:
+        assert self._worker is not None
+        self._worker.close()
+        self._worker = None
+        self._loop.lose_policy()
+
+    def _hear_node(self) -> None:
+        """Do what the policy node asks for."""
+        while True:
+            data, descriptor = self._node.receive_with_descriptor()
+            if data is None:
+                return
+            kind, content = unpack(data)
+            if kind == "policy" and descriptor is not None:
+                if self._worker is not None:
+                    self._lose_worker()
+                self._worker = Channel.from_fd(descriptor)
+                if not self._loop.delay.known:
+                    self._loop.delay.record(content["warm_ns"])
+            elif kind == "activate":
+                self._active = True
+                if content["start"]:
+                    self._loop.start()
+            elif kind == "deactivate":
+                self._brake()
+                self._active = False
+            elif kind == "start":
+                self._loop.start()
+            elif kind == "stop":
+                self._loop.stop()
+            elif kind == "task" and content["text"] != self._task:
+                self._task = content["text"]
+                self._loop.restart_plan()
+
+    def _brake(self) -> None:
+        """Tick on until the robot stands, for a second at most."""
+        self._loop.stop()
+        tick_ns = self._config.tick_ns
+        deadline_ns = self._timeline.next_tick(tick_ns)
+        end_ns = time.monotonic_ns() + _LAST_WORDS_NS
+        while time.monotonic_ns() < end_ns:
+            if self._timeline.wait(deadline_ns) is None:
+                continue
+            self._take_joint_states()
+            tick = self._loop.tick(deadline_ns)
+            if tick is None:
+                return
+            self._commands.publish(tick, deadline_ns, self._timeline.ros_ns(deadline_ns))
+            if not tick.velocity.any():
+                return
+            deadline_ns += tick_ns
+
+    def _slack(self, deadline_ns: int) -> None:
+        """Use what is left before the next deadline for what may wait."""
+        self._hear_node()
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._next_collect_ns and deadline_ns - self._timeline.now_ns() > _COLLECT_TAKES_NS:
+            self._next_collect_ns = now_ns + _COLLECT_NS
+            gc.collect(1)
+        self._report(now_ns)
+
+    def _report(self, now_ns: int) -> None:
+        """Send the figures to the policy node five times a second."""
+        if now_ns < self._next_status_ns:
+            return
+        self._next_status_ns = now_ns + _STATUS_NS
+        loop = self._loop
+        self._node.send(
+            pack(
+                "status",
+                active=self._active,
+                running=loop.running,
+                worker=self._worker is not None,
+                served=self._tick.served.value if self._tick else "",
+                in_flight_ms=0.0
+                if loop.in_flight is None
+                else (self._timeline.now_ns() - loop.in_flight.launched_ns) * 1e-6,
+                delay_estimate_ms=loop.delay.estimate_ns * 1e-6,
+                counters=loop.counters.snapshot(),
+                limits=loop.limit_counts(),
+                states=self._joint_states.received,
+                refusal=self._refusal,
+                quantiles_ms={name: _quantiles_ms(item) for name, item in self._histograms.items()},
+                window_ms=self._turn_window(now_ns),
+            )
+        )
+
+    def _turn_window(self, now_ns: int) -> dict[str, list[float]]:
+        """Return the quantiles of the newest full second, and begin the next one when it is over."""
+        if now_ns >= self._window_ends_ns:
+            self._window_ends_ns = now_ns + _WINDOW_NS
+            self._window_ms = {name: _quantiles_ms(item) for name, item in self._window.items() if item.count}
+            for item in self._window.values():
+                item.clear()
+        return self._window_ms
+
+
+def _quantiles_ms(histogram: Histogram) -> list[float]:
+    return [value * 1e-6 for value in histogram.quantiles(_SHARES)]
+
+
+def main() -> int:
+    """Run as a child of the policy node, with the descriptor of the channel as the argument."""
+    node = channel_from_parent()
+    prepare_process()
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node.wait(None)
+        data = node.receive()
+        assert data is not None
+        PolicyTick(node, unpack(data)[1]).run()
+    except ChannelClosedError:
+        return 0
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The inference process of the policy node: waits for a launch, looks at the newest images, and answers.
+
+It has no executor: an image is taken from the middleware at the moment an inference needs one, so the newest
+image is used, nothing is copied for nothing, and the depth-1 history of the subscription is the mailbox.
+A policy that holds the interpreter's lock, leaks or crashes does so here, away from the tick.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rclpy.signals import SignalHandlerOptions
+
+from lowlat_nodes.control.alignment import StateHistory
+from lowlat_nodes.control.config import ControlConfig
+from lowlat_nodes.control.contract import CameraConfig, Contract, ObservationError
+from lowlat_nodes.control.policies.load import load_policy
+from lowlat_nodes.control.policies.policy import Observation
+from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
+from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack
+from lowlat_nodes.stream.config import build
+from lowlat_nodes.stream.errors import LowlatError
+from lowlat_nodes.stream.payload import CompressedImage, Image
+from lowlat_nodes.transport import cdr
+from lowlat_nodes.transport.channel import Channel, ChannelClosedError
+from lowlat_nodes.transport.ros import prepare_process
+from lowlat_nodes.transport.ros.polled import PolledSubscription
+from lowlat_nodes.transport.ros.topics import Input
+
+_WARM_UP_RUNS = 3
+_FOLLOW_S = 0.5
+_HISTORY = 1024
+
+
+class Camera:
+    """The newest image of one camera in the policy's form.
+
+    Args:
+        name: The camera group of the observation contract.
+        config: The group.
+        subscription: Where its messages come from.
+        contract: Turns them into the policy's image.
+    """
+
+    def __init__(
+        self, name: str, config: CameraConfig, subscription: PolledSubscription, contract: Contract
+    ) -> None:
+        self.feature = config.feature or name
+        self.image: NDArray[np.uint8] | None = None
+        self.stamp_ns = 0
+        self.refusal = ""
+        self._name = name
+        self._type = _image_type(config)
+        self._subscription = subscription
+        self._contract = contract
+
+    def look(self) -> None:
+        """Take the newest message, if there is one; a bad one is refused, and `refusal` says why."""
+        taken = self._subscription.take()
+        if taken is None:
+            return
+        try:
+            decoded = cdr.decode(self._type, taken.data)
+            self.image = self._contract.image(self._name, _uncompressed(decoded.payload))
+        except (cdr.CdrError, ObservationError) as error:
+            self.refusal = f"camera {self._name!r}: {error}"
+            return
+        self.stamp_ns = decoded.stamp_ns or taken.sent_ns
+
+    def follow(self) -> None:
+        """Adapt to the publishers that are there by now."""
+        self._subscription.follow_publishers()
+
+
+class PolicyWorker:
+    """Owns the policy and the cameras, and serves one tick process after the other.
+
+    Args:
+        node: The channel to the policy node.
+        setup: Content of its `setup` message.
+
+    Raises:
+        ConfigurationError: If the policy cannot be loaded or does not fit the contracts.
+    """
+
+    def __init__(self, node: Channel, setup: dict[str, Any]) -> None:
+        self._node = node
+        self._tick: Channel | None = None
+        self._config = build(ControlConfig, setup["config"])
+        self._policy = load_policy(self._config.policy)
+        self._contract = Contract(self._config.observation, self._config.command, self._policy.spec)
+        self._history = StateHistory(_HISTORY)
+        self._least_ns = round(self._config.policy.inference_delay_ms * 1e6)
+        warm_ns = self._warm_up()
+        self._ros = rclpy.create_node(
+            setup["name"], namespace=setup["namespace"], start_parameter_services=False, enable_rosout=False
+        )
+        self._cameras = [
+            Camera(
+                name,
+                camera,
+                PolledSubscription(
+                    self._ros,
+                    Input(
+                        topic=setup["camera_topics"][name],
+                        type_name=_image_type(camera),
+                        reliability=camera.reliability,
+                    ),
+                ),
+                self._contract,
+            )
+            for name, camera in self._config.observation.camera.items()
+        ]
+        node.send(pack("ready", spec=pack_spec(self._policy.spec), warm_ns=warm_ns))
+
+    def run(self) -> None:
+        """Serve launches until the policy node goes away."""
+        while True:
+            watched = [end for end in (self._node, self._tick) if end is not None]
+            ready, _, _ = select.select(watched, [], [], _FOLLOW_S)
+            if not ready:
+                for camera in self._cameras:
+                    camera.follow()
+            if self._node in ready:
+                data, descriptor = self._node.receive_with_descriptor()
+                if data is not None and descriptor is not None:
+                    self._tick = Channel.from_fd(descriptor)
+            if self._tick is not None and self._tick in ready:
+                try:
+                    self._serve(self._tick)
+                except ChannelClosedError:
+                    self._tick = None  # the node will send another one, or end us
+
+    def _serve(self, tick: Channel) -> None:
+        data = tick.receive()
+        if data is None:
+            return
+        _, launch = unpack(data)
+        started_ns = time.monotonic_ns()
+        failure = ""
+        actions, image_ns = np.empty(0), 0
+        try:
+            observation, image_ns = self._observe(launch)
+            actions = self._contract.targets(self._infer(observation))
+        except _NoObservation as error:
+            failure = error.reason
+        except Exception as error:  # a policy is foreign code: whatever it raises, the robot must go on
+            failure = "policy_error"
+            print(f"policy: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        rest_ns = started_ns + self._least_ns - time.monotonic_ns()
+        if rest_ns > 0 and not failure:
+            time.sleep(rest_ns * 1e-9)
+        ended_ns = time.monotonic_ns()
+        stamps = {"request": launch["request"], "started_ns": started_ns, "ended_ns": ended_ns}
+        if failure:
+            refusals = "; ".join(camera.refusal for camera in self._cameras if camera.refusal)
+            tick.send(pack("failed", **stamps, reason=failure, detail=refusals))
+        else:
+            tick.send(pack("answer", **stamps, image_ns=image_ns, actions=actions.tobytes()))
+
+    def _observe(self, launch: dict[str, Any]) -> tuple[Observation, int]:
+        """Return what the policy sees, and the capture time of its oldest image (0 without cameras)."""
+        for camera in self._cameras:
+            camera.refusal = ""
+            camera.look()
+        image_ns = min((camera.stamp_ns for camera in self._cameras), default=0)
+        images = {camera.feature: camera.image for camera in self._cameras if camera.image is not None}
+        if len(images) < len(self._cameras):
+            raise _NoObservation("no_image")
+        if self._cameras and image_ns < launch["not_before_ns"]:
+            raise _NoObservation("image_stale")
+        state = RobotState(0, floats(launch["position"]), floats(launch["velocity"]))
+        for stamp_ns, position, velocity in launch["history"]:
+            self._history.add(RobotState(stamp_ns, floats(position), floats(velocity)))
+        if launch["align"] and image_ns:
+            state = self._history.at(image_ns) or state
+        features = self._contract.features(state)
+        return Observation(features, images, launch["task"], launch["request"]), image_ns
+
+    def _infer(self, observation: Observation) -> NDArray[np.float64]:
+        spec = self._policy.spec
+        actions = self._policy.infer(observation)
+        if actions.shape != (spec.horizon, len(spec.delta)) or actions.dtype != np.float64:
+            raise ValueError(
+                f"expected float64 actions of shape {(spec.horizon, len(spec.delta))}, got {actions.dtype} "
+                f"{actions.shape}"
+            )
+        return actions
+
+    def _warm_up(self) -> int:
+        """Run the policy on an empty scene; return how long an inference takes once warm."""
+        spec = self._policy.spec
+        images = {
+            name: np.zeros((size.height, size.width, 3), np.uint8) for name, size in spec.images.items()
+        }
+        state = np.zeros(len(spec.state_fields) * len(spec.delta), np.float32)
+        elapsed_ns = 0
+        for _ in range(_WARM_UP_RUNS):
+            started_ns = time.monotonic_ns()
+            self._infer(Observation(state, images, self._config.observation.task.text, 0))
+            elapsed_ns = time.monotonic_ns() - started_ns
+        return max(elapsed_ns, self._least_ns)
+
+
+class _NoObservation(Exception):
+    """There is nothing to show the policy; `reason` is the word that is counted."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _image_type(config: CameraConfig) -> str:
+    return "sensor_msgs/msg/CompressedImage" if config.compressed else "sensor_msgs/msg/Image"
+
+
+def _uncompressed(payload: Image | CompressedImage) -> Image:
+    if isinstance(payload, Image):
+        return payload
+    import cv2
+
+    decoded: Any = cv2.imdecode(payload.data, cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise ObservationError(
+            f"expected a JPEG or PNG file, got {len(payload.data)} bytes of {payload.format!r}"
+        )
+    return Image(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), "rgb8")
+
+
+def main() -> int:
+    """Run as a child of the policy node, with the descriptor of the channel as the argument."""
+    die_with_parent()
+    node = channel_from_parent()
+    prepare_process()
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node.wait(None)
+        data = node.receive()
+        assert data is not None
+        _, setup = unpack(data)
+        try:
+            worker = PolicyWorker(node, setup)
+        except LowlatError as error:
+            node.send(pack("refused", reason=str(error)))
+            return 2
+        worker.run()
+    except ChannelClosedError:
+        return 0
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

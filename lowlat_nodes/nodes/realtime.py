@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What Linux offers a thread that must not be late, and what of it was granted."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import time
+from dataclasses import dataclass
+
+from lowlat_nodes.stream.config import setting
+
+_TIMER_ABSTIME = 1  # <time.h>
+_MCL_CURRENT = 1  # <sys/mman.h>
+
+
+@dataclass(frozen=True)
+class RealtimeConfig:
+    """How the tick process asks the kernel for attention."""
+
+    priority: int = setting(
+        40, doc="SCHED_FIFO priority of the tick; 0 stays with the normal scheduler.", low=0, high=99
+    )
+    cpus: tuple[int, ...] = setting((), doc="Cores for the tick process; empty for any.")
+    lock_memory: bool = setting(True, doc="Keep the tick process in memory (mlockall), if allowed.")
+
+
+class _TimeSpec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_timespec = _TimeSpec()
+
+
+def sleep_until(deadline_ns: int) -> None:
+    """Sleep to an absolute time of CLOCK_MONOTONIC (clock_nanosleep(2)); one thread of a process may."""
+    _timespec.seconds, _timespec.nanoseconds = divmod(deadline_ns, 1_000_000_000)
+    while _libc.clock_nanosleep(time.CLOCK_MONOTONIC, _TIMER_ABSTIME, ctypes.byref(_timespec), None):
+        pass
+
+
+def apply(config: RealtimeConfig) -> str:
+    """Ask for what is configured, for this process and the calling thread, and freeze the garbage collector.
+
+    Threads made later inherit the priority: call this when all others exist.
+
+    Returns:
+        What was granted, for people: `SCHED_FIFO 40`, or `SCHED_OTHER (FIFO refused: ...)`.
+    """
+    if config.cpus:
+        os.sched_setaffinity(0, config.cpus)
+    granted = "SCHED_OTHER"
+    if config.priority:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(config.priority))
+            granted = f"SCHED_FIFO {config.priority}"
+        except OSError as error:
+            granted = f"SCHED_OTHER (FIFO refused: {error.strerror}; see limits.conf(5), rtprio)"
+    if config.lock_memory and _libc.mlockall(_MCL_CURRENT):
+        granted += ", memory not locked"
+    # A full collection takes 30 to 100 ms with the heap of a ROS process; what lives now lives to the end.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    return granted

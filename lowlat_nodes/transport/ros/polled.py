@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A subscription without an executor: its owner takes the newest message when it wants one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.node import Node
+
+from lowlat_nodes.transport.ros.topics import Input, choose_reliability, message_type, profile
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A serialised message and what the middleware knows about it.
+
+    Attributes:
+        data: The bytes.
+        sent_ns: When the publisher handed it over, system time; 0 if not known.
+    """
+
+    data: bytes
+    sent_ns: int
+
+
+class PolledSubscription:
+    """Holds the newest message of a topic until it is taken: for loops with a rhythm of their own.
+
+    The depth-1 history of the middleware is the mailbox; what is overwritten in it costs this process
+    nothing.
+
+    Args:
+        node: Owns the subscription. It need not be spun.
+        config: What to read; `max_age_ms` is the caller's business.
+
+    Raises:
+        ConfigurationError: If the message type is not installed.
+    """
+
+    def __init__(self, node: Node, config: Input) -> None:
+        self.received = 0
+        self._node = node
+        self._config = config
+        self._type = message_type(config.type_name)
+        self._reliability = self._wanted()
+        self._subscription = self._subscribe()
+
+    def take(self) -> Taken | None:
+        """Return the newest message that was not taken yet, None if there is none; never waits."""
+        handle = self._subscription.handle
+        newest = None
+        with handle:
+            while (taken := handle.take_message(self._type, True)) is not None:
+                newest = taken
+                self.received += 1
+                if self._config.depth == 1:
+                    break
+        if newest is None:
+            return None
+        data, info = newest
+        return Taken(data, info.get("source_timestamp", 0) if isinstance(info, dict) else 0)
+
+    def follow_publishers(self) -> None:
+        """Renew the subscription if `reliability: auto` calls for another one by now; not for a hot path."""
+        wanted = self._wanted()
+        if wanted != self._reliability:
+            self._reliability = wanted
+            former, self._subscription = self._subscription, self._subscribe()
+            self._node.destroy_subscription(former)
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _wanted(self) -> Any:
+        offered = [
+            endpoint.qos_profile.reliability
+            for endpoint in self._node.get_publishers_info_by_topic(self._config.topic)
+        ]
+        return choose_reliability(self._config.reliability, self._config.type_name, offered)
+
+    def _subscribe(self) -> Any:
+        return self._node.create_subscription(
+            self._type,
+            self._config.topic,
+            lambda _message: None,
+            profile(self._config.depth, self._reliability),
+            raw=True,
+        )
