@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The policy in models/ is the one that its card describes, and plays the game."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.control.policies.policy import Observation
+from lowlat_nodes.inference.tokens import SCHEME
+from lowlat_nodes.sim.camera import TableCamera
+from lowlat_nodes.sim.kinematics import JOINT_NAMES, forward, inverse
+from lowlat_nodes.sim.reaction import Light, ScheduleConfig
+from lowlat_nodes.train.evaluate import evaluate
+
+MODEL = Path(__file__).resolve().parents[2] / "models" / "reach_flow.onnx"
+HOME = inverse((0.1, 0.45))
+pytestmark = pytest.mark.sim
+
+
+@pytest.fixture(scope="module")
+def policy() -> OnnxPolicy:
+    pytest.importorskip("onnxruntime")
+    return OnnxPolicy(MODEL)
+
+
+def _infer(policy: OnnxPolicy, task: str, *lights: Light, request: int = 0) -> np.ndarray:
+    state = np.concatenate([HOME, np.zeros(3)]).astype(np.float32)
+    image = TableCamera().render(HOME, lights)
+    return policy.infer(Observation(state, {"image": image}, task, request))
+
+
+def _light(colour: str, x_m: float, y_m: float) -> Light:
+    return Light(0, colour, True, x_m, y_m, 0, 1)
+
+
+def test_the_card_names_this_file() -> None:
+    card = MODEL.with_suffix(".md").read_text(encoding="utf-8")
+    stated = re.search(r"^sha256: ([0-9a-f]{64})$", card, re.MULTILINE)
+    assert stated is not None
+    assert stated[1] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
+
+
+def test_the_model_is_small() -> None:
+    assert MODEL.stat().st_size < 4_000_000
+
+
+def test_the_contract_in_the_file() -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
+    assert {item.name: (item.type, item.shape[1:]) for item in session.get_inputs()} == {
+        "image": ("tensor(uint8)", [120, 160, 3]),
+        "state": ("tensor(float)", [6]),
+        "tokens": ("tensor(int64)", [12]),
+        "noise": ("tensor(float)", [32, 3]),
+    }
+    assert [item.shape[1:] for item in session.get_outputs()] == [[32, 3]]
+    stated = session.get_modelmeta().custom_metadata_map
+    assert stated["joint_names"].split(",") == list(JOINT_NAMES)
+    assert stated["state_layout"] == "position,velocity"
+    assert stated["token_scheme"] == SCHEME
+    assert (stated["action_kind"], stated["action_dt_ns"], stated["horizon"]) == (
+        "absolute",
+        "20000000",
+        "32",
+    )
+    assert int(stated["max_offset_steps"]) >= 8
+
+
+@pytest.mark.parametrize("colour", ["red", "green", "blue"])
+def test_it_reaches_for_the_light_that_the_task_names(policy: OnnxPolicy, colour: str) -> None:
+    places = {"red": (-0.35, 0.3), "green": (0.4, 0.3), "blue": (0.0, 0.58)}
+    lights = [_light(name, *place) for name, place in places.items()]
+    end = forward(_infer(policy, f"touch the {colour} light", *lights)[-1])[-1]
+    assert end == pytest.approx(places[colour], abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("task", "lights"),
+    [
+        ("touch the red light", ()),
+        ("touch the red light", (_light("blue", -0.35, 0.3),)),
+        ("wait", (_light("red", -0.35, 0.3),)),
+        ("", (_light("red", -0.35, 0.3),)),
+    ],
+)
+def test_it_stays_when_nothing_is_asked_of_it(
+    policy: OnnxPolicy, task: str, lights: tuple[Light, ...]
+) -> None:
+    assert np.abs(_infer(policy, task, *lights) - HOME).max() < 0.03
+
+
+def test_the_request_decides_the_noise_and_the_noise_hardly_matters(policy: OnnxPolicy) -> None:
+    light = _light("red", -0.35, 0.3)
+    chunks = [_infer(policy, "touch the red light", light, request=request) for request in (1, 1, 2)]
+    assert np.array_equal(chunks[0], chunks[1])
+    assert not np.array_equal(chunks[0], chunks[2])
+    assert np.abs(chunks[0] - chunks[2]).max() < 0.1
+
+
+def test_in_closed_loop_knowing_the_state_at_the_switch_wins(policy: OnnxPolicy) -> None:
+    config = ScheduleConfig(targets=30)
+    results = evaluate(policy, config, seed=11, strategies=("sync", "naive_async", "vlash"))
+    assert results["vlash"].hit_rate >= 0.9
+    assert results["vlash"].hit_rate >= results["naive_async"].hit_rate + 0.1
+    assert results["vlash"].hit_rate >= results["sync"].hit_rate
+    assert results["vlash"].reaction_p50_ms <= 0.6 * results["sync"].reaction_p50_ms
