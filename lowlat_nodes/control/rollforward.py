@@ -4,10 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
+from lowlat_nodes.control.actuator import load_actuators
 from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import Floats
+
+ROLL_FORWARDS = ("none", "last_action", "sum_deltas", "actuator")
 
 
 class RollForward(Protocol):
@@ -27,3 +33,73 @@ class RollForward(Protocol):
             The state at `state.stamp_ns + n * step_ns`.
         """
         ...
+
+
+class NoRollForward:
+    """The measured state, as if the robot stood still: what naive asynchronous inference assumes."""
+
+    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:  # noqa: ARG002
+        """Return the measured position and velocity under the later stamp."""
+        return RobotState(state.stamp_ns + len(commands) * step_ns, state.position, state.velocity)
+
+
+class LastAction:
+    """The last decided target, as if the robot were always where it is told to be.
+
+    What the published code of VLASH does (arXiv 2512.01031): `vlash/run.py` puts the last action of the
+    running chunk in the place of the state; the paper describes `SumDeltas`. Exact for a drive without lag.
+    """
+
+    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:
+        """Return the last command as position, and its difference to the one before as velocity."""
+        if not len(commands):
+            return state
+        before = commands[-2] if len(commands) > 1 else past[-1]
+        velocity = (commands[-1] - before) * (1e9 / step_ns)
+        return RobotState(state.stamp_ns + len(commands) * step_ns, commands[-1].copy(), velocity)
+
+
+class SumDeltas:
+    """The measured state plus the sum of the decided motions.
+
+    The projection that the VLASH paper describes (arXiv 2512.01031): the state plus the actions still to be
+    executed, which are differences there. Targets here are absolute, so the sum is the last target minus the
+    one in effect at the measurement: whatever the robot lags behind now, it is taken to lag behind then.
+    """
+
+    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:
+        """Return the position displaced as the targets will be, and the velocity of the last target."""
+        if not len(commands):
+            return state
+        before = commands[-2] if len(commands) > 1 else past[-1]
+        return RobotState(
+            state.stamp_ns + len(commands) * step_ns,
+            state.position + (commands[-1] - past[-1]),
+            (commands[-1] - before) * (1e9 / step_ns),
+        )
+
+
+def make_roll_forward(kind: str, *, joints: Sequence[str] = (), model_file: str = "") -> RollForward:
+    """Return a roll-forward by its parameter name.
+
+    Args:
+        kind: One of `ROLL_FORWARDS`.
+        joints: Joint names in the order of the command contract; for `actuator`.
+        model_file: A file that `lowlat identify` wrote; for `actuator`.
+
+    Raises:
+        ConfigurationError: If the kind is unknown, or the file does not describe these joints.
+    """
+    if kind == "none":
+        return NoRollForward()
+    if kind == "last_action":
+        return LastAction()
+    if kind == "sum_deltas":
+        return SumDeltas()
+    if kind == "actuator":
+        if not model_file:
+            raise ConfigurationError(
+                "roll_forward.model_file: expected an actuator model; make one with: lowlat identify"
+            )
+        return load_actuators(Path(model_file), joints)
+    raise ConfigurationError(f"roll_forward: expected one of {', '.join(ROLL_FORWARDS)}, got {kind!r}")
