@@ -17,3 +17,7 @@ class TypeUnknown(BagError):
     def __init__(self, type_name: str) -> None:
         super().__init__(f"type {type_name} is not known here; install the package that defines it")
         self.type_name = type_name
+
+
+class DiskError(BagError):
+    """The place where a bag is to be takes no more, or none."""

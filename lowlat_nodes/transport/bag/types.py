@@ -3,8 +3,8 @@
 """Message types by name: their definitions, and messages of any of them as plain objects.
 
 Known are the standard types of the sourced ROS distribution (of Jazzy where none is sourced) and every type
-of a package installed here. Definitions that come inside a bag are not used: reading a message by one means to
-run code that was made from it.
+of a package installed here. Definitions that come inside a bag are not used: reading a message by one means
+to run code that was made from it.
 """
 
 from __future__ import annotations

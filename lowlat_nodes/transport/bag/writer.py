@@ -23,7 +23,7 @@ from mcap.well_known import MessageEncoding, SchemaEncoding
 from mcap.writer import CompressionType, Writer
 
 from lowlat_nodes.transport.bag import metadata, qos
-from lowlat_nodes.transport.bag.errors import BagError
+from lowlat_nodes.transport.bag.errors import BagError, DiskError
 from lowlat_nodes.transport.bag.metadata import FileEntry, Metadata
 from lowlat_nodes.transport.bag.record import CDR, Topic
 from lowlat_nodes.transport.bag.types import MessageTypes
@@ -182,9 +182,9 @@ class BagWriter:
         try:
             yield
         except FileExistsError as error:
-            raise BagError(f"{error.filename}: exists already; choose another name or remove it") from None
+            raise DiskError(f"{error.filename}: exists already; choose another name or remove it") from None
         except OSError as error:
-            raise BagError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+            raise DiskError(f"{self.path}: cannot be written: {error.strerror or error}") from error
 
     def _metadata(self, files: list[_File]) -> Metadata:
         counts = {name: sum(file.counts.get(name, 0) for file in files) for name in self._topics}
@@ -260,7 +260,7 @@ class _File:
     def finish(self, found: Metadata) -> None:
         """Write the index and close."""
         try:
-            # Without file names: rosbag2 fills in that of the file it reads, and a renamed file stays the same.
+            # Without file names: rosbag2 fills in the one it reads, and a renamed file stays as it is.
             text = yaml.safe_dump(metadata.fields(replace(found, files=())), sort_keys=False)
             self._writer.flush()  # type: ignore[no-untyped-call]
             self._writer.add_metadata("rosbag2", {"serialized_metadata": text})

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Recorded bytes <-> messages of a stream.
+
+Types with a payload of their own in `stream.payload` become that; every other known type becomes an object
+with a field for each of the message's, so that a processor can take any message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.payload import CompressedImage, Image, Joints, Text, Trajectory
+from lowlat_nodes.stream.trace import Trace
+from lowlat_nodes.transport import cdr
+from lowlat_nodes.transport.bag.errors import BagError
+from lowlat_nodes.transport.bag.record import Recorded
+from lowlat_nodes.transport.bag.types import MessageTypes
+
+TYPES_OF_PAYLOADS: dict[type, str] = {
+    CompressedImage: "sensor_msgs/msg/CompressedImage",
+    Image: "sensor_msgs/msg/Image",
+    Joints: "sensor_msgs/msg/JointState",
+    Text: "std_msgs/msg/String",
+    Trajectory: "trajectory_msgs/msg/JointTrajectory",
+    np.ndarray: "std_msgs/msg/Float64MultiArray",
+}
+"""Which ROS type a payload is written as."""
+
+_S = 1_000_000_000
+
+
+class Codec:
+    """Decodes recorded messages and encodes results."""
+
+    def __init__(self) -> None:
+        self.types = MessageTypes()
+
+    def known(self, type_name: str) -> bool:
+        """Return whether messages of a type can be decoded."""
+        return type_name in cdr.TYPES or type_name in self.types
+
+    def decode(self, stream: str, recorded: Recorded, sequence: int) -> Message:
+        """Return a recorded message as it enters a processor.
+
+        Its `received_ns` and `dequeued_ns` are the time of the bag, its `capture_ns` the header stamp.
+
+        Raises:
+            LowlatError: If its bytes are not what its type says.
+        """
+        if recorded.type in cdr.TYPES:
+            decoded = cdr.decode(recorded.type, recorded.data)
+            payload, capture_ns, frame_id = decoded.payload, decoded.stamp_ns or 0, decoded.frame_id
+        else:
+            payload = self.types.decode(recorded.type, recorded.data)
+            capture_ns, frame_id = _header(payload)
+        trace = Trace(capture_ns=capture_ns, received_ns=recorded.stamp_ns, dequeued_ns=recorded.stamp_ns)
+        return Message(stream, payload, trace, sequence, frame_id)
+
+    def encode(self, message: Message) -> tuple[str, bytes]:
+        """Return the type and the bytes of a result, stamped with its `capture_ns`.
+
+        Raises:
+            LowlatError: If there is no type for its payload, or the payload contradicts itself.
+        """
+        payload = message.payload
+        type_name = TYPES_OF_PAYLOADS.get(type(payload))
+        if type_name is not None:
+            return type_name, cdr.encode(type_name, message.trace.capture_ns, message.frame_id, payload)
+        type_name = getattr(payload, "__msgtype__", None)
+        if not isinstance(type_name, str):
+            names = ", ".join(sorted(kind.__name__ for kind in TYPES_OF_PAYLOADS))
+            raise BagError(
+                f"{message.topic}: expected a payload that is {names} or a message object, "
+                f"got {type(payload).__name__}"
+            )
+        return type_name, self.types.encode(type_name, payload)
+
+
+def _header(payload: Any) -> tuple[int, str]:
+    header = getattr(payload, "header", None)
+    stamp = getattr(header, "stamp", None)
+    if header is None or stamp is None:
+        return 0, ""
+    return stamp.sec * _S + stamp.nanosec, header.frame_id

@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a processor over a bag in the time of the bag: no ROS, no threads, no wall clock.
+
+The same bag, processor and parameters give the same output bytes, as fast as the machine can.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.transport.bag.codec import Codec
+from lowlat_nodes.transport.bag.errors import DiskError
+from lowlat_nodes.transport.bag.reader import BagReader
+from lowlat_nodes.transport.bag.record import Recorded
+from lowlat_nodes.transport.bag.tally import Tally
+from lowlat_nodes.transport.bag.writer import BagWriter
+
+
+@runtime_checkable
+class TimedProcessor(Protocol):
+    """A processor that also makes results between its inputs, such as a tick loop.
+
+    In `process` it returns, before the result of the message itself, whatever fell due since the message
+    before: any number of messages, each with its own `trace.published_ns` in the time of the bag. The present
+    time is the `trace.received_ns` of the message in hand.
+    """
+
+    def finish(self, end_ns: int) -> Sequence[Message]:
+        """Return what is still due up to `end_ns`, the stamp of the last message; called once, after it."""
+        ...
+
+
+@dataclass(slots=True)
+class OfflineRun:
+    """What an offline replay did.
+
+    Attributes:
+        tally: What became of the messages of the bag.
+        outputs: Results written, by topic.
+        failures: Messages that the processor or the writer refused, by `stage: ErrorType`.
+        last_failure: The text of the newest of these.
+        silent: Inputs of the processor that no topic of the bag feeds.
+    """
+
+    tally: Tally
+    outputs: dict[str, int] = field(default_factory=dict)
+    failures: Counters = field(default_factory=Counters)
+    last_failure: str = ""
+    silent: tuple[str, ...] = ()
+
+
+class OfflineReplay:
+    """Feeds the messages of a bag to a processor in the order of their stamps and writes what it makes.
+
+    A message that cannot be decoded, or that makes the processor raise, is counted and forgotten. Results are
+    stamped with their `published_ns`, or with the time of the bag where they have none.
+
+    Args:
+        bag: What to read.
+        processor: Takes the topics that are named like its inputs (a relative name counts as absolute); all
+            of them if it names none.
+        writer: Takes the results; None only counts them.
+        remap: Bag topic to input name, for topics that are named differently.
+        name: What `~` stands for in the names of outputs.
+
+    Raises:
+        ConfigurationError: If a remapped topic is not in the bag, or its input not the processor's.
+    """
+
+    def __init__(
+        self,
+        bag: BagReader,
+        processor: Processor,
+        writer: BagWriter | None,
+        *,
+        remap: Mapping[str, str] | None = None,
+        name: str = "processor",
+    ) -> None:
+        self._bag = bag
+        self._processor = processor
+        self._writer = writer
+        self._name = name
+        self._codec = Codec()
+        self._sequences: dict[str, int] = {}
+        self._streams = self._route(remap or {})
+        fed = set(self._streams.values())
+        self._run = OfflineRun(
+            Tally(bag.topics), silent=tuple(item for item in processor.inputs if item not in fed)
+        )
+
+    def run(self) -> OfflineRun:
+        """Read the bag to its end.
+
+        Raises:
+            Exception: Whatever `Processor.open` raises.
+            DiskError: If the results cannot be written.
+        """
+        try:
+            self._processor.open()
+            end_ns = self._bag.start_ns
+            for recorded in self._bag.messages():
+                end_ns = max(end_ns, recorded.stamp_ns)
+                self._deliver(recorded)
+            if isinstance(self._processor, TimedProcessor):
+                finish = self._processor.finish
+                self._collect(lambda: finish(end_ns), end_ns)
+        finally:
+            self._processor.close()
+        return self._run
+
+    def _route(self, remap: Mapping[str, str]) -> dict[str, str]:
+        """Return the name of the processor's input by bag topic."""
+        topics = [topic.name for topic in self._bag.topics]
+        inputs = {absolute(item, self._name): item for item in self._processor.inputs}
+        targets = {topic: topic for topic in topics}
+        for topic, stream in remap.items():
+            source, target = absolute(topic, self._name), absolute(stream, self._name)
+            _require(source, topics, f"{self._bag.path}: there is no topic")
+            if inputs:
+                _require(target, inputs, "the processor has no input")
+            targets[source] = target
+        if not inputs:
+            return targets
+        return {topic: inputs[target] for topic, target in targets.items() if target in inputs}
+
+    def _deliver(self, recorded: Recorded) -> None:
+        tally, topic, type_name = self._run.tally, recorded.topic, recorded.type
+        stream = self._streams.get(topic)
+        if stream is None:
+            tally.skip(topic, type_name, "not an input of the processor")
+        elif not self._codec.known(type_name):
+            tally.skip(topic, type_name, f"type {type_name} is not known here")
+        else:
+            sequence = self._sequences.get(stream, 0)
+            self._sequences[stream] = sequence + 1
+            try:
+                message = self._codec.decode(stream, recorded, sequence)
+            except LowlatError as error:
+                tally.skip(topic, type_name, f"malformed: {error}")
+                return
+            tally.publish(topic, type_name)
+            self._collect(lambda: self._processor.process(message), recorded.stamp_ns)
+
+    def _collect(self, make: Callable[[], Sequence[Message]], now_ns: int) -> None:
+        try:
+            results = list(make())
+        except Exception as error:  # as in a pipeline: it concerns this message alone
+            self._failed("process", error)
+            return
+        for result in results:
+            self._write(result, now_ns)
+
+    def _write(self, result: Message, now_ns: int) -> None:
+        try:
+            topic = absolute(result.topic, self._name)
+            type_name, data = self._codec.encode(result)
+            if self._writer is not None:
+                self._writer.write(topic, type_name, result.trace.published_ns or now_ns, data)
+        except DiskError:
+            raise
+        except Exception as error:  # a processor may return anything
+            self._failed("write", error)
+        else:
+            self._run.outputs[topic] = self._run.outputs.get(topic, 0) + 1
+
+    def _failed(self, stage: str, error: Exception) -> None:
+        self._run.failures.add(f"{stage}: {type(error).__name__}")
+        self._run.last_failure = f"{stage}: {type(error).__name__}: {error}"
+
+
+def absolute(name: str, node: str) -> str:
+    """Return a topic name as ROS resolves it for a node without a namespace."""
+    if name.startswith("~/"):
+        return f"/{node}/{name[2:]}"
+    return name if name.startswith("/") else f"/{name}"
+
+
+def _require(name: str, known: Iterable[str], what: str) -> None:
+    names = list(known)
+    if name not in names:
+        nearest = difflib.get_close_matches(name, names, 1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names) or 'none'}"
+        raise ConfigurationError(f"{what} {name!r}; {hint}")
