@@ -213,7 +213,7 @@ class Contract:
         config = self._observation.camera[camera]
         if (image.width, image.height, image.encoding) != (config.width, config.height, config.encoding):
             raise ObservationError(
-                f"camera {camera!r}: expected {config.width}x{config.height} {config.encoding}, got "
+                f"expected {config.width}x{config.height} {config.encoding}, got "
                 f"{image.width}x{image.height} {image.encoding}"
             )
         import cv2

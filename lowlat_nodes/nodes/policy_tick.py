@@ -18,6 +18,7 @@ from typing import Any
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
+from lowlat_nodes.control.commands import Commands
 from lowlat_nodes.control.config import ControlConfig, build_loop
 from lowlat_nodes.control.contract import Contract, ObservationError
 from lowlat_nodes.control.loop import Launch, Tick
@@ -77,14 +78,9 @@ class PolicyTick:
             ),
         )
         self._reader = cdr.JointStateReader()
-        self._commands = CommandPublisher(
-            self._ros,
-            setup["command_topic"],
-            self._config.command,
-            joints.names,
-            self._loop,
-            tick_ns=self._config.tick_ns,
-        )
+        command = self._config.command
+        self._commands = Commands(command, joints.names, self._loop, tick_ns=self._config.tick_ns)
+        self._publisher = CommandPublisher(self._ros, setup["command_topic"], command.kind, joints.names)
         self._timeline: Timeline = SimulatedTimeline(self._ros) if setup["use_sim_time"] else SteadyTimeline()
         self._active = False
         self._unsent_states: list[tuple[int, bytes, bytes]] = []
@@ -155,7 +151,7 @@ class PolicyTick:
         tick = self._loop.tick(now_ns)
         if tick is None:
             return False
-        self._commands.publish(tick, now_ns, self._timeline.ros_ns(now_ns))
+        self._send(tick, now_ns)
         self._tick = tick
         launch = self._loop.launch(now_ns, ready=self._worker is not None)
         if launch is not None:
@@ -167,6 +163,11 @@ class PolicyTick:
             self._observation_age.record(now_ns - tick.swapped.observed_ns)
             self._window["observation_age"].record(now_ns - tick.swapped.observed_ns)
         return True
+
+    def _send(self, tick: Tick, now_ns: int) -> None:
+        payload = self._commands.payload(tick, now_ns, self._timeline.ros_ns(now_ns))
+        if payload is not None:
+            self._publisher.publish(payload)
 
     def _take_joint_states(self) -> None:
         taken = self._joint_states.take()
@@ -299,7 +300,7 @@ class PolicyTick:
             tick = self._loop.tick(deadline_ns)
             if tick is None:
                 return
-            self._commands.publish(tick, deadline_ns, self._timeline.ros_ns(deadline_ns))
+            self._send(tick, deadline_ns)
             if not tick.velocity.any():
                 return
             deadline_ns += tick_ns

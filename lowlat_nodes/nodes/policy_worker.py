@@ -19,9 +19,9 @@ import rclpy
 from numpy.typing import NDArray
 from rclpy.signals import SignalHandlerOptions
 
-from lowlat_nodes.control.alignment import StateHistory
 from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.contract import CameraConfig, Contract, ObservationError
+from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
 from lowlat_nodes.control.policies.policy import Observation
 from lowlat_nodes.control.state import RobotState
@@ -29,7 +29,6 @@ from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
 from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import LowlatError
-from lowlat_nodes.stream.payload import CompressedImage, Image
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
 from lowlat_nodes.transport.ros import prepare_process
@@ -38,47 +37,6 @@ from lowlat_nodes.transport.ros.topics import Input
 
 _WARM_UP_RUNS = 3
 _FOLLOW_S = 0.5
-_HISTORY = 1024
-
-
-class Camera:
-    """The newest image of one camera in the policy's form.
-
-    Args:
-        name: The camera group of the observation contract.
-        config: The group.
-        subscription: Where its messages come from.
-        contract: Turns them into the policy's image.
-    """
-
-    def __init__(
-        self, name: str, config: CameraConfig, subscription: PolledSubscription, contract: Contract
-    ) -> None:
-        self.feature = config.feature or name
-        self.image: NDArray[np.uint8] | None = None
-        self.stamp_ns = 0
-        self.refusal = ""
-        self._name = name
-        self._type = _image_type(config)
-        self._subscription = subscription
-        self._contract = contract
-
-    def look(self) -> None:
-        """Take the newest message, if there is one; a bad one is refused, and `refusal` says why."""
-        taken = self._subscription.take()
-        if taken is None:
-            return
-        try:
-            decoded = cdr.decode(self._type, taken.data)
-            self.image = self._contract.image(self._name, _uncompressed(decoded.payload))
-        except (cdr.CdrError, ObservationError) as error:
-            self.refusal = f"camera {self._name!r}: {error}"
-            return
-        self.stamp_ns = decoded.stamp_ns or taken.sent_ns
-
-    def follow(self) -> None:
-        """Adapt to the publishers that are there by now."""
-        self._subscription.follow_publishers()
 
 
 class PolicyWorker:
@@ -98,16 +56,15 @@ class PolicyWorker:
         self._config = build(ControlConfig, setup["config"])
         self._policy = load_policy(self._config.policy)
         self._contract = Contract(self._config.observation, self._config.command, self._policy.spec)
-        self._history = StateHistory(_HISTORY)
+        self._observer = Observer(self._config.observation, self._contract)
         self._least_ns = round(self._config.policy.inference_delay_ms * 1e6)
         warm_ns = self._warm_up()
         self._ros = rclpy.create_node(
             setup["name"], namespace=setup["namespace"], start_parameter_services=False, enable_rosout=False
         )
-        self._cameras = [
-            Camera(
-                name,
-                camera,
+        self._cameras = {
+            name: (
+                _image_type(camera),
                 PolledSubscription(
                     self._ros,
                     Input(
@@ -116,10 +73,9 @@ class PolicyWorker:
                         reliability=camera.reliability,
                     ),
                 ),
-                self._contract,
             )
             for name, camera in self._config.observation.camera.items()
-        ]
+        }
         node.send(pack("ready", spec=pack_spec(self._policy.spec), warm_ns=warm_ns))
 
     def run(self) -> None:
@@ -128,8 +84,8 @@ class PolicyWorker:
             watched = [end for end in (self._node, self._tick) if end is not None]
             ready, _, _ = select.select(watched, [], [], _FOLLOW_S)
             if not ready:
-                for camera in self._cameras:
-                    camera.follow()
+                for _, subscription in self._cameras.values():
+                    subscription.follow_publishers()
             if self._node in ready:
                 data, descriptor = self._node.receive_with_descriptor()
                 if data is not None and descriptor is not None:
@@ -151,7 +107,7 @@ class PolicyWorker:
         try:
             observation, image_ns = self._observe(launch)
             actions = self._contract.targets(self._infer(observation))
-        except _NoObservation as error:
+        except NoObservation as error:
             failure = error.reason
         except Exception as error:  # a policy is foreign code: whatever it raises, the robot must go on
             failure = "policy_error"
@@ -162,29 +118,33 @@ class PolicyWorker:
         ended_ns = time.monotonic_ns()
         stamps = {"request": launch["request"], "started_ns": started_ns, "ended_ns": ended_ns}
         if failure:
-            refusals = "; ".join(camera.refusal for camera in self._cameras if camera.refusal)
+            refusals = "; ".join(f"camera {name!r}: {why}" for name, why in self._observer.refusals.items())
             tick.send(pack("failed", **stamps, reason=failure, detail=refusals))
         else:
             tick.send(pack("answer", **stamps, image_ns=image_ns, actions=actions.tobytes()))
 
     def _observe(self, launch: dict[str, Any]) -> tuple[Observation, int]:
-        """Return what the policy sees, and the capture time of its oldest image (0 without cameras)."""
-        for camera in self._cameras:
-            camera.refusal = ""
-            camera.look()
-        image_ns = min((camera.stamp_ns for camera in self._cameras), default=0)
-        images = {camera.feature: camera.image for camera in self._cameras if camera.image is not None}
-        if len(images) < len(self._cameras):
-            raise _NoObservation("no_image")
-        if self._cameras and image_ns < launch["not_before_ns"]:
-            raise _NoObservation("image_stale")
-        state = RobotState(0, floats(launch["position"]), floats(launch["velocity"]))
-        for stamp_ns, position, velocity in launch["history"]:
-            self._history.add(RobotState(stamp_ns, floats(position), floats(velocity)))
-        if launch["align"] and image_ns:
-            state = self._history.at(image_ns) or state
-        features = self._contract.features(state)
-        return Observation(features, images, launch["task"], launch["request"]), image_ns
+        """Look at the cameras and return what the policy sees, and the capture time of its oldest image."""
+        for camera, (type_name, subscription) in self._cameras.items():
+            taken = subscription.take()
+            if taken is None:
+                continue
+            try:
+                decoded = cdr.decode(type_name, taken.data)
+                self._observer.see(camera, decoded.payload, decoded.stamp_ns or taken.sent_ns)
+            except (cdr.CdrError, ObservationError) as error:
+                self._observer.refusals[camera] = str(error)
+        self._observer.remember(
+            RobotState(stamp_ns, floats(position), floats(velocity))
+            for stamp_ns, position, velocity in launch["history"]
+        )
+        return self._observer.observe(
+            RobotState(0, floats(launch["position"]), floats(launch["velocity"])),
+            request=launch["request"],
+            task=launch["task"],
+            not_before_ns=launch["not_before_ns"],
+            align=launch["align"],
+        )
 
     def _infer(self, observation: Observation) -> NDArray[np.float64]:
         spec = self._policy.spec
@@ -211,29 +171,8 @@ class PolicyWorker:
         return max(elapsed_ns, self._least_ns)
 
 
-class _NoObservation(Exception):
-    """There is nothing to show the policy; `reason` is the word that is counted."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 def _image_type(config: CameraConfig) -> str:
     return "sensor_msgs/msg/CompressedImage" if config.compressed else "sensor_msgs/msg/Image"
-
-
-def _uncompressed(payload: Image | CompressedImage) -> Image:
-    if isinstance(payload, Image):
-        return payload
-    import cv2
-
-    decoded: Any = cv2.imdecode(payload.data, cv2.IMREAD_COLOR)
-    if decoded is None:
-        raise ObservationError(
-            f"expected a JPEG or PNG file, got {len(payload.data)} bytes of {payload.format!r}"
-        )
-    return Image(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), "rgb8")
 
 
 def main() -> int:

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Puts an observation together from the newest of each stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowlat_nodes.control.alignment import StateHistory
+from lowlat_nodes.control.contract import Contract, ObservationConfig, ObservationError
+from lowlat_nodes.control.policies.policy import Observation
+from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.stream.payload import CompressedImage, Image
+
+_HISTORY = 1024
+
+
+class NoObservation(Exception):
+    """There is nothing to show the policy; `reason` is `no_image` or `image_stale`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Observer:
+    """Keeps the newest image of each camera in the policy's form, and the states that may belong to one.
+
+    Args:
+        config: The observation contract.
+        contract: Translates messages.
+
+    Attributes:
+        refusals: Why the newest image of a camera was refused, by camera; empty while all is well.
+    """
+
+    def __init__(self, config: ObservationConfig, contract: Contract) -> None:
+        self.refusals: dict[str, str] = {}
+        self._cameras = {name: camera.feature or name for name, camera in config.camera.items()}
+        self._contract = contract
+        self._images: dict[str, tuple[int, NDArray[np.uint8]]] = {}
+        self._history = StateHistory(_HISTORY)
+
+    def see(self, camera: str, payload: Image | CompressedImage, stamp_ns: int) -> None:
+        """Take in an image.
+
+        Raises:
+            ObservationError: If it does not fit the contract; the former image stays.
+        """
+        try:
+            image = payload if isinstance(payload, Image) else _decompress(payload)
+            self._images[camera] = (stamp_ns, self._contract.image(camera, image))
+        except ObservationError as error:
+            self.refusals[camera] = str(error)
+            raise
+        self.refusals.pop(camera, None)
+
+    def remember(self, states: Iterable[RobotState]) -> None:
+        """Take in measured states, stamped in the clock of the images."""
+        for state in states:
+            self._history.add(state)
+
+    def observe(
+        self, state: RobotState, *, request: int, task: str, not_before_ns: int, align: bool
+    ) -> tuple[Observation, int]:
+        """Return what the policy sees now.
+
+        Args:
+            state: The state for the policy, unless `align` finds a better one.
+            request: Number of the request.
+            task: What to do.
+            not_before_ns: Images captured earlier are too old.
+            align: Take the remembered state of the oldest image's capture time instead of `state`.
+
+        Returns:
+            The observation, and the capture time of its oldest image, 0 without cameras.
+
+        Raises:
+            NoObservation: If an image is missing or too old.
+        """
+        if len(self._images) < len(self._cameras):
+            raise NoObservation("no_image")
+        image_ns = min((stamp_ns for stamp_ns, _ in self._images.values()), default=0)
+        if self._cameras and image_ns < not_before_ns:
+            raise NoObservation("image_stale")
+        if align and self._cameras:
+            state = self._history.at(image_ns) or state
+        images = {feature: self._images[name][1] for name, feature in self._cameras.items()}
+        return Observation(self._contract.features(state), images, task, request), image_ns
+
+
+def _decompress(payload: CompressedImage) -> Image:
+    import cv2
+
+    decoded = cv2.imdecode(payload.data, cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise ObservationError(
+            f"expected a JPEG or PNG file, got {len(payload.data)} bytes said to be {payload.format!r}"
+        )
+    return Image(np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8), "rgb8")
