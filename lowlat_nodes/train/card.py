@@ -50,13 +50,14 @@ still" or an empty text, under which the arm stays where it is.
 the expert and random lights, decoys and wordings. For each image and each offset from 0 to {max_offset}
 periods the label is the chunk that the expert plans from the state recorded that much later, for the light
 that is visible in the image. Training: {steps} steps of {batch} images with {branches} offsets each; the
-file holds the exponential average of the weights.
+file holds the exponential average of the weights. Another machine, library version or number of threads
+rounds differently and ends with other weights.
 
 ## Measured
-By `lowlat_nodes.train.evaluate` in simulated time: {targets} targets (window {window_ms} ms, schedule seed
-{schedule_seed}), camera at 30 Hz, inference takes {delay_ms} ms. `oracle` has no delay; the `vlash` rows
-differ in how the state at the switch is known: exactly, from a first-order lag model, or taken to be the
-last command.
+By `python -m lowlat_nodes.train.evaluate` in simulated time: {targets} targets (window {window_ms} ms,
+schedule seed {schedule_seed}), camera at 30 Hz, inference takes {delay_ms} ms. `oracle` has no delay; the
+`vlash` rows differ in how the state at the switch is known: exactly, from a first-order lag model, or taken
+to be the last command.
 
 {table}
 

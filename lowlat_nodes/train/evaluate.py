@@ -186,7 +186,7 @@ def table(results: dict[str, Result]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Score the strategies with a policy in simulated time."""
-    parser = argparse.ArgumentParser(prog="lowlat train evaluate", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lowlat_nodes.train.evaluate", description=main.__doc__)
     parser.add_argument("model", type=Path, nargs="?", default=Path("models/reach_flow.onnx"))
     parser.add_argument("--targets", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1, help="of the schedule")
@@ -207,3 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps({name: asdict(one) for name, one in results.items()}))
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

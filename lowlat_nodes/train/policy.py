@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import importlib.util
 import math
 import sys
 import time
@@ -45,8 +46,8 @@ class TrainConfig:
     """
 
     seed: int = 0
-    images: int = 40_000
-    steps: int = 6_000
+    images: int = 50_000
+    steps: int = 8_000
     batch: int = 96
     branches: int = 8
     max_offset: int = 12
@@ -259,10 +260,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default=defaults.device, help="a torch device: cpu or cuda")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of torch")
     options = parser.parse_args(argv)
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra("torch", extra="torch") from error
+    for module in ("torch", "onnx", "mujoco"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtra(module, extra="train")
+    import torch
+
     torch.set_num_threads(options.threads)
     config = TrainConfig(seed=options.seed, images=options.images, steps=options.steps, device=options.device)
     expert = ExpertConfig()
