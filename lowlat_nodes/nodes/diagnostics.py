@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import platform
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -17,11 +16,13 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from lowlat_nodes.stream.clock import Clock as StreamClock
+from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.trace import Trace
 
-_MS = 1e-6
+MS = 1_000_000  # ns
 
 
 class Level(IntEnum):
@@ -57,11 +58,16 @@ class Report:
 
 
 class Window:
-    """Measures what goes out between two reports; thread-safe."""
+    """Measures what goes out between two reports; thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Measures the time between them.
+    """
+
+    def __init__(self, clock: StreamClock | None = None) -> None:
+        self._clock = clock or SteadyClock()
         self._lock = threading.Lock()
-        self._since_s = time.monotonic()
+        self._since_ns = self._clock.now_ns()
         self._received = self._given = 0
         self._age, self._latency = Histogram(), Histogram()
 
@@ -84,8 +90,8 @@ class Window:
         """
         age, latency = Histogram(), Histogram()
         with self._lock:
-            now_s = time.monotonic()
-            elapsed_s, self._since_s = max(now_s - self._since_s, 1e-3), now_s
+            now_ns = self._clock.now_ns()
+            elapsed_s, self._since_ns = max(now_ns - self._since_ns, MS) * 1e-9, now_ns
             taken, self._received = received - self._received, received
             given, self._given = self._given, 0
             age, self._age = self._age, age
@@ -93,8 +99,8 @@ class Window:
         figures = {"rate_in_hz": taken / elapsed_s, "rate_out_hz": given / elapsed_s}
         for name, histogram in (("age", age), ("latency", latency)):
             p50, p99 = histogram.quantiles((0.5, 0.99))
-            figures[f"{name}_p50_ms"] = p50 * _MS if histogram.count else float("nan")
-            figures[f"{name}_p99_ms"] = p99 * _MS if histogram.count else float("nan")
+            figures[f"{name}_p50_ms"] = p50 / MS if histogram.count else float("nan")
+            figures[f"{name}_p99_ms"] = p99 / MS if histogram.count else float("nan")
         return figures
 
 

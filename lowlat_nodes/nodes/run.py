@@ -20,13 +20,13 @@ from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.transport.ros import prepare_process
 
-EXIT_CONFIGURATION = os.EX_CONFIG  # 78: starting it again will not help
-EXIT_FATAL = 1
+EXIT_FATAL = 1  # starting it again may help
+EXIT_CONFIGURATION = os.EX_CONFIG  # 78: starting it again will not
 _SPIN_S = 0.1  # how late a signal may be noticed
 
 
 class _Stop:
-    """Set by the first SIGINT or SIGTERM; the second one ends the process the hard way."""
+    """Set by SIGINT or SIGTERM; further ones change nothing, as launchers repeat that of the terminal."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -36,12 +36,11 @@ class _Stop:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True
-        self.restore()
 
     def restore(self) -> None:
         """Put the former handlers back."""
-        while self._former:
-            signal.signal(*self._former.popitem())
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
 
 
 def run(make: Callable[[], LifecycleHost[Any]], argv: Sequence[str] | None = None) -> int:
@@ -54,8 +53,8 @@ def run(make: Callable[[], LifecycleHost[Any]], argv: Sequence[str] | None = Non
         argv: Program name and arguments, ROS arguments among them; `sys.argv` unless given.
 
     Returns:
-        0 after a clean end; 1 where the node found that it cannot go on; 78 (EX_CONFIG) where arguments, parameters or the start were refused, with the
-        reason on standard error.
+        0 after a clean end; 1 where the node found that it cannot go on; 78 (EX_CONFIG) where arguments,
+        parameters or the start were refused. The reason is on standard error.
     """
     stop = _Stop()
     try:

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes of one process that are spun together, and a plain rclpy node as the rest of the robot."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# So that tests can import the node that they share.
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+class Robot:
+    """A context with an executor; `outside` is a plain node."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+
+        self.executor = SingleThreadedExecutor()
+        self.nodes: list[Any] = []
+        self.outside = self.add(rclpy.create_node("outside"))
+
+    def add(self, node: Any) -> Any:
+        self.nodes.append(node)
+        self.executor.add_node(node)
+        return node
+
+    def spin_until(self, condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, "what the test waits for did not happen"
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def publish_until(self, publisher: Any, message: Any, condition: Callable[[], Any]) -> None:
+        """Publish a message again and again: the first may come before the reader."""
+
+        def again() -> bool:
+            publisher.publish(message)
+            return bool(condition())
+
+        self.spin_until(again)
+
+    def call(self, kind: Any, name: str, request: Any) -> Any:
+        """Call a service from outside and return its response."""
+        client = self.outside.create_client(kind, name)
+        self.spin_until(client.service_is_ready)
+        future = client.call_async(request)
+        self.spin_until(future.done)
+        self.outside.destroy_client(client)
+        return future.result()
+
+    def listen(self, kind: Any, topic: str) -> list[Any]:
+        """Return the list that the messages of a topic are put into."""
+        messages: list[Any] = []
+        self.outside.create_subscription(kind, topic, messages.append, 10)
+        return messages
+
+
+@pytest.fixture
+def robot(ros_domain_id: int) -> Iterator[Robot]:
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    made = Robot()
+    yield made
+    made.executor.shutdown()
+    for node in made.nodes:
+        node.destroy_node()
+    rclpy.shutdown()

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a period and the message that carries them."""
+
+from __future__ import annotations
+
+import math
+import platform
+import threading
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.parameter import Parameter
+
+from lowlat_nodes.nodes.diagnostics import (
+    DiagnosticSettings,
+    DiagnosticsPublisher,
+    Level,
+    Report,
+    Window,
+    standard_values,
+)
+from lowlat_nodes.stream.clock import ManualClock
+from lowlat_nodes.stream.trace import Trace
+
+pytestmark = pytest.mark.ros
+
+MS = 1_000_000
+
+
+def test_a_window_holds_what_went_out_since_the_last_turn() -> None:
+    clock = ManualClock()
+    window = Window(clock)
+    for latency_ms in (1, 2, 3):
+        window.give(Trace(capture_ns=1, received_ns=5 * MS, published_ns=(5 + latency_ms) * MS))
+    clock.advance(500 * MS)
+    figures = window.turn(received=4)
+    assert figures["rate_in_hz"] == pytest.approx(8.0)
+    assert figures["rate_out_hz"] == pytest.approx(6.0)
+    assert figures["latency_p50_ms"] == pytest.approx(2.0, rel=0.01)
+    assert figures["latency_p99_ms"] == pytest.approx(3.0, rel=0.01)
+    assert figures["age_p50_ms"] == pytest.approx(7.0, rel=0.01)
+    clock.advance(500 * MS)
+    empty = window.turn(received=4)
+    assert empty["rate_in_hz"] == empty["rate_out_hz"] == 0.0
+    assert math.isnan(empty["age_p50_ms"])
+
+
+def test_a_window_loses_nothing_between_threads() -> None:
+    clock = ManualClock()
+    window = Window(clock)
+    total = 4000
+
+    def give() -> None:
+        for _ in range(total):
+            window.give(Trace(1, 1, published_ns=2))
+
+    def turn() -> float:
+        clock.advance(1000 * MS)
+        return window.turn(0)["rate_out_hz"]
+
+    thread = threading.Thread(target=give)
+    thread.start()
+    seen = 0.0
+    while thread.is_alive():
+        seen += turn()
+    thread.join()
+    assert seen + turn() == pytest.approx(total)
+
+
+def test_the_standard_values_name_every_drop() -> None:
+    values = standard_values(
+        "active", drops={"stale": 2, "malformed": 1}, failures={"process: ValueError": 4}, last_failure="x"
+    )
+    assert values["drops"] == 3
+    assert values["drops.stale"] == 2
+    assert values["failures"] == 4
+    assert {"rate_in_hz", "rate_out_hz", "age_p50_ms", "age_p99_ms", "latency_p50_ms"} <= set(values)
+    assert values["state"] == "active"
+    assert values["last_failure"] == "x"
+
+
+def test_a_report_is_published_periodically(robot: Any) -> None:
+    messages = robot.listen(DiagnosticArray, "/diagnostics")
+    node = robot.add(rclpy.create_node("camera", namespace="left"))
+    reports = iter(range(1000))
+
+    def report() -> Report:
+        return Report(Level.WARN, "slow", {"rate_hz": 2.0 / 3.0, "count": next(reports), "word": "x"})
+
+    publisher = DiagnosticsPublisher(node, "detector", report, DiagnosticSettings(period=0.05))
+    robot.spin_until(lambda: len(messages) >= 2)
+    status = messages[-1].status[0]
+    assert status.name == "camera: detector"
+    assert status.level == bytes([Level.WARN])
+    assert status.message == "slow"
+    assert status.hardware_id == platform.node()
+    values = {item.key: item.value for item in status.values}
+    assert values == {"rate_hz": "0.6667", "count": values["count"], "word": "x"}
+    assert int(values["count"]) > int(messages[0].status[0].values[1].value)
+    publisher.close()
+    assert node.count_publishers("/diagnostics") == 0
+
+
+def test_the_full_name_is_an_option(robot: Any) -> None:
+    messages = robot.listen(DiagnosticArray, "/diagnostics")
+    node = robot.add(rclpy.create_node("camera", namespace="left"))
+    config = DiagnosticSettings(period=0.05, use_fqn=True)
+    DiagnosticsPublisher(node, "detector", Report, config, hardware_id="gpu0")
+    robot.spin_until(lambda: messages)
+    assert messages[0].status[0].name == "/left/camera: detector"
+    assert messages[0].status[0].hardware_id == "gpu0"
+
+
+def test_a_paused_simulation_does_not_hide_a_node(robot: Any) -> None:
+    messages = robot.listen(DiagnosticArray, "/diagnostics")
+    use_sim_time = Parameter("use_sim_time", value=True)
+    node = robot.add(rclpy.create_node("camera", parameter_overrides=[use_sim_time]))
+    DiagnosticsPublisher(node, "detector", Report, DiagnosticSettings(period=0.05))
+    robot.spin_until(lambda: len(messages) >= 2)
+    assert messages[-1].header.stamp.sec == 0
