@@ -62,10 +62,12 @@ def distribution() -> str | None:
     """Return the ROS distribution whose wheels are in this environment, or None."""
     for distro in AMENT_PACKAGE:
         try:
-            importlib.metadata.version(f"ros-{distro}-rclpy")
+            wheel = importlib.metadata.distribution(f"ros-{distro}-rclpy")
         except importlib.metadata.PackageNotFoundError:
             continue
-        return distro
+        # What a sourced environment adds to the path is not ours to build for.
+        if Path(str(wheel.locate_file(""))).is_relative_to(PREFIX):
+            return distro
     return None
 
 
