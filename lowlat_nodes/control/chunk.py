@@ -36,6 +36,11 @@ class Chunk:
         """Return when the chunk expires."""
         return self.start_ns + len(self.targets) * self.period_ns
 
+    @property
+    def last_ns(self) -> int:
+        """Return when the last row is due; what moves beyond it moves without a target."""
+        return self.start_ns + (len(self.targets) - 1) * self.period_ns
+
     def sample(self, now_ns: int) -> Floats:
         """Return the target at an instant within the chunk; before and after it, the nearest row."""
         targets = self.targets

@@ -19,6 +19,7 @@ from lowlat_nodes.control.policies.load import PolicyConfig
 from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.rollforward import ROLL_FORWARDS, make_roll_forward
 from lowlat_nodes.control.strategies import LAUNCHES, STRATEGIES, make_strategy
+from lowlat_nodes.control.urdf import limits_from_urdf
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
 
@@ -111,8 +112,6 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
         )
     limits: JointLimits = config.limits
     if config.limits.urdf:
-        from lowlat_nodes.control.urdf import limits_from_urdf
-
         limits = limits_from_urdf(Path(config.limits.urdf), config.observation.joints.names, config.limits)
     tick_ns = config.tick_ns
     return ControlLoop(

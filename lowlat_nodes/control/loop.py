@@ -225,7 +225,7 @@ class ControlLoop:
         if settings.execution_rows:
             rows = rows[: settings.execution_rows]
         if settings.delta.any():
-            rows = absolute(rows, settings.delta, self._decided(start_ns))
+            rows = absolute(rows, settings.delta, self._decided(start_ns - settings.action_ns))
         chunk = Chunk(request, start_ns, settings.action_ns, rows, observed_ns)
         outcome = self._executor.accept(chunk, now_ns, aligned=launch.intent.aligned)
         self.counters.add(f"chunks_{outcome.value}")
@@ -324,9 +324,14 @@ class ControlLoop:
             return Served.STALE, last, None
         swapped = self._executor.advance(now_ns)
         target = self._executor.sample(now_ns)
-        if target is not None:
+        running = self._executor.running
+        if target is not None and running is not None:
             self._began = True
             self._missing_since_ns = None
+            beyond_ns = now_ns - running.last_ns
+            if beyond_ns > 0 and not self._strategy.waits:
+                # The last row says where to be, not how fast to leave: the miss policy leads out of motion.
+                target = self._miss.target(last, velocity, beyond_ns, elapsed_ns)
             return Served.CHUNK, target, swapped
         if self._strategy.waits or not self._began:
             return Served.WAITING, last, None
@@ -365,11 +370,16 @@ class ControlLoop:
         return self._roll_forward.project(state, past, np.concatenate([newest, planned]), tick_ns)
 
     def _decided(self, at_ns: int) -> Floats:
-        """Return the target that the plan without the new chunk holds just before `at_ns`."""
+        """Return the command that was sent at an instant, or that the plan without the new chunk holds for it."""
         assert self._history is not None
-        last = self._history[self._filled - 1]
+        assert self._last_tick_ns is not None
         tick_ns = self._settings.tick_ns
-        decided: Floats = self._executor.preview(at_ns - tick_ns, 1, tick_ns, last)[0]
+        newest = self._history[self._filled - 1]
+        ahead = round((at_ns - self._last_tick_ns) / tick_ns)
+        if ahead <= 0:
+            sent: Floats = self._history[max(self._filled - 1 + ahead, self._filled - self._history_ticks)]
+            return sent.copy()
+        decided: Floats = self._executor.preview(self._last_tick_ns + ahead * tick_ns, 1, tick_ns, newest)[0]
         return decided
 
     def _forget_plan(self) -> None:

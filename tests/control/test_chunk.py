@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Sampling of chunks, and deltas as absolute targets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lowlat_nodes.control.chunk import Chunk, absolute
+
+CHUNK = Chunk(0, 1000, 100, np.array([[0.0, 0.0], [1.0, -1.0], [3.0, -3.0]]))
+
+
+@pytest.mark.parametrize(
+    ("now_ns", "expected"),
+    [(0, 0.0), (1000, 0.0), (1050, 0.5), (1100, 1.0), (1150, 2.0), (1200, 3.0), (1299, 3.0), (5000, 3.0)],
+)
+def test_sample_lies_on_the_line_between_rows_and_stays_at_the_ends(now_ns: int, expected: float) -> None:
+    assert CHUNK.sample(now_ns) == pytest.approx([expected, -expected])
+
+
+def test_last_row_holds_for_one_period() -> None:
+    assert CHUNK.end_ns == 1300
+
+
+def test_deltas_add_up_from_the_base_and_absolutes_stay() -> None:
+    actions = np.array([[0.1, 5.0], [0.2, 6.0]])
+    targets = absolute(actions, np.array([True, False]), np.array([1.0, 99.0]))
+    assert targets == pytest.approx(np.array([[1.1, 5.0], [1.3, 6.0]]))
+    assert actions[0, 0] == 0.1

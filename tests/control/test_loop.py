@@ -1,0 +1,312 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The control loop against a lagging robot in simulated time: swaps, misses, faults, projection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from lowlat_nodes.control.delay import DelayEstimator
+from lowlat_nodes.control.executor import ChunkExecutor, Outcome
+from lowlat_nodes.control.limits import JointLimits, Limiter
+from lowlat_nodes.control.loop import ControlLoop, Delivery, Launch, LoopSettings, Served, Tick
+from lowlat_nodes.control.miss import MissPolicy
+from lowlat_nodes.control.rollforward import LastAction, RollForward
+from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.control.strategies import make_strategy
+from lowlat_nodes.stream.payload import Floats
+
+TICK = 10_000_000
+ACTION = 20_000_000
+LAG_S = 0.06
+HORIZON = 32
+
+
+class Lag:
+    """The same first-order lag as the simulated robot: a perfect roll-forward."""
+
+    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:
+        position = state.position
+        for command in commands:
+            position = command + (position - command) * math.exp(-step_ns * 1e-9 / LAG_S)
+        return RobotState(state.stamp_ns + len(commands) * step_ns, position, np.zeros_like(position))
+
+
+@dataclass
+class Rig:
+    """A loop, a robot of one joint and a policy, all in simulated time; `delays` are in ticks."""
+
+    strategy: str = "vlash"
+    delays: Callable[[int], int] = lambda request: 8
+    policy: Callable[[float, int], Floats] = lambda q, request: ramp(q)
+    roll_forward: RollForward = field(default_factory=Lag)
+    launch: str = "back_to_back"
+    aligned: bool = False
+    miss: str = "decay"
+    limits: JointLimits = JointLimits()
+    delta: bool = False
+    merge: int = 1
+    rows: int = 0
+
+    def __post_init__(self) -> None:
+        self.loop = ControlLoop(
+            LoopSettings(TICK, ACTION, np.array([self.delta]), self.merge, self.rows, 5 * TICK),
+            make_strategy(self.strategy, launch=self.launch, margin_ticks=1, naive_aligned=self.aligned),
+            ChunkExecutor(),
+            self.roll_forward,
+            MissPolicy(self.miss, deadline_ns=5 * TICK, decay_ns=5 * TICK),
+            Limiter(self.limits, 1),
+            DelayEstimator(window=10),
+        )
+        self.now = 0
+        self.q = np.array([0.0])
+        self.sensing = True
+        self.thinking = True
+        self.ticks: list[Tick] = []
+        self.states: dict[int, float] = {}
+        self.launches: list[Launch] = []
+        self.deliveries: list[Delivery] = []
+        self.due: tuple[int, Launch] | None = None
+        self.loop.start()
+
+    def run(self, ticks: int) -> Rig:
+        for _ in range(ticks):
+            if self.sensing:
+                self.loop.observe(RobotState(self.now, self.q.copy(), np.zeros(1)))
+            self.states[self.now] = float(self.q[0])
+            if self.due is not None and self.due[0] <= self.now:
+                launch = self.due[1]
+                self.due = None
+                actions = self.policy(float(launch.state.position[0]), launch.request)
+                self.deliveries.append(self.loop.deliver(launch.request, actions, 0, self.now))
+            tick = self.loop.tick(self.now)
+            if tick is not None:
+                self.ticks.append(tick)
+                self.q = tick.position + (self.q - tick.position) * math.exp(-TICK * 1e-9 / LAG_S)
+            asked = self.loop.launch(self.now, ready=self.thinking)
+            if asked is not None:
+                self.launches.append(asked)
+                self.due = (self.now + self.delays(asked.request) * TICK, asked)
+            self.now += TICK
+        return self
+
+    def served(self) -> list[Served]:
+        return [tick.served for tick in self.ticks]
+
+
+def ramp(q: float, rate: float = 1.0) -> Floats:
+    """Actions that move on from q at `rate` rad/s."""
+    return q + rate * ACTION * 1e-9 * np.arange(1, HORIZON + 1)[:, None]
+
+
+def test_vlash_never_stalls_after_its_first_chunk() -> None:
+    rig = Rig().run(500)
+    first = rig.served().index(Served.CHUNK)
+    assert set(rig.served()[first:]) == {Served.CHUNK}
+    assert rig.loop.counters["stalled_ticks"] == 0
+
+
+def test_projection_and_swap_are_the_same_instant() -> None:
+    rig = Rig().run(300)
+    projected = {launch.intent.start_ns: launch for launch in rig.launches if launch.intent.project}
+    swaps = [tick.swapped for tick in rig.ticks if tick.swapped is not None]
+    aimed = [chunk for chunk in swaps if chunk.start_ns in projected]
+    assert len(aimed) > 20
+    for chunk in aimed:
+        assert projected[chunk.start_ns].state.stamp_ns == chunk.start_ns
+        assert projected[chunk.start_ns].request == chunk.request
+    swapped_at = [index * TICK for index, tick in enumerate(rig.ticks) if tick.swapped in aimed]
+    assert swapped_at == [chunk.start_ns for chunk in aimed]
+
+
+def test_a_perfect_model_projects_the_state_that_the_robot_will_have() -> None:
+    rig = Rig(delays=lambda request: 5 + request % 4).run(400)
+    compared = 0
+    for launch in rig.launches:
+        start_ns = launch.intent.start_ns
+        on_time = (
+            rig.deliveries[launch.request].late_ns <= 0 if launch.request < len(rig.deliveries) else False
+        )
+        if launch.intent.project and on_time and start_ns in rig.states and launch.launched_ns > 100 * TICK:
+            assert launch.state.position[0] == pytest.approx(rig.states[start_ns], abs=1e-9)
+            compared += 1
+    assert compared > 10
+
+
+def test_last_action_projects_to_the_last_command_before_the_swap() -> None:
+    rig = Rig(roll_forward=LastAction()).run(200)
+    launch = next(launch for launch in rig.launches[3:] if launch.intent.project)
+    assert launch.intent.start_ns is not None
+    before = rig.ticks[launch.intent.start_ns // TICK - 1]
+    assert launch.state.position == pytest.approx(before.position)
+
+
+def test_sync_holds_while_it_thinks_and_counts_it() -> None:
+    rig = Rig("sync").run(400)
+    served = rig.served()
+    cycle = HORIZON * ACTION // TICK
+    first = served.index(Served.CHUNK)
+    assert served[first : first + cycle] == [Served.CHUNK] * cycle
+    assert Served.WAITING in served[first + cycle :]
+    assert Served.MISSED not in served
+    assert rig.loop.counters["stalled_ticks"] == served[first:].count(Served.WAITING)
+    waits = [tick.position[0] for tick in rig.ticks[first + cycle : first + cycle + 5]]
+    assert waits == pytest.approx([waits[0]] * 5)
+
+
+def test_naive_plays_from_row_0_and_aligned_from_the_row_that_is_due() -> None:
+    for aligned, row in ((False, 0.0), (True, 4.0)):
+        rig = Rig("naive_async", aligned=aligned, policy=lambda q, request: np.arange(32.0)[:, None]).run(60)
+        swap = next(index for index, tick in enumerate(rig.ticks) if tick.swapped is not None)
+        assert rig.ticks[swap].position == pytest.approx([row])
+
+
+def test_a_late_chunk_is_trimmed_to_now() -> None:
+    rig = Rig(delays=lambda request: 8 if request < 12 else 11, policy=lambda q, r: np.arange(32.0)[:, None])
+    rig.run(200)
+    late = next(delivery for delivery in rig.deliveries if delivery.late_ns > 0)
+    assert late.outcome is Outcome.TRIMMED
+    index = (late.start_ns + late.late_ns) // TICK
+    assert rig.ticks[index].position == pytest.approx([late.late_ns / ACTION])
+
+
+@pytest.mark.parametrize("miss", ["hold", "decay", "continue"])
+def test_a_slow_inference_runs_the_miss_policy_and_is_counted(miss: str) -> None:
+    rig = Rig(delays=lambda request: 100 if request == 9 else 8, miss=miss).run(300)
+    missed = [index for index, served in enumerate(rig.served()) if served is Served.MISSED]
+    assert missed
+    assert rig.loop.counters["misses"] == 1
+    assert rig.loop.counters["stalled_ticks"] == len(missed)
+    # The last row of the expired chunk was due one action before its end.
+    last = missed[0] - ACTION // TICK
+    speed = np.diff([tick.position[0] for tick in rig.ticks])[last : missed[-1]] / (TICK * 1e-9)
+    assert speed[0] == pytest.approx({"hold": 0.0, "decay": math.exp(-0.2), "continue": 1.0}[miss], abs=0.01)
+    assert abs(speed[-1]) < 0.05
+    assert rig.served()[-1] is Served.CHUNK
+
+
+def test_spikes_do_not_stretch_the_plan() -> None:
+    rig = Rig(delays=lambda request: 80 if request % 12 == 11 else 8).run(1500)
+    assert rig.loop.delay.estimate_ns <= 9 * TICK
+
+
+def test_delta_actions_continue_from_the_command_at_the_swap() -> None:
+    rig = Rig(delta=True, policy=lambda q, request: np.full((HORIZON, 1), 0.02)).run(300)
+    first = rig.served().index(Served.CHUNK)
+    steps = np.diff([tick.position[0] for tick in rig.ticks[first:]])
+    assert steps == pytest.approx(np.full(len(steps), 0.01), abs=1e-9)
+
+
+def test_merging_two_actions_doubles_the_pace() -> None:
+    rig = Rig("sync", merge=2).run(200)
+    first = rig.served().index(Served.CHUNK)
+    lasts = HORIZON // 2 * ACTION // TICK
+    assert rig.served()[first : first + lasts + 1] == [Served.CHUNK] * lasts + [Served.WAITING]
+    rise = rig.ticks[first + 20].position[0] - rig.ticks[first].position[0]
+    assert rise == pytest.approx(20 * TICK * 1e-9 * 2.0, rel=0.01)
+
+
+def test_execution_rows_bound_what_is_executed() -> None:
+    rig = Rig("sync", rows=5).run(60)
+    first = rig.served().index(Served.CHUNK)
+    assert rig.served()[first : first + 11] == [Served.CHUNK] * 10 + [Served.WAITING]
+
+
+def test_nan_chunks_are_refused_and_the_plan_goes_on() -> None:
+    rig = Rig(policy=lambda q, request: np.full((HORIZON, 1), np.nan) if request == 5 else ramp(q)).run(300)
+    assert rig.loop.counters["chunks_not_finite"] == 1
+    assert np.isfinite([tick.position[0] for tick in rig.ticks]).all()
+    assert rig.loop.counters["stalled_ticks"] == 0
+
+
+def test_nan_states_are_ignored_and_counted() -> None:
+    rig = Rig().run(100)
+    rig.loop.observe(RobotState(rig.now, np.array([np.nan]), np.zeros(1)))
+    rig.loop.observe(RobotState(rig.now, np.zeros(1), np.array([np.inf])))
+    assert rig.loop.counters["state_not_finite"] == 2
+    assert rig.loop.state is not None
+    assert np.isfinite(rig.loop.state.position).all()
+
+
+def test_stale_states_stop_the_robot_and_fresh_ones_set_it_going() -> None:
+    rig = Rig(limits=JointLimits(acceleration=(20.0,))).run(100)
+    rig.sensing = False
+    rig.run(60)
+    assert rig.served()[-1] is Served.STALE
+    stand = [tick.position[0] for tick in rig.ticks[-10:]]
+    assert stand == pytest.approx([stand[0]] * 10)
+    launched = len(rig.launches)
+    rig.sensing = True
+    rig.run(60)
+    assert rig.served()[-1] is Served.CHUNK
+    assert len(rig.launches) > launched
+
+
+def test_an_answer_from_before_the_stale_time_is_refused() -> None:
+    rig = Rig(delays=lambda request: 30 if request == 6 else 8).run(200)
+    rig.run(1)
+    while rig.due is None:
+        rig.run(1)
+    rig.loop.restart_plan()
+    rig.run(40)
+    assert rig.loop.counters["chunks_superseded"] == 1
+
+
+def test_stop_brakes_within_the_limits_and_start_moves_again() -> None:
+    rig = Rig(limits=JointLimits(velocity=(2.0,), acceleration=(10.0,))).run(150)
+    rig.loop.stop()
+    rig.run(60)
+    assert {tick.served for tick in rig.ticks[-60:]} == {Served.STOPPED}
+    velocity = np.array([tick.velocity[0] for tick in rig.ticks])
+    assert np.abs(np.diff(velocity)).max() <= 10.0 * TICK * 1e-9 + 1e-9
+    assert velocity[-1] == 0.0
+    rig.loop.start()
+    rig.run(60)
+    assert rig.served()[-1] is Served.CHUNK
+
+
+def test_the_first_command_is_where_the_robot_is() -> None:
+    rig = Rig()
+    rig.q = np.array([0.7])
+    rig.run(1)
+    assert rig.ticks[0].position == pytest.approx([0.7])
+
+
+def test_losing_the_policy_runs_the_plan_out_then_misses_then_resumes() -> None:
+    rig = Rig().run(100)
+    rig.thinking, rig.due = False, None
+    rig.loop.lose_policy()
+    rig.run(120)
+    assert rig.served()[-1] is Served.MISSED
+    assert rig.loop.counters["policy_losses"] == 1
+    rig.thinking = True
+    rig.run(60)
+    assert rig.served()[-1] is Served.CHUNK
+
+
+def test_answers_that_nobody_asked_for_are_counted_and_ignored() -> None:
+    rig = Rig().run(50)
+    assert rig.loop.deliver(10_000, ramp(0.0), 0, rig.now) == Delivery(None)
+    assert rig.loop.counters["answers_unasked"] == 1
+
+
+def test_no_tick_before_the_first_state() -> None:
+    rig = Rig()
+    rig.sensing = False
+    rig.run(5)
+    assert rig.ticks == []
+    assert rig.launches == []
+
+
+def test_limited_rows_keep_the_limits_and_lie_ahead() -> None:
+    rig = Rig(limits=JointLimits(velocity=(0.5,)), policy=lambda q, request: ramp(q, 3.0)).run(40)
+    chunk = next(tick.swapped for tick in rig.ticks if tick.swapped is not None)
+    times_ns, rows = rig.loop.limited_rows(chunk, chunk.start_ns)
+    assert times_ns[0] == ACTION
+    assert (np.diff(times_ns) == ACTION).all()
+    assert np.abs(np.diff(rows[:, 0])).max() <= 0.5 * ACTION * 1e-9 + 1e-12
