@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -36,18 +37,29 @@ BELOW = set(MAY_IMPORT)
 TOP = {"nodes", "train", "cli", "benchmarks"}
 MAY_IMPORT |= {"nodes": BELOW, "train": BELOW, "cli": BELOW | TOP, "benchmarks": BELOW | TOP}
 
-ROS = re.compile(
-    r"(rclpy|rcl_interfaces|builtin_interfaces|launch|launch_ros|ament_index_python|\w+_msgs|\w+_srvs)\Z"
-)
+ROS = re.compile(r"(rclpy|launch|launch_ros|ament_index_python|\w+_(msgs|srvs|interfaces))\Z")
 SOCKETS = {"zmq", "confluent_kafka"}
 OPTIONAL = {"torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka"}
 """What only an extra brings: importing a module of ours must work without it."""
+
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "zmq": "pyzmq"}
+"""Import name: what pip calls it, where that differs."""
+
+ROSDEP_KEYS = {
+    "cv2": "python3-opencv",
+    "lz4": "mcap-ros2-support",
+    "mcap": "mcap-ros2-support",
+    "onnxruntime": "python3-onnxruntime-pip",
+    "rosbags": "python3-rosbags-pip",
+    "zstandard": "mcap-ros2-support",
+}
+"""Import name: the rosdep key that brings it, where that is not python3- and the import name."""
 
 HEAVY = OPTIONAL | {"cv2", "mcap", "onnxruntime", "rclpy", "rosbags", "zmq"}
 
 
 def _part(name: str) -> str:
-    """Return the part of our package that a module belongs to; nothing for the package itself and for others."""
+    """Return the part of our package that a module belongs to, or nothing."""
     package, _, rest = name.partition(".")
     return rest.partition(".")[0] if package == "lowlat_nodes" else ""
 
@@ -58,7 +70,7 @@ class Import:
 
     name: str
     line: int
-    at_import: bool  # it runs when the module is imported, not later and not only for type checkers
+    when: str  # import: as the module is imported; call: as a function runs; typing: never
 
 
 @dataclass(frozen=True)
@@ -73,23 +85,24 @@ class Module:
         return _part(self.name)
 
     def imports(self) -> Iterator[Import]:
-        yield from _imports(ast.parse(self.path.read_text(encoding="utf-8")), at_import=True)
+        yield from _imports(ast.parse(self.path.read_text(encoding="utf-8")), "import")
 
 
-def _imports(node: ast.AST, *, at_import: bool) -> Iterator[Import]:
+def _imports(node: ast.AST, when: str) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             for alias in child.names:
-                yield Import(alias.name, child.lineno, at_import)
+                yield Import(alias.name, child.lineno, when)
         elif isinstance(child, ast.ImportFrom):
             for alias in child.names:
-                yield Import(f"{child.module}.{alias.name}", child.lineno, at_import)
+                yield Import(f"{child.module}.{alias.name}", child.lineno, when)
         elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            yield from _imports(ast.Module(child.body, []), at_import=False)
-            yield from _imports(ast.Module(child.orelse, []), at_import=at_import)
+            yield from _imports(ast.Module(child.body, []), "typing")
+            yield from _imports(ast.Module(child.orelse, []), when)
+        elif when == "import" and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from _imports(child, "call")
         else:
-            later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from _imports(child, at_import=at_import and not later)
+            yield from _imports(child, when)
 
 
 def _modules() -> list[Module]:
@@ -117,8 +130,7 @@ def test_arrows_point_down() -> None:
         _found(module, found)
         for module in MODULES
         for found in module.imports()
-        if module.part
-        and _part(found.name) in MAY_IMPORT.keys() - MAY_IMPORT[module.part] - {module.part}
+        if module.part and _part(found.name) in MAY_IMPORT.keys() - MAY_IMPORT[module.part] - {module.part}
     ]
     assert not wrong, "imports against the arrows"
 
@@ -151,9 +163,44 @@ def test_optional_libraries_are_imported_where_they_are_used() -> None:
         _found(module, found)
         for module in MODULES
         for found in module.imports()
-        if module.part != "train" and found.at_import and found.name.split(".")[0] in OPTIONAL
+        if module.part != "train" and found.when == "import" and found.name.split(".")[0] in OPTIONAL
     ]
     assert not wrong, "imports of what may not be installed, at import"
+
+
+def _outside() -> dict[str, str]:
+    """Return each module from outside that the package needs, now or later, and one place that imports it."""
+    needed = {}
+    for module in MODULES:
+        for found in module.imports():
+            name = found.name.split(".")[0]
+            known = name in sys.stdlib_module_names | {"lowlat_nodes", "__future__"}
+            if found.when != "typing" and not known:
+                needed[name] = _found(module, found)
+    return needed
+
+
+def test_pip_brings_whatever_is_imported() -> None:
+    requirements = importlib.metadata.requires("lowlat_nodes") or []
+    declared = {re.split(r"[<>=!;~ \[]", line)[0].lower().replace("_", "-") for line in requirements}
+    missing = [
+        place
+        for name, place in _outside().items()
+        if not ROS.match(name) and DISTRIBUTIONS.get(name, name).lower().replace("_", "-") not in declared
+    ]
+    assert not missing
+
+
+def test_rosdep_brings_whatever_is_imported() -> None:
+    manifest = (ROOT / "package.xml").read_text(encoding="utf-8")
+    declared = set(re.findall(r"<exec_depend>(.+)</exec_depend>", manifest))
+    missing = [
+        place
+        for name, place in _outside().items()
+        if name not in OPTIONAL
+        and ROSDEP_KEYS.get(name, name if ROS.match(name) else f"python3-{name}") not in declared
+    ]
+    assert not missing
 
 
 def _loaded(*names: str) -> set[str]:
@@ -177,15 +224,13 @@ def test_the_command_answers_before_anything_is_imported() -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("import a.b", [("a.b", True)]),
-        ("from a import b, c", [("a.b", True), ("a.c", True)]),
-        ("def f():\n  import a", [("a", False)]),
-        ("class C:\n  import a", [("a", True)]),
-        ("try:\n  import a\nexcept ImportError:\n  import b", [("a", True), ("b", True)]),
-        ("if TYPE_CHECKING:\n  import a\nelse:\n  import b", [("a", False), ("b", True)]),
+        ("import a.b", [("a.b", "import")]),
+        ("from a import b, c", [("a.b", "import"), ("a.c", "import")]),
+        ("def f():\n  import a", [("a", "call")]),
+        ("class C:\n  import a", [("a", "import")]),
+        ("try:\n  import a\nexcept ImportError:\n  import b", [("a", "import"), ("b", "import")]),
+        ("if TYPE_CHECKING:\n  import a\nelse:\n  import b", [("a", "typing"), ("b", "import")]),
     ],
 )
-def test_the_reader_of_imports(source: str, expected: list[tuple[str, bool]]) -> None:
-    assert [
-        (found.name, found.at_import) for found in _imports(ast.parse(source), at_import=True)
-    ] == expected
+def test_the_reader_of_imports(source: str, expected: list[tuple[str, str]]) -> None:
+    assert [(found.name, found.when) for found in _imports(ast.parse(source), "import")] == expected

@@ -9,7 +9,6 @@ import configparser
 import importlib.metadata
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -26,19 +25,6 @@ ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ET.parse(ROOT / "package.xml").getroot()  # noqa: S314, our own file
 
 SHIPPED = {"launch": ["*.launch.py"], "config": ["*.yaml", "*.xml"], "models": ["*.onnx", "*.json", "*.md"]}
-
-# Import name: what pip calls it, where that differs.
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "zmq": "pyzmq"}
-
-# Import name: what rosdep calls it, where that is not python3- and the import name.
-KEYS = {
-    "cv2": "python3-opencv",
-    "lz4": "mcap-ros2-support",
-    "mcap": "mcap-ros2-support",
-    "onnxruntime": "python3-onnxruntime-pip",
-    "rosbags": "python3-rosbags-pip",
-    "zstandard": "mcap-ros2-support",
-}
 
 
 @pytest.fixture(scope="module")
@@ -62,22 +48,6 @@ def _shipped_files() -> set[str]:
         for pattern in patterns
         for path in (ROOT / folder).rglob(pattern)
     }
-
-
-def _imported() -> dict[str, str]:
-    """Return each module from outside that the package imports anywhere, and one file that does."""
-    found: dict[str, str] = {}
-    for path in (ROOT / "lowlat_nodes").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-            found.update((name.split(".")[0], str(path.relative_to(ROOT))) for name in names)
-    own = {"lowlat_nodes", "__future__"}
-    return {name: path for name, path in found.items() if name not in sys.stdlib_module_names | own}
-
-
-def _is_ros(name: str) -> bool:
-    return bool(re.match(r"(rclpy|launch|launch_ros|\w+_(msgs|srvs|interfaces))\Z", name))
 
 
 def test_the_wheel_holds_every_module(wheel: Path) -> None:
@@ -143,28 +113,6 @@ def test_every_command_and_executable_exists() -> None:
 def test_one_version() -> None:
     assert MANIFEST.findtext("version") == lowlat_nodes.__version__
     assert importlib.metadata.version("lowlat_nodes") == lowlat_nodes.__version__
-
-
-def test_pip_brings_whatever_is_imported() -> None:
-    requirements = importlib.metadata.requires("lowlat_nodes") or []
-    declared = {re.split(r"[<>=!;~ \[]", line)[0].lower().replace("_", "-") for line in requirements}
-    missing = {
-        name: path
-        for name, path in _imported().items()
-        if not _is_ros(name) and DISTRIBUTIONS.get(name, name).lower().replace("_", "-") not in declared
-    }
-    assert not missing
-
-
-def test_rosdep_brings_whatever_is_imported() -> None:
-    declared = {depend.text for depend in MANIFEST.iter("exec_depend")}
-    optional = {"torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka"}
-    missing = {}
-    for name, path in _imported().items():
-        key = name if _is_ros(name) else KEYS.get(name, f"python3-{name}")
-        if name not in optional and key not in declared:
-            missing[key] = path
-    assert not missing
 
 
 def test_colcon_finds_the_executables_where_ros_looks() -> None:
