@@ -95,7 +95,10 @@ class Observer:
 def _decompress(payload: CompressedImage) -> Image:
     import cv2
 
-    decoded = cv2.imdecode(payload.data, cv2.IMREAD_COLOR)
+    try:
+        decoded = cv2.imdecode(payload.data, cv2.IMREAD_COLOR)
+    except cv2.error:  # some kinds of bad bytes raise, the others give None
+        decoded = None
     if decoded is None:
         raise ObservationError(
             f"expected a JPEG or PNG file, got {len(payload.data)} bytes said to be {payload.format!r}"

@@ -30,7 +30,7 @@ HORIZON = 32
 class Lag:
     """The same first-order lag as the simulated robot: a perfect roll-forward."""
 
-    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:
+    def project(self, state: RobotState, _past: Floats, commands: Floats, step_ns: int) -> RobotState:
         position = state.position
         for command in commands:
             position = command + (position - command) * math.exp(-step_ns * 1e-9 / LAG_S)
@@ -48,7 +48,7 @@ class Rig:
     launch: str = "back_to_back"
     aligned: bool = False
     miss: str = "decay"
-    limits: JointLimits = JointLimits()
+    limits: JointLimits = field(default_factory=JointLimits)
     delta: bool = False
     merge: int = 1
     rows: int = 0

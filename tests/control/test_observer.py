@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Observations from the newest of each stream."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from lowlat_nodes.control.contract import CommandConfig, Contract, ObservationConfig, ObservationError
+from lowlat_nodes.control.observer import NoObservation, Observer
+from lowlat_nodes.control.policies.policy import ImageSpec, PolicySpec
+from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.stream.config import build
+from lowlat_nodes.stream.payload import CompressedImage, Image
+
+CONFIG = build(
+    ObservationConfig,
+    {
+        "joints.names": ["a"],
+        "camera": {
+            name: {"topic": name, "width": 8, "height": 6, "compressed": name == "back"}
+            for name in ("front", "back")
+        },
+    },
+)
+SPEC = PolicySpec(
+    ("a",), ("position",), {"front": ImageSpec(6, 8), "back": ImageSpec(6, 8)}, True, 4, 20_000_000, (False,)
+)
+GREY = np.full((6, 8, 3), 128, np.uint8)
+
+
+def state(value: float, stamp_ns: int = 0) -> RobotState:
+    return RobotState(stamp_ns, np.array([value]), np.zeros(1))
+
+
+def png(image: np.ndarray) -> CompressedImage:
+    return CompressedImage(np.asarray(cv2.imencode(".png", image[..., ::-1])[1]), "png")
+
+
+@pytest.fixture
+def observer() -> Observer:
+    return Observer(CONFIG, Contract(CONFIG, CommandConfig(), SPEC))
+
+
+def test_all_cameras_must_have_spoken(observer: Observer) -> None:
+    observer.see("front", Image(GREY, "rgb8"), 100)
+    with pytest.raises(NoObservation) as info:
+        observer.observe(state(1.0), request=0, task="", not_before_ns=0, align=False)
+    assert info.value.reason == "no_image"
+
+
+def test_observation_of_raw_and_compressed_images(observer: Observer) -> None:
+    red = np.zeros_like(GREY)
+    red[..., 0] = 255
+    observer.see("front", Image(GREY, "rgb8"), 100)
+    observer.see("back", png(red), 90)
+    observation, image_ns = observer.observe(
+        state(1.5), request=3, task="wave", not_before_ns=90, align=False
+    )
+    assert image_ns == 90
+    assert (observation.images["front"] == GREY).all()
+    assert (observation.images["back"] == red).all()
+    assert observation.state.tolist() == [1.5]
+    assert (observation.task, observation.request) == ("wave", 3)
+
+
+def test_the_oldest_image_decides_about_staleness(observer: Observer) -> None:
+    observer.see("front", Image(GREY, "rgb8"), 500)
+    observer.see("back", png(GREY), 90)
+    with pytest.raises(NoObservation) as info:
+        observer.observe(state(1.0), request=0, task="", not_before_ns=91, align=False)
+    assert info.value.reason == "image_stale"
+
+
+def test_the_state_of_the_images_time_is_taken_where_asked(observer: Observer) -> None:
+    observer.see("front", Image(GREY, "rgb8"), 150)
+    observer.see("back", png(GREY), 200)
+    observer.remember([state(1.0, 100), state(2.0, 200), state(3.0, 300)])
+    aligned, _ = observer.observe(state(9.0), request=0, task="", not_before_ns=0, align=True)
+    newest, _ = observer.observe(state(9.0), request=0, task="", not_before_ns=0, align=False)
+    assert aligned.state.tolist() == pytest.approx([1.5])
+    assert newest.state.tolist() == [9.0]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        Image(np.zeros((5, 8, 3), np.uint8), "rgb8"),
+        CompressedImage(np.frombuffer(b"no picture", np.uint8), "jpeg"),
+        CompressedImage(np.empty(0, np.uint8), "jpeg"),
+        png(np.zeros((60, 80, 3), np.uint8)),
+    ],
+)
+def test_a_bad_image_is_refused_and_the_former_one_stays(
+    observer: Observer, payload: Image | CompressedImage
+) -> None:
+    observer.see("front", Image(GREY, "rgb8"), 100)
+    observer.see("back", png(GREY), 100)
+    with pytest.raises(ObservationError, match="expected"):
+        observer.see("front", payload, 200)
+    assert "expected" in observer.refusals["front"]
+    _, image_ns = observer.observe(state(0.0), request=0, task="", not_before_ns=0, align=False)
+    assert image_ns == 100
+    observer.see("front", Image(GREY, "rgb8"), 300)
+    assert observer.refusals == {}

@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The policy as a processor over recorded messages: deterministic, in their time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lowlat_nodes.control.offline import OfflinePolicy, make_policy
+from lowlat_nodes.control.policies.load import PolicyConfig
+from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.payload import NO_FLOATS, Image, Joints, Text
+from lowlat_nodes.stream.trace import Trace
+
+MS = 1_000_000
+START = 1_700_000_000_000_000_000
+
+
+class Follower:
+    """Moves by the mean brightness of the image, faster if the task says so."""
+
+    spec = PolicySpec(("a",), ("position",), {"eye": ImageSpec(6, 8)}, True, 16, 20 * MS, (False,))
+
+    def infer(self, observation: Observation) -> np.ndarray:
+        rate = observation.images["eye"].mean() / 255 * (2.0 if observation.task == "hurry" else 1.0)
+        return observation.state[0] + rate * 0.02 * np.arange(1, 17, dtype=float)[:, None]
+
+
+def make_follower(_config: PolicyConfig) -> Follower:
+    return Follower()
+
+
+PARAMETERS: dict[str, Any] = {
+    "tick_hz": 100.0,
+    "start_on_activate": True,
+    "policy.kind": "python",
+    "policy.factory": f"{__name__}:make_follower",
+    "policy.inference_delay_ms": 45.0,
+    "observation.joints.names": ["a"],
+    "observation.camera.eye.topic": "image",
+    "observation.camera.eye.width": 8,
+    "observation.camera.eye.height": 6,
+}
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the factory be found by name however pytest imported this file."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _this_module())
+
+
+def _this_module() -> Any:
+    import types
+
+    module = types.ModuleType(__name__)
+    module.__dict__.update(globals())
+    return module
+
+
+def message(topic: str, payload: Any, at_ms: float, stamp_ms: float | None = None) -> Message:
+    received_ns = START + round(at_ms * MS)
+    capture_ns = received_ns if stamp_ms is None else START + round(stamp_ms * MS)
+    return Message(topic, payload, Trace(capture_ns=capture_ns, received_ns=received_ns))
+
+
+def recording(seconds: float = 1.0) -> list[Message]:
+    messages = []
+    for index in range(round(seconds * 100)):
+        joints = Joints(("a",), np.array([0.001 * index]), NO_FLOATS, NO_FLOATS)
+        messages.append(message("joint_states", joints, 10.0 * index + 1.3))
+        if index % 3 == 0:
+            data = np.full((6, 8, 3), 100 + index // 2, np.uint8)
+            messages.append(message("image", Image(data, "rgb8"), 10.0 * index + 2.0))
+    return messages
+
+
+def play(messages: list[Message], **changes: Any) -> tuple[list[tuple[int, list[float]]], dict[str, int]]:
+    processor = make_policy(PARAMETERS | changes)
+    processor.open()
+    results = [result for item in messages for result in processor.process(item)]
+    results += processor.finish(messages[-1].trace.received_ns)
+    return [(r.trace.published_ns - START, r.payload.tolist()) for r in results], processor.counts()
+
+
+def test_ticks_lie_on_the_grid_from_the_first_state_to_the_end() -> None:
+    results, _ = play(recording())
+    times = [time_ns for time_ns, _ in results]
+    assert times == list(range(10 * MS, 1000 * MS, 10 * MS))
+
+
+def test_the_same_messages_give_the_same_commands() -> None:
+    assert play(recording()) == play(recording())
+
+
+def test_an_inference_takes_its_configured_time() -> None:
+    _, slow = play(recording(2.0))
+    _, fast = play(recording(2.0), **{"policy.inference_delay_ms": 5.0})
+    assert slow["inferences"] == pytest.approx(2000 / 50, abs=3)
+    assert fast["inferences"] == pytest.approx(2000 / 10, abs=6)
+
+
+def test_a_new_task_drops_the_plan_and_counts() -> None:
+    messages = [*recording(0.5), message("task", Text("hurry"), 500.0)]
+    later = [m for m in recording(1.0) if m.trace.received_ns > START + 500 * MS]
+    results, counts = play([*messages, *later])
+    assert counts["chunks_superseded"] == 1
+    speeds = {
+        when: (dict(results)[(when + 40) * MS][0] - dict(results)[when * MS][0]) / 0.04 for when in (300, 900)
+    }
+    assert speeds[900] > 1.5 * speeds[300]
+
+
+def test_old_images_start_no_inference() -> None:
+    messages = [m for m in recording(2.0) if m.topic != "image" or m.trace.received_ns < START + 500 * MS]
+    _, counts = play(messages)
+    assert counts["failures_image_stale"] > 10
+
+
+def test_stamps_of_another_clock_are_replaced_by_the_time_of_the_bag() -> None:
+    def stamped(offset_ms: float | None) -> list[Message]:
+        return [
+            message(
+                m.topic,
+                m.payload,
+                (m.trace.received_ns - START) / MS,
+                None if offset_ms is None else (m.trace.received_ns - START) / MS - offset_ms,
+            )
+            for m in recording()
+        ]
+
+    assert play(stamped(3_600_000.0)) == play(stamped(None))
+
+
+def test_names_its_topics() -> None:
+    processor = make_policy(PARAMETERS | {"command.topic": "arm/commands"})
+    assert isinstance(processor, OfflinePolicy)
+    assert processor.inputs == ("joint_states", "image", "task")
+    assert processor.outputs == ("arm/commands",)
+
+
+def test_typos_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"did you mean 'execution\.strategy'"):
+        make_policy(PARAMETERS | {"execution.strateg": "sync"})
