@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowlat_nodes.stream.config import build, flatten, group, section, setting, settings, to_flat
+from lowlat_nodes.stream.config import Setting, build, flatten, group, section, setting, settings, to_flat
 from lowlat_nodes.stream.errors import ConfigurationError
 
 
@@ -51,7 +51,9 @@ def refused(values: Mapping[str, Any]) -> str:
 
 
 def test_defaults_need_no_values() -> None:
-    assert build(Arm, {}) == Arm((), (1.0, 2.0), "vlash", Limits(1.0, True), {})
+    assert build(Arm, {}) == Arm(
+        joints=(), scale=(1.0, 2.0), strategy="vlash", limits=Limits(velocity=1.0, enabled=True), camera={}
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,12 +68,15 @@ def test_defaults_need_no_values() -> None:
 def test_flat_nested_and_mixed_values_mean_the_same(values: Mapping[str, Any]) -> None:
     arm = build(Arm, values)
     assert arm.limits.velocity == 2.0
-    assert dict(arm.camera) == {"front": Camera("image", 320)}
+    assert dict(arm.camera) == {"front": Camera(topic="image", width=320)}
 
 
 def test_groups_hold_any_number_of_members_in_order() -> None:
     arm = build(Arm, {"camera": {"wrist": {"topic": "w"}, "front": {"topic": "f"}}})
-    assert list(arm.camera.items()) == [("wrist", Camera("w", 640)), ("front", Camera("f", 640))]
+    assert list(arm.camera.items()) == [
+        ("wrist", Camera(topic="w", width=640)),
+        ("front", Camera(topic="f", width=640)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +153,24 @@ def test_settings_list_what_a_node_declares() -> None:
     assert (listed["joints"].kind, listed["joints"].many, listed["joints"].default) == (str, True, ())
 
 
+def test_a_template_lists_every_group_once_for_documentation() -> None:
+    listed = [item.name for item in settings(Arm, template="NAME")]
+    assert listed[-2:] == ["camera.NAME.topic", "camera.NAME.width"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"low": 1.0, "high": 2.0}, "float from 1 to 2"),
+        ({"low": 1.0}, "float of at least 1"),
+        ({"high": 2.0}, "float of at most 2"),
+        ({}, "float"),
+    ],
+)
+def test_ranges_are_described_by_the_limits_that_exist(limits: dict[str, float], words: str) -> None:
+    assert Setting("rate", float, False, 1.0, "", **limits).describe() == words
+
+
 def test_a_type_that_is_no_parameter_is_the_authors_error() -> None:
     with pytest.raises(TypeError, match=r"Wrong\.shape"):
         settings(Wrong)
@@ -182,7 +205,7 @@ def test_configurations_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         arm.strategy = "sync"  # type: ignore[misc]
     with pytest.raises(TypeError):
-        arm.camera["other"] = Camera("x")  # type: ignore[index]
+        arm.camera["other"] = Camera(topic="x")  # type: ignore[index]
 
 
 def test_flatten_joins_names_with_dots() -> None:
