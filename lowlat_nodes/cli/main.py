@@ -25,6 +25,7 @@ COMMANDS = Subcommands(
             "replay": "publish a bag on ROS, or run a processor over it offline",
             "up": "start the nodes of a parameter file and keep them running",
             "top": "show rates, latencies and drops of each node, live",
+            "parameters": "list the parameters of a node, with defaults and ranges",
             "train": "train a shipped model anew",
             "identify": "fit the actuator model from a bag",
         }.items()

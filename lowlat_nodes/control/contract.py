@@ -73,7 +73,7 @@ class CameraConfig:
 class TaskConfig:
     """Where the task text comes from."""
 
-    topic: str = setting("task", doc="std_msgs/String topic, transient local.")
+    topic: str = setting("task", doc="std_msgs/String topic, latched or not.")
     text: str = setting("", doc="The task until a message comes.")
 
 

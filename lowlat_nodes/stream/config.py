@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Typed settings: dataclasses whose fields are also ROS parameters with descriptions and ranges.
 
-A configuration is a frozen dataclass; each field is made with `setting`. Nested dataclasses become dotted
-parameter names, and a field of type `Mapping[str, Dataclass]` becomes one group of parameters per name::
+A configuration is a frozen dataclass; each field is made with `setting` and given by keyword. Nested
+dataclasses become dotted parameter names, and a field of type `Mapping[str, Dataclass]` becomes one group of
+parameters per name::
 
     @dataclass(frozen=True)
     class Camera:
@@ -73,11 +74,13 @@ class Setting:
         """Return what a value must be, for messages and parameter descriptors."""
         words = self.kind.__name__ + ("[]" if self.many else "")
         if self.choices:
-            words += f", one of: {', '.join(self.choices)}"
-        if self.low is not None or self.high is not None:
-            low = "-inf" if self.low is None else f"{self.low:g}"
-            high = "inf" if self.high is None else f"{self.high:g}"
-            words += f" from {low} to {high}"
+            words += f", one of: {', '.join(choice or repr(choice) for choice in self.choices)}"
+        if self.low is not None and self.high is not None:
+            words += f" from {self.low:g} to {self.high:g}"
+        elif self.low is not None:
+            words += f" of at least {self.low:g}"
+        elif self.high is not None:
+            words += f" of at most {self.high:g}"
         return f"{words} {self.unit}".rstrip()
 
     def convert(self, value: Any) -> Any:
@@ -129,29 +132,30 @@ def setting(
     metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": tuple(choices), "live": live}
     if isinstance(default, list):
         default = tuple(default)
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata, kw_only=True)
 
 
 def section(config: type[T], *, doc: str) -> Any:
     """Make a field that holds a nested configuration, its defaults unless values are given."""
-    return dataclasses.field(default_factory=config, metadata={"doc": doc})
+    return dataclasses.field(default_factory=config, metadata={"doc": doc}, kw_only=True)
 
 
 def group(config: type[T], *, doc: str) -> Any:
     """Make a field that holds one nested configuration per name, none unless values are given."""
     return dataclasses.field(
-        default_factory=lambda: MappingProxyType({}), metadata={"doc": doc, "group": config}
+        default_factory=lambda: MappingProxyType({}), metadata={"doc": doc, "group": config}, kw_only=True
     )
 
 
-def settings(config: type, values: Mapping[str, Any] | None = None) -> list[Setting]:
+def settings(config: type, values: Mapping[str, Any] | None = None, *, template: str = "") -> list[Setting]:
     """List the flat parameters of a configuration class.
 
     Args:
         config: A dataclass whose fields were made with `setting`, `section` or `group`.
         values: The given values; they tell the names of groups.
+        template: If given, every group is listed once, under this name: for documentation.
     """
-    return list(_walk(config, flatten(values or {}), ""))
+    return list(_walk(config, flatten(values or {}), "", template))
 
 
 def build(config: type[T], values: Mapping[str, Any]) -> T:
@@ -202,15 +206,15 @@ def _hints(config: type) -> dict[str, Any]:
     return typing.get_type_hints(config)
 
 
-def _walk(config: type, flat: Mapping[str, Any], prefix: str) -> Iterator[Setting]:
+def _walk(config: type, flat: Mapping[str, Any], prefix: str, template: str = "") -> Iterator[Setting]:
     hints = _hints(config)
     for field in dataclasses.fields(config):
         name, hint = prefix + field.name, hints[field.name]
         if "group" in field.metadata:
-            for member in _members(flat, name):
-                yield from _walk(field.metadata["group"], flat, f"{name}.{member}.")
+            for member in [template] if template else _members(flat, name):
+                yield from _walk(field.metadata["group"], flat, f"{name}.{member}.", template)
         elif dataclasses.is_dataclass(hint):
-            yield from _walk(typing.cast(type, hint), flat, f"{name}.")
+            yield from _walk(typing.cast(type, hint), flat, f"{name}.", template)
         else:
             many = typing.get_origin(hint) is tuple
             kind = typing.get_args(hint)[0] if many else hint
