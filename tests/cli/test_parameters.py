@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Parameter tables come from the code, and the documentation has the newest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lowlat_nodes.cli.parameters import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.ros
+
+
+def test_documentation_has_the_present_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy_node"]) == 0
+    table = capsys.readouterr().out
+    page = (ROOT / "docs" / "policy_node.md").read_text(encoding="utf-8")
+    assert table in page, "run: lowlat parameters policy_node, and put the table at the end of the page"
+
+
+def test_rows_say_default_range_and_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["policy_node"])
+    out = capsys.readouterr().out
+    assert "| `tick_hz` | `100.0` | float from 1 to 2000 Hz | Rate of commands. |" in out
+    assert "| `observation.camera.NAME.width` | required |" in out
+
+
+def test_an_unknown_node_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["polcy_node"])
+    assert "policy_node" in capsys.readouterr().err
