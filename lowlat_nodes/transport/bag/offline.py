@@ -7,17 +7,17 @@ The same bag, processor and parameters give the same output bytes, as fast as th
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from lowlat_nodes.stream.counters import Counters
-from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
+from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.transport.bag.codec import Codec
 from lowlat_nodes.transport.bag.errors import DiskError
+from lowlat_nodes.transport.bag.names import absolute, require
 from lowlat_nodes.transport.bag.reader import BagReader
 from lowlat_nodes.transport.bag.record import Recorded
 from lowlat_nodes.transport.bag.tally import Tally
@@ -123,9 +123,9 @@ class OfflineReplay:
         targets = {topic: topic for topic in topics}
         for topic, stream in remap.items():
             source, target = absolute(topic, self._name), absolute(stream, self._name)
-            _require(source, topics, f"{self._bag.path}: there is no topic")
+            require(source, topics, f"{self._bag.path}: there is no topic")
             if inputs:
-                _require(target, inputs, "the processor has no input")
+                require(target, inputs, "the processor has no input")
             targets[source] = target
         if not inputs:
             return targets
@@ -174,18 +174,3 @@ class OfflineReplay:
     def _failed(self, stage: str, error: Exception) -> None:
         self._run.failures.add(f"{stage}: {type(error).__name__}")
         self._run.last_failure = f"{stage}: {type(error).__name__}: {error}"
-
-
-def absolute(name: str, node: str) -> str:
-    """Return a topic name as ROS resolves it for a node without a namespace."""
-    if name.startswith("~/"):
-        return f"/{node}/{name[2:]}"
-    return name if name.startswith("/") else f"/{name}"
-
-
-def _require(name: str, known: Iterable[str], what: str) -> None:
-    names = list(known)
-    if name not in names:
-        nearest = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names) or 'none'}"
-        raise ConfigurationError(f"{what} {name!r}; {hint}")

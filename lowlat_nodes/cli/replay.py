@@ -1,0 +1,271 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`lowlat replay`: publishes a bag on ROS, or runs a processor over it without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lowlat_nodes.cli import parameter_file, processors
+from lowlat_nodes.cli.arguments import assignment, not_negative, positive, split_ros_arguments
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
+from lowlat_nodes.stream.histogram import Histogram
+from lowlat_nodes.transport.bag import BagReader, BagWriter, OfflineReplay, Tolerance, compare
+from lowlat_nodes.transport.bag.writer import SUFFIX
+
+EXIT_INCOMPLETE = 1
+EXIT_INTERRUPTED = 130
+
+CLOCK_HZ = 100.0
+WAIT_S = 2.0
+
+# What a node declares of itself and no processor knows.
+_OF_THE_NODE = {"use_sim_time", "autostart", "start_type_description_service"}
+_GROUP_OF_THE_NODE = "qos_overrides."
+
+
+def main(argv: Sequence[str]) -> int:
+    """Replay a bag.
+
+    Returns:
+        0 if all of the bag was read and, with `--check`, the results are those of the golden bag; 1 if the
+        bag is damaged, the processor failed on a message, or the results differ; 130 after SIGINT or SIGTERM.
+    """
+    ours, ros_arguments = split_ros_arguments(argv)
+    options = _parse(ours)
+    with BagReader(options.bag) as bag:
+        _say(f"{bag.path}: {bag.count} messages of {len(bag.topics)} topics")
+        code, report = _offline(bag, options) if options.processor else _on_ros(bag, options, ros_arguments)
+        for damage in bag.damage:
+            _say(f"warning: {damage}")
+        report = {"bag": str(bag.path), **report, "damage": bag.damage}
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        _show(report)
+    return code or (EXIT_INCOMPLETE if report["damage"] else 0)
+
+
+def _on_ros(
+    bag: BagReader, options: argparse.Namespace, ros_arguments: Sequence[str]
+) -> tuple[int, dict[str, Any]]:
+    try:
+        from lowlat_nodes.nodes.bag_node import bag_node
+        from lowlat_nodes.nodes.bag_player import BagPlayer
+        from lowlat_nodes.nodes.stop import stop_on_signals
+    except ModuleNotFoundError as error:
+        _say("to publish a bag, ROS is needed; --processor runs without it")
+        raise MissingExtra(error.name or "rclpy", "ros") from error
+
+    with stop_on_signals() as stop, bag_node("lowlat_replay", ros_arguments) as node:
+        player = BagPlayer(
+            node,
+            bag,
+            rate=options.rate or 1.0,
+            topics=options.topics or (),
+            remap=dict(options.remap),
+            clock_hz=options.clock or 0.0,
+        )
+        for topic, reason in player.skipped.items():
+            _say(f"warning: skipping {topic}: {reason}")
+        wait_s = WAIT_S if options.wait is None else options.wait
+        for topic in player.wait_for_subscriptions(wait_s, stop):
+            _say(f"nobody listens to {topic}")
+        played = player.play(stop, options.loop or 1)
+        for topic in played.unconfirmed:
+            _say(f"warning: {topic}: a subscription did not confirm all messages")
+        report = {**played.tally.as_json(), "seconds": round(played.seconds, 3), **_lateness(played.late)}
+        return (EXIT_INTERRUPTED if stop.is_set() else 0), report
+
+
+def _lateness(late: Histogram) -> dict[str, float | None]:
+    shares = {"late_p50_ms": 0.5, "late_p99_ms": 0.99, "late_max_ms": 1.0}
+    return {name: round(late.quantile(q) / 1e6, 3) if late.count else None for name, q in shares.items()}
+
+
+def _offline(bag: BagReader, options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    processor = processors.make(options.processor, _parameters(options))
+    with tempfile.TemporaryDirectory(prefix="lowlat_replay_", dir=_folder_of(options.out)) as folder:
+        # A name that is there when it is complete, and not before.
+        path = Path(folder) / f"results{SUFFIX}"
+        with BagWriter(path) as writer:
+            replay = OfflineReplay(
+                bag, processor, writer, remap=dict(options.remap), name=_plain_name(options.processor)
+            )
+            run = replay.run()
+        for name in run.silent:
+            _say(f"warning: no topic of the bag feeds the input {name!r}; --remap TOPIC:={name} names one")
+        for topic, fate in run.tally.topics.items():
+            if fate.skipped:
+                _say(f"skipped {fate.skipped} of {topic}: {fate.reason}")
+        if run.last_failure:
+            _say(f"warning: {run.failures.total} failures; the last one: {run.last_failure}")
+        report = {
+            **run.tally.as_json(),
+            "processor": options.processor,
+            "outputs": run.outputs,
+            "failures": run.failures.snapshot(),
+            "last_failure": run.last_failure,
+        }
+        equal = True
+        if options.check:
+            report["check"] = _check(options, path)
+            equal = report["check"]["equal"]
+        if options.out:
+            path.replace(options.out)
+    return (0 if equal and not run.failures.total else EXIT_INCOMPLETE), report
+
+
+def _check(options: argparse.Namespace, path: Path) -> dict[str, Any]:
+    tolerance = Tolerance(options.atol, options.rtol, round(options.time_tol_ms * 1e6))
+    with BagReader(options.check) as golden, BagReader(path) as results:
+        comparison = compare(golden, results, tolerance)
+        damage = golden.damage
+    difference = comparison.difference
+    if difference is not None:
+        _say(f"first difference: {difference}")
+    for text in damage:
+        _say(f"warning: {options.check}: {text}")
+    return {
+        "golden": str(options.check),
+        "equal": difference is None and not damage,
+        "compared": comparison.compared,
+        "difference": difference and dataclasses.asdict(difference),
+    }
+
+
+def _parameters(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters from the file, then those of the command line."""
+    found: dict[str, Any] = {}
+    if options.params:
+        sections = parameter_file.read(options.params)
+        name = _plain_name(options.processor)
+        candidates = [options.node] if options.node else [name, f"{name}_node"]
+        named = [node for node in candidates if any(section.name == node for section in sections)]
+        if options.node and not named:
+            raise ConfigurationError(f"{options.params}: expected parameters of a node {options.node!r}")
+        found = dict(parameter_file.parameters_of(f"/{(named or candidates)[0]}", sections))
+    given = {name: _value(text) for name, text in options.parameter}
+    return {name: value for name, value in {**found, **given}.items() if not _of_the_node(name)}
+
+
+def _value(text: str) -> Any:
+    if text.startswith("[") and text.endswith("]"):
+        return [parameter_file.plain(item.strip()) for item in text[1:-1].split(",") if item.strip()]
+    return parameter_file.plain(text)
+
+
+def _of_the_node(name: str) -> bool:
+    return name in _OF_THE_NODE or name.startswith(_GROUP_OF_THE_NODE)
+
+
+def _plain_name(processor: str) -> str:
+    """Return the name of a processor as a node would have it."""
+    return processor.rpartition(":")[2].removeprefix("make_")
+
+
+def _folder_of(out: Path | None) -> Path | None:
+    """Return where to write a result before it gets its name: on the same file system."""
+    if out is None:
+        return None
+    if out.suffix != SUFFIX:
+        raise ConfigurationError(f"--out: expected a name that ends in {SUFFIX}, got {str(out)!r}")
+    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise ConfigurationError(f"--out: expected a folder that can be written, got {str(out.parent)!r}")
+    return out.parent
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="lowlat replay",
+        description="Publish a bag on ROS topics, or run a processor over it without ROS.",
+        epilog="What follows --ros-args goes to ROS.",
+    )
+    parser.add_argument(
+        "bag", type=Path, metavar="BAG", help="rosbag2 directory, *.mcap or *.db3, also .zstd"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--remap", action="append", default=[], type=assignment, metavar="TOPIC:=NAME",
+        help="publish a topic under another name, or feed it to this input of the processor",
+    )  # fmt: skip
+    ros = parser.add_argument_group("on ROS")
+    ros.add_argument("--rate", type=_rate, metavar="K", help="2 is twice as fast; max does not wait (1)")
+    ros.add_argument("--topics", nargs="+", metavar="TOPIC", help="the topics to publish (all)")
+    ros.add_argument("--loop", type=_count, metavar="N", help="how many times (1)")
+    ros.add_argument(
+        "--clock", nargs="?", type=positive, const=CLOCK_HZ, metavar="HZ",
+        help=f"publish the time of the bag on /clock ({CLOCK_HZ:g} times a second)",
+    )  # fmt: skip
+    ros.add_argument(
+        "--wait", type=not_negative, metavar="S",
+        help=f"longest wait for subscriptions before the first message ({WAIT_S:g})",
+    )  # fmt: skip
+    offline = parser.add_argument_group("without ROS")
+    offline.add_argument("--processor", metavar="NAME", help=", ".join(processors.names()))
+    offline.add_argument("--params", type=Path, metavar="YAML", help="ROS parameter file")
+    offline.add_argument("--node", metavar="NAME", help="whose parameters to take from it (the processor's)")
+    offline.add_argument(
+        "-p", dest="parameter", action="append", default=[], type=assignment, metavar="NAME:=VALUE",
+        help="a parameter of the processor",
+    )  # fmt: skip
+    offline.add_argument("--out", type=Path, metavar="MCAP", help="write the results here")
+    offline.add_argument("--check", type=Path, metavar="GOLDEN", help="compare the results with this bag")
+    offline.add_argument("--atol", type=not_negative, default=0.0, help="absolute tolerance of --check (0)")
+    offline.add_argument("--rtol", type=not_negative, default=0.0, help="relative tolerance of --check (0)")
+    offline.add_argument(
+        "--time-tol-ms", type=not_negative, default=0.0, metavar="MS", help="of stamps in --check (0)"
+    )
+    options = parser.parse_args(argv)
+    if options.processor:
+        _refuse(parser, options, ("rate", "topics", "loop", "clock", "wait"), "is not for --processor")
+    else:
+        _refuse(parser, options, ("params", "node", "parameter", "out", "check"), "needs --processor")
+    return options
+
+
+def _refuse(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, names: Sequence[str], why: str
+) -> None:
+    flags = {"parameter": "-p"}
+    for name in names:
+        if getattr(options, name):
+            parser.error(f"{flags.get(name, f'--{name}')} {why}")
+
+
+def _rate(text: str) -> float:
+    return math.inf if text == "max" else positive(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _show(report: Mapping[str, Any]) -> None:
+    width = max(map(len, report["topics"]), default=0)
+    for name, count in report["topics"].items():
+        note = f", {count['skipped']} skipped: {count['reason']}" if count["skipped"] else ""
+        print(f"{name:<{width}}  {count['published']:>8} of {count['read']}{note}")
+    for name, count in report.get("outputs", {}).items():
+        print(f"{name:<{width}}  {count:>8} results")
+    if report.get("late_p99_ms") is not None:
+        print(f"late by {report['late_p50_ms']} ms (p50), {report['late_p99_ms']} ms (p99)")
+    if "check" in report:
+        words = "equal to" if report["check"]["equal"] else "not equal to"
+        print(f"{words} {report['check']['golden']} ({report['check']['compared']} messages compared)")
+    print(f"{report['read']} read, {report['published']} published, {report['skipped']} skipped")
