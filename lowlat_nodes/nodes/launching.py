@@ -13,7 +13,7 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
 from lowlat_nodes import resources
-from lowlat_nodes.transport.ros.process import PROFILE_VARIABLES
+from lowlat_nodes.transport.segments import PROFILE_VARIABLES, profile_environment
 
 # Where this is set, our nodes choose no profile of their own.
 TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
@@ -92,10 +92,10 @@ def _boolean(name: str) -> ParameterValue:
 
 def _set_profile(context: LaunchContext) -> list[SetEnvironmentVariable]:
     choice = LaunchConfiguration("fastdds_profile").perform(context)
-    if choice == "off":
-        return [SetEnvironmentVariable(TRANSPORTS_VARIABLE, "DEFAULT")]
     if choice == "auto":
-        if any(os.environ.get(variable) for variable in (*PROFILE_VARIABLES, TRANSPORTS_VARIABLE)):
-            return []
-        choice = str(resources.path("config", "fastdds_shm.xml"))
-    return [SetEnvironmentVariable(variable, choice) for variable in PROFILE_VARIABLES]
+        variables = profile_environment(os.environ)
+    elif choice == "off":
+        variables = {TRANSPORTS_VARIABLE: "DEFAULT"}
+    else:
+        variables = dict.fromkeys(PROFILE_VARIABLES, choice)
+    return [SetEnvironmentVariable(name, value) for name, value in variables.items()]

@@ -28,19 +28,20 @@ _SPIN_S = 0.1  # how late a signal may be noticed
 class _Stop:
     """Set by SIGINT or SIGTERM; further ones change nothing, as launchers repeat that of the terminal."""
 
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
     def __init__(self) -> None:
         self.requested = False
-        self._former = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        for number in self._SIGNALS:
+            signal.signal(number, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True
 
-    def restore(self) -> None:
-        """Put the former handlers back."""
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
+    def ignore(self) -> None:
+        """Pass over signals from here on; the interpreter drops handlers before the process has ended."""
+        for number in self._SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def run(make: Callable[[], LifecycleHost[Any]], argv: Sequence[str] | None = None) -> int:
@@ -67,7 +68,7 @@ def run(make: Callable[[], LifecycleHost[Any]], argv: Sequence[str] | None = Non
         return EXIT_CONFIGURATION
     finally:
         rclpy.try_shutdown()
-        stop.restore()
+        stop.ignore()
 
 
 def _serve(node: LifecycleHost[Any], stop: _Stop) -> int:
