@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from lowlat_nodes.transport import segments
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Below 233, the last one whose ports exist; above 100, out of the way of whoever works by hand.
@@ -35,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Free the shared memory of nodes that tests have killed, 67 MB each, once the last worker has ended."""
+    if not hasattr(session.config, "workerinput"):
+        segments.reap()
 
 
 @pytest.fixture
