@@ -39,7 +39,8 @@ _PLAIN_CDR = (b"\x00\x00", b"\x00\x01")
 _S = 1_000_000_000
 _LAST_SECOND = (1 << 31) - 1  # that a ROS stamp can hold
 _COARSE_NS = 2_000_000  # the last part of a wait is left to the kernel's precise timers
-_CONFIRM_S = 5.0  # Fast DDS repeats its request for a confirmation after 3 s
+_CONFIRM_S = 5.0  # Fast DDS repeats a request for confirmation that was not heeded after 3 s
+_PAUSE_S = 0.05  # so a confirmation that is this late says nothing about the subscription
 _POLL_S = 0.02
 _SETTLE_S = 0.2  # a subscription may learn of us later than we of it
 _WINDOW = 100
@@ -198,8 +199,8 @@ class BagPlayer:
 class _Lane:
     """The way out of one topic.
 
-    At full speed it stops after as many messages as the middleware keeps until reliable subscriptions have
-    confirmed them: more would push the first ones out before they are read.
+    At full speed it pauses after as many messages as the middleware keeps, until reliable subscriptions have
+    confirmed them: more would push the first ones out before they are sent.
     """
 
     def __init__(self, publisher: Any, window: int) -> None:
@@ -219,7 +220,7 @@ class _Lane:
         self._sent += 1
         self._sent_bytes += len(data)
         if self._window and (self._sent >= self._window or self._sent_bytes >= _WINDOW_BYTES):
-            self.confirmed(_CONFIRM_S)
+            self.confirmed(_PAUSE_S)
             self._sent = self._sent_bytes = 0
         return ""
 

@@ -39,6 +39,8 @@ RUN_BYTES = 4 << 20
 """How many bytes of messages outside chunks are taken together."""
 STAMP_LIMIT_NS = 1 << 63
 
+_LENGTHS_OF_ENDS = {Opcode.DATA_END: 4, Opcode.FOOTER: 20}
+
 _RECORD = struct.Struct("<BQ")  # opcode, length
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 _CHUNK = struct.Struct("<QQQII")  # first and last log time, unpacked size, CRC, length of the name after it
@@ -154,19 +156,24 @@ class McapFile:
                 chunks.append(_parse(records.ChunkIndex, content))
             else:
                 self._learn(opcode, content, "the index")
-        if statistics is None or not 0 < statistics.chunk_count == len(chunks):
+        counts = {} if statistics is None else statistics.channel_message_counts
+        indexed = statistics is not None and 0 < statistics.chunk_count == len(chunks)
+        if indexed and self._channels.keys() >= counts.keys():
+            self._take_chunks(chunks, end)
+            self.start_ns = statistics.message_start_time
+        else:
             self._scan()  # every part of an index is optional: nothing is missing
-            return
-        for key, count in statistics.channel_message_counts.items():
-            if key not in self._channels:
-                raise BagError("its index counts messages of no channel")
-            self._count(self._channels[key], count)
+        if counts and self._channels.keys() >= counts.keys():
+            self.counts.clear()  # what should be there, rather than what a scan found
+            for key, count in counts.items():
+                self._count(self._channels[key], count)
+
+    def _take_chunks(self, chunks: list[records.ChunkIndex], end: int) -> None:
         for chunk in chunks:
             offset, length = chunk.chunk_start_offset, chunk.chunk_length
             if not len(MAGIC) <= offset <= offset + length <= end or length < _RECORD.size:
                 raise BagError("its index points outside the file")
             self._segments.append(_Segment(offset, length, chunk.message_start_time, True))
-        self.start_ns = statistics.message_start_time
 
     def _summary(self) -> tuple[bytes, int]:
         """Return the records of the summary section and where it begins."""
@@ -193,29 +200,30 @@ class McapFile:
         """Find channels, counts and segments by reading all records in turn, as far as they are whole."""
         self._forget()
         offset = len(MAGIC)
-        run: list[
-            int
-        ] = []  # offset, end and first stamp of the messages outside chunks that are being collected
+        run: _Segment | None = None  # of messages outside chunks
         while True:
             head = self._read(offset, _RECORD.size)
             if len(head) < _RECORD.size:
                 self._cut(offset)
                 break
             opcode, length = _RECORD.unpack(head)
-            if opcode in (Opcode.DATA_END, Opcode.FOOTER):
+            if length == _LENGTHS_OF_ENDS.get(opcode):
                 break
             end = offset + _RECORD.size + length
             if opcode == 0 or length > LIMIT_BYTES or end > self._size:
                 self._cut(offset)
                 break
             if opcode == Opcode.MESSAGE:
-                self._scan_message(offset, end, run)
+                run = self._scan_message(offset, end, run)
             elif opcode == Opcode.CHUNK:
                 self._scan_chunk(offset, end)
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
                 self._learn(opcode, self._read(offset + _RECORD.size, length), f"the record at byte {offset}")
+            elif opcode in _LENGTHS_OF_ENDS:
+                self._note(f"the record at byte {offset} is no end of the data; it is left out")
             offset = end
-        self._end_run(run)
+        if run is not None:
+            self._segments.append(run)
         self.start_ns = min((segment.start_ns for segment in self._segments), default=0)
 
     def _cut(self, offset: int) -> None:
@@ -226,23 +234,19 @@ class McapFile:
         if damage not in self.damage:
             self.damage.append(damage)
 
-    def _scan_message(self, offset: int, end: int, run: list[int]) -> None:
-        head = self._read(offset + _RECORD.size, _MESSAGE.size)
+    def _scan_message(self, offset: int, end: int, run: _Segment | None) -> _Segment | None:
+        """Return the run with this message in it, or a new one if they do not belong together."""
         if end - offset < _RECORD.size + _MESSAGE.size:
             self._note(f"the message at byte {offset} is too short")
-            return
-        channel, _, stamp_ns, _ = _MESSAGE.unpack(head)
-        if run and (run[1] != offset or end - run[0] > RUN_BYTES):
-            self._end_run(run)
-        run[:] = [run[0], end, min(run[2], stamp_ns)] if run else [offset, end, stamp_ns]
-        if channel in self._channels and stamp_ns < STAMP_LIMIT_NS:
+            return run
+        channel, _, stamp_ns, _ = _MESSAGE.unpack(self._read(offset + _RECORD.size, _MESSAGE.size))
+        if channel in self._channels:
             self._count(self._channels[channel], 1)
-
-    def _end_run(self, run: list[int]) -> None:
-        if run:
-            offset, end, start_ns = run
-            self._segments.append(_Segment(offset, end - offset, start_ns, False))
-            run.clear()
+        if run is not None and run.offset + run.length == offset and end - run.offset <= RUN_BYTES:
+            return run._replace(length=end - run.offset, start_ns=min(run.start_ns, stamp_ns))
+        if run is not None:
+            self._segments.append(run)
+        return _Segment(offset, end - offset, stamp_ns, False)
 
     def _scan_chunk(self, offset: int, end: int) -> None:
         number = len(self._segments)
