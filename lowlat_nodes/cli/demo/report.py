@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's report: one HTML file without anything from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+
+from lowlat_nodes.cli.demo import plots
+from lowlat_nodes.cli.demo.result import Check, StrategyResult
+from lowlat_nodes.cli.demo.settings import DemoSettings
+from lowlat_nodes.sim.score import difference_ci95
+
+_MEANING = {
+    "sync": "plays a whole chunk, then stands still while the next one is thought up",
+    "naive_async": "thinks while it moves, as if no time passed meanwhile",
+    "vlash": "thinks while it moves, for the state that the arm will be in when the answer comes",
+}
+
+
+def render(
+    settings: DemoSettings,
+    results: Mapping[str, StrategyResult],
+    checks: Sequence[Check],
+    machine: Mapping[str, str],
+    command: str,
+) -> str:
+    """Return the report as HTML text.
+
+    Args:
+        settings: What the runs were told to do.
+        results: At least one run, by strategy.
+        checks: What must hold for the demo to have worked.
+        machine: Versions and hardware, by name.
+        command: The command line that gives the same runs again.
+    """
+    failed = [check for check in checks if not check.passed]
+    page = Template((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
+    return page.substitute(
+        verdict=escape(verdict(results, failed)),
+        details="".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(results)),
+        failures=_failures(failed),
+        rows="".join(_row(result) for result in results.values()),
+        meanings="".join(
+            f'<div class="{name}"><dt>{name}</dt><dd>{escape(_MEANING[name])}</dd></div>' for name in results
+        ),
+        reactions=plots.reactions(results),
+        progress=plots.progress(results),
+        hits=plots.hits(results),
+        timeline=plots.timeline(results),
+        paths=plots.paths(results),
+        checks="".join(_check(check) for check in checks),
+        settings=_definitions(_setting_words(settings)),
+        machine=_definitions(machine),
+        command=escape(command),
+    )
+
+
+def verdict(results: Mapping[str, StrategyResult], failed: Sequence[Check] = ()) -> str:
+    """Return the outcome in one sentence."""
+    if failed:
+        return "The demo did not work as it should"
+    if not {"sync", "vlash"} <= set(results):
+        best = max(results.values(), key=lambda result: result.score.hit_rate)
+        return f"{best.name} touched {best.score.hits} of {best.score.targets} lights"
+    vlash, sync = results["vlash"].score, results["sync"].score
+    ratio = sync.reaction_quantile_ns(0.5) / vlash.reaction_quantile_ns(0.5)
+    if not ratio > 1.0:
+        return "Thinking ahead made no faster reactions in this run"
+    return f"Thinking ahead, the arm reacts {ratio:.1f} times as fast as when it stops to think"
+
+
+def sentences(results: Mapping[str, StrategyResult]) -> list[str]:
+    """Return the outcome in a few sentences for people, with as much certainty as there is."""
+    found = []
+    parts = [f"{name} {run.score.hits} of {run.score.targets}" for name, run in results.items()]
+    found.append(f"Lights touched in time: {_list(parts)}.")
+    parts = [
+        f"{run.score.reaction_quantile_ns(0.5) * 1e-6:.0f} ms with {name}" for name, run in results.items()
+    ]
+    found[-1] += f" Half of the reactions came within {_list(parts)}."
+    if "vlash" not in results:
+        return found
+    vlash = results["vlash"]
+    found += [_difference(vlash, results[name]) for name in ("naive_async", "sync") if name in results]
+    stalled = vlash.recording.policy.get("stalled_ticks", 0)
+    ticks = vlash.recording.policy.get("ticks", 0)
+    found.append(
+        f"With vlash the arm had a valid plan at every one of {ticks} ticks."
+        if stalled == 0
+        else f"With vlash the arm was without a valid plan at {stalled} of {ticks} ticks."
+    )
+    return found
+
+
+def _difference(vlash: StrategyResult, other: StrategyResult) -> str:
+    low, high = difference_ci95(vlash.score.hits, vlash.score.targets, other.score.hits, other.score.targets)
+    points = 100.0 * (vlash.score.hit_rate - other.score.hit_rate)
+    span = f"95 % interval {_signed(100.0 * low)} to {_signed(100.0 * high)}"
+    head = f"Against {other.name}, vlash touched {_signed(points)} points of lights ({span})"
+    if low > 0.0:
+        return f"{head}: a clear gain."
+    if high < 0.0:
+        return f"{head}: a clear loss."
+    return f"{head}: this many targets cannot tell them apart."
+
+
+def _row(result: StrategyResult) -> str:
+    figures = result.figures()
+    low, high = (100.0 * bound for bound in result.score.hit_ci95)
+    rate = 100.0 * result.score.hit_rate
+    bar = (
+        f'<span class="bar" aria-hidden="true"><i style="width:{rate:.1f}%"></i>'
+        f'<b style="left:{low:.1f}%;width:{high - low:.1f}%"></b></span>'
+    )
+    missed = result.score.missed_reactions
+    cells = {
+        "lights touched": f"{rate:.0f} %{bar}<small>95 %: {low:.0f} to {high:.0f}</small>",
+        "half react within": _ms(figures["reaction_p50_ms"]),
+        "99 % within": _ms(figures["reaction_p99_ms"])
+        + (f"<small>{missed} missed</small>" if missed else ""),
+        "stalled ticks": _count(figures["stalled_ticks"]) + f"<small>of {_count(figures['ticks'])}</small>",
+        "stalls": _count(figures["stalls"]),
+        "inferences": _count(figures["inferences"]),
+        "energy": '<span class="none">not measured yet</span>',
+    }
+    body = "".join(f'<td data-name="{name}">{cell}</td>' for name, cell in cells.items())
+    return f'<tr class="{result.name}"><th scope="row">{result.name}</th>{body}</tr>'
+
+
+def _failures(failed: Sequence[Check]) -> str:
+    if not failed:
+        return ""
+    items = "".join(f"<li>{escape(check.sentence)}</li>" for check in failed)
+    return f'<section class="failed"><h2>What failed</h2><ul>{items}</ul></section>'
+
+
+def _check(check: Check) -> str:
+    word = "holds" if check.passed else "fails"
+    return f'<li class="{word}"><span>{word}</span>{escape(check.sentence)}</li>'
+
+
+def _definitions(words: Mapping[str, str]) -> str:
+    return "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in words.items()
+    )
+
+
+def _setting_words(settings: DemoSettings) -> dict[str, str]:
+    return {
+        "targets": str(settings.targets),
+        "seed": str(settings.seed),
+        "inference": f"at least {settings.inference_delay_ms:g} ms",
+        "commands": f"{settings.tick_hz:g} Hz",
+        "joint states": f"{settings.joint_rate_hz:g} Hz",
+        "camera": f"{settings.image_rate_hz:g} Hz",
+    }
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} ms"
+
+
+def _count(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}".replace(",", "\N{THIN SPACE}")
+
+
+def _signed(value: float) -> str:
+    rounded = round(value)
+    return f"+{rounded}" if rounded > 0 else f"\N{MINUS SIGN}{-rounded}" if rounded < 0 else "0"
+
+
+def _list(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run of the demo was told to do; kept beside its bags so that they can be scored again later."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from lowlat_nodes.stream.errors import ConfigurationError
+
+STRATEGIES = ("sync", "naive_async", "vlash")
+FILE = "settings.json"
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """The settings of a comparison; every strategy gets the same.
+
+    Attributes:
+        strategies: Which strategies run, in this order.
+        targets: How many lights each of them is asked to touch.
+        seed: Of the schedule and of the policy's noise.
+        inference_delay_ms: How long every inference takes at least.
+        record_images: Whether the bags hold the camera's images.
+        tick_hz: Rate of the commands.
+        joint_rate_hz: Rate of the joint states.
+        image_rate_hz: Rate of the camera.
+    """
+
+    strategies: tuple[str, ...] = STRATEGIES
+    targets: int = 24
+    seed: int = 1
+    inference_delay_ms: float = 150.0
+    record_images: bool = True
+    tick_hz: float = 100.0
+    joint_rate_hz: float = 200.0
+    image_rate_hz: float = 30.0
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.strategies if name not in STRATEGIES]
+        if unknown or not self.strategies or len(set(self.strategies)) != len(self.strategies):
+            raise ConfigurationError(
+                f"expected different ones of {', '.join(STRATEGIES)}, got {', '.join(self.strategies)}"
+            )
+        if not 8 <= self.targets <= 10_000:
+            raise ConfigurationError(
+                f"expected 8 to 10000 targets, got {self.targets}; fewer cannot be scored"
+            )
+        if not 0.0 <= self.inference_delay_ms <= 2000.0:
+            raise ConfigurationError(f"expected a delay of 0 to 2000 ms, got {self.inference_delay_ms}")
+
+    def save(self, folder: Path) -> None:
+        """Write them into the folder of a run."""
+        (folder / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> DemoSettings:
+        """Read them from the folder of a run.
+
+        Raises:
+            ConfigurationError: If there are none, or they are not these settings.
+        """
+        path = folder / FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"expected the folder of a demo run with {FILE}, got {folder}: {error}"
+            ) from error
+        names = {item.name for item in fields(cls)}
+        if not isinstance(values, dict) or set(values) != names or not isinstance(values["strategies"], list):
+            raise ConfigurationError(f"{path}: expected exactly the settings {', '.join(sorted(names))}")
+        return cls(**{**values, "strategies": tuple(values["strategies"])})

@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The live table of the demo: one row for each strategy, redrawn in place on a terminal."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+_COLUMNS = "{:<12} {:<10} {:>9} {:>9} {:>9} {:>9} {:>7} {:>11}"
+_HEAD = _COLUMNS.format("strategy", "state", "lights", "touched", "within", "stalled", "stalls", "inferences")
+_EVERY = 10
+
+
+@dataclass
+class _Row:
+    state: str = "waits"
+    asked: int = 0
+    on_ns: dict[int, int] = field(default_factory=dict)
+    touched_ns: list[int] = field(default_factory=list)
+    policy: dict[str, int] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+
+    def hear(self, said: dict[str, Any]) -> None:
+        self.state = said.get("phase", self.state)
+        if "policy" in said:
+            self.policy = {name: int(text) for name, text in said["policy"].items() if text.isdecimal()}
+        event = said.get("event")
+        if event == "start":
+            self.asked, self.before = said["targets"], self.policy
+        elif event == "on" and said["asked"]:
+            self.on_ns[said["id"]] = said["stamp_ns"]
+        elif event == "hit":
+            self.touched_ns.append(said["stamp_ns"] - self.on_ns[said["id"]])
+
+    def count(self, name: str) -> str:
+        if not self.asked:
+            return ""
+        return str(self.policy.get(name, 0) - self.before.get(name, 0))
+
+    def text(self, name: str) -> str:
+        lights = f"{len(self.on_ns)}/{self.asked}" if self.asked else ""
+        touched = str(len(self.touched_ns)) if self.asked else ""
+        within = f"{statistics.median(self.touched_ns) * 1e-6:.0f} ms" if self.touched_ns else ""
+        counts = (self.count("stalled_ticks"), self.count("stalls"), self.count("inferences"))
+        return _COLUMNS.format(name, self.state, lights, touched, within, *counts)
+
+
+class LiveTable:
+    """Shows the runs while they go on: lights so far, touched ones, the median time to a touch, and counters.
+
+    Args:
+        stream: Where to write; redrawn in place if it is a terminal, otherwise a row now and then.
+        strategies: The rows.
+    """
+
+    def __init__(self, stream: TextIO, strategies: Sequence[str]) -> None:
+        self._stream = stream
+        self._rows = {name: _Row() for name in strategies}
+        self._in_place = stream.isatty()
+        self._drawn = 0
+        self._told = 0
+
+    def hear(self, name: str, said: dict[str, Any]) -> None:
+        """Take in what the driver of a strategy's run says."""
+        row = self._rows[name]
+        row.hear(said)
+        if self._in_place:
+            self.draw()
+        elif said.get("phase") == "done" or (
+            said.get("event") == "on" and said["asked"] and len(row.on_ns) % _EVERY == 0
+        ):
+            self._write_row(name)
+
+    def draw(self) -> None:
+        """Draw the table over the one before."""
+        lines = [_HEAD, *(row.text(name) for name, row in self._rows.items())]
+        up = f"\x1b[{self._drawn}A" if self._drawn else ""
+        self._stream.write(up + "".join(f"\x1b[2K{line}\n" for line in lines))
+        self._stream.flush()
+        self._drawn = len(lines)
+
+    def _write_row(self, name: str) -> None:
+        if not self._told:
+            print(_HEAD, file=self._stream)
+        self._told += 1
+        print(self._rows[name].text(name), file=self._stream, flush=True)
