@@ -144,7 +144,8 @@ def standard_values(
 class DiagnosticsPublisher:
     """Publishes a report on /diagnostics, by wall time: a paused simulation does not hide a node.
 
-    Every node of this package reports `standard_values` under the status name `<node>: <task>`.
+    Every node of this package reports `standard_values` under the status name `<node>: <task>`, and under
+    `node` its name with the namespace.
 
     Args:
         node: Owns publisher and timer.
@@ -176,12 +177,14 @@ class DiagnosticsPublisher:
     def publish(self) -> None:
         """Publish a report now."""
         report = self._report()
+        # The name of a status leaves out the namespace, by convention; two robots would look like one.
+        values = {**report.values, "node": self._node.get_fully_qualified_name()}
         status = DiagnosticStatus(
             level=bytes([report.level]),
             name=self._name,
             message=report.summary,
             hardware_id=self._hardware_id,
-            values=[KeyValue(key=key, value=_text(value)) for key, value in report.values.items()],
+            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
         )
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()

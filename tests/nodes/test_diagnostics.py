@@ -101,7 +101,7 @@ def test_a_report_is_published_periodically(robot: Any) -> None:
     assert status.message == "slow"
     assert status.hardware_id == platform.node()
     values = {item.key: item.value for item in status.values}
-    assert values == {"rate_hz": "0.6667", "count": values["count"], "word": "x"}
+    assert values == {"rate_hz": "0.6667", "count": values["count"], "word": "x", "node": "/left/camera"}
     assert int(values["count"]) > int(messages[0].status[0].values[1].value)
     publisher.close()
     assert node.count_publishers("/diagnostics") == 0

@@ -36,9 +36,9 @@ from lowlat_nodes.stream.payload import NO_FLOATS, Image, Joints, Text, Trajecto
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import Input, Output, RosSink, RosSource, message_type, prepare_process
-from lowlat_nodes.transport.ros.process import PROFILE_VARIABLES
 from lowlat_nodes.transport.ros.sink import UnknownOutput
 from lowlat_nodes.transport.ros.topics import choose_reliability
+from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 
 pytestmark = pytest.mark.ros
 

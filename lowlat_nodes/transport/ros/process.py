@@ -7,11 +7,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from lowlat_nodes import resources
-
-# Fast DDS of Jazzy reads the first name, of Kilted the second.
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-_CHOSEN_BY_USER = (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS")
+from lowlat_nodes.transport.segments import profile_environment
 
 # <malloc.h>
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -26,10 +22,7 @@ def prepare_process() -> None:
     is left alone. Where the C library is not glibc, the allocator stays as it is.
     """
     keep_freed_memory()
-    if not any(os.environ.get(name) for name in _CHOSEN_BY_USER):
-        profile = str(resources.path("config", "fastdds_shm.xml"))
-        for name in PROFILE_VARIABLES:
-            os.environ[name] = profile
+    os.environ.update(profile_environment(os.environ))
 
 
 def keep_freed_memory() -> None:
@@ -40,3 +33,20 @@ def keep_freed_memory() -> None:
     mallopt(_M_MMAP_THRESHOLD, 1 << 30)
     mallopt(_M_TRIM_THRESHOLD, 1 << 30)
     mallopt(_M_TOP_PAD, 32 << 20)
+
+
+def prepare_control_process() -> None:
+    """Prepare this process for small messages that must not wait; call it before `rclpy.init`.
+
+    It gets UDP only. A publisher that finds a new subscriber in shared memory checks its port first, which
+    can take 333 ms of the `publish` that comes next (eProsima/Fast-DDS#6535), and each message takes a mutex
+    that a thread of the subscriber may hold while it waits for a core. Over the loopback a message of some
+    hundred bytes takes no longer. A profile or a choice of transports already in the environment is left
+    alone, except ours.
+    """
+    keep_freed_memory()
+    for name, ours in profile_environment({}).items():
+        if os.environ.get(name) == ours:
+            del os.environ[name]
+    if profile_environment(os.environ):  # nothing was chosen
+        os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "UDPv4"
