@@ -23,6 +23,7 @@ from lowlat_nodes.transport.ros import prepare_process
 EXIT_FATAL = 1  # starting it again may help
 EXIT_CONFIGURATION = os.EX_CONFIG  # 78: starting it again will not
 _SPIN_S = 0.1  # how late a signal may be noticed
+_LOG_PERIOD_S = 5.0
 
 
 class _Stop:
@@ -90,4 +91,5 @@ def _turn(executor: SingleThreadedExecutor, node: LifecycleHost[Any]) -> None:
     try:
         executor.spin_once(timeout_sec=_SPIN_S)
     except Exception as error:  # one callback must not end the node
-        node.get_logger().error(f"a callback failed: {type(error).__name__}: {error}")
+        reason = f"a callback failed: {type(error).__name__}: {error}"
+        node.get_logger().error(reason, throttle_duration_sec=_LOG_PERIOD_S)

@@ -177,4 +177,5 @@ def test_an_idle_node_reports_the_standard_keys(robot: Any, recorder: Recorder) 
         "failures": "0",
         "state": "unconfigured",
         "last_failure": "",
+        "node": "/recorder",
     }
