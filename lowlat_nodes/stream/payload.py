@@ -8,6 +8,7 @@ Every transport and the bag reader decode to these, so one processor runs behind
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,13 @@ class Image:
     """An uncompressed image.
 
     Attributes:
-        data: uint8 [height, width, channels], or [height, width] for one channel; may be a read-only
-            view on transport memory. Row padding is already removed (by a view).
+        data: uint8 [height, width, channels], or [height, width] for one channel (encodings of 16 and 32 bits
+            per value have that dtype); may be a read-only view on transport memory, strided where rows were
+            padded.
         encoding: Name as in ROS `sensor_msgs/image_encodings`: rgb8, bgr8, mono8, ...
     """
 
-    data: NDArray[np.uint8]
+    data: NDArray[Any]
     encoding: str
 
     @property
