@@ -21,7 +21,7 @@ from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.payload import Floats
 from lowlat_nodes.transport.bag import BagReader, Recorded
 from lowlat_nodes.transport.bag.types import MessageTypes
-from lowlat_nodes.transport.cdr import decode
+from lowlat_nodes.transport.cdr import JointStateReader, decode
 
 COMMANDS = "/arm/commands"
 DIAGNOSTICS = "/diagnostics"
@@ -150,6 +150,7 @@ def read(records: Iterable[Recorded]) -> Recording:
 @dataclass
 class _Gathered:
     types: MessageTypes = field(default_factory=MessageTypes)
+    joint_reader: JointStateReader = field(default_factory=JointStateReader)
     messages: Counter[str] = field(default_factory=Counter)
     events: list[dict[str, Any]] = field(default_factory=list)
     inferences: list[dict[str, Any]] = field(default_factory=list)
@@ -166,7 +167,7 @@ class _Gathered:
             self.command_ns.append(record.published_ns)
             self.commands.append(decode(record.type, record.data).payload)
         elif topic == JOINTS:
-            state = decode(record.type, record.data)
+            state = self.joint_reader.read(record.data)
             self.joint_ns.append(state.stamp_ns or record.published_ns)
             self.joints.append(state.payload.position)
         elif topic in (EVENTS, INFERENCES):

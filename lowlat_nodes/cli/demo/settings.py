@@ -48,6 +48,8 @@ class DemoSettings:
             raise ConfigurationError(
                 f"expected 8 to 10000 targets, got {self.targets}; fewer cannot be scored"
             )
+        if self.seed < 0:
+            raise ConfigurationError(f"expected a seed of at least 0, got {self.seed}")
         if not 0.0 <= self.inference_delay_ms <= 2000.0:
             raise ConfigurationError(f"expected a delay of 0 to 2000 ms, got {self.inference_delay_ms}")
 

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The live table on a terminal and in a log."""
+
+from __future__ import annotations
+
+import io
+
+from lowlat_nodes.cli.demo.table import LiveTable
+
+MS = 1_000_000
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def play(table: LiveTable, name: str, lights: int) -> None:
+    table.hear(name, {"phase": "waiting"})
+    table.hear(name, {"policy": {"stalled_ticks": "40", "stalls": "0", "inferences": "2", "state": "active"}})
+    table.hear(name, {"event": "start", "targets": lights})
+    table.hear(name, {"phase": "playing"})
+    for light in range(lights):
+        table.hear(name, {"event": "on", "id": light, "asked": True, "stamp_ns": light * 1000 * MS})
+        table.hear(name, {"event": "on", "id": 100 + light, "asked": False, "stamp_ns": 0})
+        if light:
+            table.hear(name, {"event": "hit", "id": light, "stamp_ns": (light * 1000 + 321) * MS})
+    table.hear(name, {"policy": {"stalled_ticks": "43", "stalls": "1", "inferences": "30"}})
+    table.hear(name, {"phase": "done"})
+
+
+def test_a_log_gets_a_row_now_and_then_and_no_control_characters() -> None:
+    out = io.StringIO()
+    play(LiveTable(out, ["sync", "vlash"]), "sync", 25)
+
+    head, *rows = out.getvalue().splitlines()
+
+    assert head.split() == [
+        "strategy",
+        "state",
+        "lights",
+        "touched",
+        "within",
+        "stalled",
+        "stalls",
+        "inferences",
+    ]
+    assert len(rows) == 3  # after 10 and 20 lights, and at the end
+    assert rows[-1].split() == ["sync", "done", "25/25", "24", "321", "ms", "3", "1", "28"]
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_terminal_is_redrawn_in_place_with_all_strategies() -> None:
+    out = Terminal()
+    play(LiveTable(out, ["sync", "vlash"]), "sync", 2)
+
+    screens = out.getvalue().split("\x1b[3A")
+
+    assert len(screens) > 5
+    assert all("sync" in screen and "vlash" in screen for screen in screens)
+    assert "2/2" in screens[-1]
