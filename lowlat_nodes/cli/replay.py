@@ -94,12 +94,19 @@ def _lateness(late: Histogram) -> dict[str, float | None]:
 
 def _offline(bag: BagReader, options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     processor = processors.make(options.processor, _parameters(options))
+    if options.check:
+        BagReader(options.check).close()  # a golden bag that is not there is told before the work
     with tempfile.TemporaryDirectory(prefix="lowlat_replay_", dir=_folder_of(options.out)) as folder:
         # A name that is there when it is complete, and not before.
         path = Path(folder) / f"results{SUFFIX}"
         with BagWriter(path) as writer:
             replay = OfflineReplay(
-                bag, processor, writer, remap=dict(options.remap), name=_plain_name(options.processor)
+                bag,
+                processor,
+                writer,
+                remap=dict(options.remap),
+                name=_plain_name(options.processor),
+                sim_time=options.use_sim_time,
             )
             run = replay.run()
         for name in run.silent:
@@ -218,6 +225,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "-p", dest="parameter", action="append", default=[], type=assignment, metavar="NAME:=VALUE",
         help="a parameter of the processor",
     )  # fmt: skip
+    offline.add_argument(
+        "--use-sim-time", action="store_true", help="the time is that of the recorded /clock"
+    )
     offline.add_argument("--out", type=Path, metavar="MCAP", help="write the results here")
     offline.add_argument("--check", type=Path, metavar="GOLDEN", help="compare the results with this bag")
     offline.add_argument("--atol", type=not_negative, default=0.0, help="absolute tolerance of --check (0)")
@@ -229,7 +239,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     if options.processor:
         _refuse(parser, options, ("rate", "topics", "loop", "clock", "wait"), "is not for --processor")
     else:
-        _refuse(parser, options, ("params", "node", "parameter", "out", "check"), "needs --processor")
+        _refuse(
+            parser,
+            options,
+            ("params", "node", "parameter", "use_sim_time", "out", "check"),
+            "needs --processor",
+        )
     return options
 
 
@@ -239,7 +254,7 @@ def _refuse(
     flags = {"parameter": "-p"}
     for name in names:
         if getattr(options, name):
-            parser.error(f"{flags.get(name, f'--{name}')} {why}")
+            parser.error(f"{flags.get(name, '--' + name.replace('_', '-'))} {why}")
 
 
 def _rate(text: str) -> float:

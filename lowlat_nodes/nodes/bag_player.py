@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rclpy.duration import Duration
+from rclpy.exceptions import NameValidationException
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -191,7 +192,7 @@ class BagPlayer:
                 profile.depth = max(profile.depth, _WINDOW)
             name = self._names.get(topic.name, topic.name)
             publisher = self._node.create_publisher(kind, name, profile)
-        except (ValueError, rclpy_implementation.RCLError) as error:
+        except (NameValidationException, ValueError, rclpy_implementation.RCLError) as error:
             return f"cannot be published: {error}"
         return _Lane(publisher, profile.depth if at_full_speed else 0)
 

@@ -22,6 +22,9 @@ from lowlat_nodes.transport.bag.reader import BagReader
 from lowlat_nodes.transport.bag.record import Recorded
 from lowlat_nodes.transport.bag.tally import Tally
 from lowlat_nodes.transport.bag.writer import BagWriter
+from lowlat_nodes.transport.cdr.wire import CdrError, Reader
+
+CLOCK_TOPIC = "/clock"
 
 
 @runtime_checkable
@@ -70,9 +73,12 @@ class OfflineReplay:
         writer: Takes the results; None only counts them.
         remap: Bag topic to input name, for topics that are named differently.
         name: What `~` stands for in the names of outputs.
+        sim_time: The time is that of the recorded /clock, as it is for nodes with `use_sim_time`; what comes
+            before its first message is skipped. Otherwise it is the time at which messages were recorded.
 
     Raises:
-        ConfigurationError: If a remapped topic is not in the bag, or its input not the processor's.
+        ConfigurationError: If a remapped topic is not in the bag, or its input not the processor's; if there
+            is no recorded /clock to take the time from.
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class OfflineReplay:
         *,
         remap: Mapping[str, str] | None = None,
         name: str = "processor",
+        sim_time: bool = False,
     ) -> None:
         self._bag = bag
         self._processor = processor
@@ -90,6 +97,10 @@ class OfflineReplay:
         self._name = name
         self._codec = Codec()
         self._sequences: dict[str, int] = {}
+        self._sim_time = sim_time
+        self._now_ns: int | None = None
+        if sim_time:
+            require(CLOCK_TOPIC, (topic.name for topic in bag.topics), "simulated time needs a recorded")
         self._streams = self._route(remap or {})
         fed = set(self._streams.values())
         self._run = OfflineRun(
@@ -105,12 +116,11 @@ class OfflineReplay:
         """
         try:
             self._processor.open()
-            end_ns = self._bag.start_ns
             for recorded in self._bag.messages():
-                end_ns = max(end_ns, recorded.stamp_ns)
+                self._tell_time(recorded)
                 self._deliver(recorded)
-            if isinstance(self._processor, TimedProcessor):
-                finish = self._processor.finish
+            if self._now_ns is not None and isinstance(self._processor, TimedProcessor):
+                finish, end_ns = self._processor.finish, self._now_ns
                 self._collect(lambda: finish(end_ns), end_ns)
         finally:
             self._processor.close()
@@ -131,23 +141,34 @@ class OfflineReplay:
             return targets
         return {topic: inputs[target] for topic, target in targets.items() if target in inputs}
 
+    def _tell_time(self, recorded: Recorded) -> None:
+        if not self._sim_time:
+            self._now_ns = recorded.stamp_ns
+        elif recorded.topic == CLOCK_TOPIC:
+            try:
+                self._now_ns = Reader(recorded.data).time_ns("clock")
+            except CdrError as error:
+                self._failed("clock", error)
+
     def _deliver(self, recorded: Recorded) -> None:
-        tally, topic, type_name = self._run.tally, recorded.topic, recorded.type
+        tally, topic, type_name, now_ns = self._run.tally, recorded.topic, recorded.type, self._now_ns
         stream = self._streams.get(topic)
         if stream is None:
             tally.skip(topic, type_name, "not an input of the processor")
         elif not self._codec.known(type_name):
             tally.skip(topic, type_name, f"type {type_name} is not known here")
+        elif now_ns is None:
+            tally.skip(topic, type_name, f"before the first {CLOCK_TOPIC}")
         else:
             sequence = self._sequences.get(stream, 0)
             self._sequences[stream] = sequence + 1
             try:
-                message = self._codec.decode(stream, recorded, sequence)
+                message = self._codec.decode(stream, recorded._replace(stamp_ns=now_ns), sequence)
             except LowlatError as error:
                 tally.skip(topic, type_name, f"malformed: {error}")
                 return
             tally.publish(topic, type_name)
-            self._collect(lambda: self._processor.process(message), recorded.stamp_ns)
+            self._collect(lambda: self._processor.process(message), now_ns)
 
     def _collect(self, make: Callable[[], Sequence[Message]], now_ns: int) -> None:
         try:

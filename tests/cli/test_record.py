@@ -1,0 +1,307 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`lowlat record`, as the process that a user starts: what is sent over DDS is in the bag."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability
+
+from lowlat_nodes.cli import main as lowlat
+from lowlat_nodes.stream.payload import Text
+from lowlat_nodes.transport import cdr
+from lowlat_nodes.transport.bag import BagError, BagReader, BagWriter, Recorded, Topic, qos
+
+STRING = "std_msgs/msg/String"
+START_NS = 1_700_000_000_000_000_000
+PATIENCE_S = 60.0
+
+BEST_EFFORT = Qos(
+    QosHistory.KEEP_LAST, 10, QosReliability.BEST_EFFORT, QosDurability.VOLATILE,
+    qos.INFINITE, qos.INFINITE, QosLiveliness.AUTOMATIC, qos.INFINITE, False,
+)  # fmt: skip
+RELIABLE = BEST_EFFORT._replace(reliability=QosReliability.RELIABLE)
+LATCHED = RELIABLE._replace(durability=QosDurability.TRANSIENT_LOCAL)
+
+
+class Command:
+    """A `lowlat` process whose lines on standard error are collected."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "lowlat_nodes.cli.main", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        self.lines.extend(line.rstrip() for line in self.process.stderr)
+
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert self.process.poll() is None, "\n".join(self.lines)
+            assert time.monotonic() < deadline, "\n".join(self.lines)
+            time.sleep(0.02)
+
+    def says(self, words: str) -> None:
+        self.wait_for(lambda: any(words in line for line in self.lines))
+
+    def end(self, number: signal.Signals | None = None) -> tuple[int, str]:
+        """Wait for the end, told by a signal or not; return the exit code and standard output."""
+        if number is not None:
+            self.process.send_signal(number)
+        output, _ = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, output
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Command]]:
+    started: list[Command] = []
+
+    def run(*arguments: object) -> Command:
+        started.append(Command(*arguments))
+        return started[-1]
+
+    yield run
+    for command in started:
+        if command.process.poll() is None:
+            command.process.kill()
+        command.process.communicate()
+
+
+def write(
+    path: Path, topics: dict[str, Qos], count: int = 60, period_ns: int = 5_000_000, says: str = ""
+) -> Path:
+    with BagWriter(path) as writer:
+        for name, profile in topics.items():
+            writer.declare(Topic(name, STRING, (profile,)))
+        for index in range(count):
+            for name in topics:
+                data = cdr.encode(STRING, 0, "", Text(f"{name} {says}{index} {'.' * index}"))
+                writer.write(name, STRING, START_NS + index * period_ns, data)
+    return path
+
+
+def word(message: Recorded) -> str:
+    """What was said; DDS pads messages to whole words, so bytes may be more."""
+    decoded: str = cdr.decode(STRING, message.data).payload.data
+    return decoded
+
+
+def by_topic(path: Path) -> dict[str, list[str]]:
+    with BagReader(path) as bag:
+        found: dict[str, list[str]] = {topic.name: [] for topic in bag.topics}
+        for message in bag.messages():
+            found[message.topic].append(word(message))
+        assert bag.damage == []
+    return found
+
+
+def messages(path: Path) -> list[Recorded]:
+    """What is in a bag, or in what there is of it so far."""
+    try:
+        with BagReader(path) as bag:
+            return list(bag.messages())
+    except BagError:
+        return []
+
+
+@pytest.mark.ros
+def test_what_is_replayed_is_recorded(tmp_path: Path, start: Callable[..., Command]) -> None:
+    topics = {"/reliable": RELIABLE, "/lossy": BEST_EFFORT, "/latched": LATCHED}
+    source = write(tmp_path / "source", topics)
+    out = tmp_path / "recorded"
+    record = start("record", *topics, "-o", out, "--json")
+    player = start("replay", source, "--wait", PATIENCE_S, "--json")
+    code, output = player.end()
+    played = json.loads(output)
+    assert code == 0, player.lines
+    assert played["published"] == 180
+    code, output = record.end(signal.SIGINT)
+    recorded = json.loads(output)
+    assert recorded["bag"] == str(out)
+    assert recorded["dropped"] == 0
+    assert code == (1 if recorded["lost"] else 0), record.lines
+    found, sent = by_topic(out), by_topic(source)
+    assert {name: count["messages"] for name, count in recorded["topics"].items()} == {
+        name: len(words) for name, words in found.items()
+    }
+    for name in ("/reliable", "/latched"):
+        assert found[name] == sent[name]
+    # Best effort may lose some on a busy machine, but neither disorder nor repeat them.
+    assert found["/lossy"]
+    assert found["/lossy"] == [said for said in sent["/lossy"] if said in found["/lossy"]]
+
+
+@pytest.mark.ros
+def test_the_recording_keeps_quality_of_service_and_both_stamps(
+    tmp_path: Path, start: Callable[..., Command]
+) -> None:
+    topics = {"/lossy": BEST_EFFORT, "/latched": LATCHED}
+    source, out = write(tmp_path / "source", topics, count=20), tmp_path / "recorded.mcap"
+    before_ns = time.time_ns()
+    record = start("record", *topics, "-o", out)
+    assert start("replay", source, "--wait", PATIENCE_S).end()[0] == 0
+    _, output = record.end(signal.SIGTERM)
+    after_ns = time.time_ns()
+    with BagReader(out) as bag:
+        profiles = {topic.name: topic.qos for topic in bag.topics}
+        hashes = {topic.type_hash for topic in bag.topics}
+    assert [profile.reliability for profile in profiles["/lossy"]] == [QosReliability.BEST_EFFORT]
+    assert [profile.durability for profile in profiles["/latched"]] == [QosDurability.TRANSIENT_LOCAL]
+    assert all(type_hash.startswith("RIHS01_") for type_hash in hashes)
+    found = messages(out)
+    assert f"{len(found)} messages in {out}" in output
+    assert len(found) > 20
+    assert all(before_ns < message.published_ns <= message.stamp_ns < after_ns for message in found)
+    # Each is stamped when it was received, not when the recorder looked.
+    assert len({message.stamp_ns for message in found}) == len(found)
+
+
+@pytest.mark.ros
+def test_all_topics_are_recorded_as_they_appear_and_hidden_ones_are_not(
+    tmp_path: Path, start: Callable[..., Command]
+) -> None:
+    out = tmp_path / "recorded"
+    record = start("record", "--all", "--exclude", "/parameter_.*|/not.*", "-o", out, "--json")
+    names = ("/early", "/notes", "/part/_hidden")
+    first = write(tmp_path / "first", dict.fromkeys(names, RELIABLE), period_ns=50_000_000)
+    second = write(tmp_path / "second", {"/late": RELIABLE}, count=10)
+    playing = start("replay", first, "--wait", 0, "--loop", 100)
+    record.says("recording /early [std_msgs/msg/String]")
+    assert start("replay", second, "--wait", PATIENCE_S).end()[0] == 0
+    assert playing.end(signal.SIGINT)[0] == 130
+    _, output = record.end(signal.SIGINT)
+    topics = json.loads(output)["topics"]
+    assert set(topics) == {"/early", "/late"}
+    assert topics["/late"]["messages"] == 10
+    assert by_topic(out)["/late"] == by_topic(second)["/late"]
+
+
+@pytest.mark.ros
+def test_a_publisher_that_offers_less_is_heard_too(tmp_path: Path, start: Callable[..., Command]) -> None:
+    reliable = write(tmp_path / "reliable", {"/a": RELIABLE}, period_ns=50_000_000)
+    lossy = write(tmp_path / "lossy", {"/a": BEST_EFFORT}, period_ns=50_000_000, says="lossy ")
+    out = tmp_path / "out"
+    record = start("record", "/a", "-o", out)
+    first = start("replay", reliable, "--loop", 100)
+    record.says("recording /a")
+    second = start("replay", lossy, "--loop", 100)
+    record.says("/a: a publisher offers less; subscribed anew")
+    record.wait_for(lambda: any("lossy" in word(message) for message in messages(out)))
+    for playing in (first, second):
+        assert playing.end(signal.SIGINT)[0] == 130
+    record.end(signal.SIGINT)
+
+
+@pytest.mark.ros
+def test_a_killed_recorder_leaves_what_it_wrote(tmp_path: Path, start: Callable[..., Command]) -> None:
+    source = write(tmp_path / "source", {"/a": RELIABLE}, count=400)
+    out = tmp_path / "out"
+    record = start("record", "/a", "-o", out)
+    playing = start("replay", source, "--wait", PATIENCE_S, "--loop", 100)
+    file = out / "out_0.mcap"
+    record.wait_for(lambda: file.is_file() and file.stat().st_size > 20_000)
+    record.process.kill()
+    record.process.wait()
+    assert playing.end(signal.SIGINT)[0] == 130
+    assert not (out / "metadata.yaml").exists()
+    with BagReader(out) as bag:
+        found = list(bag.messages())
+        assert bag.damage
+    sent = by_topic(source)["/a"]
+    first = sent.index(word(found[0]))
+    assert len(found) > 50
+    assert [word(message) for message in found] == [
+        sent[(first + index) % 400] for index in range(len(found))
+    ]
+
+
+@pytest.mark.ros
+def test_simulated_time_stamps_the_recording(tmp_path: Path, start: Callable[..., Command]) -> None:
+    source, out = write(tmp_path / "source", {"/a": RELIABLE}, count=100), tmp_path / "out.mcap"
+    record = start("record", "/a", "-o", out, "--use-sim-time", "--json")
+    record.says("waiting for /clock")
+    assert start("replay", source, "--clock", 200, "--wait", 1, "--loop", 4).end()[0] == 0
+    record.end(signal.SIGINT)
+    found = messages(out)
+    assert len(found) >= 100  # of 400: it began when the first /clock came
+    end_ns = START_NS + 100 * 5_000_000
+    assert all(START_NS <= message.stamp_ns <= end_ns for message in found)
+    assert all(message.published_ns == message.stamp_ns for message in found)
+
+
+@pytest.mark.ros
+def test_recording_ends_after_its_duration_and_tells_what_never_came(
+    tmp_path: Path, start: Callable[..., Command]
+) -> None:
+    code, output = start("record", "/nobody", "-o", tmp_path / "out", "--duration", 0.5, "--json").end()
+    report = json.loads(output)
+    assert code == 0
+    assert (report["messages"], report["skipped"]) == (0, {"/nobody": "never seen"})
+    assert by_topic(tmp_path / "out") == {}
+
+
+@pytest.mark.ros
+def test_ros_arguments_remap(tmp_path: Path, start: Callable[..., Command]) -> None:
+    source = write(tmp_path / "source", {"/a": RELIABLE}, count=20)
+    out = tmp_path / "out"
+    record = start("record", "listened", "-o", out, "--ros-args", "-r", "listened:=/robot/a")
+    assert start("replay", source, "--remap", "/a:=/robot/a", "--wait", PATIENCE_S).end()[0] == 0
+    assert record.end(signal.SIGINT)[0] == 0
+    assert by_topic(out)["/robot/a"] == by_topic(source)["/a"]
+
+
+@pytest.mark.ros
+def test_a_recording_is_split_by_size(tmp_path: Path, start: Callable[..., Command]) -> None:
+    source, out = write(tmp_path / "source", {"/a": RELIABLE}, count=600), tmp_path / "out"
+    record = start("record", "/a", "-o", out, "--max-size", "0.02")
+    assert start("replay", source, "--wait", PATIENCE_S).end()[0] == 0
+    assert record.end(signal.SIGINT)[0] == 0
+    assert len(list(out.glob("*.mcap"))) > 1
+    assert by_topic(out) == by_topic(source)
+
+
+@pytest.mark.ros
+def test_a_folder_that_exists_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lowlat.main(["record", "/a", "-o", str(tmp_path)]) == 2
+    assert "exists already; choose another name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["/a", "--all"],
+        ["/a", "--duration", "0"],
+        ["/a", "--max-size", "-1"],
+        ["/a", "--compression", "gzip"],
+    ],
+)
+def test_wrong_command_lines_are_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as exit_code:
+        lowlat.main(["record", *arguments])
+    assert exit_code.value.code == 2
+
+
+@pytest.mark.ros
+def test_a_wrong_expression_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lowlat.main(["record", "--all", "--exclude", "(", "-o", os.devnull]) == 2
+    assert "expected a regular expression, got '('" in capsys.readouterr().err
