@@ -39,6 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Free the shared memory of nodes that tests have killed, 67 MB each, once the last worker has ended."""
     if not hasattr(session.config, "workerinput"):

@@ -84,11 +84,13 @@ class NodeParameters(Generic[C]):
             except ConfigurationError:  # `configuration` says so
                 value = item.default
         kind = _TYPES[item.kind, item.many]
+        final = _describe(item, read_only=not item.live)
+        if value is None:  # one that must be given and was not; rclpy gives it no descriptor later
+            self._node.declare_parameter(item.name, kind, final, ignore_override=True)
+            return
         self._node.declare_parameter(item.name, kind, _describe(item), ignore_override=True)
-        if value is not None:
-            value = list(value) if item.many else value
-            self._node.set_parameters([Parameter(item.name, kind, value)])
-        self._node.set_descriptor(item.name, _describe(item, read_only=not item.live))
+        self._node.set_parameters([Parameter(item.name, kind, list(value) if item.many else value)])
+        self._node.set_descriptor(item.name, final)
 
     def _convert(self, parameters: list[Parameter]) -> list[Parameter]:
         """Let `ros2 param set node rate 5` set a float."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from amplifier_node import AmplifierNode
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.parameter import Parameter
+
+from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
+from lowlat_nodes.stream.config import setting
 
 pytestmark = pytest.mark.ros
 
@@ -54,6 +58,20 @@ def test_every_setting_is_declared_with_its_default(robot: Any) -> None:
         "limits.high": 100.0,
     }
     assert {name: values.get(name) for name in expected} == expected
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrictSettings(NodeSettings):
+    model: str = setting(doc="What to load.")
+
+
+def test_one_that_must_be_given_is_refused_at_configure_by_its_name(robot: Any) -> None:
+    node = robot.add(LifecycleHost("strict", StrictSettings))
+    assert not node.start()
+    assert node.state == "unconfigured"
+    assert "parameter 'model' must be given" in node.problem
+    given_one = robot.add(LifecycleHost("content", StrictSettings, overrides=given(model="small")))
+    assert given_one.start()
 
 
 def test_a_descriptor_says_what_unit_range_and_kind(robot: Any) -> None:

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files, under the real `ros2 launch` of a ROS installation."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+pytest.importorskip("launch_ros", reason="launch_ros comes with a ROS installation, not with pip")
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.launch_description_sources import get_launch_description_from_python_launch_file
+from launch_ros.substitutions import ExecutableInPackage
+from lifecycle_msgs.srv import GetState
+
+from lowlat_nodes import resources
+from lowlat_nodes.transport.segments import PROFILE_VARIABLES
+
+FILES = ["policy.launch.py", "sim.launch.py"]
+TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
+
+Launch = Callable[..., "subprocess.Popen[str]"]
+
+
+def load(file: str) -> LaunchDescription:
+    return get_launch_description_from_python_launch_file(str(resources.path("launch", file)))
+
+
+def environment_after(file: str, **arguments: str) -> dict[str, str]:
+    """Return the environment that the node of a launch file gets."""
+    context = LaunchContext()
+    context.launch_configurations.update(arguments)
+    # Launch changes the environment of its own process.
+    with mock.patch.dict(os.environ):
+        for action in load(file).entities:
+            if isinstance(action, DeclareLaunchArgument | OpaqueFunction):
+                for following in action.visit(context) or []:
+                    following.visit(context)
+        return dict(os.environ)
+
+
+@pytest.fixture(autouse=True)
+def _no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*PROFILE_VARIABLES, TRANSPORTS):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_argument_has_a_default_and_says_what_it_is(file: str) -> None:
+    arguments = load(file).get_launch_arguments()
+    expected = "name namespace params_file use_sim_time autostart log_level fastdds_profile"
+    assert [argument.name for argument in arguments] == expected.split()
+    assert all(argument.default_value is not None for argument in arguments)
+    assert all(argument.description.endswith(".") or ": " in argument.description for argument in arguments)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_profile_is_ours_unless_the_user_has_one(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = str(resources.path("config", "fastdds_shm.xml"))
+    assert {environment_after(file)[name] for name in PROFILE_VARIABLES} == {ours}
+    assert environment_after(file, fastdds_profile="mine.xml")[PROFILE_VARIABLES[0]] == "mine.xml"
+    off = environment_after(file, fastdds_profile="off")
+    assert off[TRANSPORTS] == "DEFAULT"
+    assert not off.keys() & set(PROFILE_VARIABLES)
+    monkeypatch.setenv(PROFILE_VARIABLES[0], "theirs.xml")
+    kept = environment_after(file)
+    assert kept[PROFILE_VARIABLES[0]] == "theirs.xml"
+    assert PROFILE_VARIABLES[1] not in kept
+
+
+@pytest.fixture
+def launch(ros_domain_id: int) -> Iterator[Launch]:
+    """Start a launch file; at the end it gets SIGINT, which `ros2 launch` passes on."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(file: Path | str, *arguments: str) -> subprocess.Popen[str]:
+        code = "import sys; from ros2cli.cli import main; sys.exit(main())"
+        command = [sys.executable, "-c", code, "launch", str(file), *arguments]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def built_with_colcon() -> bool:
+    try:
+        ExecutableInPackage("policy_node", "lowlat_nodes").perform(LaunchContext())
+    except Exception:  # of several packages
+        return False
+    return True
+
+
+@pytest.mark.ros
+@pytest.mark.skipif(not built_with_colcon(), reason="ros2 launch finds executables that colcon has installed")
+@pytest.mark.parametrize(("autostart", "state"), [("true", "active"), ("false", "unconfigured")])
+@pytest.mark.parametrize("namespace", ["/", "/arm"])
+def test_a_launched_node_reaches_its_state(
+    robot: Any, launch: Launch, autostart: str, state: str, namespace: str
+) -> None:
+    process = launch(
+        resources.path("launch", "policy.launch.py"), f"autostart:={autostart}", f"namespace:={namespace}"
+    )
+
+    def reached() -> bool:
+        name = f"{namespace.rstrip('/')}/policy_node/get_state"
+        response = robot.call(GetState, name, GetState.Request())
+        return bool(response.current_state.label == state)
+
+    robot.spin_until(reached)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert "process has finished cleanly" in output, output
