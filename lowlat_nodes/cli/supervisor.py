@@ -190,7 +190,8 @@ class Supervisor:
     def _signals(self) -> Iterator[None]:
         """Turn signals into input of the loop."""
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        numbers = (*_STOP_SIGNALS, signal.SIGCHLD)
+        # SIGTSTP: asleep after Ctrl-Z, we would leave the nodes to full pipes.
+        numbers = (*_STOP_SIGNALS, signal.SIGCHLD, signal.SIGTSTP)
         former = {number: signal.signal(number, lambda *_: None) for number in numbers}
         former_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._selector.register(reader, selectors.EVENT_READ, lambda: self._on_signals(reader))

@@ -58,10 +58,7 @@ def _supervise(
     def reap() -> None:
         reaped = segments.reap()
         if reaped.segments:
-            size_mb = reaped.size / 1e6
-            console.write(
-                AUTHOR, f"removed {reaped.segments} shared-memory files of dead processes ({size_mb:.1f} MB)"
-            )
+            console.write(AUTHOR, f"freed {reaped.size / 1e6:.1f} MB of shared memory of dead processes")
 
     settings = graph.settings
     supervisor = Supervisor(

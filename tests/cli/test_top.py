@@ -41,6 +41,14 @@ FIGURES = {
     "last_failure": "",
 }
 
+# Ctrl-C and changes of size are told to the processes of the session that a terminal belongs to.
+ON_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 NODE = """
 import sys, rclpy
 from lowlat_nodes.nodes.diagnostics import DiagnosticSettings, DiagnosticsPublisher, Level, Report
@@ -199,13 +207,11 @@ class Terminal:
         self.resize(40, 160, slave)
         environment = {**os.environ, "TERM": "xterm", "LINES": "24", "COLUMNS": "80"}
         self.process = subprocess.Popen(
-            [*TOP, *options],
+            [sys.executable, "-c", ON_TERMINAL, *TOP, *options],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             env=environment,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
         )
         os.close(slave)
         self.output = b""

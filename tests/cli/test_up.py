@@ -20,8 +20,6 @@ from typing import Any
 
 import pytest
 
-from lowlat_nodes.cli.supervisor import Backoff, RestartPolicy
-
 PATIENCE_S = 60.0
 
 # A shell runs its traps between two commands, hence the short sleeps.
@@ -158,6 +156,14 @@ def test_a_signal_stops_every_node_and_the_end_is_clean(up: Any, number: signal.
     assert "[sleeper] told" in running.lines
     assert f"[lowlat up] {number.name}: stopping" in running.lines
     assert not alive(pid)
+
+
+def test_ctrl_z_does_not_put_the_supervisor_to_sleep(up: Any) -> None:
+    running = up(["sleeper"])
+    running.wait_for(r"^\[sleeper\] ready")
+    running.signal(signal.SIGTSTP)
+    running.signal(signal.SIGINT)
+    assert running.end() == 0
 
 
 def test_a_crash_is_followed_by_restarts_with_growing_delay_until_the_limit(up: Any) -> None:
@@ -476,15 +482,3 @@ def _segments_of(pid: int) -> list[Path]:
 def _written(pid: int) -> int:
     """Return how many bytes a process has written so far."""
     return int(re.search(r"wchar: (\d+)", Path(f"/proc/{pid}/io").read_text())[1])  # type: ignore[index]
-
-
-def test_back_off_doubles_up_to_a_bound_and_forgets() -> None:
-    backoff = Backoff(RestartPolicy(limit=3, window_s=60.0, first_delay_s=4.0, longest_delay_s=10.0))
-    assert [backoff.crashed(now) for now in (0.0, 10.0, 20.0)] == [4.0, 8.0, 10.0]
-    assert backoff.crashed(70.5) == 8.0, "the first two are out of the window"
-    assert backoff.crashed(200.0) == 4.0
-    assert [backoff.crashed(now) for now in (201.0, 202.0, 203.0)] == [8.0, 10.0, None]
-
-
-def test_without_restarts_the_first_crash_is_the_last() -> None:
-    assert Backoff(RestartPolicy(limit=0)).crashed(0.0) is None
