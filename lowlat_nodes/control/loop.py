@@ -190,8 +190,17 @@ class ControlLoop:
         self._forget_plan()
 
     def restart_plan(self) -> None:
-        """Refuse every answer asked for until now: the task changed, or time jumped."""
+        """Refuse every answer asked for until now: the task changed."""
         self._forget_plan()
+
+    def reset(self) -> None:
+        """Begin anew at the next joint state: after a pause or a jump of time the robot may be anywhere.
+
+        What is counted, the estimated delay and whether the robot may move stay as they are.
+        """
+        self._forget_plan()
+        self._began = False
+        self._state = self._history = self._velocity = self._last_tick_ns = None
 
     def observe(self, state: RobotState) -> None:
         """Take in a joint state; one that is not finite or older than the last counts and is ignored."""
@@ -212,11 +221,14 @@ class ControlLoop:
             now_ns: The coming tick.
         """
         launch = self._in_flight
-        if launch is None or launch.request != request or self._history is None:
+        if launch is None or launch.request != request:
             self.counters.add("answers_unasked")
             return Delivery(None)
         self._in_flight = None
         self.counters.add("inferences")
+        if self._history is None:  # asked for before the reset; who knows how long ago
+            self.counters.add(f"chunks_{Outcome.SUPERSEDED.value}")
+            return Delivery(Outcome.SUPERSEDED)
         delay_ns = now_ns - launch.launched_ns
         self.delay.record(delay_ns)
         start_ns = now_ns if launch.intent.start_ns is None else launch.intent.start_ns
@@ -243,7 +255,7 @@ class ControlLoop:
         self.counters.add("policy_losses")
 
     def tick(self, now_ns: int) -> Tick | None:
-        """Answer one tick; None only while no joint state was ever seen.
+        """Answer one tick; None only while no joint state was seen since the beginning or the last `reset`.
 
         Args:
             now_ns: Time of the tick; ticks may be skipped, never repeated.
@@ -255,10 +267,13 @@ class ControlLoop:
             self._begin(state, now_ns)
         assert self._history is not None
         assert self._last_tick_ns is not None
-        elapsed_ns = now_ns - self._last_tick_ns
-        last = self._history[self._filled - 1]
-        served, target, swapped = self._choose(state, last, now_ns, elapsed_ns)
-        position, velocity = self._limiter.limit(target, elapsed_ns * 1e-9)
+        last = self._history[self._filled - 1].copy()
+        # The last command stayed in force over ticks that were skipped; it did not move on.
+        skipped = (now_ns - self._last_tick_ns) // self._settings.tick_ns - 1
+        for _ in range(min(skipped, self._history_ticks)):
+            self._remember(last)
+        served, target, swapped = self._choose(state, last, now_ns)
+        position, velocity = self._limiter.limit(target, self._settings.tick_ns * 1e-9)
         self._remember(position)
         self._velocity = velocity
         self._last_tick_ns = now_ns
@@ -311,10 +326,8 @@ class ControlLoop:
         rows = [limiter.limit(row, step_s)[0] for row, step_s in zip(targets, steps_s, strict=True)]
         return times_ns, np.array(rows)
 
-    def _choose(
-        self, state: RobotState, last: Floats, now_ns: int, elapsed_ns: int
-    ) -> tuple[Served, Floats, Chunk | None]:
-        velocity = self._velocity
+    def _choose(self, state: RobotState, last: Floats, now_ns: int) -> tuple[Served, Floats, Chunk | None]:
+        velocity, tick_ns = self._velocity, self._settings.tick_ns
         assert velocity is not None
         if not self._running:
             return Served.STOPPED, last, None
@@ -331,15 +344,15 @@ class ControlLoop:
             beyond_ns = now_ns - running.last_ns
             if beyond_ns > 0 and not self._strategy.waits:
                 # The last row says where to be, not how fast to leave: the miss policy leads out of motion.
-                target = self._miss.target(last, velocity, beyond_ns, elapsed_ns)
+                target = self._miss.target(last, velocity, beyond_ns, tick_ns)
             return Served.CHUNK, target, swapped
         if self._strategy.waits or not self._began:
             return Served.WAITING, last, None
         if self._missing_since_ns is None:
             self._missing_since_ns = now_ns
             self.counters.add("misses")
-        missing_ns = now_ns - self._missing_since_ns + elapsed_ns
-        return Served.MISSED, self._miss.target(last, velocity, missing_ns, elapsed_ns), None
+        missing_ns = now_ns - self._missing_since_ns + tick_ns
+        return Served.MISSED, self._miss.target(last, velocity, missing_ns, tick_ns), None
 
     def _begin(self, state: RobotState, now_ns: int) -> None:
         """Start from where the robot is, so that the first command is no jump."""
@@ -370,7 +383,7 @@ class ControlLoop:
         return self._roll_forward.project(state, past, np.concatenate([newest, planned]), tick_ns)
 
     def _decided(self, at_ns: int) -> Floats:
-        """Return the command that was sent at an instant, or that the plan without the new chunk holds for it."""
+        """Return the command sent at an instant, or what the plan without the new chunk has for it."""
         assert self._history is not None
         assert self._last_tick_ns is not None
         tick_ns = self._settings.tick_ns

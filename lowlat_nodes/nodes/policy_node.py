@@ -32,7 +32,8 @@ _TASK_LIMIT = 4096
 _QUEUE = 10
 _ACCEPTED = frozenset({"chunks_scheduled", "chunks_swapped", "chunks_aligned", "chunks_trimmed"})
 _ALWAYS = ("ticks", "stalls", "stalled_ticks", "misses", "inferences")
-_WORTH_A_WARNING = ("stalls", "misses", "failures_", "states_", "state_", "policy_losses", "clock_jumps")
+_FAILURES = ("failures_", "images_", "states_", "state_", "policy_losses")
+_WORTH_A_WARNING = ("stalls", "misses", "clock_jumps", "chunks_not_finite", *_FAILURES)
 
 
 class PolicyNode(LifecycleHost[PolicyNodeConfig]):
@@ -94,7 +95,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         """Begin to tick, and to move unless `~/start` shall say so."""
         assert self._processes is not None
         self._former, self._former_s = {}, 0.0
-        self._processes.send("activate", start=self._start_on_activate)
+        if not self._processes.send("activate", start=self._start_on_activate):
+            raise TickLostError("the tick process does not answer")
 
     def halt(self) -> None:
         """Brake to a stand and send no more commands."""
@@ -121,11 +123,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             for name, count in counters.items()
             if name.startswith("chunks_") and name not in _ACCEPTED
         }
-        failures = {
-            name: count
-            for name, count in counters.items()
-            if name.startswith(("failures_", "states_", "state_", "policy_losses"))
-        }
+        failures = {name: count for name, count in counters.items() if name.startswith(_FAILURES)}
         values = standard_values(
             self.state,
             figures=self._figures(status, counters),
@@ -220,11 +218,12 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         return self._order("stop", response)
 
     def _order(self, order: str, response: Trigger.Response) -> Trigger.Response:
-        response.success = self.state == "active" and self._processes is not None
-        if response.success and self._processes is not None:
-            self._processes.send(order)
-        else:
+        if self.state != "active" or self._processes is None:
             response.message = f"expected an active node to {order}, it is {self.state}"
+            return response
+        response.success = self._processes.send(order)
+        if not response.success:
+            response.message = "the tick process does not answer"
         return response
 
 

@@ -18,9 +18,11 @@ from lowlat_nodes.nodes.policy_messages import pack, unpack, unpack_spec
 from lowlat_nodes.stream.config import to_flat
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
+from lowlat_nodes.transport.segments import reap
 
 _TICK_READY_S = 30.0
-_END_S = 3.0
+_TICK_END_S = 3.0
+_WORKER_END_S = 1.0
 _BACK_OFF_S = (0.0, 0.25, 1.0, 4.0)
 _FORGIVEN_S = 30.0
 _CONTROL_FIELDS = frozenset(field.name for field in dataclasses.fields(ControlConfig))
@@ -104,9 +106,12 @@ class PolicyProcesses:
             self.close()
             raise
 
-    def send(self, kind: str, **content: Any) -> None:
-        """Tell the tick something."""
-        self._tick_channel.send(pack(kind, **content))
+    def send(self, kind: str, **content: Any) -> bool:
+        """Tell the tick something; return false if it is gone, or hangs and so does not listen."""
+        try:
+            return self._tick_channel.send(pack(kind, **content))
+        except ChannelClosedError:
+            return False
 
     def watch(self) -> None:
         """Hear the children and replace a dead worker; call it several times a second.
@@ -128,13 +133,12 @@ class PolicyProcesses:
         self._worker.kill()
 
     def close(self) -> None:
-        """End both children: the tick brakes first."""
+        """End both children: the tick brakes, the worker may finish its inference, but not for long."""
+        self._worker_channel.close()
         if self._tick is not None:
             self._tick_channel.close()
-            _end(self._tick)
-        self._worker_channel.close()
-        self._worker.kill()
-        self._worker.wait()
+            _end(self._tick, _TICK_END_S)
+        _end(self._worker, _WORKER_END_S)
 
     def _start_worker(self) -> None:
         self._worker, self._worker_channel = start_child("lowlat_nodes.nodes.policy_worker")
@@ -150,6 +154,7 @@ class PolicyProcesses:
         if self._restart_at_s is not None:
             if time.monotonic() >= self._restart_at_s:
                 self._restart_at_s = None
+                reap()  # a killed process leaves its shared memory behind
                 self._start_worker()
             return
         try:
@@ -167,7 +172,9 @@ class PolicyProcesses:
         if data is None:
             return
         kind, content = unpack(data)
-        if kind == "ready":
+        if kind == "ready" and unpack_spec(content["spec"]) != self.spec:
+            self.replace_worker("the policy is another one than at configuration; configure the node anew")
+        elif kind == "ready":
             self.worker_problem = ""
             self._connect(content["warm_ns"])
         elif kind == "refused":
@@ -198,9 +205,9 @@ class PolicyProcesses:
         return content
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], patience_s: float) -> None:
     try:
-        process.wait(_END_S)
+        process.wait(patience_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from collections import deque
 from typing import Any
 
 import rclpy
@@ -25,24 +26,23 @@ from lowlat_nodes.control.loop import Launch, Tick
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.child import channel_from_parent
 from lowlat_nodes.nodes.policy_commands import CommandPublisher
+from lowlat_nodes.nodes.policy_figures import Figures
 from lowlat_nodes.nodes.policy_messages import floats, pack, unpack, unpack_spec
 from lowlat_nodes.nodes.realtime import RealtimeConfig, apply
 from lowlat_nodes.nodes.timeline import SimulatedTimeline, SteadyTimeline, Timeline
 from lowlat_nodes.stream.config import build
-from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.transport import cdr
-from lowlat_nodes.transport.channel import Channel, ChannelClosedError
-from lowlat_nodes.transport.ros import prepare_process
+from lowlat_nodes.transport.channel import MAX_MESSAGE, Channel, ChannelClosedError
 from lowlat_nodes.transport.ros.polled import PolledSubscription
+from lowlat_nodes.transport.ros.process import prepare_control_process
 from lowlat_nodes.transport.ros.topics import Input
 
 _STATUS_NS = 200_000_000
 _COLLECT_NS = 1_000_000_000
-_WINDOW_NS = 1_000_000_000
 _COLLECT_TAKES_NS = 1_000_000
-_SHARES = (0.5, 0.99, 0.999, 1.0)
 _LAST_WORDS_NS = 1_000_000_000
 _IDLE_S = 0.05
+_RETRY_NS = 20_000_000  # after an inference that failed, which may have taken no time at all
 _FUTURE_NS = 20_000_000  # a stamp this far ahead of the clock means that two clocks disagree
 
 
@@ -83,24 +83,15 @@ class PolicyTick:
         self._publisher = CommandPublisher(self._ros, setup["command_topic"], command.kind, joints.names)
         self._timeline: Timeline = SimulatedTimeline(self._ros) if setup["use_sim_time"] else SteadyTimeline()
         self._active = False
-        self._unsent_states: list[tuple[int, bytes, bytes]] = []
+        # Newest states for the worker; they share a message with a launch.
+        self._unsent_states: deque[tuple[int, bytes, bytes]] = deque(
+            maxlen=min(256, MAX_MESSAGE // 2 // (16 * self._columns + 32))
+        )
         self._tick: Tick | None = None
         self._refusal = ""
-        self._late = Histogram()
-        self._published = Histogram()
-        self._state_age = Histogram()
-        self._inference = Histogram()
-        self._observation_age = Histogram()
-        self._histograms = {
-            "tick_late": self._late,
-            "publish_late": self._published,
-            "state_age": self._state_age,
-            "inference": self._inference,
-            "observation_age": self._observation_age,
-        }
-        self._window = {"inference": Histogram(), "observation_age": Histogram()}
-        self._window_ms: dict[str, list[float]] = {}
-        self._window_ends_ns = 0
+        self._figures = Figures()
+        self._asked_ns = 0  # steady time of the launch in flight
+        self._retry_ns = 0  # no launch before this steady time
         self._granted = apply(build(RealtimeConfig, setup["realtime"]))
         self._next_status_ns = 0
         self._next_collect_ns = 0
@@ -114,6 +105,7 @@ class PolicyTick:
                 if self._active:
                     self._tick_until_inactive()
                 else:
+                    self._hear_worker(self._timeline.now_ns())  # an answer that comes after the end
                     self._report(time.monotonic_ns())
                     self._node.wait(_IDLE_S)
         except ChannelClosedError:
@@ -121,48 +113,59 @@ class PolicyTick:
                 self._brake()
 
     def _tick_until_inactive(self) -> None:
-        """Tick on the grid of the timeline; a deadline that was missed by a period or more is a stall."""
+        """Tick on the grid of the timeline.
+
+        A stall is a deadline without a command within one period after it. One command serves one deadline,
+        the newest that has come when it is computed; those that passed by meanwhile are not made up for.
+        """
         timeline, loop, tick_ns = self._timeline, self._loop, self._config.tick_ns
         deadline_ns = timeline.next_tick(tick_ns)
         while self._active:
-            now_ns = timeline.wait(deadline_ns)
-            if now_ns is None:  # simulated time stands still or jumped back
+            if not timeline.wait(deadline_ns):  # simulated time stands still or jumped
+                self._hear_worker(deadline_ns)
                 self._hear_node()
+                self._report(time.monotonic_ns())
                 if timeline.jumped:
                     loop.counters.add("clock_jumps")
-                    loop.restart_plan()
-                    deadline_ns = timeline.next_tick(tick_ns)
+                    loop.reset()
+                deadline_ns = timeline.next_tick(tick_ns)
                 continue
-            late_ns = now_ns - deadline_ns
-            self._late.record(late_ns)
-            skipped_ns = late_ns - late_ns % tick_ns
-            if skipped_ns:
-                loop.counters.add("stalls", skipped_ns // tick_ns)
-                deadline_ns += skipped_ns
-            if self._step(deadline_ns):
-                self._published.record(skipped_ns + timeline.now_ns() - deadline_ns)
-            self._slack(deadline_ns + tick_ns)
-            deadline_ns += tick_ns
+            late_ns = timeline.late_ns(deadline_ns)
+            self._figures.tick_late.record(late_ns)
+            passed = late_ns // tick_ns
+            now_ns = deadline_ns + passed * tick_ns
+            if self._command(now_ns):
+                late_ns = timeline.late_ns(deadline_ns)
+                self._figures.publish_late.record(late_ns)
+                passed = late_ns // tick_ns
+                if passed:
+                    loop.counters.add("stalls", passed)
+                self._launch(now_ns)
+            deadline_ns += (1 + passed) * tick_ns
+            self._slack(deadline_ns)
 
-    def _step(self, now_ns: int) -> bool:
-        """One tick: newest state in, command out, then the launch; false while no state was seen."""
+    def _command(self, now_ns: int) -> bool:
+        """Newest state in, command out; false while no state was seen."""
         self._take_joint_states()
         self._hear_worker(now_ns)
-        tick = self._loop.tick(now_ns)
-        if tick is None:
+        self._tick = self._loop.tick(now_ns)
+        if self._tick is None:
             return False
-        self._send(tick, now_ns)
-        self._tick = tick
-        launch = self._loop.launch(now_ns, ready=self._worker is not None)
+        self._send(self._tick, now_ns)
+        return True
+
+    def _launch(self, now_ns: int) -> None:
+        """Ask the policy if it is time to, and note the ages of what was used."""
+        ready = self._worker is not None and time.monotonic_ns() >= self._retry_ns
+        launch = self._loop.launch(now_ns, ready=ready)
         if launch is not None:
             self._ask(launch)
-        state = self._loop.state
+        tick, state = self._tick, self._loop.state
+        assert tick is not None
         assert state is not None
-        self._state_age.record(now_ns - state.stamp_ns)
+        self._figures.state_age.record(now_ns - state.stamp_ns)
         if tick.swapped is not None and tick.swapped.observed_ns:
-            self._observation_age.record(now_ns - tick.swapped.observed_ns)
-            self._window["observation_age"].record(now_ns - tick.swapped.observed_ns)
-        return True
+            self._figures.record_takeover(now_ns - tick.swapped.observed_ns)
 
     def _send(self, tick: Tick, now_ns: int) -> None:
         payload = self._commands.payload(tick, now_ns, self._timeline.ros_ns(now_ns))
@@ -189,7 +192,6 @@ class PolicyTick:
         self._loop.observe(RobotState(min(local_ns, now_ns), state.position, state.velocity))
         if self._align:
             self._unsent_states.append((stamp_ns, state.position.tobytes(), state.velocity.tobytes()))
-            del self._unsent_states[:-256]
 
     def _ask(self, launch: Launch) -> None:
         """Send a launch to the worker; one that cannot be sent has failed."""
@@ -203,9 +205,10 @@ class PolicyTick:
             not_before_ns=self._timeline.ros_ns(launch.launched_ns) - self._image_timeout_ns,
             task=self._task,
             align=self._align and not launch.intent.project,
-            history=self._unsent_states,
+            history=list(self._unsent_states),
         )
-        self._unsent_states = []
+        self._unsent_states.clear()
+        self._asked_ns = time.monotonic_ns()
         try:
             if not self._worker.send(content):
                 self._loop.fail(launch.request, "worker_busy")
@@ -225,17 +228,19 @@ class PolicyTick:
             return
         kind, answer = unpack(data)
         launch = self._loop.in_flight
+        if answer["refused"]:
+            self._loop.counters.add("images_refused", answer["refused"])
+        self._refusal = answer["problem"] or self._refusal
         if kind == "failed":
             self._loop.fail(answer["request"], answer["reason"])
-            self._refusal = answer["detail"] or self._refusal
+            self._retry_ns = time.monotonic_ns() + _RETRY_NS
             return
         observed_ns = self._timeline.from_ros(answer["image_ns"]) if answer["image_ns"] else 0
         actions = floats(answer["actions"], self._columns)
         delivery = self._loop.deliver(answer["request"], actions, observed_ns, now_ns)
         if launch is None or delivery.outcome is None:
             return
-        self._inference.record(answer["ended_ns"] - answer["started_ns"])
-        self._window["inference"].record(answer["ended_ns"] - answer["started_ns"])
+        self._figures.record_inference(answer["ended_ns"] - answer["started_ns"])
         timeline = self._timeline
         self._node.send(
             pack(
@@ -274,11 +279,14 @@ class PolicyTick:
                     self._loop.delay.record(content["warm_ns"])
             elif kind == "activate":
                 self._active = True
+                self._figures.clear()
+                self._loop.reset()
                 if content["start"]:
                     self._loop.start()
             elif kind == "deactivate":
                 self._brake()
                 self._active = False
+                return  # whatever comes next, the ticks of this activation are over
             elif kind == "start":
                 self._loop.start()
             elif kind == "stop":
@@ -294,7 +302,8 @@ class PolicyTick:
         deadline_ns = self._timeline.next_tick(tick_ns)
         end_ns = time.monotonic_ns() + _LAST_WORDS_NS
         while time.monotonic_ns() < end_ns:
-            if self._timeline.wait(deadline_ns) is None:
+            if not self._timeline.wait(deadline_ns):
+                deadline_ns = self._timeline.next_tick(tick_ns)
                 continue
             self._take_joint_states()
             tick = self._loop.tick(deadline_ns)
@@ -327,37 +336,22 @@ class PolicyTick:
                 running=loop.running,
                 worker=self._worker is not None,
                 served=self._tick.served.value if self._tick else "",
-                in_flight_ms=0.0
-                if loop.in_flight is None
-                else (self._timeline.now_ns() - loop.in_flight.launched_ns) * 1e-6,
+                in_flight_ms=0.0 if loop.in_flight is None else (now_ns - self._asked_ns) * 1e-6,
                 delay_estimate_ms=loop.delay.estimate_ns * 1e-6,
                 counters=loop.counters.snapshot(),
                 limits=loop.limit_counts(),
                 states=self._joint_states.received,
                 refusal=self._refusal,
-                quantiles_ms={name: _quantiles_ms(item) for name, item in self._histograms.items()},
-                window_ms=self._turn_window(now_ns),
+                quantiles_ms=self._figures.quantiles_ms(),
+                window_ms=self._figures.window_ms(now_ns),
             )
         )
-
-    def _turn_window(self, now_ns: int) -> dict[str, list[float]]:
-        """Return the quantiles of the newest full second, and begin the next one when it is over."""
-        if now_ns >= self._window_ends_ns:
-            self._window_ends_ns = now_ns + _WINDOW_NS
-            self._window_ms = {name: _quantiles_ms(item) for name, item in self._window.items() if item.count}
-            for item in self._window.values():
-                item.clear()
-        return self._window_ms
-
-
-def _quantiles_ms(histogram: Histogram) -> list[float]:
-    return [value * 1e-6 for value in histogram.quantiles(_SHARES)]
 
 
 def main() -> int:
     """Run as a child of the policy node, with the descriptor of the channel as the argument."""
     node = channel_from_parent()
-    prepare_process()
+    prepare_control_process()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         node.wait(None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import select
 import sys
 import time
+import traceback
 from typing import Any
 
 import numpy as np
@@ -23,20 +24,22 @@ from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.contract import CameraConfig, Contract, ObservationError
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
-from lowlat_nodes.control.policies.policy import Observation
+from lowlat_nodes.control.policies.policy import Observation, PolicySpec
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
 from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack
 from lowlat_nodes.stream.config import build
-from lowlat_nodes.stream.errors import LowlatError
+from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.transport import cdr
-from lowlat_nodes.transport.channel import Channel, ChannelClosedError
+from lowlat_nodes.transport.channel import MAX_MESSAGE, Channel, ChannelClosedError
 from lowlat_nodes.transport.ros import prepare_process
 from lowlat_nodes.transport.ros.polled import PolledSubscription
 from lowlat_nodes.transport.ros.topics import Input
 
 _WARM_UP_RUNS = 3
 _FOLLOW_S = 0.5
+_LONGEST_REASON = 2048
+_REST_OF_ANSWER = 16_384
 
 
 class PolicyWorker:
@@ -56,7 +59,10 @@ class PolicyWorker:
         self._config = build(ControlConfig, setup["config"])
         self._policy = load_policy(self._config.policy)
         self._contract = Contract(self._config.observation, self._config.command, self._policy.spec)
+        _check_size(self._policy.spec)
         self._observer = Observer(self._config.observation, self._contract)
+        self._refused = 0  # images, since the last answer
+        self._problem = ""
         self._least_ns = round(self._config.policy.inference_delay_ms * 1e6)
         warm_ns = self._warm_up()
         self._ros = rclpy.create_node(
@@ -80,10 +86,12 @@ class PolicyWorker:
 
     def run(self) -> None:
         """Serve launches until the policy node goes away."""
+        follow_s = time.monotonic()
         while True:
             watched = [end for end in (self._node, self._tick) if end is not None]
             ready, _, _ = select.select(watched, [], [], _FOLLOW_S)
-            if not ready:
+            if time.monotonic() >= follow_s:
+                follow_s = time.monotonic() + _FOLLOW_S
                 for _, subscription in self._cameras.values():
                     subscription.follow_publishers()
             if self._node in ready:
@@ -102,7 +110,7 @@ class PolicyWorker:
             return
         _, launch = unpack(data)
         started_ns = time.monotonic_ns()
-        failure = ""
+        failure = problem = ""
         actions, image_ns = np.empty(0), 0
         try:
             observation, image_ns = self._observe(launch)
@@ -110,18 +118,26 @@ class PolicyWorker:
         except NoObservation as error:
             failure = error.reason
         except Exception as error:  # a policy is foreign code: whatever it raises, the robot must go on
-            failure = "policy_error"
-            print(f"policy: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            failure, problem = "policy_error", _described(error)
+        refusals = [f"camera {name!r}: {why}" for name, why in self._observer.refusals.items()]
+        self._complain(problem or "; ".join(refusals))
         rest_ns = started_ns + self._least_ns - time.monotonic_ns()
         if rest_ns > 0 and not failure:
             time.sleep(rest_ns * 1e-9)
         ended_ns = time.monotonic_ns()
-        stamps = {"request": launch["request"], "started_ns": started_ns, "ended_ns": ended_ns}
+        common = {"request": launch["request"], "refused": self._refused, "problem": self._problem}
+        self._refused = 0
         if failure:
-            refusals = "; ".join(f"camera {name!r}: {why}" for name, why in self._observer.refusals.items())
-            tick.send(pack("failed", **stamps, reason=failure, detail=refusals))
+            tick.send(pack("failed", **common, reason=failure))
         else:
-            tick.send(pack("answer", **stamps, image_ns=image_ns, actions=actions.tobytes()))
+            times = {"started_ns": started_ns, "ended_ns": ended_ns, "image_ns": image_ns}
+            tick.send(pack("answer", **common, **times, actions=actions.tobytes()))
+
+    def _complain(self, problem: str) -> None:
+        """Keep what is wrong now for the answers, and print what is new."""
+        if problem and problem != self._problem:
+            print(problem, file=sys.stderr, flush=True)
+        self._problem = problem
 
     def _observe(self, launch: dict[str, Any]) -> tuple[Observation, int]:
         """Look at the cameras and return what the policy sees, and the capture time of its oldest image."""
@@ -134,6 +150,7 @@ class PolicyWorker:
                 self._observer.see(camera, decoded.payload, decoded.stamp_ns or taken.sent_ns)
             except (cdr.CdrError, ObservationError) as error:
                 self._observer.refusals[camera] = str(error)
+                self._refused += 1
         self._observer.remember(
             RobotState(stamp_ns, floats(position), floats(velocity))
             for stamp_ns, position, velocity in launch["history"]
@@ -171,6 +188,21 @@ class PolicyWorker:
         return max(elapsed_ns, self._least_ns)
 
 
+def _described(error: Exception) -> str:
+    if isinstance(error, LowlatError):
+        return str(error)
+    return f"policy: {type(error).__name__}: {error}"[:_LONGEST_REASON]
+
+
+def _check_size(spec: PolicySpec) -> None:
+    size, room = 8 * spec.horizon * len(spec.delta), MAX_MESSAGE - _REST_OF_ANSWER
+    if size > room:
+        raise ConfigurationError(
+            f"the policy's horizon of {spec.horizon} for {len(spec.delta)} joints makes chunks of {size} "
+            f"bytes; expected at most {room}"
+        )
+
+
 def _image_type(config: CameraConfig) -> str:
     return "sensor_msgs/msg/CompressedImage" if config.compressed else "sensor_msgs/msg/Image"
 
@@ -188,8 +220,10 @@ def main() -> int:
         _, setup = unpack(data)
         try:
             worker = PolicyWorker(node, setup)
-        except LowlatError as error:
-            node.send(pack("refused", reason=str(error)))
+        except Exception as error:  # a policy is foreign code
+            if not isinstance(error, LowlatError):
+                traceback.print_exc()
+            node.send(pack("refused", reason=_described(error)))
             return 2
         worker.run()
     except ChannelClosedError:

@@ -37,8 +37,12 @@ class Timeline(Protocol):
         """Return the ROS stamp of an instant of this timeline."""
         ...
 
-    def wait(self, deadline_ns: int) -> int | None:
-        """Wait for a deadline and return the time; None if it would not come for a while."""
+    def wait(self, deadline_ns: int) -> bool:
+        """Wait for a deadline; false if it does not come for a while, or if time jumped."""
+        ...
+
+    def late_ns(self, deadline_ns: int) -> int:
+        """Return how far past a deadline it is."""
         ...
 
     def next_tick(self, tick_ns: int) -> int:
@@ -63,10 +67,14 @@ class SteadyTimeline:
         """Return system time for an instant close to now."""
         return time.time_ns() - (time.monotonic_ns() - local_ns)
 
-    def wait(self, deadline_ns: int) -> int:
+    def wait(self, deadline_ns: int) -> bool:
         """Sleep until the deadline."""
         sleep_until(deadline_ns)
-        return time.monotonic_ns()
+        return True
+
+    def late_ns(self, deadline_ns: int) -> int:
+        """Return steady time since the deadline."""
+        return time.monotonic_ns() - deadline_ns
 
     def next_tick(self, tick_ns: int) -> int:
         """Return the next multiple of the period."""
@@ -102,18 +110,29 @@ class SimulatedTimeline:
         """Return the instant itself."""
         return local_ns
 
-    def wait(self, deadline_ns: int) -> int | None:
-        """Follow the clock up to the deadline; None after 50 ms of patience or a jump."""
+    def wait(self, deadline_ns: int) -> bool:
+        """Follow the clock up to the deadline, for 50 ms at most; a deadline long past is a jump."""
         give_up_ns = time.monotonic_ns() + _PATIENCE_NS
-        while not self.jumped:
-            if self.now_ns() >= deadline_ns and not self.jumped:
-                return deadline_ns
+        while True:
+            begins = not self._now_ns
+            now_ns = self.now_ns()
+            if begins and now_ns:
+                return False  # the deadline was reckoned without a clock
+            self.jumped = self.jumped or now_ns > deadline_ns + _JUMP_NS
+            if self.jumped:
+                return False
+            if now_ns >= deadline_ns:
+                return True
             if time.monotonic_ns() >= give_up_ns:
-                break
+                return False
             sleep_until(time.monotonic_ns() + _POLL_NS)
-        return None
+
+    def late_ns(self, _deadline_ns: int) -> int:
+        """Return 0: simulated time is in no hurry, and each of its ticks is made up for."""
+        return 0
 
     def next_tick(self, tick_ns: int) -> int:
         """Return the next multiple of the period."""
+        now_ns = self.now_ns()
         self.jumped = False
-        return (self._now_ns // tick_ns + 1) * tick_ns
+        return (now_ns // tick_ns + 1) * tick_ns
