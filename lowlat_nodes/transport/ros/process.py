@@ -7,7 +7,8 @@ from __future__ import annotations
 import ctypes
 import os
 
-from lowlat_nodes.transport.segments import profile_environment
+from lowlat_nodes import resources
+from lowlat_nodes.transport.segments import PROFILE_VARIABLES, profile_environment
 
 # <malloc.h>
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -38,15 +39,24 @@ def keep_freed_memory() -> None:
 def prepare_control_process() -> None:
     """Prepare this process for small messages that must not wait; call it before `rclpy.init`.
 
-    It gets UDP only. A publisher that finds a new subscriber in shared memory checks its port first, which
-    can take 333 ms of the `publish` that comes next (eProsima/Fast-DDS#6535), and each message takes a mutex
-    that a thread of the subscriber may hold while it waits for a core. Over the loopback a message of some
-    hundred bytes takes no longer. A profile or a choice of transports already in the environment is left
-    alone, except ours.
+    Fast DDS gets UDP and no shared memory. A publisher that meets a new subscriber in shared memory checks
+    its port first, which can take 333 ms of the next `publish` (eProsima/Fast-DDS#6535), and each message
+    takes a mutex that a thread of the subscriber may hold while it waits for a core. Over the loopback some
+    hundred bytes take no longer. A profile or a choice of transports already in the environment is left
+    alone, except ours for large messages.
     """
     keep_freed_memory()
+    environment = os.environ
     for name, ours in profile_environment({}).items():
-        if os.environ.get(name) == ours:
-            del os.environ[name]
-    if profile_environment(os.environ):  # nothing was chosen
-        os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "UDPv4"
+        if environment.get(name) == ours:
+            del environment[name]
+    if not profile_environment(environment):  # something was chosen
+        return
+    profile = "fastdds_udp.xml"
+    if environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST":
+        if environment.get("ROS_STATIC_PEERS"):
+            return  # they would be forgotten
+        profile = "fastdds_udp_localhost.xml"
+        environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SYSTEM_DEFAULT"
+    for name in PROFILE_VARIABLES:
+        environment[name] = str(resources.path("config", profile))
