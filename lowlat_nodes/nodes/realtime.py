@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
+import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from lowlat_nodes.stream.config import setting
 
@@ -42,6 +45,20 @@ def sleep_until(deadline_ns: int) -> None:
         pass
 
 
+def _raise_all_threads(priority: int) -> None:
+    """Give the calling thread its priority, and those of the middleware one below.
+
+    Publishing takes locks that the middleware's threads hold now and then, to greet a new participant for
+    instance. Left to the normal scheduler, such a thread waits for a core while the tick waits for its lock.
+    """
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    others = os.sched_param(max(1, priority - 1))
+    for thread in Path("/proc/self/task").iterdir():
+        if int(thread.name) != threading.get_native_id():
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, others)
+
+
 def apply(config: RealtimeConfig) -> str:
     """Ask for what is configured, for this process and the calling thread, and freeze the garbage collector.
 
@@ -55,7 +72,7 @@ def apply(config: RealtimeConfig) -> str:
     granted = "SCHED_OTHER"
     if config.priority:
         try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(config.priority))
+            _raise_all_threads(config.priority)
             granted = f"SCHED_FIFO {config.priority}"
         except OSError as error:
             granted = f"SCHED_OTHER (FIFO refused: {error.strerror}; see limits.conf(5), rtprio)"
