@@ -93,7 +93,7 @@ class McapFile:
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, Topic] = {}
         self._segments: list[_Segment] = []
-        self._cache: OrderedDict[int, bytes] = OrderedDict()
+        self._cache: OrderedDict[int, memoryview] = OrderedDict()
         try:
             self._file: BinaryIO = path.open("rb")
         except OSError as error:
@@ -115,7 +115,7 @@ class McapFile:
         for entry in heapq.merge(*walks):
             if entry.offset < 0:
                 continue
-            data = self._unpack(entry.segment)[entry.offset : entry.end]
+            data = bytes(self._unpack(entry.segment)[entry.offset : entry.end])
             topic = self._channels[entry.channel]
             yield Recorded(topic.name, topic.type, entry.stamp_ns, data, entry.published_ns or entry.stamp_ns)
 
@@ -275,7 +275,7 @@ class McapFile:
             data = self._unpack(number)
             for opcode, offset, end in _split(data):
                 if opcode != Opcode.MESSAGE:
-                    self._learn(opcode, data[offset:end], where)
+                    self._learn(opcode, bytes(data[offset:end]), where)
                     continue
                 if end - offset < _MESSAGE.size:
                     self._note(f"{where}: a message is too short")
@@ -289,7 +289,7 @@ class McapFile:
             self._note(f"{where}: {error}; its messages from there on are lost")
         return entries
 
-    def _unpack(self, number: int) -> bytes:
+    def _unpack(self, number: int) -> memoryview:
         """Return the records of a segment.
 
         Raises:
@@ -299,7 +299,7 @@ class McapFile:
             self._cache.move_to_end(number)
             return self._cache[number]
         segment = self._segments[number]
-        data = self._read(segment.offset, segment.length)
+        data = memoryview(self._read(segment.offset, segment.length))
         if segment.chunk:
             data = _unpack_chunk(data)
         self._cache[number] = data
@@ -342,7 +342,7 @@ class McapFile:
             raise BagError(f"{self._path}: {length} bytes at {offset} cannot be read: {error}") from error
 
 
-def _split(data: bytes) -> Iterator[tuple[int, int, int]]:
+def _split(data: bytes | memoryview) -> Iterator[tuple[int, int, int]]:
     """Yield opcode, start and end of each record in a buffer."""
     offset, size = 0, len(data)
     while offset < size:
@@ -363,7 +363,7 @@ def _parse(kind: type[records.McapRecord], content: bytes) -> Any:
         raise BagError(f"expected a {kind.__name__} record: {error}") from error
 
 
-def _unpack_chunk(record: bytes) -> bytes:
+def _unpack_chunk(record: memoryview) -> memoryview:
     """Return the records inside a chunk record.
 
     Raises:
@@ -373,7 +373,7 @@ def _unpack_chunk(record: bytes) -> bytes:
     if len(record) < head or record[0] != Opcode.CHUNK:
         raise BagError("there is no chunk")
     _, _, size, crc, name_length = _CHUNK.unpack_from(record, _RECORD.size)
-    name = record[head : head + min(name_length, 16)]
+    name = bytes(record[head : head + min(name_length, 16)])
     start = head + name_length + 8
     if len(record) < start:
         raise BagError("a chunk is too short")
@@ -392,15 +392,14 @@ def _unpack_chunk(record: bytes) -> bytes:
     return data
 
 
-def _decompress(name: bytes, packed: bytes, size: int) -> bytes:
+def _decompress(name: bytes, packed: memoryview, size: int) -> memoryview:
     if name == b"":
         return packed
     if name == b"zstd":
         claimed = zstandard.get_frame_parameters(packed).content_size
         if claimed not in (size, zstandard.CONTENTSIZE_UNKNOWN):
             raise BagError(f"a chunk was expected to have {size} bytes unpacked and claims {claimed}")
-        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=size)
+        return memoryview(zstandard.ZstdDecompressor().decompress(packed, max_output_size=size))
     if name == b"lz4":
-        unpacked: bytes = lz4.frame.LZ4FrameDecompressor().decompress(packed, max_length=size)
-        return unpacked
+        return memoryview(lz4.frame.LZ4FrameDecompressor().decompress(packed, max_length=size))
     raise BagError(f"a chunk is compressed with {name.decode(errors='replace')!r}; expected zstd or lz4")
