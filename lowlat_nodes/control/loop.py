@@ -390,8 +390,9 @@ class ControlLoop:
         newest = self._history[self._filled - 1]
         ahead = round((at_ns - self._last_tick_ns) / tick_ns)
         if ahead <= 0:
-            sent: Floats = self._history[max(self._filled - 1 + ahead, self._filled - self._history_ticks)]
-            return sent.copy()
+            row = max(self._filled - 1 + ahead, self._filled - self._history_ticks)
+            sent: Floats = self._history[row].copy()
+            return sent
         decided: Floats = self._executor.preview(self._last_tick_ns + ahead * tick_ns, 1, tick_ns, newest)[0]
         return decided
 

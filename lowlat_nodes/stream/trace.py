@@ -32,8 +32,8 @@ class Trace:
         return now_ns - (self.capture_ns or self.received_ns)
 
     def latency_ns(self) -> int:
-        """Return the time from receipt to publication, 0 before publication."""
-        return self.published_ns - self.received_ns if self.published_ns else 0
+        """Return the time from receipt to publication, 0 while either is missing."""
+        return self.published_ns - self.received_ns if self.published_ns and self.received_ns else 0
 
     def copy(self) -> Trace:
         """Return an independent copy, for a result that inherits the history of its input."""
