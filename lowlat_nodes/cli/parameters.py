@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from lowlat_nodes.cli.graph import config_type, executables
 from lowlat_nodes.stream.config import Setting, settings
 
+
 def table(node: str) -> str:
     """Return the parameters of a node as Markdown; groups appear once, under NAME."""
     head = "| parameter | default | values | meaning |\n|---|---|---|---|"
