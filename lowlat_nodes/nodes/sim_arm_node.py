@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from std_srvs.srv import Trigger
@@ -78,6 +81,12 @@ class SimArmSettings(NodeSettings):
         _VIEW.height_px, doc="Height of images, three quarters of the width.", unit="px", low=48, high=1440
     )
     frame_id: str = setting("table", doc="Frame of joint states and images.")
+    priority: int = setting(
+        20,
+        doc="SCHED_FIFO priority of the node's threads; 0 stays with the normal scheduler.",
+        low=0,
+        high=99,
+    )
     sensor_seed: int = setting(0, doc="Seed of the noise of the encoders.", low=0)
     lights: LightSettings = section(LightSettings, doc="The reaction task.")
 
@@ -110,12 +119,14 @@ class SimArmNode(LifecycleHost[SimArmSettings]):
         self._camera: _Camera | None = None
         self._world: World | None = None
         self._simulation: _Simulation | None = None
+        self._sched = ""
         super().__init__("sim_arm_node", SimArmSettings, **{"task": "simulated arm", **ros})
         self.create_service(Trigger, "reaction/start", self._on_start)
 
     def setup(self, config: SimArmSettings) -> None:
         """Build the arm and its camera."""
         self._config = config
+        self._sched = _raise_threads(config.priority)
         self._camera = _Camera(CameraConfig(config.image_width_px, config.image_height_px))
         self._world = World(ArmSim(seed=config.sensor_seed))
 
@@ -140,7 +151,9 @@ class SimArmNode(LifecycleHost[SimArmSettings]):
     def report(self) -> Report:
         """Return how well simulated time keeps up with real time."""
         assert self._simulation is not None
-        return self._simulation.report(self.state)
+        report = self._simulation.report(self.state)
+        report.values["sched"] = self._sched
+        return report
 
     def _on_start(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         world, simulation, lights = self._world, self._simulation, self._config.lights
@@ -155,6 +168,22 @@ class SimArmNode(LifecycleHost[SimArmSettings]):
             response.success = True
             response.message = f"{len(schedule.targets)} targets in {schedule.duration_ns / _S:.1f} s"
         return response
+
+
+def _raise_threads(priority: int) -> str:
+    """Ask for a priority for all threads, those made later included, and return what was granted.
+
+    A real arm takes no time of the machine that drives it; a simulated one should not suffer from a busy one.
+    """
+    if not priority:
+        return "SCHED_OTHER"
+    try:
+        for thread in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
+    except OSError as error:
+        return f"SCHED_OTHER (FIFO refused: {error.strerror})"
+    return f"SCHED_FIFO {priority}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,7 @@ from lowlat_nodes.cli.demo import report
 from lowlat_nodes.cli.demo.machine import describe
 from lowlat_nodes.cli.demo.recording import read_bag
 from lowlat_nodes.cli.demo.result import Check, StrategyResult, checks, comparison, evaluate
-from lowlat_nodes.cli.demo.run import BAG, RunError, free_domain, run_strategy
+from lowlat_nodes.cli.demo.run import BAG, RunError, own_domain, run_strategy
 from lowlat_nodes.cli.demo.settings import STRATEGIES, DemoSettings
 from lowlat_nodes.cli.demo.table import LiveTable
 from lowlat_nodes.cli.parameter_file import parameters_of, read
@@ -74,7 +74,8 @@ def _run_one(name: str, settings: DemoSettings, folder: Path, params_file: Path,
     """Run one strategy and return what went wrong, if anything did."""
     folder.mkdir()
     try:
-        run_strategy(name, settings, folder, params_file, free_domain(), partial(table.hear, name))
+        with own_domain() as domain:
+            run_strategy(name, settings, folder, params_file, domain, partial(table.hear, name))
     except RunError as error:
         return str(error)
     return ""

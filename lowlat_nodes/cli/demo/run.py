@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import random
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lowlat_nodes.cli.demo.processes import ProcessError, Processes
 from lowlat_nodes.cli.demo.recording import IMAGES, TOPICS
@@ -68,24 +71,34 @@ def run_strategy(
         segments.reap()
 
 
-def free_domain() -> int:
-    """Return a ROS domain that no participant on this machine uses now.
+@contextlib.contextmanager
+def own_domain() -> Iterator[int]:
+    """Claim a ROS domain that nobody on this machine uses, and hold it from other demos.
 
     Not the user's own: on a robot its controllers may listen there, and these commands are for no real arm.
 
     Raises:
         RunError: If all are taken.
     """
-    domains = list(_DOMAINS)
-    random.shuffle(domains)
-    for domain in domains:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("", _FIRST_PORT + _PORTS_PER_DOMAIN * domain + _UNICAST))
-            except OSError:
-                continue
-        return domain
+    folder = Path(tempfile.gettempdir()) / f"lowlat_demo_domains_{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for domain in random.sample(_DOMAINS, len(_DOMAINS)):
+        with (folder / str(domain)).open("w") as claim:
+            if _is_free(domain, claim):
+                yield domain
+                return
     raise RunError(f"all ROS domains from {_DOMAINS[0]} to {_DOMAINS[-1]} are in use on this machine")
+
+
+def _is_free(domain: int, claim: IO[str]) -> bool:
+    """Lock a claim, and see whether the port of a domain's first participant is taken."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            probe.bind(("", _FIRST_PORT + _PORTS_PER_DOMAIN * domain + _UNICAST))
+        except OSError:
+            return False
+    return True
 
 
 def _follow(processes: Processes, tell: Tell) -> None:

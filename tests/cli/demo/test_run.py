@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The ROS domain of a run, and what its processes are told."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from pathlib import Path
+
+import pytest
+
+from lowlat_nodes.cli.demo import run
+from lowlat_nodes.cli.demo.run import RunError, own_domain
+
+
+@pytest.fixture
+def few_domains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> range:
+    """Three domains that nobody else claims."""
+    monkeypatch.setattr(run, "_DOMAINS", range(202, 205))
+    monkeypatch.setattr(run.tempfile, "gettempdir", lambda: str(tmp_path))
+    return range(202, 205)
+
+
+def test_runs_side_by_side_get_domains_of_their_own(few_domains: range) -> None:
+    with contextlib.ExitStack() as runs:
+        assert {runs.enter_context(own_domain()) for _ in few_domains} == set(few_domains)
+        with pytest.raises(RunError, match="202 to 204 are in use"):
+            runs.enter_context(own_domain())
+
+    with own_domain() as domain:  # given back
+        assert domain in few_domains
+
+
+def test_a_domain_with_a_participant_is_passed_over(few_domains: range) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
+        participant.bind(("", 7400 + 250 * 203 + 10))
+        with contextlib.ExitStack() as runs:
+            taken = {runs.enter_context(own_domain()) for _ in range(2)}
+
+    assert taken == {202, 204}
