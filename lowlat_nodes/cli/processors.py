@@ -32,6 +32,9 @@ BUILT_IN = {
     "throttle": "lowlat_nodes.cli.processors:make_throttle",
 }
 
+PARAMETER_FILES = {"policy": "policy.yaml"}
+"""What a processor takes from config/ where the user gives no file; the launch files do the same."""
+
 
 def make_throttle(parameters: Mapping[str, Any]) -> Throttle:
     """Make a `Throttle` from its parameters."""

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lowlat_nodes import resources
 from lowlat_nodes.cli import parameter_file, processors
 from lowlat_nodes.cli.arguments import assignment, not_negative, positive, split_ros_arguments
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
@@ -153,13 +154,17 @@ def _check(options: argparse.Namespace, path: Path) -> dict[str, Any]:
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:
     """Return the parameters from the file, then those of the command line."""
     found: dict[str, Any] = {}
-    if options.params:
-        sections = parameter_file.read(options.params)
+    file: Path | None = options.params
+    if file is None and options.processor in processors.PARAMETER_FILES:
+        file = resources.path("config", processors.PARAMETER_FILES[options.processor])
+        _say(f"parameters: {file}")
+    if file is not None:
+        sections = parameter_file.read(file)
         name = _plain_name(options.processor)
         candidates = [options.node] if options.node else [name, f"{name}_node"]
         named = [node for node in candidates if any(section.name == node for section in sections)]
         if options.node and not named:
-            raise ConfigurationError(f"{options.params}: expected parameters of a node {options.node!r}")
+            raise ConfigurationError(f"{file}: expected parameters of a node {options.node!r}")
         found = dict(parameter_file.parameters_of(f"/{(named or candidates)[0]}", sections))
     given = {name: _value(text) for name, text in options.parameter}
     return {name: value for name, value in {**found, **given}.items() if not _of_the_node(name)}
@@ -219,7 +224,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     offline = parser.add_argument_group("without ROS")
     offline.add_argument("--processor", metavar="NAME", help=", ".join(processors.names()))
-    offline.add_argument("--params", type=Path, metavar="YAML", help="ROS parameter file")
+    offline.add_argument(
+        "--params", type=Path, metavar="YAML", help="ROS parameter file (policy: the one shipped)"
+    )
     offline.add_argument("--node", metavar="NAME", help="whose parameters to take from it (the processor's)")
     offline.add_argument(
         "-p", dest="parameter", action="append", default=[], type=assignment, metavar="NAME:=VALUE",

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lowlat_nodes.cli import main as lowlat
 from lowlat_nodes.cli import processors
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import Text
+from lowlat_nodes.stream.payload import NO_FLOATS, Image, Joints, Text
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.bag import BagReader, BagWriter
@@ -311,3 +312,27 @@ def test_recorded_bags_are_replayed_on_ros(
         assert (
             "skipping /local_costmap/costmap: type nav2_msgs/msg/Costmap is not installed here" in output.err
         )
+
+
+def test_the_policy_takes_the_shipped_parameters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bag = tmp_path / "bag"
+    names = ("shoulder", "elbow", "wrist")
+    numbers = np.random.default_rng(1)
+    with BagWriter(bag) as writer:
+        for index in range(100):
+            stamp_ns = START_NS + index * 5_000_000
+            joints = Joints(names, np.array([0.5, 0.6, 0.7]) + 0.001 * index, np.zeros(3), NO_FLOATS)
+            data = cdr.encode("sensor_msgs/msg/JointState", stamp_ns, "", joints)
+            writer.write("/joint_states", "sensor_msgs/msg/JointState", stamp_ns, data)
+            if index % 6 == 0:
+                image = Image(numbers.integers(0, 255, (120, 160, 3), dtype=np.uint8), "rgb8")
+                data = cdr.encode("sensor_msgs/msg/Image", stamp_ns, "camera", image)
+                writer.write("/camera/image", "sensor_msgs/msg/Image", stamp_ns, data)
+    for name in ("a.mcap", "b.mcap"):
+        assert replay(bag, "--processor", "policy", "--out", tmp_path / name, "--json") == 0
+    output = capsys.readouterr()
+    assert "config/policy.yaml" in output.err
+    assert (tmp_path / "a.mcap").read_bytes() == (tmp_path / "b.mcap").read_bytes()
+    with BagReader(tmp_path / "a.mcap") as results:
+        assert results.count > 30
+    assert replay(bag, "--processor", "policy", "--check", tmp_path / "a.mcap") == 0
