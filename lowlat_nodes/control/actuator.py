@@ -223,10 +223,17 @@ def load_actuators(path: Path, joints: Sequence[str]) -> ActuatorModel:
 
 
 def save_actuators(path: Path, model: ActuatorModel) -> None:
-    """Write a model to a YAML file."""
+    """Write a model to a YAML file.
+
+    Raises:
+        ConfigurationError: If nothing can be written there.
+    """
     import yaml
 
-    path.write_text(yaml.safe_dump(model.to_mapping(), sort_keys=False), encoding="utf-8")
+    try:
+        path.write_text(yaml.safe_dump(model.to_mapping(), sort_keys=False), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write the actuator model: {error}") from error
 
 
 def _joint(name: str, values: object) -> JointActuator:
