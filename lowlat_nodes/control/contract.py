@@ -18,6 +18,7 @@ from lowlat_nodes.stream.config import group, section, setting
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.stream.payload import Floats, Image, Joints
 
+_FARTHEST = 1e6  # rad or m: beyond it is no joint, and float32 still holds its velocity
 RELIABILITIES = ("auto", "reliable", "best_effort")
 
 
@@ -176,6 +177,8 @@ class Contract:
                 f"expected {len(joints.names)} positions, one per joint, got {len(joints.position)}"
             )
         position: Floats = joints.position[order]
+        if (np.abs(position) > _FARTHEST).any():
+            raise ObservationError(f"expected positions in rad or m, got {position.tolist()}")
         if len(joints.velocity) == len(joints.names):
             velocity: Floats = joints.velocity[order]
         elif "velocity" in self._spec.state_fields:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from lowlat_nodes.control.commands import Commands
@@ -21,6 +20,9 @@ from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.stream.trace import Trace
 
 _SAME_CLOCK_NS = 10_000_000_000
+_OF_A_RUNNING_NODE = frozenset(
+    {"autostart", "diagnostic_updater", "qos_overrides", "realtime", "start_on_activate", "use_sim_time"}
+)
 
 
 class OfflinePolicy(Processor):
@@ -147,6 +149,7 @@ def make_policy(parameters: Mapping[str, Any]) -> OfflinePolicy:
     Raises:
         ConfigurationError: If they do not fit; those that only concern a running node are left out.
     """
-    known = {field.name for field in fields(ControlConfig)}
-    ours = {name: value for name, value in flatten(parameters).items() if name.partition(".")[0] in known}
-    return OfflinePolicy(build(ControlConfig, ours))
+    flat = flatten(parameters)
+    return OfflinePolicy(
+        build(ControlConfig, {n: v for n, v in flat.items() if n.partition(".")[0] not in _OF_A_RUNNING_NODE})
+    )

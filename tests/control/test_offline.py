@@ -148,3 +148,5 @@ def test_names_its_topics() -> None:
 def test_typos_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"did you mean 'execution\.strategy'"):
         make_policy(PARAMETERS | {"execution.strateg": "sync"})
+    with pytest.raises(ConfigurationError, match="did you mean 'tick_hz'"):
+        make_policy(PARAMETERS | {"tick_hs": 50.0})
