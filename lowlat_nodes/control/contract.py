@@ -18,7 +18,7 @@ from lowlat_nodes.stream.config import group, section, setting
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.stream.payload import Floats, Image, Joints
 
-_FARTHEST = 1e6  # rad or m: beyond it is no joint, and float32 still holds its velocity
+_LARGEST = 1e6  # rad, m or per second: no joint gets there, and float32 holds it in any unit
 RELIABILITIES = ("auto", "reliable", "best_effort")
 
 
@@ -177,8 +177,6 @@ class Contract:
                 f"expected {len(joints.names)} positions, one per joint, got {len(joints.position)}"
             )
         position: Floats = joints.position[order]
-        if (np.abs(position) > _FARTHEST).any():
-            raise ObservationError(f"expected positions in rad or m, got {position.tolist()}")
         if len(joints.velocity) == len(joints.names):
             velocity: Floats = joints.velocity[order]
         elif "velocity" in self._spec.state_fields:
@@ -187,6 +185,10 @@ class Contract:
             )
         else:
             velocity = np.zeros_like(position)
+        if (np.abs(position) > _LARGEST).any() or (np.abs(velocity) > _LARGEST).any():
+            raise ObservationError(
+                f"expected rad or m, and those per second, got {position.tolist()} and {velocity.tolist()}"
+            )
         return RobotState(stamp_ns, position, velocity)
 
     def features(self, state: RobotState) -> NDArray[np.float32]:

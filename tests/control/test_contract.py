@@ -53,7 +53,8 @@ def test_joints_are_taken_by_name_whatever_their_order() -> None:
         (joints(("arm",), [1.0], [0.0]), r"'hand'.*missing"),
         (joints(("arm", "hand"), [1.0], [0.0, 0.0]), "expected 2 positions, one per joint, got 1"),
         (joints(("arm", "hand"), [1.0, 2.0], []), "needs velocities; expected 2, got 0"),
-        (joints(("arm", "hand"), [1.0, 1e300], [0.0, 0.0]), "expected positions in rad or m"),
+        (joints(("arm", "hand"), [1.0, 1e300], [0.0, 0.0]), "expected rad or m"),
+        (joints(("arm", "hand"), [1.0, 2.0], [-1e300, 0.0]), "expected rad or m"),
     ],
 )
 def test_joint_states_that_do_not_fit_are_refused(message: Joints, words: str) -> None:
