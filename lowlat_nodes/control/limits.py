@@ -177,18 +177,15 @@ class Limiter:
             if abs(new) * dt_s + new * new / (2.0 * hardest) > room and new != 0.0:
                 new = math.copysign(_last_stop(room, dt_s, hardest), new)
                 clamped = True
-            self._advance(joint, goal if new == wanted else position + new * dt_s, new)
+            reached = goal if new == wanted else position + new * dt_s
+            if not lower <= reached <= upper:
+                # Rounding must not leave the range; a joint that began outside is not thrown back into it.
+                reached = min(max(reached, min(lower, position)), max(upper, position))
+            self._position[joint], self._velocity[joint] = reached, new
         self.counts.position += clamped
         self.counts.velocity += hurried
         self.counts.acceleration += forced
         return self.position, self.velocity
-
-    def _advance(self, joint: int, position: float, velocity: float) -> None:
-        lower, upper, _, _ = self._limits[joint]
-        last = self._position[joint]
-        # Rounding must not leave the range; a joint that began outside is not thrown back into it.
-        self._position[joint] = min(max(position, min(lower, last)), max(upper, last))
-        self._velocity[joint] = velocity
 
 
 def _approach(gap: float, step: float) -> float:
