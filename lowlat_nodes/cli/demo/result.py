@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,9 @@ REAL_TIME_SHARE = 0.98
 HIT_RATE = 0.5
 REACTIONS_SHARE = 0.8
 """What a closed loop reaches on a busy laptop with room to spare; the comparison is not judged by these."""
+
+
+_TICK_SLACK_NS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class StrategyResult:
             "reaction_p50_ms": _ms(run.reaction_quantile_ns(0.5)),
             "reaction_p99_ms": _ms(run.reaction_quantile_ns(0.99)),
             "reactions_missed": run.missed_reactions,
+            "reactions_before_cause": self.reactions_before_cause(),
             "no_event_trials": run.no_event_trials,
             "wrong_touches": recording.wrong,
             "stalled_ticks": policy.get("stalled_ticks"),
@@ -73,6 +79,25 @@ class StrategyResult:
             "messages": sum(recording.messages.values()),
             "energy_j": None,
         }
+
+    def reactions_before_cause(self) -> int:
+        """Return how many reactions came before any chunk that can have known of the light.
+
+        Such a command moved towards the light by chance, so this counts the false alarms of the definition.
+        """
+        knowing = sorted(
+            (item.observed_ns, item.switch_ns) for item in self.recording.inferences if item.switch_ns
+        )
+        observed_ns = [observed for observed, _ in knowing]
+        # The earliest switch of all inferences from here on.
+        switch_ns = list(accumulate((switch for _, switch in reversed(knowing)), min))[::-1]
+        early = 0
+        for target, reaction_ns in zip(self.recording.targets, self.score.reaction_ns, strict=True):
+            first = bisect_left(observed_ns, target.onset_ns)
+            cause_ns = switch_ns[first] if first < len(switch_ns) else math.inf
+            # The tick of a switch and its command's stamp are not the same instant.
+            early += bool(target.onset_ns + reaction_ns < cause_ns - _TICK_SLACK_NS)
+        return early
 
 
 def evaluate(name: str, recording: Recording) -> StrategyResult:

@@ -54,6 +54,12 @@ def test_figures_are_those_that_were_made(fake_run: Make) -> None:
     assert figures["energy_j"] is None
 
 
+def test_reactions_before_any_chunk_that_knew_are_counted(fake_run: Make) -> None:
+    # An image every 160 ms whose chunk takes over 180 ms later, and one in ten refused: known by 500 ms.
+    assert result(fake_run(reaction_ms=520.0)).figures()["reactions_before_cause"] == 0
+    assert result(fake_run(reaction_ms=100.0)).figures()["reactions_before_cause"] == 12
+
+
 def test_figures_are_json_even_without_reactions(fake_run: Make) -> None:
     run = result(fake_run())
     blind = StrategyResult("vlash", run.recording, replace(run.score, reaction_ns=np.full(12, math.nan)))
