@@ -16,10 +16,15 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from hypothesis import settings
 
 from lowlat_nodes.transport import segments
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# An example takes as long as the machine needs.
+settings.register_profile("any_machine", deadline=None)
+settings.load_profile("any_machine")
 
 # Below 233, the last one whose ports exist; above 100, out of the way of whoever works by hand.
 DOMAINS = range(100, 201)
