@@ -64,7 +64,7 @@ class DemoDriver(Node):
         Raises:
             RunProblemError: If something is not ready after `patience_s`, or falls silent.
         """
-        _tell(phase="waiting")
+        _tell(phase="starting")
         deadline_s = time.monotonic() + patience_s
         while missing := self._missing():
             if time.monotonic() > deadline_s:

@@ -105,7 +105,7 @@ def _follow(processes: Processes, tell: Tell) -> None:
     """Hand on what the driver says until it ends."""
     problem = ""
     for line in processes.lines("driver"):
-        if not line:
+        if not line.startswith("{"):  # nothing new, or a library that prints
             continue
         said = json.loads(line)
         problem = said.get("problem", problem)

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-_COLUMNS = "{:<12} {:<10} {:>9} {:>9} {:>9} {:>9} {:>7} {:>11}"
+_COLUMNS = "{:<12} {:<9} {:>8} {:>8} {:>8} {:>8} {:>7} {:>11}"  # fits into 80 columns
 _HEAD = _COLUMNS.format("strategy", "state", "lights", "touched", "within", "stalled", "stalls", "inferences")
 _EVERY = 10
 
 
 @dataclass
 class _Row:
-    state: str = "waits"
+    state: str = "later"
     asked: int = 0
     on_ns: dict[int, int] = field(default_factory=dict)
     touched_ns: list[int] = field(default_factory=list)

@@ -56,7 +56,7 @@ def test_refused_chunks_take_over_nothing(fake_run: Make) -> None:
     assert all(item.switch_ns == 0 for item in refused)
 
 
-def test_counters_are_those_between_start_and_end(fake_run: Make) -> None:
+def test_counters_are_those_of_the_run(fake_run: Make) -> None:
     recording = read(fake_run(stalled_ticks=11, stalls=2, steps_skipped=5).in_order())
 
     assert recording.policy["stalled_ticks"] == 11
@@ -71,6 +71,11 @@ def test_a_run_without_start_or_end_is_refused(fake_run: Make, kind: str) -> Non
         read(without(fake_run(), kind))
 
 
+def test_a_run_without_an_accepted_chunk_is_refused(fake_run: Make) -> None:
+    with pytest.raises(RecordingError, match="expected accepted chunks among 0 inferences"):
+        read(record for record in fake_run().in_order() if record.topic != "/policy_node/inferences")
+
+
 def test_a_light_without_fate_is_refused(fake_run: Make) -> None:
     with pytest.raises(RecordingError, match="light 0 went on and neither hit nor miss followed"):
         read(without(fake_run(hits=1), "hit"))
@@ -83,7 +88,7 @@ def test_a_run_without_motion_is_refused(fake_run: Make, topic: str) -> None:
 
 
 def test_a_silent_policy_is_refused(fake_run: Make) -> None:
-    with pytest.raises(RecordingError, match="expected diagnostics of policy_node"):
+    with pytest.raises(RecordingError, match="policy_node sent no diagnostics"):
         read(record for record in fake_run().in_order() if record.topic != "/diagnostics")
 
 

@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
 
 
 def play(table: LiveTable, name: str, lights: int) -> None:
-    table.hear(name, {"phase": "waiting"})
+    table.hear(name, {"phase": "starting"})
     table.hear(name, {"policy": {"stalled_ticks": "40", "stalls": "0", "inferences": "2", "state": "active"}})
     table.hear(name, {"event": "start", "targets": lights})
     table.hear(name, {"phase": "playing"})
