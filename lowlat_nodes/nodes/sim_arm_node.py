@@ -107,7 +107,7 @@ class SimArmNode(LifecycleHost[SimArmSettings]):
 
     Stamps are the ROS time at which the state was what the message says. One thread steps physics and
     publishes joint states on absolute deadlines; another draws and publishes images, always of the newest
-    state. After a pause of the whole process the simulation catches up on 200 ms and skips the rest.
+    state. The simulation catches up on pauses of up to 200 ms and skips longer ones.
 
     Events are objects with `event` and `stamp_ns`: `start`, then for each light `on` and `hit`, `miss`,
     `wrong` (a decoy was touched) or `off` (a decoy burned out), then `end`. Those of lights carry `id`, `x`,
@@ -286,7 +286,7 @@ class _Simulation:
             self._failure = f"arm/commands: {error}"
 
     def _run(self) -> None:
-        """Step on absolute deadlines; after a pause, catch up on a little of it and skip the rest."""
+        """Step on absolute deadlines; catch up on a short pause of the process and skip a long one."""
         deadline_ns = time.monotonic_ns() + self._step_ns
         next_image_ns = deadline_ns
         try:

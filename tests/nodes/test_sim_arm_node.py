@@ -47,7 +47,8 @@ class Session:
 
     def start(self, **parameters: Any) -> SimArmNode:
         # Slow rates: a busy machine must keep up, or nothing here would come.
-        values = {"joint_rate_hz": 50.0, "image_rate_hz": 10.0} | parameters
+        # No priority: these are the threads of the test runner.
+        values = {"joint_rate_hz": 50.0, "image_rate_hz": 10.0, "priority": 0} | parameters
         overrides = [Parameter(name, value=value) for name, value in values.items()]
         node = SimArmNode(overrides=overrides)
         self.nodes.append(node)
