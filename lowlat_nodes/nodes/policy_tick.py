@@ -115,11 +115,11 @@ class PolicyTick:
     def _tick_until_inactive(self) -> None:
         """Tick on the grid of the timeline.
 
-        A stall is a deadline without a command within one period after it. One command serves one deadline,
-        the newest that has come when it is computed; those that passed by meanwhile are not made up for.
+        A stall is a deadline without a command within one period after it. A wake-up serves the newest
+        deadline that has come; those that it slept through are not made up for.
         """
         timeline, loop, tick_ns = self._timeline, self._loop, self._config.tick_ns
-        deadline_ns = timeline.next_tick(tick_ns)
+        deadline_ns = unserved_ns = timeline.next_tick(tick_ns)
         while self._active:
             if not timeline.wait(deadline_ns):  # simulated time stands still or jumped
                 self._hear_worker(deadline_ns)
@@ -128,20 +128,20 @@ class PolicyTick:
                 if timeline.jumped:
                     loop.counters.add("clock_jumps")
                     loop.reset()
-                deadline_ns = timeline.next_tick(tick_ns)
+                deadline_ns = unserved_ns = timeline.next_tick(tick_ns)
                 continue
             late_ns = timeline.late_ns(deadline_ns)
             self._figures.tick_late.record(late_ns)
-            passed = late_ns // tick_ns
-            now_ns = deadline_ns + passed * tick_ns
+            now_ns = deadline_ns + late_ns // tick_ns * tick_ns
             if self._command(now_ns):
-                late_ns = timeline.late_ns(deadline_ns)
-                self._figures.publish_late.record(late_ns)
-                passed = late_ns // tick_ns
-                if passed:
-                    loop.counters.add("stalls", passed)
+                self._figures.publish_late.record(timeline.late_ns(deadline_ns))
+                stalls = (timeline.late_ns(unserved_ns) - 1) // tick_ns
+                if stalls > 0:
+                    loop.counters.add("stalls", stalls)
+                    unserved_ns += stalls * tick_ns
                 self._launch(now_ns)
-            deadline_ns += (1 + passed) * tick_ns
+            deadline_ns = now_ns + tick_ns
+            unserved_ns = max(unserved_ns, deadline_ns)
             self._slack(deadline_ns)
 
     def _command(self, now_ns: int) -> bool:

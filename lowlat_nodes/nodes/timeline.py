@@ -14,6 +14,9 @@ from lowlat_nodes.nodes.realtime import sleep_until
 from lowlat_nodes.transport.ros.polled import PolledSubscription
 from lowlat_nodes.transport.ros.topics import Input
 
+# The kernel has its own timer interrupt at multiples of 1 to 10 ms, and is busy then.
+PHASE_NS = 300_000
+
 _CLOCK = struct.Struct("<4xiI")  # CDR header, then builtin_interfaces/Time
 _POLL_NS = 500_000
 _PATIENCE_NS = 50_000_000
@@ -77,8 +80,8 @@ class SteadyTimeline:
         return time.monotonic_ns() - deadline_ns
 
     def next_tick(self, tick_ns: int) -> int:
-        """Return the next multiple of the period."""
-        return (time.monotonic_ns() // tick_ns + 2) * tick_ns
+        """Return the next multiple of the period but one, and a bit: `PHASE_NS`."""
+        return (time.monotonic_ns() // tick_ns + 2) * tick_ns + PHASE_NS
 
 
 class SimulatedTimeline:

@@ -1,0 +1,368 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How late commands are at 500 Hz beside a busy policy, and what slow and killed policies do to them.
+
+The real node with its processes, over real DDS, beside a robot that sends joint states at 500 Hz and VGA
+images at 30 Hz. In every window an empty loop of the same priority runs beside the tick: what is late there
+is late because of the machine. docs/bench_control.md explains the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lowlat_nodes.benchmarks._bare_loop import SHARES
+from lowlat_nodes.benchmarks._control_architectures import ARCHITECTURES
+from lowlat_nodes.benchmarks._control_node import NodeUnderTest
+from lowlat_nodes.benchmarks._control_policies import INFERENCE_NS, SLOW_EVERY, SLOW_FACTOR, WORK
+from lowlat_nodes.nodes.timeline import PHASE_NS
+
+TICK_HZ = 500
+TICK_NS = 1_000_000_000 // TICK_HZ
+PRIORITY = 40
+_COUNTS = ("misses", "stalled_ticks", "inferences", "worker_restarts")
+_KILL_AFTER_S = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    windows: int
+    window_s: float
+    kills: int
+    without_fifo_s: float
+    without_fifo_workers: Sequence[str]
+    architecture_s: float
+
+
+FULL = Plan(5, 5.0, 20, 6.0, tuple(WORK), 5.0)
+QUICK = Plan(1, 4.0, 3, 3.0, ("gil",), 2.0)
+
+
+class Instrument:
+    """A child process that answers lines with lines of JSON.
+
+    Args:
+        module: A module of this folder.
+        arguments: Its arguments.
+    """
+
+    def __init__(self, module: str, **arguments: int) -> None:
+        flags = [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
+        command = [sys.executable, "-m", f"lowlat_nodes.benchmarks.{module}", *flags]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def tell(self, line: str = "") -> None:
+        """Send a line."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> Any:
+        """Wait for a line."""
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def _closing(thing: Any) -> Iterator[Any]:
+    try:
+        yield thing
+    finally:
+        thing.close()
+
+
+class Bench:
+    """A robot, an empty loop of the tick's priority, and one watcher per core.
+
+    The watchers are faster empty loops of a higher priority: one that misses a deadline says that its core
+    stood still, as the cores of a virtual machine do when the host has other work.
+
+    Args:
+        stack: Ends the processes.
+        priority: Of the tick and the empty loop; 0 for the normal scheduler, which has no watchers.
+    """
+
+    def __init__(self, stack: ExitStack, robot: Instrument, priority: int) -> None:
+        self._robot = robot
+
+        def loop(**arguments: int) -> Instrument:
+            instrument = Instrument("_bare_loop", **arguments)
+            stack.enter_context(_closing(instrument))
+            return instrument
+
+        # No two of them have deadlines at the same time.
+        self._empty_loop = loop(priority=priority, tick_ns=TICK_NS, phase_ns=PHASE_NS + TICK_NS // 2)
+        cpus = sorted(os.sched_getaffinity(0)) if priority else []
+        self._watchers = [
+            loop(priority=priority + 1, tick_ns=TICK_NS // 4, phase_ns=TICK_NS // 16, cpu=cpu) for cpu in cpus
+        ]
+
+    def window(self, node: NodeUnderTest, action: Callable[[], object]) -> dict[str, Any]:
+        """Let the inactive node tick, and measure while something is done to it."""
+        before = {name: node.count(name) for name in (*_COUNTS, "stalls")}
+        activated_ns = time.time_ns()
+        node.change("activate")
+        node.wait_for_inference(launched_after_ns=activated_ns)
+        self._robot.tell()
+        self._robot.hear()
+        instruments = [self._empty_loop, *self._watchers]
+        for instrument in instruments:
+            instrument.tell()
+        action()
+        self._robot.tell()
+        seen = self._robot.hear()
+        for instrument in instruments:
+            instrument.tell()
+        empty, *watched = [instrument.hear() for instrument in instruments]
+        node.refresh()
+        node.change("deactivate")
+        stood_still = [interval for answer in watched for interval in answer["stood_still_ns"]]
+        return {
+            "sched": node.values["sched"],
+            **{name: _quantiles_us(node, name) for name in ("tick_late", "publish_late", "state_age")},
+            "bare_loop": empty["late_us"],
+            "bare_loop_stalls": empty["stalls"],
+            **attribute(seen["stalls_ns"], stood_still),
+            "stalls_counted_by_node": node.count("stalls") - before["stalls"],
+            "commands": seen["commands"],
+            "longest_gap_ms": seen["longest_gap_ms"],
+            **{name: node.count(name) - before[name] for name in _COUNTS},
+        }
+
+
+def attribute(
+    stalls: Iterable[tuple[int, int, int]], stood_still: Sequence[tuple[int, int]]
+) -> dict[str, int]:
+    """Split deadlines without a command into those of the machine and ours.
+
+    Args:
+        stalls: How many deadlines passed between two commands, and when those were.
+        stood_still: When a core stood still.
+
+    Returns:
+        `stalls_seen` by the robot, those `stalls_of_machine` during which a core stood still, and the other
+        `stalls`.
+    """
+    seen = machine = 0
+    for missed, from_ns, to_ns in stalls:
+        seen += missed
+        # The tick before may have been held up, just not for long enough to miss its own deadline.
+        if any(start_ns < to_ns and end_ns > from_ns - TICK_NS for start_ns, end_ns in stood_still):
+            machine += missed
+    return {"stalls": seen - machine, "stalls_seen": seen, "stalls_of_machine": machine}
+
+
+def _quantiles_us(node: NodeUnderTest, name: str) -> dict[str, float]:
+    return {share: round(float(node.values[f"{name}_{share}_ms"]) * 1e3, 1) for share in SHARES}
+
+
+def summarise(windows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return medians of the latencies and sums of the counts over windows."""
+
+    def median(name: str, share: str) -> float:
+        return round(statistics.median(window[name][share] for window in windows), 1)
+
+    counts = [name for name, value in windows[0].items() if isinstance(value, int)]
+    figures: dict[str, Any] = {
+        f"{name}_{share}_us": median(name, share)
+        for name in ("tick_late", "publish_late", "state_age")
+        for share in ("p50", "p99", "p999")
+    }
+    bare: dict[str, Any] = {f"{share}_us": median("bare_loop", share) for share in ("p50", "p99", "p999")}
+    bare["stalls"] = sum(window["bare_loop_stalls"] for window in windows)
+    figures |= {
+        "sched": windows[0]["sched"],
+        "bare_loop": bare,
+        "tick_late_p99_ratio_to_bare_loop": round(figures["tick_late_p99_us"] / bare["p99_us"], 3),
+        "tick_late_p999_ratio_to_bare_loop": round(figures["tick_late_p999_us"] / bare["p999_us"], 3),
+        "tick_late_p999_us_by_window": [window["tick_late"]["p999"] for window in windows],
+        "bare_loop_p999_us_by_window": [round(window["bare_loop"]["p999"], 1) for window in windows],
+        "longest_gap_ms": round(max(window["longest_gap_ms"] for window in windows), 3),
+    }
+    return figures | {name: sum(w[name] for w in windows) for name in counts if name != "bare_loop_stalls"}
+
+
+def _log(title: str, window: dict[str, Any]) -> None:
+    def us(name: str) -> str:
+        return "/".join(f"{value:.0f}" for value in window[name].values())
+
+    print(
+        f"{title:22} late {us('tick_late')}, empty loop {us('bare_loop')}, published {us('publish_late')} us "
+        f"(p50/p99/p99.9/max); stalls {window['stalls']} and {window['stalls_of_machine']} of the machine "
+        f"(empty loop: {window['bare_loop_stalls']}); misses {window['misses']}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def measure_worker(bench: Bench, worker: str, priority: int, plan: Plan, folder: Path) -> dict[str, Any]:
+    """Return the figures of one node with one policy."""
+    windows, seconds = (plan.windows, plan.window_s) if priority else (1, plan.without_fifo_s)
+    with _closing(NodeUnderTest(worker, priority, TICK_HZ, folder)) as node:
+        found = []
+        _meet(node)
+        for number in range(windows):
+            found.append(bench.window(node, lambda: node.spin(seconds)))
+            _log(f"{worker} {number + 1}/{windows}{'' if priority else ' without FIFO'}", found[-1])
+    return summarise(found)
+
+
+def measure_kills(bench: Bench, kills: int, folder: Path) -> dict[str, Any]:
+    """Kill the policy's process again and again, each time when it has come back and answered."""
+    back_s: list[float] = []
+
+    def kill() -> None:
+        node.wait_for_inference(launched_after_ns=time.time_ns())
+        node.spin(_KILL_AFTER_S)
+        killed_ns = time.time_ns()
+        node.kill_worker()
+        back_s.append((node.wait_for_inference(launched_after_ns=killed_ns) - killed_ns) * 1e-9)
+
+    with _closing(NodeUnderTest("numpy", PRIORITY, TICK_HZ, folder)) as node:
+        _meet(node)
+        windows = []
+        for number in range(kills):
+            windows.append(bench.window(node, kill))
+            _log(f"kill {number + 1}/{kills}", windows[-1])
+    counts = ("stalls", "stalls_seen", "stalls_of_machine", "misses", "stalled_ticks", "worker_restarts")
+    return {
+        "kills": kills,
+        **{name: sum(window[name] for window in windows) for name in counts},
+        "back_after_p50_s": round(statistics.median(back_s), 3),
+        "back_after_max_s": round(max(back_s), 3),
+    }
+
+
+def _meet(node: NodeUnderTest) -> None:
+    """Let node and robot find each other before anything counts."""
+    node.change("activate")
+    node.wait_for_inference(launched_after_ns=0)
+    node.change("deactivate")
+    node.refresh()
+
+
+def measure_architecture(architecture: str, worker: str, seconds: float) -> dict[str, Any]:
+    """Run the probe once."""
+    command = [sys.executable, "-m", "lowlat_nodes.benchmarks._control_architectures", architecture]
+    command += ["--worker", worker, "--tick-ns", str(TICK_NS), "--priority", str(PRIORITY)]
+    command += ["--seconds", str(seconds)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=seconds + 60.0)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    print(f"{architecture} {worker}: {figures}", file=sys.stderr, flush=True)
+    return figures
+
+
+def run(plan: Plan, folder: Path) -> dict[str, Any]:
+    """Measure everything."""
+    with ExitStack() as stack:
+        robot = stack.enter_context(_closing(Instrument("_control_robot", tick_ns=TICK_NS)))
+        stack.enter_context(_closing(Instrument("_control_robot", tick_ns=0)))
+        with ExitStack() as instruments:
+            bench = Bench(instruments, robot, PRIORITY)
+            workers = {worker: measure_worker(bench, worker, PRIORITY, plan, folder) for worker in WORK}
+            kills = measure_kills(bench, plan.kills, folder)
+        with ExitStack() as instruments:
+            bench = Bench(instruments, robot, 0)
+            without_fifo = {
+                worker: measure_worker(bench, worker, 0, plan, folder) for worker in plan.without_fifo_workers
+            }
+        architectures = {
+            architecture: {
+                worker: measure_architecture(architecture, worker, plan.architecture_s) for worker in WORK
+            }
+            for architecture in ARCHITECTURES
+        }
+    return {
+        **headline(workers),
+        "stalls": sum(found["stalls"] for found in [*workers.values(), kills]),
+        "stalls_seen": sum(found["stalls_seen"] for found in [*workers.values(), kills]),
+        "stalls_of_machine": sum(found["stalls_of_machine"] for found in [*workers.values(), kills]),
+        "kills": kills,
+        "without_fifo": {**headline(without_fifo), "workers": without_fifo},
+        "workers": workers,
+        "architectures": architectures,
+        "setting": {
+            "tick_hz": TICK_HZ,
+            "windows": plan.windows,
+            "window_s": plan.window_s,
+            "inference_ms": INFERENCE_NS * 1e-6,
+            "slow_share": 1.0 / SLOW_EVERY,
+            "slow_factor": SLOW_FACTOR,
+        },
+        "machine": {
+            "cpus": len(os.sched_getaffinity(0)),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+            "load": os.getloadavg()[0],
+        },
+    }
+
+
+def headline(workers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the figures of the worker that disturbs more."""
+
+    def worst(figure: str) -> float:
+        return float(max(found[figure] for found in workers.values()))
+
+    figures = ("tick_late_p99_us", "tick_late_p999_us", "publish_late_p99_us")
+    bare = [found["bare_loop"] for found in workers.values()]
+    return {
+        "sched": next(iter(workers.values()))["sched"],
+        **{figure: worst(figure) for figure in figures},
+        "tick_late_p999_ratio_to_bare_loop": worst("tick_late_p999_ratio_to_bare_loop"),
+        "bare_loop": {
+            "p99_us": max(found["p99_us"] for found in bare),
+            "p999_us": max(found["p999_us"] for found in bare),
+            "stalls": sum(found["stalls"] for found in bare),
+        },
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="lowlat bench control", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    parser.add_argument("--quick", action="store_true", help="less than a minute, for a first look")
+    options = parser.parse_args(argv)
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+        os.environ |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOG_DIR": folder}
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as many as policy.threads has by default
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            figures = run(QUICK if options.quick else FULL, Path(folder))
+        finally:
+            rclpy.try_shutdown()
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name}: {json.dumps(value)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
