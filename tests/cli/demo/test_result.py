@@ -60,6 +60,13 @@ def test_reactions_before_any_chunk_that_knew_are_counted(fake_run: Make) -> Non
     assert result(fake_run(reaction_ms=100.0)).figures()["reactions_before_cause"] == 12
 
 
+def test_the_first_chunk_that_knew_is_found(fake_run: Make) -> None:
+    causes_ms = result(fake_run()).cause_ns() * 1e-6
+
+    assert causes_ms.min() > 180.0 - 1e-6
+    assert 180.0 < np.median(causes_ms) < 340.0
+
+
 def test_figures_are_json_even_without_reactions(fake_run: Make) -> None:
     run = result(fake_run())
     blind = StrategyResult("vlash", run.recording, replace(run.score, reaction_ns=np.full(12, math.nan)))
