@@ -97,11 +97,13 @@ def test_a_start_that_is_refused_says_why_and_exits_78(
 
 
 def test_a_node_that_ends_leaves_no_shared_memory(robot: Any, start: Start) -> None:
+    # Fast DDS keeps the first profile of a process, so this one may have a large segment as well.
+    others = set(Path("/dev/shm").glob("fast*"))
     process = start()
     wait_for_state(robot, "active")
     maps = Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")
     mapped = {Path(line.split()[-1]) for line in maps.splitlines() if "/dev/shm/fast" in line}
-    own = [segment for segment in mapped if segment.stat().st_size > 1 << 25]
+    own = [segment for segment in mapped - others if segment.stat().st_size > 1 << 25]
     assert own, "the profile of the package gives a node more shared memory than this"
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
