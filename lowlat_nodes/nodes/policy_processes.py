@@ -146,6 +146,7 @@ class PolicyProcesses:
             pack(
                 "setup",
                 config=self._flat,
+                nice=self._config.realtime.worker_nice,
                 **{**dataclasses.asdict(self._wiring), "name": f"{self._wiring.name}_worker"},
             )
         )

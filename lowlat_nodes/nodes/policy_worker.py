@@ -28,6 +28,7 @@ from lowlat_nodes.control.policies.policy import Observation, PolicySpec
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
 from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack
+from lowlat_nodes.nodes.realtime import set_nice
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.transport import cdr
@@ -211,13 +212,14 @@ def main() -> int:
     """Run as a child of the policy node, with the descriptor of the channel as the argument."""
     die_with_parent()
     node = channel_from_parent()
-    prepare_process()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         node.wait(None)
         data = node.receive()
         assert data is not None
         _, setup = unpack(data)
+        set_nice(setup["nice"])
+        prepare_process()
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         try:
             worker = PolicyWorker(node, setup)
         except Exception as error:  # a policy is foreign code

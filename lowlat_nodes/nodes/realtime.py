@@ -16,18 +16,21 @@ from pathlib import Path
 from lowlat_nodes.stream.config import setting
 
 _TIMER_ABSTIME = 1  # <time.h>
-_MCL_CURRENT = 1  # <sys/mman.h>
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4  # <sys/mman.h>
 
 
 @dataclass(frozen=True)
 class RealtimeConfig:
-    """How the tick process asks the kernel for attention."""
+    """How the processes of a control node ask the kernel for attention."""
 
     priority: int = setting(
         40, doc="SCHED_FIFO priority of the tick; 0 stays with the normal scheduler.", low=0, high=99
     )
     cpus: tuple[int, ...] = setting((), doc="Cores for the tick process; empty for any.")
     lock_memory: bool = setting(True, doc="Keep the tick process in memory (mlockall), if allowed.")
+    worker_nice: int = setting(
+        -5, doc="Niceness of the inference process, if allowed; below 0 goes before others.", low=-20, high=19
+    )
 
 
 class _TimeSpec(ctypes.Structure):
@@ -59,6 +62,12 @@ def _raise_all_threads(priority: int) -> None:
                 os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, others)
 
 
+def set_nice(nice: int) -> None:
+    """Set the niceness of this process, if allowed; call it before there are threads, which inherit it."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+
+
 def apply(config: RealtimeConfig) -> str:
     """Ask for what is configured, for this process and the calling thread, and freeze the garbage collector.
 
@@ -76,7 +85,8 @@ def apply(config: RealtimeConfig) -> str:
             granted = f"SCHED_FIFO {config.priority}"
         except OSError as error:
             granted = f"SCHED_OTHER (FIFO refused: {error.strerror}; see limits.conf(5), rtprio)"
-    if config.lock_memory and _libc.mlockall(_MCL_CURRENT):
+    # What is touched stays; the many pages that never are (stacks, pools) need no memory.
+    if config.lock_memory and _libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT):
         granted += ", memory not locked"
     # A full collection takes 30 to 100 ms with the heap of a ROS process; what lives now lives to the end.
     gc.collect()
