@@ -23,6 +23,7 @@ IMAGES_SHARE = 0.90
 REAL_TIME_SHARE = 0.98
 HIT_RATE = 0.5
 REACTIONS_SHARE = 0.8
+STALLS_SHARE = 0.002  # a virtual machine is stopped for some ticks now and then, whatever runs on it
 """What a closed loop reaches on a busy laptop with room to spare; the comparison is not judged by these."""
 
 
@@ -181,11 +182,18 @@ def _vlash_checks(result: StrategyResult) -> list[Check]:
         Check(
             seen >= REACTIONS_SHARE * run.targets, f"vlash: it reacted to {seen} of {run.targets} targets."
         ),
-        Check(stalled == 0, f"vlash: {_count(stalled)} ticks were not served by an unexpired chunk."),
         Check(
-            stalls == 0, f"vlash: {_count(stalls)} commands came later than one period after their deadline."
+            _rare(stalled, policy), f"vlash: {_count(stalled)} ticks were not served by an unexpired chunk."
+        ),
+        Check(
+            _rare(stalls, policy),
+            f"vlash: {_count(stalls)} commands came later than one period after their deadline.",
         ),
     ]
+
+
+def _rare(stalls: int | None, policy: Mapping[str, int]) -> bool:
+    return stalls is not None and stalls <= STALLS_SHARE * policy.get("ticks", 0)
 
 
 def _count(number: int | None) -> str:

@@ -59,13 +59,13 @@ def test_scoring_again_prints_one_json_object_and_writes_the_report(
 def test_a_failed_check_fails_the_command_with_its_sentence(
     fake_run: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = save(tmp_path / "run", DemoSettings(("vlash",), targets=12), vlash=fake_run(stalled_ticks=2))
+    folder = save(tmp_path / "run", DemoSettings(("vlash",), targets=12), vlash=fake_run(stalled_ticks=20))
 
     assert main(["--score", str(folder)]) == 1
 
     out, err = capsys.readouterr()
     assert not out
-    assert "failed: vlash: 2 ticks were not served" in err
+    assert "failed: vlash: 20 ticks were not served" in err
 
 
 def test_a_bag_that_broke_off_fails_and_the_others_are_still_scored(

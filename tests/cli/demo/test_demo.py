@@ -64,7 +64,9 @@ def test_the_loop_is_closed_over_ros_and_leaves_a_scored_bag(tmp_path: Path) -> 
     assert set(recording.messages) == set(TOPICS)
     assert recording.targets[-1].off_ns <= recording.end_ns
     accepted = [inference for inference in recording.inferences if inference.switch_ns]
-    assert all(item.observed_ns < item.launched_ns < item.received_ns for item in accepted)
+    assert accepted
+    for inference in accepted:  # the image may be one that came after the question
+        assert max(inference.observed_ns, inference.launched_ns) < inference.received_ns
     assert "<svg" in (out / "report.html").read_text(encoding="utf-8")
     assert not processes_that_mention(str(out))
 

@@ -85,8 +85,8 @@ def test_a_good_run_passes_every_check(fake_run: Make) -> None:
     ("fault", "words"),
     [
         ({"hits": 3}, "3 of 12 targets were touched"),
-        ({"stalled_ticks": 1}, "1 ticks were not served"),
-        ({"stalls": 2}, "2 commands came later"),
+        ({"stalled_ticks": 9}, "9 ticks were not served"),
+        ({"stalls": 12}, "12 commands came later"),
         ({"steps_skipped": 400}, "the simulation made"),
         ({"targets": 10, "hits": 10}, "10 of 12 targets were decided"),
         ({"reaction_ms": 1750.0}, "it reacted to"),
@@ -94,6 +94,13 @@ def test_a_good_run_passes_every_check(fake_run: Make) -> None:
 )
 def test_each_fault_fails_its_check(fake_run: Make, fault: dict[str, Any], words: str) -> None:
     assert any(words in sentence for sentence in failing(SETTINGS, result(fake_run(**fault))))
+
+
+def test_a_pause_of_the_machine_is_told_and_no_failure(fake_run: Make) -> None:
+    run = result(fake_run(stalled_ticks=1, stalls=2))
+
+    assert failing(SETTINGS, run) == []
+    assert (run.figures()["stalled_ticks"], run.figures()["stalls"]) == (1, 2)
 
 
 def test_lost_commands_and_images_fail(fake_run: Make) -> None:
