@@ -26,8 +26,11 @@ SOURCE = HERE / PACKAGE
 PREFIX = Path(sys.prefix)
 STAMP = PREFIX / "share" / PACKAGE / "built_by_lowlat_nodes"
 
-# The release of ament_package that goes with each distribution; its wheels are not tied to one by name.
-AMENT_PACKAGE = {"jazzy": "0.16.4", "kilted": "0.17.2"}
+# What each distribution needs besides; the wheel of ament_package is the same for all, its releases are not.
+OWN_TOOLS = {
+    "jazzy": ["ros-ament-package==0.16.4", "ros-jazzy-python-cmake-module"],
+    "kilted": ["ros-ament-package==0.17.2", "ros-kilted-ament-cmake-ros-core"],
+}
 
 # The wheels' metadata leaves out much of what generating messages takes.
 GENERATORS = [
@@ -38,7 +41,6 @@ GENERATORS = [
     "ament-cmake-pytest",
     "ament-cmake-ros",
     "geometry-msgs",
-    "python-cmake-module",
     "rmw-fastrtps-cpp",
     "rosidl-core-generators",
     "rosidl-default-generators",
@@ -60,7 +62,7 @@ class BuildError(Exception):
 
 def distribution() -> str | None:
     """Return the ROS distribution whose wheels are in this environment, or None."""
-    for distro in AMENT_PACKAGE:
+    for distro in OWN_TOOLS:
         try:
             wheel = importlib.metadata.distribution(f"ros-{distro}-rclpy")
         except importlib.metadata.PackageNotFoundError:
@@ -138,7 +140,7 @@ def build(distro: str, versions: list[str], work: Path) -> None:
     run([sys.executable, "-m", "venv", tools], environment)
     (work / "constraints.txt").write_text("\n".join(versions), encoding="utf-8")
     wheels = [f"ros-{distro}-{name}" for name in GENERATORS]
-    wheels += [f"ros-ament-package=={AMENT_PACKAGE[distro]}", "catkin_pkg", "numpy", "setuptools<70"]
+    wheels += [*OWN_TOOLS[distro], "catkin_pkg", "numpy", "setuptools<70"]
     run([tools / "bin" / "pip", "install", "-c", work / "constraints.txt", *wheels], environment)
     replace_paths(tools)
 
