@@ -153,23 +153,22 @@ class Bench:
 def attribute(
     stalls: Iterable[tuple[int, int, int]], stood_still: Sequence[tuple[int, int]]
 ) -> dict[str, int]:
-    """Split deadlines without a command into those of the machine and ours.
+    """Count deadlines without a command, and those of them that the machine is to blame for.
 
     Args:
         stalls: How many deadlines passed between two commands, and when those were.
         stood_still: When a core stood still.
 
     Returns:
-        `stalls_seen` by the robot, those `stalls_of_machine` during which a core stood still, and the other
-        `stalls`.
+        `stalls`, all of them, and `stalls_of_machine`: those of them during which a core stood still.
     """
-    seen = machine = 0
+    counted = machine = 0
     for missed, from_ns, to_ns in stalls:
-        seen += missed
+        counted += missed
         # The tick before may have been held up, just not for long enough to miss its own deadline.
         if any(start_ns < to_ns and end_ns > from_ns - TICK_NS for start_ns, end_ns in stood_still):
             machine += missed
-    return {"stalls": seen - machine, "stalls_seen": seen, "stalls_of_machine": machine}
+    return {"stalls": counted, "stalls_of_machine": machine}
 
 
 def _quantiles_us(node: NodeUnderTest, name: str) -> dict[str, float]:
@@ -208,7 +207,7 @@ def _log(title: str, window: dict[str, Any]) -> None:
 
     print(
         f"{title:22} late {us('tick_late')}, empty loop {us('bare_loop')}, published {us('publish_late')} us "
-        f"(p50/p99/p99.9/max); stalls {window['stalls']} and {window['stalls_of_machine']} of the machine "
+        f"(p50/p99/p99.9/max); stalls {window['stalls']}, {window['stalls_of_machine']} of them the machine's "
         f"(empty loop: {window['bare_loop_stalls']}); misses {window['misses']}",
         file=sys.stderr,
         flush=True,
@@ -243,7 +242,7 @@ def measure_kills(bench: Bench, kills: int, folder: Path) -> dict[str, Any]:
         _meet(node)
         window = bench.window(node, kill_all)
         _log("kills", window)
-    counts = ("stalls", "stalls_seen", "stalls_of_machine", "misses", "stalled_ticks", "worker_restarts")
+    counts = ("stalls", "stalls_of_machine", "misses", "stalled_ticks", "worker_restarts")
     return {
         "kills": kills,
         **{name: window[name] for name in counts},
@@ -294,7 +293,6 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
     return {
         **headline(workers),
         "stalls": sum(found["stalls"] for found in [*workers.values(), kills]),
-        "stalls_seen": sum(found["stalls_seen"] for found in [*workers.values(), kills]),
         "stalls_of_machine": sum(found["stalls_of_machine"] for found in [*workers.values(), kills]),
         "kills": kills,
         "without_fifo": {**headline(without_fifo), "workers": without_fifo},
