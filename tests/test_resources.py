@@ -37,12 +37,13 @@ def test_an_installation_keeps_them_in_the_share_folder_of_its_prefix(
     assert tmp_path / package not in roots
 
 
-def test_a_file_of_the_source_tree() -> None:
-    assert resources.path("launch", "policy.launch.py").samefile(ROOT / "launch" / "policy.launch.py")
+def test_a_shipped_file_is_found_wherever_this_copy_was_installed() -> None:
+    found = resources.path("launch", "policy.launch.py")
+    assert found.read_bytes() == (ROOT / "launch" / "policy.launch.py").read_bytes()
 
 
 def test_a_missing_file_says_where_it_was_looked_for() -> None:
     with pytest.raises(resources.ResourceError) as caught:
         resources.path("models", "no_such.onnx")
-    assert "models/no_such.onnx" in str(caught.value)
-    assert str(ROOT / "models" / "no_such.onnx") in str(caught.value)
+    for root in resources.roots():
+        assert str(root / "models" / "no_such.onnx") in str(caught.value)
