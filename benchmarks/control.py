@@ -207,7 +207,7 @@ def _log(title: str, window: dict[str, Any]) -> None:
 
     print(
         f"{title:22} late {us('tick_late')}, empty loop {us('bare_loop')}, published {us('publish_late')} us "
-        f"(p50/p99/p99.9/max); stalls {window['stalls']}, {window['stalls_of_machine']} of them the machine's "
+        f"(p50/p99/p99.9/max); stalls {window['stalls']}, {window['stalls_of_machine']} the machine's "
         f"(empty loop: {window['bare_loop_stalls']}); misses {window['misses']}",
         file=sys.stderr,
         flush=True,
