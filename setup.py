@@ -50,13 +50,13 @@ SIM = ["mujoco>=3.2"]
 VIZ = ["matplotlib>=3.8"]
 TORCH = ["torch==2.13.0"]
 TRAIN = [*SIM, *TORCH, "onnx>=1.16"]
+# colcon runs pytest for packages whose extra of this name has it.
+TEST = ["hypothesis>=6.98", "pytest>=7.4", "pytest-timeout>=2.2"]
 DEV = [
     *TRAIN,
     *VIZ,
-    "hypothesis>=6.100",
+    *TEST,
     "mypy>=1.11",
-    "pytest>=8",
-    "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",
     "ruff>=0.6",
     "setuptools>=70.1",
@@ -113,6 +113,7 @@ setup(
         "train": TRAIN,
         "openvino": ["openvino>=2024.4"],
         "kafka": ["confluent-kafka>=2.6"],
+        "test": TEST,
         "dev": DEV,
     },
     zip_safe=False,
