@@ -72,6 +72,15 @@ def ros_domain_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[i
     os.close(lock)
 
 
+@pytest.fixture(scope="module")
+def module_ros_domain_id() -> Iterator[int]:
+    """A ROS domain for nodes that the tests of a module share; they must be told the number."""
+    domain, lock = _claim_domain()
+    with mock.patch.dict(os.environ, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST"):
+        yield domain
+    os.close(lock)
+
+
 @pytest.fixture(autouse=True)
 def _own_environment() -> Iterator[None]:
     """Undo what a test changes in the environment; a node that runs in the tests' process prepares it."""

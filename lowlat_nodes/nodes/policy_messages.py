@@ -7,9 +7,9 @@ from   to     messages
 ====== ====== ==========================================================================
 node   tick   `setup`, `policy` (with the tick's end of a channel to the worker), `task`,
               `activate`, `deactivate`, `start`, `stop`
-tick   node   `ready`, `status`, `inference`
+tick   node   `ready` or `refused`, `status`, `inference`
 node   worker `setup`, `tick` (with the worker's end of a channel to the tick)
-worker node   `ready`, `refused`
+worker node   `ready` or `refused`
 tick   worker `launch`
 worker tick   `answer`, `failed`
 ====== ====== ==========================================================================

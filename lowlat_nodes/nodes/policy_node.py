@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -49,9 +49,9 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
     def __init__(self, **ros: Any) -> None:
         self._processes: PolicyProcesses | None = None
         self._status: dict[str, Any] = {}
-        self._former: dict[str, int] = {}
-        self._former_s = 0.0
-        self._former_states = 0
+        self._reported: dict[str, Any] = {}
+        self._fresh: dict[str, int] = {}
+        self._rates = (float("nan"), float("nan"))
         self._endpoints: list[Callable[[], Any]] = []
         super().__init__("policy_node", PolicyNodeConfig, task="policy", **ros)
 
@@ -77,10 +77,16 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             self._endpoints.append(
                 partial(self.destroy_service, self.create_service(Trigger, name, callback))
             )
-        # A latched task reaches only subscriptions that ask for it, and those do not match plain publishers.
+        # A latched task reaches only subscriptions that ask for it, and those do not match plain publishers,
+        # which is nothing to warn of.
+        silent = SubscriptionEventCallbacks(use_default_callbacks=False)
         for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE):
             subscription = self.create_subscription(
-                String, observation.task.topic, self._on_task, QoSProfile(depth=1, durability=durability)
+                String,
+                observation.task.topic,
+                self._on_task,
+                QoSProfile(depth=1, durability=durability),
+                event_callbacks=silent,
             )
             self._endpoints.append(partial(self.destroy_subscription, subscription))
         timer = self.create_timer(_WATCH_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -94,7 +100,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
     def begin(self) -> None:
         """Begin to tick, and to move unless `~/start` shall say so."""
         assert self._processes is not None
-        self._former, self._former_s = {}, 0.0
+        self._status, self._reported = {}, {}
         if not self._processes.send("activate", start=self._start_on_activate):
             raise TickLostError("the tick process does not answer")
 
@@ -117,6 +123,9 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         status, problem = self._status, self._processes.worker_problem
         if not status:
             return Report(Level.STALE, "no word from the tick process yet", standard_values(self.state))
+        if status is not self._reported:
+            self._compare(self._reported, status)
+            self._reported = status
         counters: dict[str, int] = status["counters"]
         refused = {
             name.removeprefix("chunks_"): count
@@ -126,7 +135,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         failures = {name: count for name, count in counters.items() if name.startswith(_FAILURES)}
         values = standard_values(
             self.state,
-            figures=self._figures(status, counters),
+            figures=self._figures(status),
             drops=refused,
             failures=failures,
             last_failure=problem or status["refusal"],
@@ -144,11 +153,10 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             "sched": self._processes.sched,
             "worker_restarts": self._processes.worker_restarts,
         }
-        level, summary = self._judge(status, counters, problem)
-        self._former = dict(counters)
+        level, summary = self._judge(status, problem)
         return Report(level, summary, values)
 
-    def _judge(self, status: dict[str, Any], counters: dict[str, int], problem: str) -> tuple[Level, str]:
+    def _judge(self, status: dict[str, Any], problem: str) -> tuple[Level, str]:
         if problem:
             return Level.ERROR, f"no policy: {problem}"
         if status["served"] == "stale":
@@ -157,28 +165,34 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             return Level.WARN, f"waiting for joint states. {status['refusal']}"
         if not status["running"]:
             return Level.OK, "stopped"
-        fresh = {
-            name: count - self._former.get(name, 0)
-            for name, count in counters.items()
-            if count > self._former.get(name, 0) and name.startswith(_WORTH_A_WARNING)
-        }
-        if fresh:
+        if self._fresh:
             detail = f". {status['refusal']}" if status["refusal"] else ""
-            return Level.WARN, ", ".join(f"{name} {count}" for name, count in fresh.items()) + detail
+            return Level.WARN, ", ".join(f"{name} {count}" for name, count in self._fresh.items()) + detail
         return Level.OK, "running"
 
-    def _figures(self, status: dict[str, Any], counters: dict[str, int]) -> dict[str, float]:
+    def _compare(self, former: dict[str, Any], status: dict[str, Any]) -> None:
+        """Note what is new in a status: rates, and counts that are worth a warning."""
+        self._fresh, self._rates = {}, (float("nan"), float("nan"))
+        if not former:
+            return
+        counters: dict[str, int] = status["counters"]
+        before: dict[str, int] = former["counters"]
+        self._fresh = {
+            name: count - before.get(name, 0)
+            for name, count in counters.items()
+            if count > before.get(name, 0) and name.startswith(_WORTH_A_WARNING)
+        }
+        elapsed_s = (status["time_ns"] - former["time_ns"]) * 1e-9
+        ticks = counters.get("ticks", 0) - before.get("ticks", 0)
+        self._rates = ((status["states"] - former["states"]) / elapsed_s, ticks / elapsed_s)
+
+    def _figures(self, status: dict[str, Any]) -> dict[str, float]:
         """Return the standard figures: joint states in, commands out, observation to takeover, inference."""
-        now_s = time.monotonic()
-        elapsed_s = now_s - self._former_s if self._former_s else float("nan")
         window, nothing = status["window_ms"], [float("nan")] * 4
         age, latency = window.get("observation_age", nothing), window.get("inference", nothing)
-        states = status["states"] - self._former_states
-        ticks = counters.get("ticks", 0) - self._former.get("ticks", 0)
-        self._former_s, self._former_states = now_s, status["states"]
         return {
-            "rate_in_hz": states / elapsed_s,
-            "rate_out_hz": ticks / elapsed_s,
+            "rate_in_hz": self._rates[0],
+            "rate_out_hz": self._rates[1],
             "age_p50_ms": age[0],
             "age_p99_ms": age[1],
             "latency_p50_ms": latency[0],

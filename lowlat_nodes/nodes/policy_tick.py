@@ -31,6 +31,7 @@ from lowlat_nodes.nodes.policy_messages import floats, pack, unpack, unpack_spec
 from lowlat_nodes.nodes.realtime import RealtimeConfig, apply
 from lowlat_nodes.nodes.timeline import SimulatedTimeline, SteadyTimeline, Timeline
 from lowlat_nodes.stream.config import build
+from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.channel import MAX_MESSAGE, Channel, ChannelClosedError
 from lowlat_nodes.transport.ros.polled import PolledSubscription
@@ -332,6 +333,7 @@ class PolicyTick:
         self._node.send(
             pack(
                 "status",
+                time_ns=now_ns,
                 active=self._active,
                 running=loop.running,
                 worker=self._worker is not None,
@@ -357,7 +359,12 @@ def main() -> int:
         node.wait(None)
         data = node.receive()
         assert data is not None
-        PolicyTick(node, unpack(data)[1]).run()
+        try:
+            tick = PolicyTick(node, unpack(data)[1])
+        except LowlatError as error:
+            node.send(pack("refused", reason=str(error)))
+            return 2
+        tick.run()
     except ChannelClosedError:
         return 0
     finally:

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A policy that does what the task text says: moves on, or goes wrong in one of many ways."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import numpy as np
+
+from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
+
+JOINTS = ("shoulder", "elbow")
+HEIGHT, WIDTH = 48, 64
+HORIZON, PERIOD_NS = 10, 50_000_000
+SPEED = 0.4  # rad/s
+INFERENCE_S = 0.05
+
+
+class ScriptedPolicy:
+    """Leads both joints on from where they are."""
+
+    spec = PolicySpec(
+        joints=JOINTS,
+        state_fields=("position",),
+        images={"image": ImageSpec(HEIGHT, WIDTH)},
+        takes_task=True,
+        horizon=HORIZON,
+        action_period_ns=PERIOD_NS,
+        delta=(False, False),
+    )
+
+    def infer(self, observation: Observation) -> np.ndarray:
+        time.sleep(INFERENCE_S)
+        steps = np.arange(1, HORIZON + 1)[:, None] * (PERIOD_NS * 1e-9)
+        actions = observation.state.astype(np.float64) + SPEED * steps
+        if observation.task == "raise":
+            raise ValueError("the camera shows a cat")
+        if observation.task == "nan":
+            actions[3] = np.nan
+        if observation.task == "shape":
+            return actions[:, :1]
+        if observation.task == "hang":
+            time.sleep(600.0)
+        return actions
+
+
+def make(_config: Any) -> ScriptedPolicy:
+    return ScriptedPolicy()
+
+
+def make_broken(_config: Any) -> ScriptedPolicy:
+    raise RuntimeError("no such accelerator")
+
+
+class _Endless(ScriptedPolicy):
+    spec = dataclasses.replace(ScriptedPolicy.spec, horizon=100_000)
+
+
+def make_endless(_config: Any) -> ScriptedPolicy:
+    return _Endless()
