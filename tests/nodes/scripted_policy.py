@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,3 +62,15 @@ class _Endless(ScriptedPolicy):
 
 def make_endless(_config: Any) -> ScriptedPolicy:
     return _Endless()
+
+
+def make_changing(config: Any) -> ScriptedPolicy:
+    """Return a policy whose horizon stands in a file, the `model`."""
+
+    class Changing(ScriptedPolicy):
+        spec = dataclasses.replace(ScriptedPolicy.spec, horizon=int(Path(config.model).read_text()))
+
+        def infer(self, _observation: Observation) -> np.ndarray:
+            return np.zeros((self.spec.horizon, len(JOINTS)))
+
+    return Changing()

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the processes of the policy node send each other survives the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from lowlat_nodes.control.policies.policy import ImageSpec, PolicySpec
+from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack, unpack_spec
+from lowlat_nodes.transport.channel import MAX_MESSAGE
+
+
+def test_a_message_is_a_kind_and_its_content() -> None:
+    actions = np.arange(6.0).reshape(3, 2)
+    kind, content = unpack(pack("answer", request=3, actions=actions.tobytes(), reason="", list=[(1, b"x")]))
+    assert kind == "answer"
+    assert content.pop("list") == [[1, b"x"]]
+    assert np.array_equal(floats(content.pop("actions"), 2), actions)
+    assert content == {"request": 3, "reason": ""}
+
+
+def test_a_large_array_fits_a_message() -> None:
+    values = np.arange((MAX_MESSAGE - 100) // 8, dtype=np.float64)
+    _, content = unpack(pack("answer", actions=values.tobytes()))
+    assert np.array_equal(floats(content["actions"]), values)
+
+
+def test_a_specification_comes_back_equal() -> None:
+    spec = PolicySpec(
+        joints=("a", "b"),
+        state_fields=("position", "velocity"),
+        images={"front": ImageSpec(48, 64), "wrist": ImageSpec(1, 2)},
+        takes_task=True,
+        horizon=32,
+        action_period_ns=20_000_000,
+        delta=(False, True),
+    )
+    _, content = unpack(pack("ready", spec=pack_spec(spec)))
+    assert unpack_spec(content["spec"]) == spec

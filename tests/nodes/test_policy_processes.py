@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The worker and the tick as child processes: watched, replaced and ended, without a node around them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from policy_rig import PARAMETERS, children, merged, runs
+from scripted_policy import HORIZON
+
+from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
+from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, Wiring
+from lowlat_nodes.stream.config import build
+
+pytestmark = pytest.mark.ros
+
+WIRING = Wiring("policy", "/", "/joint_states", "/commands", {"image": "/image"}, use_sim_time=False)
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    path = tmp_path / "horizon.txt"
+    path.write_text(str(HORIZON))
+    return path
+
+
+@pytest.fixture
+def heard() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def processes(model: Path, heard: list[str]) -> Iterator[PolicyProcesses]:
+    policy = {"factory": "scripted_policy:make_changing", "model": str(model)}
+    config = build(PolicyNodeConfig, merged(PARAMETERS, {"policy": policy}))
+    made = PolicyProcesses(config, WIRING, lambda kind, _content: heard.append(kind))
+    yield made
+    kin = children(os.getpid())
+    made.close()
+    assert not any(map(runs, kin.values()))
+
+
+def watch_until(processes: PolicyProcesses, condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60.0
+    while not condition():
+        assert time.monotonic() < deadline, f"nothing happened; {processes.worker_problem}"
+        processes.watch()
+        time.sleep(0.01)
+
+
+def test_they_come_up_and_report(processes: PolicyProcesses, heard: list[str]) -> None:
+    assert processes.spec.horizon == HORIZON
+    assert processes.sched == "SCHED_OTHER"
+    assert children(os.getpid()).keys() == {"policy_tick", "policy_worker"}
+    watch_until(processes, lambda: "status" in heard)
+    assert processes.worker_restarts == 0
+
+
+def test_a_worker_that_died_is_replaced(processes: PolicyProcesses) -> None:
+    os.kill(children(os.getpid())["policy_worker"], signal.SIGKILL)
+    watch_until(processes, lambda: processes.worker_restarts == 1)
+    assert processes.worker_problem == "the policy process ended with status -9"
+    watch_until(processes, lambda: not processes.worker_problem)
+
+
+def test_a_policy_that_has_become_another_one_is_not_let_in(processes: PolicyProcesses, model: Path) -> None:
+    model.write_text(str(HORIZON + 1))
+    os.kill(children(os.getpid())["policy_worker"], signal.SIGKILL)
+    watch_until(processes, lambda: "another one than at configuration" in processes.worker_problem)
+    model.write_text(str(HORIZON))
+    watch_until(processes, lambda: not processes.worker_problem)
+    assert processes.worker_restarts >= 2
+
+
+def test_a_lost_tick_is_an_error(processes: PolicyProcesses) -> None:
+    assert processes.send("stop")
+    os.kill(children(os.getpid())["policy_tick"], signal.SIGKILL)
+    with pytest.raises(TickLostError, match="status -9"):
+        watch_until(processes, lambda: False)
+    assert not processes.send("stop")
