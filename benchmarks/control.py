@@ -49,7 +49,7 @@ class Plan:
     architecture_s: float
 
 
-FULL = Plan(5, 4.0, 20, 5.0, tuple(WORK), 4.0)
+FULL = Plan(3, 8.0, 20, 5.0, tuple(WORK), 4.0)
 QUICK = Plan(1, 4.0, 3, 3.0, ("gil",), 2.0)
 
 
