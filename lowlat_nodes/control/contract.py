@@ -69,6 +69,11 @@ class CameraConfig:
     feature: str = setting("", doc="Name of the policy's input; the name of this group if empty.")
     reliability: str = setting("auto", doc="QoS of the subscription.", choices=RELIABILITIES)
 
+    @property
+    def type_name(self) -> str:
+        """Return the ROS message type of the topic."""
+        return "sensor_msgs/msg/CompressedImage" if self.compressed else "sensor_msgs/msg/Image"
+
 
 @dataclass(frozen=True)
 class TaskConfig:

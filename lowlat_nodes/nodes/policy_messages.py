@@ -5,13 +5,15 @@
 ====== ====== ==========================================================================
 from   to     messages
 ====== ====== ==========================================================================
-node   tick   `setup`, `policy` (with the tick's end of a channel to the worker), `task`,
+node   tick   `setup`, `policy` (with a channel to the worker), `task`,
               `activate`, `deactivate`, `start`, `stop`
 tick   node   `ready` or `refused`, `status`, `inference`
-node   worker `setup`, `tick` (with the worker's end of a channel to the tick)
+node   worker `setup` (with a channel to the cameras), `tick` (with one to the tick)
 worker node   `ready` or `refused`
 tick   worker `launch`
 worker tick   `answer`, `failed`
+worker node   `look`, to its camera server
+node   worker `images` (with the memory that they are in)
 ====== ====== ==========================================================================
 """
 

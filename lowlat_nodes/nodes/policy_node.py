@@ -22,10 +22,12 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lowlat_nodes.nodes.base import LifecycleHost
+from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.diagnostics import Level, Report, standard_values
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, Wiring
 from lowlat_nodes.nodes.run import run
+from lowlat_nodes.transport.ros.topics import Input
 
 _WATCH_S = 0.05
 _TASK_LIMIT = 4096
@@ -63,12 +65,23 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             namespace=self.get_namespace(),
             joint_topic=self.resolve_topic_name(observation.joints.topic),
             command_topic=self.resolve_topic_name(config.command.topic),
-            camera_topics={
-                name: self.resolve_topic_name(camera.topic) for name, camera in observation.camera.items()
-            },
             use_sim_time=bool(self.get_parameter("use_sim_time").value),
         )
-        self._processes = PolicyProcesses(config, wiring, self._hear)
+        cameras = CameraServer(
+            f"{self.get_name()}_cameras",
+            self.get_namespace(),
+            {
+                name: Input(
+                    topic=self.resolve_topic_name(camera.topic),
+                    type_name=camera.type_name,
+                    reliability=camera.reliability,
+                )
+                for name, camera in observation.camera.items()
+            },
+            self.context,
+        )
+        self._endpoints.append(cameras.close)
+        self._processes = PolicyProcesses(config, wiring, cameras, self._hear)
         self._start_on_activate = config.start_on_activate
         self._timeout_ms = config.policy.timeout_ms
         self._inferences = self.create_publisher(String, "~/inferences", QoSProfile(depth=_QUEUE))

@@ -12,13 +12,13 @@ from typing import Any
 
 from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.policies.policy import PolicySpec
+from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.child import start_child
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_messages import pack, unpack, unpack_spec
 from lowlat_nodes.stream.config import to_flat
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
-from lowlat_nodes.transport.segments import reap
 
 _TICK_READY_S = 30.0
 _TICK_END_S = 3.0
@@ -41,7 +41,6 @@ class Wiring:
         namespace: Its namespace.
         joint_topic: Full name of the joint state topic.
         command_topic: Full name of the command topic.
-        camera_topics: Full image topic names by camera group.
         use_sim_time: Whether /clock tells the time.
     """
 
@@ -49,7 +48,6 @@ class Wiring:
     namespace: str
     joint_topic: str
     command_topic: str
-    camera_topics: dict[str, str]
     use_sim_time: bool
 
 
@@ -59,6 +57,7 @@ class PolicyProcesses:
     Args:
         config: The node's parameters.
         wiring: Resolved names.
+        cameras: Where workers get their images from.
         hear: Called with the kind and content of each message from the tick.
 
     Attributes:
@@ -71,12 +70,17 @@ class PolicyProcesses:
     """
 
     def __init__(
-        self, config: PolicyNodeConfig, wiring: Wiring, hear: Callable[[str, dict[str, Any]], None]
+        self,
+        config: PolicyNodeConfig,
+        wiring: Wiring,
+        cameras: CameraServer,
+        hear: Callable[[str, dict[str, Any]], None],
     ) -> None:
         self.worker_restarts = 0
         self.worker_problem = ""
         self._config = config
         self._wiring = wiring
+        self._cameras = cameras
         self._hear = hear
         self._flat = {
             name: value
@@ -142,20 +146,17 @@ class PolicyProcesses:
 
     def _start_worker(self) -> None:
         self._worker, self._worker_channel = start_child("lowlat_nodes.nodes.policy_worker")
+        cameras = self._cameras.connect()
         self._worker_channel.send(
-            pack(
-                "setup",
-                config=self._flat,
-                nice=self._config.realtime.worker_nice,
-                **{**dataclasses.asdict(self._wiring), "name": f"{self._wiring.name}_worker"},
-            )
+            pack("setup", config=self._flat, nice=self._config.realtime.worker_nice),
+            descriptor=cameras.fileno(),
         )
+        cameras.close()
 
     def _watch_worker(self) -> None:
         if self._restart_at_s is not None:
             if time.monotonic() >= self._restart_at_s:
                 self._restart_at_s = None
-                reap()  # a killed process leaves its shared memory behind
                 self._start_worker()
             return
         try:

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The inference process of the policy node: waits for a launch, looks at the newest images, and answers.
 
-It has no executor: an image is taken from the middleware at the moment an inference needs one, so the newest
-image is used, nothing is copied for nothing, and the depth-1 history of the subscription is the mailbox.
-A policy that holds the interpreter's lock, leaks or crashes does so here, away from the tick.
+A policy that holds the interpreter's lock, leaks or crashes does so here, away from the tick. The process
+knows no ROS: it starts sooner, and killing it disturbs nobody's middleware (see `camera_server`).
 """
 
 from __future__ import annotations
@@ -16,16 +15,15 @@ import traceback
 from typing import Any
 
 import numpy as np
-import rclpy
 from numpy.typing import NDArray
-from rclpy.signals import SignalHandlerOptions
 
 from lowlat_nodes.control.config import ControlConfig
-from lowlat_nodes.control.contract import CameraConfig, Contract, ObservationError
+from lowlat_nodes.control.contract import Contract, ObservationError
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
 from lowlat_nodes.control.policies.policy import Observation, PolicySpec
 from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.nodes.camera_client import CameraClient, Sight
 from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
 from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack
 from lowlat_nodes.nodes.realtime import set_nice
@@ -33,29 +31,27 @@ from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.channel import MAX_MESSAGE, Channel, ChannelClosedError
-from lowlat_nodes.transport.ros import prepare_process
-from lowlat_nodes.transport.ros.polled import PolledSubscription
-from lowlat_nodes.transport.ros.topics import Input
 
 _WARM_UP_RUNS = 3
-_FOLLOW_S = 0.5
 _LONGEST_REASON = 2048
 _REST_OF_ANSWER = 16_384
 
 
 class PolicyWorker:
-    """Owns the policy and the cameras, and serves one tick process after the other.
+    """Owns the policy, and serves one tick process after the other.
 
     Args:
         node: The channel to the policy node.
+        cameras: The channel to its images.
         setup: Content of its `setup` message.
 
     Raises:
         ConfigurationError: If the policy cannot be loaded or does not fit the contracts.
     """
 
-    def __init__(self, node: Channel, setup: dict[str, Any]) -> None:
+    def __init__(self, node: Channel, cameras: Channel, setup: dict[str, Any]) -> None:
         self._node = node
+        self._cameras = CameraClient(cameras)
         self._tick: Channel | None = None
         self._config = build(ControlConfig, setup["config"])
         self._policy = load_policy(self._config.policy)
@@ -66,35 +62,13 @@ class PolicyWorker:
         self._problem = ""
         self._least_ns = round(self._config.policy.inference_delay_ms * 1e6)
         warm_ns = self._warm_up()
-        self._ros = rclpy.create_node(
-            setup["name"], namespace=setup["namespace"], start_parameter_services=False, enable_rosout=False
-        )
-        self._cameras = {
-            name: (
-                _image_type(camera),
-                PolledSubscription(
-                    self._ros,
-                    Input(
-                        topic=setup["camera_topics"][name],
-                        type_name=_image_type(camera),
-                        reliability=camera.reliability,
-                    ),
-                ),
-            )
-            for name, camera in self._config.observation.camera.items()
-        }
         node.send(pack("ready", spec=pack_spec(self._policy.spec), warm_ns=warm_ns))
 
     def run(self) -> None:
         """Serve launches until the policy node goes away."""
-        follow_s = time.monotonic()
         while True:
             watched = [end for end in (self._node, self._tick) if end is not None]
-            ready, _, _ = select.select(watched, [], [], _FOLLOW_S)
-            if time.monotonic() >= follow_s:
-                follow_s = time.monotonic() + _FOLLOW_S
-                for _, subscription in self._cameras.values():
-                    subscription.follow_publishers()
+            ready, _, _ = select.select(watched, [], [])
             if self._node in ready:
                 data, descriptor = self._node.receive_with_descriptor()
                 if data is not None and descriptor is not None:
@@ -142,16 +116,9 @@ class PolicyWorker:
 
     def _observe(self, launch: dict[str, Any]) -> tuple[Observation, int]:
         """Look at the cameras and return what the policy sees, and the capture time of its oldest image."""
-        for camera, (type_name, subscription) in self._cameras.items():
-            taken = subscription.take()
-            if taken is None:
-                continue
-            try:
-                decoded = cdr.decode(type_name, taken.data)
-                self._observer.see(camera, decoded.payload, decoded.stamp_ns or taken.sent_ns)
-            except (cdr.CdrError, ObservationError) as error:
-                self._observer.refusals[camera] = str(error)
-                self._refused += 1
+        cameras = self._config.observation.camera
+        for camera, sight in (self._cameras.look() if cameras else {}).items():
+            self._see(camera, sight)
         self._observer.remember(
             RobotState(stamp_ns, floats(position), floats(velocity))
             for stamp_ns, position, velocity in launch["history"]
@@ -163,6 +130,15 @@ class PolicyWorker:
             not_before_ns=launch["not_before_ns"],
             align=launch["align"],
         )
+
+    def _see(self, camera: str, sight: Sight) -> None:
+        """Take in an image, or count that it does not fit."""
+        try:
+            decoded = cdr.decode(self._config.observation.camera[camera].type_name, sight.data)
+            self._observer.see(camera, decoded.payload, decoded.stamp_ns or sight.sent_ns)
+        except (cdr.CdrError, ObservationError) as error:
+            self._observer.refusals[camera] = str(error)
+            self._refused += 1
 
     def _infer(self, observation: Observation) -> NDArray[np.float64]:
         spec = self._policy.spec
@@ -204,24 +180,19 @@ def _check_size(spec: PolicySpec) -> None:
         )
 
 
-def _image_type(config: CameraConfig) -> str:
-    return "sensor_msgs/msg/CompressedImage" if config.compressed else "sensor_msgs/msg/Image"
-
-
 def main() -> int:
     """Run as a child of the policy node, with the descriptor of the channel as the argument."""
     die_with_parent()
     node = channel_from_parent()
     try:
         node.wait(None)
-        data = node.receive()
+        data, cameras = node.receive_with_descriptor()
         assert data is not None
+        assert cameras is not None
         _, setup = unpack(data)
         set_nice(setup["nice"])
-        prepare_process()
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         try:
-            worker = PolicyWorker(node, setup)
+            worker = PolicyWorker(node, Channel.from_fd(cameras), setup)
         except Exception as error:  # a policy is foreign code
             if not isinstance(error, LowlatError):
                 traceback.print_exc()
@@ -230,8 +201,6 @@ def main() -> int:
         worker.run()
     except ChannelClosedError:
         return 0
-    finally:
-        rclpy.try_shutdown()
     return 0
 
 

@@ -18,13 +18,15 @@ pytest.importorskip("rclpy")
 from policy_rig import PARAMETERS, children, merged, runs
 from scripted_policy import HORIZON
 
+from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, Wiring
 from lowlat_nodes.stream.config import build
+from lowlat_nodes.transport.ros.topics import Input
 
 pytestmark = pytest.mark.ros
 
-WIRING = Wiring("policy", "/", "/joint_states", "/commands", {"image": "/image"}, use_sim_time=False)
+WIRING = Wiring("policy", "/", "/joint_states", "/commands", use_sim_time=False)
 
 
 @pytest.fixture
@@ -41,13 +43,16 @@ def heard() -> list[str]:
 
 
 @pytest.fixture
-def processes(model: Path, heard: list[str]) -> Iterator[PolicyProcesses]:
+def processes(model: Path, heard: list[str], robot: Any) -> Iterator[PolicyProcesses]:
     policy = {"factory": "scripted_policy:make_changing", "model": str(model)}
     config = build(PolicyNodeConfig, merged(PARAMETERS, {"policy": policy}))
-    made = PolicyProcesses(config, WIRING, lambda kind, _content: heard.append(kind))
+    image = Input(topic="/image", type_name="sensor_msgs/msg/Image")
+    cameras = CameraServer("policy_cameras", "/", {"image": image})
+    made = PolicyProcesses(config, WIRING, cameras, lambda kind, _content: heard.append(kind))
     yield made
     kin = children(os.getpid())
     made.close()
+    cameras.close()
     assert not any(map(runs, kin.values()))
 
 
