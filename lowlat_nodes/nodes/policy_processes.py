@@ -23,7 +23,7 @@ from lowlat_nodes.transport.channel import Channel, ChannelClosedError
 _TICK_READY_S = 30.0
 _TICK_END_S = 3.0
 _WORKER_END_S = 1.0
-_BACK_OFF_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+_BACK_OFF_S = (0.0, 0.25, 0.5, 1.0, 2.0)
 _FORGIVEN_S = 30.0
 _CONTROL_FIELDS = frozenset(field.name for field in dataclasses.fields(ControlConfig))
 
