@@ -208,8 +208,16 @@ def _process(path: Path, node: str, options: NodeOptions) -> NodeProcess:
 
 
 def _script(executable: str) -> str:
-    """Return the path of an installed script: beside this program, beside the interpreter, or on the PATH."""
-    folders = [str(Path(sys.argv[0]).resolve().parent), str(Path(sys.executable).parent)]
+    """Return the path of an installed script.
+
+    pip puts it beside the interpreter or on the PATH, colcon into a folder of its own in each prefix.
+    """
+    prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
+    folders = [
+        str(Path(sys.argv[0]).resolve().parent),
+        str(Path(sys.executable).parent),
+        *(str(Path(prefix) / "lib" / "lowlat_nodes") for prefix in prefixes),
+    ]
     found = shutil.which(executable, path=os.pathsep.join(folders)) or shutil.which(executable)
     if found is None:
         raise ConfigurationError(
