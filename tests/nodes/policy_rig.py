@@ -65,9 +65,13 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def children(pid: int) -> dict[str, int]:
     """Return the running children of a policy node, of `policy_tick` and `policy_worker`."""
     found = {}
+    gone = (FileNotFoundError, ProcessLookupError)  # threads and processes end while we look
     for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        kin = ""
+        with contextlib.suppress(*gone):
+            kin = (task / "children").read_text()
+        for child in kin.split():
+            with contextlib.suppress(*gone):
                 for part in Path(f"/proc/{child}/cmdline").read_text().split("\0"):
                     if part.startswith("lowlat_nodes.nodes.policy_"):
                         found[part.rpartition(".")[2]] = int(child)
