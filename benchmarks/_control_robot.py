@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A robot as the policy node sees it: joint states at its tick rate, commands taken in; and its camera.
 
-The commands carry the time at which the middleware took them over, so the robot can tell which deadlines of
-the node were followed by a command within a period, without asking the node. Each line of input begins a new
-account; the former one is printed.
+The middleware says when it took each command over, and its number, so the robot can tell without asking the
+node which deadlines were followed by a command within a period, and which commands were lost on the way. Each
+line of input begins a new account; the former one is printed.
 """
 
 from __future__ import annotations
@@ -67,20 +67,24 @@ class Account:
 
     def __init__(self, tick_ns: int) -> None:
         self._tick_ns = tick_ns
-        self._newest_ns = 0
+        self._newest_ns = self._newest = 0
         self.commands = 0
+        self.lost = 0
         self.longest_gap_ns = 0
         self.stalls: list[tuple[int, int, int]] = []
 
-    def add(self, sent_ns: int) -> None:
-        """Take note of a command that was sent at this time of CLOCK_MONOTONIC."""
+    def add(self, sent_ns: int, number: int) -> None:
+        """Take note of a command by its number, sent at this time of CLOCK_MONOTONIC."""
         if self._newest_ns:
             # A deadline without a command within a period is an interval of the grid without one.
             missed = self._deadline(sent_ns) - self._deadline(self._newest_ns) - 1
+            lost = number - self._newest - 1
+            self.lost += lost
+            missed -= lost
             if missed > 0:
                 self.stalls.append((missed, self._newest_ns, sent_ns))
             self.longest_gap_ns = max(self.longest_gap_ns, sent_ns - self._newest_ns)
-        self._newest_ns = sent_ns
+        self._newest_ns, self._newest = sent_ns, number
         self.commands += 1
 
     def _deadline(self, time_ns: int) -> int:
@@ -91,6 +95,7 @@ class Account:
         """Return the figures; a stall is a number of deadlines, and the commands before and after."""
         return {
             "commands": self.commands,
+            "commands_lost": self.lost,
             "longest_gap_ms": self.longest_gap_ns * 1e-6,
             "stalls_ns": self.stalls,
         }
@@ -137,7 +142,8 @@ class Robot:
         with handle:
             while (taken := handle.take_message(self._command_type, True)) is not None:
                 data, info = taken
-                self.account.add(info["source_timestamp"] - self._realtime_ns)
+                sent_ns = info["source_timestamp"] - self._realtime_ns
+                self.account.add(sent_ns, info["publication_sequence_number"])
                 self._position = cdr.decode(_COMMAND, data).payload
 
 

@@ -146,6 +146,7 @@ class Bench:
             **attribute(seen["stalls_ns"], stood_still),
             "stalls_counted_by_node": node.count("stalls") - before["stalls"],
             "commands": seen["commands"],
+            "commands_lost": seen["commands_lost"],
             "longest_gap_ms": seen["longest_gap_ms"],
             **{name: node.count(name) - before[name] for name in _COUNTS},
         }
