@@ -14,10 +14,12 @@ import select
 import threading
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import rclpy
 from rclpy.context import Context
+from rclpy.parameter import Parameter
 
 from lowlat_nodes.nodes.policy_messages import pack, unpack
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
@@ -38,19 +40,27 @@ class CameraServer:
         namespace: Its namespace.
         inputs: What to subscribe to, by camera; full topic names.
         context: The ROS context of the process.
+        qos: The `qos_overrides.*` parameters.
 
     Raises:
         ConfigurationError: If a message type is not installed.
     """
 
     def __init__(
-        self, name: str, namespace: str, inputs: Mapping[str, Input], context: Context | None = None
+        self,
+        name: str,
+        namespace: str,
+        inputs: Mapping[str, Input],
+        context: Context | None = None,
+        qos: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._node = rclpy.create_node(
             name,
             namespace=namespace,
             context=context,
             use_global_arguments=False,  # a remapped node name would be given to this node too
+            parameter_overrides=[Parameter(name, value=value) for name, value in qos.items()],
+            automatically_declare_parameters_from_overrides=True,
             start_parameter_services=False,
             enable_rosout=False,
         )

@@ -66,6 +66,10 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             joint_topic=self.resolve_topic_name(observation.joints.topic),
             command_topic=self.resolve_topic_name(config.command.topic),
             use_sim_time=bool(self.get_parameter("use_sim_time").value),
+            qos={
+                f"qos_overrides.{name}": parameter.value
+                for name, parameter in self.get_parameters_by_prefix("qos_overrides").items()
+            },
         )
         cameras = CameraServer(
             f"{self.get_name()}_cameras",
@@ -79,6 +83,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
                 for name, camera in observation.camera.items()
             },
             self.context,
+            wiring.qos,
         )
         self._endpoints.append(cameras.close)
         self._processes = PolicyProcesses(config, wiring, cameras, self._hear)

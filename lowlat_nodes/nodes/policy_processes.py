@@ -42,6 +42,7 @@ class Wiring:
         joint_topic: Full name of the joint state topic.
         command_topic: Full name of the command topic.
         use_sim_time: Whether /clock tells the time.
+        qos: The `qos_overrides.*` parameters.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Wiring:
     joint_topic: str
     command_topic: str
     use_sim_time: bool
+    qos: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class PolicyProcesses:

@@ -17,6 +17,7 @@ from collections import deque
 from typing import Any
 
 import rclpy
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from lowlat_nodes.control.commands import Commands
@@ -67,7 +68,12 @@ class PolicyTick:
         self._image_timeout_ns = round(self._config.observation.image_timeout_ms * 1e6)
         self._task = self._config.observation.task.text
         self._ros = rclpy.create_node(
-            setup["name"], namespace=setup["namespace"], start_parameter_services=False, enable_rosout=False
+            setup["name"],
+            namespace=setup["namespace"],
+            parameter_overrides=[Parameter(name, value=value) for name, value in setup["qos"].items()],
+            automatically_declare_parameters_from_overrides=True,
+            start_parameter_services=False,
+            enable_rosout=False,
         )
         joints = self._config.observation.joints
         self._joint_states = PolledSubscription(

@@ -104,7 +104,9 @@ class Robot:
         clock_ns: The simulated time; None for none.
     """
 
-    def __init__(self, domain: int, command_kind: str, camera: ReliabilityPolicy) -> None:
+    def __init__(
+        self, domain: int, command_kind: str, camera: ReliabilityPolicy, commands: ReliabilityPolicy
+    ) -> None:
         self.context = Context()
         rclpy.init(
             args=[], context=self.context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO
@@ -123,7 +125,9 @@ class Robot:
         self._clock = self.node.create_publisher(Clock, "/clock", 1)
         self._task = self.node.create_publisher(String, "task", 1)
         kind = Float64MultiArray if command_kind == "positions" else JointTrajectory
-        self.node.create_subscription(kind, "commands", self._on_command, 1000)
+        self.node.create_subscription(
+            kind, "commands", self._on_command, QoSProfile(depth=1000, reliability=commands)
+        )
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.node.create_subscription(String, "policy_node/inferences", self._on_inference, 100)
         self.node.create_timer(0.02, self._publish_joints)
@@ -223,6 +227,7 @@ class Rig:
         folder: For the parameter file and logs.
         changes: Of the parameters.
         camera: What the camera offers.
+        commands: What the robot asks for.
     """
 
     def __init__(
@@ -231,6 +236,7 @@ class Rig:
         folder: Path,
         changes: dict[str, Any] | None = None,
         camera: ReliabilityPolicy = ReliabilityPolicy.RELIABLE,
+        commands: ReliabilityPolicy = ReliabilityPolicy.RELIABLE,
     ) -> None:
         parameters = merged(PARAMETERS, changes or {})
         path = folder / "policy.yaml"
@@ -250,7 +256,7 @@ class Rig:
                 stderr=subprocess.STDOUT,
             )
         try:
-            self.robot = Robot(domain, parameters["command"]["kind"], camera)
+            self.robot = Robot(domain, parameters["command"]["kind"], camera, commands)
         except BaseException:
             self.process.kill()
             raise

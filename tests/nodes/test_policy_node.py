@@ -278,10 +278,30 @@ def test_a_dead_node_leaves_a_standing_robot_and_no_processes(start: Start) -> N
     assert steps[-1] <= 1e-9
 
 
+def reliability(endpoints: list[Any]) -> set[ReliabilityPolicy]:
+    return {endpoint.qos_profile.reliability for endpoint in endpoints}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_points_and_a_clean_end(start: Start, number: signal.Signals) -> None:
-    rig = start({"command": {"kind": "point", "lead_ms": 100.0}})
+    lossy = {"reliability": "best_effort"}
+    rig = start(
+        {
+            "command": {"kind": "point", "lead_ms": 100.0},
+            "qos_overrides": {
+                "/commands": {"publisher": lossy},
+                "/joint_states": {"subscription": {"reliability": "reliable"}},
+                "/image": {"subscription": lossy},
+            },
+        },
+        commands=ReliabilityPolicy.BEST_EFFORT,
+    )
     rig.until_moving()
+    robot = rig.robot.node
+    best_effort, reliable = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
+    assert reliability(robot.get_publishers_info_by_topic("commands")) == {best_effort}
+    assert reliability(robot.get_subscriptions_info_by_topic("joint_states")) == {reliable}
+    assert reliability(robot.get_subscriptions_info_by_topic("image")) == {best_effort}
     newest = rig.robot.commands[-1]
     assert newest.joint_names == list(JOINTS)
     assert len(newest.points) == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from lowlat_nodes.transport.ros.topics import Input, choose_reliability, message_type, profile
+from lowlat_nodes.transport.ros.topics import Input, choose_reliability, message_type, overridable, profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class PolledSubscription:
     nothing.
 
     Args:
-        node: Owns the subscription. It need not be spun.
+        node: Owns the subscription. It need not be spun. For `qos_overrides` of the reliability it must have
+            been made with `automatically_declare_parameters_from_overrides`.
         config: What to read; `max_age_ms` is the caller's business.
 
     Raises:
@@ -44,8 +45,14 @@ class PolledSubscription:
         self._node = node
         self._config = config
         self._type = message_type(config.type_name)
+        topic = node.resolve_topic_name(config.topic)
+        # Only a value that the user gave exists before the subscription is made.
+        self._chooses = config.reliability == "auto" and not node.has_parameter(
+            f"qos_overrides.{topic}.subscription.reliability"
+        )
         self._reliability = self._wanted()
         self._subscription = self._subscribe()
+        self._deep = self._subscription.qos_profile.depth > 1
 
     def take(self) -> Taken | None:
         """Return the newest message that was not taken yet, None if there is none; never waits."""
@@ -55,7 +62,7 @@ class PolledSubscription:
             while (taken := handle.take_message(self._type, True)) is not None:
                 newest = taken
                 self.received += 1
-                if self._config.depth == 1:
+                if not self._deep:
                     break
         if newest is None:
             return None
@@ -65,7 +72,7 @@ class PolledSubscription:
     def follow_publishers(self) -> None:
         """Renew the subscription if `reliability: auto` calls for another one by now; not for a hot path."""
         wanted = self._wanted()
-        if wanted != self._reliability:
+        if self._chooses and wanted != self._reliability:
             self._reliability = wanted
             former, self._subscription = self._subscription, self._subscribe()
             self._node.destroy_subscription(former)
@@ -87,5 +94,6 @@ class PolledSubscription:
             self._config.topic,
             lambda _message: None,
             profile(self._config.depth, self._reliability),
+            qos_overriding_options=overridable(reliability=not self._chooses),
             raw=True,
         )
