@@ -33,7 +33,7 @@ from lowlat_nodes.nodes.timeline import PHASE_NS
 TICK_HZ = 500
 TICK_NS = 1_000_000_000 // TICK_HZ
 PRIORITY = 40
-_COUNTS = ("misses", "stalled_ticks", "inferences", "worker_restarts")
+_COUNTS = ("misses", "stalled_ticks", "inferences", "worker_restarts", "standby_ticks")
 _STALLS = ("stalls", "stalls_of_machine")
 _KILL_AFTER_S = 0.5
 

@@ -168,6 +168,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         values |= {
             "served": status["served"],
             "delay_estimate_ms": status["delay_estimate_ms"],
+            "standby_ticks": status["standby_ticks"],
             "sched": self._processes.sched,
             "worker_restarts": self._processes.worker_restarts,
         }

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The tick process of the policy node: one thread, absolute deadlines, a command at each of them.
+"""The tick process of the policy node: absolute deadlines, a command at each of them.
 
 It takes joint states from the middleware itself, asks `control.loop` what to do, publishes, and only then
 talks to the other processes. Nothing it calls waits: neither inference, nor logging, nor the garbage
@@ -11,6 +11,7 @@ ends.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from collections import deque
@@ -30,6 +31,7 @@ from lowlat_nodes.nodes.policy_commands import CommandPublisher
 from lowlat_nodes.nodes.policy_figures import Figures
 from lowlat_nodes.nodes.policy_messages import floats, pack, unpack, unpack_spec
 from lowlat_nodes.nodes.realtime import RealtimeConfig, apply
+from lowlat_nodes.nodes.standby import Standby, two_cores
 from lowlat_nodes.nodes.timeline import SimulatedTimeline, SteadyTimeline, Timeline
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import LowlatError
@@ -44,6 +46,7 @@ _COLLECT_NS = 1_000_000_000
 _COLLECT_TAKES_NS = 1_000_000
 _LAST_WORDS_NS = 1_000_000_000
 _IDLE_S = 0.05
+_STANDBY_SHARE = 4  # of a period: later than a tick in time ever is, early enough to be in time as well
 _RETRY_NS = 20_000_000  # after an inference that failed, which may have taken no time at all
 _FUTURE_NS = 20_000_000  # a stamp this far ahead of the clock means that two clocks disagree
 
@@ -99,10 +102,22 @@ class PolicyTick:
         self._figures = Figures()
         self._asked_ns = 0  # steady time of the launch in flight
         self._retry_ns = 0  # no launch before this steady time
-        self._granted = apply(build(RealtimeConfig, setup["realtime"]))
+        self._ticks = Standby(self._serve)
+        self._unserved_ns = 0  # the oldest deadline without a command
+        self._granted = self._become_realtime(build(RealtimeConfig, setup["realtime"]))
         self._next_status_ns = 0
         self._next_collect_ns = 0
         node.send(pack("ready", sched=self._granted))
+
+    def _become_realtime(self, config: RealtimeConfig) -> str:
+        """Ask for real-time scheduling and start the standby; return what was granted."""
+        granted = apply(config)
+        cores = two_cores(config.cpus)
+        realtime = os.sched_getscheduler(0) == os.SCHED_FIFO and isinstance(self._timeline, SteadyTimeline)
+        if config.standby and realtime and cores is not None:
+            self._ticks.start(cores, after_ns=self._config.tick_ns // _STANDBY_SHARE)
+            granted += ", standby"
+        return granted
 
     def run(self) -> None:
         """Serve until the policy node goes away, then bring the robot to a stand."""
@@ -120,36 +135,46 @@ class PolicyTick:
                 self._brake()
 
     def _tick_until_inactive(self) -> None:
-        """Tick on the grid of the timeline.
+        """Tick on the grid of the timeline."""
+        timeline, tick_ns = self._timeline, self._config.tick_ns
+        ticks = self._ticks
+        ticks.deadline_ns = self._unserved_ns = timeline.next_tick(tick_ns)
+        ticks.watch(True)
+        while self._active:
+            deadline_ns = ticks.deadline_ns
+            if timeline.wait(deadline_ns):
+                ticks.serve(deadline_ns)
+                continue
+            # Simulated time stands still or jumped.
+            self._hear_worker(deadline_ns)
+            self._hear_node()
+            self._report(time.monotonic_ns())
+            if timeline.jumped:
+                self._loop.counters.add("clock_jumps")
+                self._loop.reset()
+            ticks.deadline_ns = self._unserved_ns = timeline.next_tick(tick_ns)
+        ticks.watch(False)
 
-        A stall is a deadline without a command within one period after it. A wake-up serves the newest
-        deadline that has come; those that it slept through are not made up for.
+    def _serve(self, deadline_ns: int) -> None:
+        """Tick once, and then do what may wait.
+
+        A stall is a deadline without a command within one period after it. A tick serves the newest deadline
+        that has come; those that were slept through are not made up for.
         """
         timeline, loop, tick_ns = self._timeline, self._loop, self._config.tick_ns
-        deadline_ns = unserved_ns = timeline.next_tick(tick_ns)
-        while self._active:
-            if not timeline.wait(deadline_ns):  # simulated time stands still or jumped
-                self._hear_worker(deadline_ns)
-                self._hear_node()
-                self._report(time.monotonic_ns())
-                if timeline.jumped:
-                    loop.counters.add("clock_jumps")
-                    loop.reset()
-                deadline_ns = unserved_ns = timeline.next_tick(tick_ns)
-                continue
-            late_ns = timeline.late_ns(deadline_ns)
-            self._figures.tick_late.record(late_ns)
-            now_ns = deadline_ns + late_ns // tick_ns * tick_ns
-            if self._command(now_ns):
-                self._figures.publish_late.record(timeline.late_ns(deadline_ns))
-                stalls = (timeline.late_ns(unserved_ns) - 1) // tick_ns
-                if stalls > 0:
-                    loop.counters.add("stalls", stalls)
-                    unserved_ns += stalls * tick_ns
-                self._launch(now_ns)
-            deadline_ns = now_ns + tick_ns
-            unserved_ns = max(unserved_ns, deadline_ns)
-            self._slack(deadline_ns)
+        late_ns = timeline.late_ns(deadline_ns)
+        now_ns = deadline_ns + late_ns // tick_ns * tick_ns
+        next_ns = self._ticks.deadline_ns = now_ns + tick_ns
+        self._figures.tick_late.record(late_ns)
+        if self._command(now_ns):
+            self._figures.publish_late.record(timeline.late_ns(deadline_ns))
+            stalls = (timeline.late_ns(self._unserved_ns) - 1) // tick_ns
+            if stalls > 0:
+                loop.counters.add("stalls", stalls)
+                self._unserved_ns += stalls * tick_ns
+            self._launch(now_ns)
+        self._unserved_ns = max(self._unserved_ns, next_ns)
+        self._slack(next_ns)
 
     def _command(self, now_ns: int) -> bool:
         """Newest state in, command out; false while no state was seen."""
@@ -349,6 +374,7 @@ class PolicyTick:
                 counters=loop.counters.snapshot(),
                 limits=loop.limit_counts(),
                 states=self._joint_states.received,
+                standby_ticks=self._ticks.taken_over,
                 refusal=self._refusal,
                 quantiles_ms=self._figures.quantiles_ms(),
                 window_ms=self._figures.window_ms(now_ns),

@@ -26,7 +26,10 @@ class RealtimeConfig:
     priority: int = setting(
         40, doc="SCHED_FIFO priority of the tick; 0 stays with the normal scheduler.", low=0, high=99
     )
-    cpus: tuple[int, ...] = setting((), doc="Cores for the tick process; empty for any.")
+    cpus: tuple[int, ...] = setting((), doc="Cores for the tick process, first choice first; empty for any.")
+    standby: bool = setting(
+        True, doc="Whether a second thread, on another core, serves a tick that the first one sleeps through."
+    )
     lock_memory: bool = setting(True, doc="Keep the tick process in memory (mlockall), if allowed.")
     worker_nice: int = setting(
         -5, doc="Niceness of the inference process, if allowed; below 0 goes before others.", low=-20, high=19
@@ -38,13 +41,12 @@ class _TimeSpec(ctypes.Structure):
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_timespec = _TimeSpec()
 
 
 def sleep_until(deadline_ns: int) -> None:
-    """Sleep to an absolute time of CLOCK_MONOTONIC (clock_nanosleep(2)); one thread of a process may."""
-    _timespec.seconds, _timespec.nanoseconds = divmod(deadline_ns, 1_000_000_000)
-    while _libc.clock_nanosleep(time.CLOCK_MONOTONIC, _TIMER_ABSTIME, ctypes.byref(_timespec), None):
+    """Sleep to an absolute time of CLOCK_MONOTONIC (clock_nanosleep(2))."""
+    deadline = ctypes.byref(_TimeSpec(*divmod(deadline_ns, 1_000_000_000)))
+    while _libc.clock_nanosleep(time.CLOCK_MONOTONIC, _TIMER_ABSTIME, deadline, None):
         pass
 
 

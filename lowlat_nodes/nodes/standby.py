@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Deadlines that are kept though a core stands still: a second thread, awake on another core.
+
+A thread that sleeps on a core wakes when that core does. Without PREEMPT_RT a long system call of any process
+can hold a core for milliseconds, and the host of a virtual machine takes cores away for ten; no priority helps
+against either, and the kernel does not move the thread, because it does not know.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+
+from lowlat_nodes.nodes.realtime import sleep_until
+
+
+def two_cores(wanted: Sequence[int]) -> tuple[int, int] | None:
+    """Return a core for the first thread and one for its standby, None where there is only one.
+
+    Args:
+        wanted: Cores to choose from, first choice first; empty for any, the last ones first, since devices
+            interrupt the first ones.
+    """
+    allowed = os.sched_getaffinity(0)
+    usable = [cpu for cpu in wanted or sorted(allowed, reverse=True) if cpu in allowed]
+    return (usable[0], usable[1]) if len(usable) > 1 else None
+
+
+class Standby:
+    """Serves each deadline once, from whichever of two threads is there first.
+
+    The thread that made this object sleeps and calls `serve`; once `start` was called, a second one looks a
+    while after each deadline whether that has happened, and serves the deadline if not.
+
+    Args:
+        serve: Serves a deadline, and first of all sets `deadline_ns` to the next one; never called by both
+            threads at a time.
+
+    Attributes:
+        deadline_ns: The deadline to be served next, CLOCK_MONOTONIC.
+        taken_over: How many deadlines the second thread has served.
+    """
+
+    def __init__(self, serve: Callable[[int], None]) -> None:
+        self.deadline_ns = 0
+        self.taken_over = 0
+        self._serve = serve
+        self._turn = threading.Lock()
+        self._watching = threading.Event()
+        self._error: BaseException | None = None
+
+    def start(self, cores: tuple[int, int], *, after_ns: int) -> None:
+        """Bind the calling thread to one core and start the second one, of equal priority, on the other.
+
+        Args:
+            cores: See `two_cores`.
+            after_ns: How long after a deadline the second thread looks.
+        """
+        os.sched_setaffinity(0, {cores[0]})
+        thread = threading.Thread(target=self._stand_by, args=[cores[1], after_ns], daemon=True)
+        thread.start()
+
+    def watch(self, watching: bool) -> None:
+        """Begin with the deadlines, or end; call it with `deadline_ns` set, from the first thread."""
+        if watching:
+            self._watching.set()
+        else:
+            self._watching.clear()
+
+    def serve(self, deadline_ns: int) -> None:
+        """Serve a deadline unless the second thread has.
+
+        Raises:
+            BaseException: Whatever serving raised, in either thread.
+        """
+        with self._turn:
+            if self._error is not None:
+                raise self._error
+            if self.deadline_ns == deadline_ns:
+                self._serve(deadline_ns)
+
+    def _stand_by(self, core: int, after_ns: int) -> None:
+        os.sched_setaffinity(0, {core})
+        while self._error is None:
+            self._watching.wait()
+            deadline_ns = self.deadline_ns
+            sleep_until(deadline_ns + after_ns)
+            if self.deadline_ns != deadline_ns:
+                continue
+            with self._turn:
+                if self.deadline_ns != deadline_ns or not self._watching.is_set():
+                    continue
+                self.taken_over += 1
+                try:
+                    self._serve(deadline_ns)
+                except BaseException as error:  # the first thread raises it
+                    self._error = error
