@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deadlines that are kept though a core stands still: a second thread, awake on another core.
 
-A thread that sleeps on a core wakes when that core does. Without PREEMPT_RT a long system call of any process
-can hold a core for milliseconds, and the host of a virtual machine takes cores away for ten; no priority helps
-against either, and the kernel does not move the thread, because it does not know.
+A thread that sleeps on a core wakes when that core does. Without PREEMPT_RT a long system call of any
+process can hold a core for milliseconds, and the host of a virtual machine takes cores away for ten. No
+priority helps against either, and the kernel does not move the thread, because it does not know.
 """
 
 from __future__ import annotations
