@@ -339,7 +339,7 @@ def realtime_processes() -> list[int]:
 
 
 def headline(workers: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return the figures of all windows together: one alone has too few ticks for a p99.9."""
+    """Return the medians over the windows of all policies: a p99.9 of one window is a handful of ticks."""
     figures = summarise([window for windows in workers.values() for window in windows])
     names = ("sched", "tick_late_p99_us", "tick_late_p999_us", "publish_late_p99_us", "bare_loop")
     return {name: figures[name] for name in (*names, "tick_late_p999_ratio_to_bare_loop", *_STALLS)}
