@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
 import itertools
@@ -16,14 +17,14 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from lowlat_nodes.transport import segments
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# An example takes as long as the machine needs.
-settings.register_profile("any_machine", deadline=None)
+# An example takes as long as the machine needs, and so does making one up.
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
 
 # Below 233, the last one whose ports exist; above 100, out of the way of whoever works by hand.
@@ -33,6 +34,12 @@ REQUIREMENTS = {"ros": ("rclpy", "ros"), "sim": ("mujoco", "sim"), "torch": ("to
 """Marker: the module that it needs and the extra that brings it."""
 
 _domain_turns = itertools.count()
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the processes of tests; a shell has what it runs in the background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -102,13 +109,14 @@ def _no_child_left() -> Iterator[None]:
     yield
     left = _children() - before
     # A process that was just told to end needs a moment.
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + 30.0
     while left and time.monotonic() < deadline:
         time.sleep(0.02)
         left &= _children()
     commands = [_command(pid) for pid in left]
     for pid in left:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     assert not left, f"processes that outlived their test: {commands}"
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
@@ -47,3 +48,11 @@ class CommandPublisher:
         else:
             data = cdr.encode(_TRAJECTORY, payload.start_ns, "", payload)
         self._publisher.publish(data)
+
+    def confirm(self, timeout_s: float) -> bool:
+        """Wait until reliable subscriptions have the last command, which this process would take with it.
+
+        Returns:
+            Whether they have; those of best effort are not asked.
+        """
+        return bool(self._publisher.wait_for_all_acked(Duration(nanoseconds=round(timeout_s * 1e9))))

@@ -45,6 +45,7 @@ _STATUS_NS = 200_000_000
 _COLLECT_NS = 1_000_000_000
 _COLLECT_TAKES_NS = 1_000_000
 _LAST_WORDS_NS = 1_000_000_000
+_CONFIRM_S = 1.0
 _IDLE_S = 0.05
 _STANDBY_SHARE = 4  # of a period: later than a tick in time ever is, early enough to be in time as well
 _RETRY_NS = 20_000_000  # after an inference that failed, which may have taken no time at all
@@ -133,6 +134,7 @@ class PolicyTick:
         except ChannelClosedError:
             if self._active:
                 self._brake()
+            self._publisher.confirm(_CONFIRM_S)
 
     def _tick_until_inactive(self) -> None:
         """Tick on the grid of the timeline."""
@@ -328,15 +330,19 @@ class PolicyTick:
                 self._loop.restart_plan()
 
     def _brake(self) -> None:
-        """Tick on until the robot stands, for a second at most."""
+        """Tick on until the robot stands, for the ticks of a second at most, however long they take."""
         self._loop.stop()
         tick_ns = self._config.tick_ns
         deadline_ns = self._timeline.next_tick(tick_ns)
-        end_ns = time.monotonic_ns() + _LAST_WORDS_NS
-        while time.monotonic_ns() < end_ns:
+        left = max(1, _LAST_WORDS_NS // tick_ns)
+        give_up_ns = time.monotonic_ns() + _LAST_WORDS_NS
+        while left:
             if not self._timeline.wait(deadline_ns):
+                if time.monotonic_ns() >= give_up_ns:  # simulated time stands still
+                    return
                 deadline_ns = self._timeline.next_tick(tick_ns)
                 continue
+            left -= 1
             self._take_joint_states()
             tick = self._loop.tick(deadline_ns)
             if tick is None:

@@ -178,6 +178,7 @@ class Pipeline:
                 self.run_once(messages)
 
     def _failed(self, stage: str, error: Exception, messages: int = 1) -> None:
-        self._failures.add(f"{stage}: {type(error).__name__}", messages)
+        kind = f"{stage}: {type(error).__name__}"
         with self._stats_lock:
-            self._stats.last_failure = f"{stage}: {type(error).__name__}: {error}"
+            self._failures.add(kind, messages)
+            self._stats.last_failure = f"{kind}: {error}"

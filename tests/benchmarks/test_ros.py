@@ -20,12 +20,13 @@ pytestmark = pytest.mark.ros
 def test_it_prints_one_json_object_with_the_named_fields(
     ros_domain_id: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ros.main(["--json", "--trials", "1", "--seconds", "0.5", "--case", "image_vga_best_effort"]) == 0
+    # Longer than a loaded machine stands still: best-effort images of that time are lost.
+    assert ros.main(["--json", "--trials", "1", "--seconds", "3", "--case", "image_vga_best_effort"]) == 0
     output = capsys.readouterr()
     figures = json.loads(output.out)["image_vga_best_effort"]
     assert 0.0 < figures["delivered_share"] <= 1.0
     assert 0.0 < figures["plain_rclpy_delivered_share"] <= 1.0
-    assert figures["ours"]["published"] == figures["plain_rclpy"]["published"] == 15
+    assert figures["ours"]["published"] == figures["plain_rclpy"]["published"] == 90
     for variant in ("ours", "plain_rclpy"):
         assert figures[variant]["latency_p99_ms"] >= figures[variant]["latency_p50_ms"] > 0.0
     assert "1/1 ours" in output.err

@@ -32,7 +32,7 @@ PROGRAMS = {
     "deaf": 'trap "" INT TERM; echo ready; while :; do sleep 0.05; done',
     "bad_end": 'trap "exit 7" INT; echo ready; while :; do sleep 0.05; done',
     "parent": "sh -c 'echo child $$; exec sleep 1000' & echo ready; wait",
-    "talker": 'trap "exit 0" INT; yes 0123456789 & echo ready; wait; wait',
+    "talker": 'yes 0123456789 & trap "kill $!; exit 0" INT; echo ready; wait; wait',
     "printer": 'env | sort; echo "arguments: $*"; printf unfinished',
 }
 
@@ -220,7 +220,7 @@ def test_a_program_that_cannot_be_started_is_given_up(up: Any, tmp_path: Path) -
 
 
 def test_a_node_deaf_to_sigint_gets_sigterm_after_the_grace_time(up: Any) -> None:
-    running = up(["deaf_to_int"], stop_grace_s=0.2)
+    running = up(["deaf_to_int"], stop_grace_s=5.0)  # which it also has for what SIGTERM asks
     running.wait_for(r"^\[deaf_to_int\] ready")
     running.signal(signal.SIGINT)
     assert running.end() == 0
@@ -286,7 +286,7 @@ def test_what_a_dead_node_leaves_in_its_group_is_gone_before_the_restart(up: Any
 
 
 def test_a_flood_of_output_that_nobody_reads_holds_no_node_up(up: Any, tmp_path: Path) -> None:
-    up(["talker"], stop_grace_s=1.0).process.kill()
+    up(["talker"]).process.kill()
     reader, writer = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "lowlat_nodes.cli.main", "up", str(tmp_path / "graph.yaml")],

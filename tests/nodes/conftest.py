@@ -34,7 +34,7 @@ class Robot:
         self.executor.add_node(node)
         return node
 
-    def spin_until(self, condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
+    def spin_until(self, condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline, "what the test waits for did not happen"

@@ -63,7 +63,10 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def children(pid: int) -> dict[str, int]:
-    """Return the running children of a policy node, of `policy_tick` and `policy_worker`."""
+    """Return the running children of a policy node, of `policy_tick` and `policy_worker`.
+
+    One that is just being started is not among them: until it runs its own program, it looks like its parent.
+    """
     found = {}
     gone = (FileNotFoundError, ProcessLookupError)  # threads and processes end while we look
     for task in Path(f"/proc/{pid}/task").iterdir():
@@ -73,8 +76,9 @@ def children(pid: int) -> dict[str, int]:
         for child in kin.split():
             with contextlib.suppress(*gone):
                 for part in Path(f"/proc/{child}/cmdline").read_text().split("\0"):
-                    if part.startswith("lowlat_nodes.nodes.policy_"):
-                        found[part.rpartition(".")[2]] = int(child)
+                    name = part.removeprefix("lowlat_nodes.nodes.")
+                    if name in {"policy_tick", "policy_worker"}:
+                        found[name] = int(child)
     return found
 
 
@@ -117,13 +121,25 @@ class Robot:
         self.clock_ns: int | None = None
         self.position = [0.0, 0.0]
         self.commands: list[Any] = []
+        self.reports = 0
         self.inferences: list[dict[str, Any]] = []
-        self.status: Any = None
+        self.status: Any = None  # the newest one; `values` are those in it
         self.values: dict[str, str] = {}
         self._joint_states = self.node.create_publisher(JointState, "joint_states", 1)
         self._images = self.node.create_publisher(Image, "image", QoSProfile(depth=1, reliability=camera))
         self._clock = self.node.create_publisher(Clock, "/clock", 1)
         self._task = self.node.create_publisher(String, "task", 1)
+        # Before the subscription to the diagnostics: a node whose report was heard knows of these clients too
+        # and drops none of its responses.
+        self._clients = {
+            name: self.node.create_client(kind, f"policy_node/{name}")
+            for name, kind in (
+                ("change_state", ChangeState),
+                ("get_state", GetState),
+                ("start", Trigger),
+                ("stop", Trigger),
+            )
+        }
         kind = Float64MultiArray if command_kind == "positions" else JointTrajectory
         self.node.create_subscription(
             kind, "commands", self._on_command, QoSProfile(depth=1000, reliability=commands)
@@ -156,25 +172,16 @@ class Robot:
         return Time(sec=self.now_ns() // S, nanosec=self.now_ns() % S)
 
     def set_task(self, text: str) -> None:
+        until(self._task.get_subscription_count, "a subscription to the task")
         self._task.publish(String(data=text))
 
-    def call(self, kind: Any, name: str, request: Any) -> Any:
-        """Call a service; one that has not heard of the client yet drops its response, so call again."""
-        client = self.node.create_client(kind, name)
-        until(client.service_is_ready, f"service {name}")
-        calls: list[Any] = []
-        again_at = 0.0
-
-        def answered() -> bool:
-            nonlocal again_at
-            if time.monotonic() >= again_at:
-                again_at = time.monotonic() + 5.0
-                calls.append(client.call_async(request))
-            return any(call.done() for call in calls)
-
-        until(answered, f"an answer of {name}")
-        self.node.destroy_client(client)
-        return next(call.result() for call in calls if call.done())
+    def call(self, name: str, request: Any) -> Any:
+        """Call a service of the node."""
+        client = self._clients[name]
+        until(lambda: self.reports and client.service_is_ready(), f"service {name}")
+        call = client.call_async(request)
+        until(call.done, f"an answer of {name}")
+        return call.result()
 
     def count(self, name: str) -> int:
         return int(self.values.get(name, 0))
@@ -193,7 +200,8 @@ class Robot:
 
     def _publish_joints(self) -> None:
         if self.clock_ns is not None:
-            self.clock_ns += S // 50
+            # A quarter as fast as the wall: who sleeps for a second on a busy machine has missed no jump.
+            self.clock_ns += S // 200
             self._clock.publish(Clock(clock=self.stamp()))
         message = self.joints()
         if message is not None:
@@ -214,6 +222,7 @@ class Robot:
             if status.name.startswith("policy_node"):
                 self.status = status
                 self.values = {item.key: item.value for item in status.values}
+                self.reports += 1
 
     def _on_inference(self, message: String) -> None:
         self.inferences.append(json.loads(message.data))
@@ -300,6 +309,19 @@ class Rig:
         del self.robot.commands[:]
         self.until(held, "a stand")
 
+    def until_silent(self) -> None:
+        """Wait until no command comes between two reports: those of before have been heard."""
+        heard = (-1, -1)
+
+        def silent() -> bool:
+            nonlocal heard
+            reports, commands = self.robot.reports, len(self.robot.commands)
+            if heard[1] != commands:
+                heard = (reports, commands)
+            return reports >= heard[0] + 2
+
+        self.until(silent, "silence")
+
     def until_counted(self, name: str, more: int = 1) -> None:
         """Wait until something is counted that often from now on."""
         before = self.robot.count(name)
@@ -309,14 +331,13 @@ class Rig:
         """Take the node through a transition."""
         transition = Transition(id=getattr(Transition, f"TRANSITION_{label.upper()}"))
         request = ChangeState.Request(transition=transition)
-        return bool(self.robot.call(ChangeState, "/policy_node/change_state", request).success)
+        return bool(self.robot.call("change_state", request).success)
 
     def state(self) -> str:
-        response = self.robot.call(GetState, "/policy_node/get_state", GetState.Request())
-        return str(response.current_state.label)
+        return str(self.robot.call("get_state", GetState.Request()).current_state.label)
 
     def trigger(self, order: str) -> Trigger.Response:
-        return self.robot.call(Trigger, f"/policy_node/{order}", Trigger.Request())
+        return self.robot.call(order, Trigger.Request())
 
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal and return the exit code."""

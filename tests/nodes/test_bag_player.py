@@ -34,6 +34,13 @@ LATCHED = Qos(
 )  # fmt: skip
 
 
+def wait_for(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "what the test waits for did not happen"
+        time.sleep(0.01)
+
+
 class Listener:
     """Takes what comes on a topic, bytes and all."""
 
@@ -45,6 +52,10 @@ class Listener:
         profile = QoSProfile(depth=1000, **policies)
         self._subscription = node.create_subscription(kind, topic, lambda _: None, profile, raw=True)
 
+    def wait_for_publisher(self) -> None:
+        """Wait until nothing that is published from now on is missed."""
+        wait_for(self._subscription.get_publisher_count)
+
     def take(self) -> list[bytes]:
         with self._subscription.handle:
             while (taken := self._subscription.handle.take_message(self._kind, True)) is not None:
@@ -52,10 +63,7 @@ class Listener:
         return self.data
 
     def wait_for(self, count: int) -> list[bytes]:
-        deadline = time.monotonic() + PATIENCE_S
-        while len(self.take()) < count:
-            assert time.monotonic() < deadline, f"{len(self.data)} of {count} messages came"
-            time.sleep(0.01)
+        wait_for(lambda: len(self.take()) >= count)
         return self.data
 
     @property
@@ -124,6 +132,7 @@ def test_all_messages_come_in_order_at_every_rate(
     listener = Listener(outside, "/a", string)
     playing = player(bag, rate=rate, topics=["/a"])
     assert playing.wait_for_subscriptions(PATIENCE_S, stop) == []
+    listener.wait_for_publisher()
     report = playing.play(stop)
     listener.wait_for(COUNT)
     assert listener.words == [f"/a {index}" for index in range(COUNT)]
@@ -160,6 +169,7 @@ def test_a_bag_is_played_several_times_under_another_name(
     listener = Listener(outside, "/robot/a", string)
     playing = player(bag, rate=20.0, topics=["a"], remap={"a": "robot/a"})
     assert playing.wait_for_subscriptions(PATIENCE_S, stop) == []
+    listener.wait_for_publisher()
     report = playing.play(stop, loops=3)
     listener.wait_for(3 * COUNT)
     assert listener.words == [f"/a {index}" for index in range(COUNT)] * 3
@@ -173,10 +183,8 @@ def test_the_clock_tells_the_time_of_the_bag(
 
     clock = Listener(outside, "/clock", Clock)
     playing = player(bag, clock_hz=200.0)
-    deadline = time.monotonic() + PATIENCE_S
-    while not playing._clock._publisher.get_subscription_count() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.2)  # the subscription may learn of the publisher later
+    wait_for(playing._clock._publisher.get_subscription_count)
+    clock.wait_for_publisher()
     playing.play(stop, loops=2)
     expected = [START_NS + index * PERIOD_NS for index in range(COUNT)]
     clock.wait_for(2 * COUNT)
@@ -235,16 +243,28 @@ def test_bytes_that_are_no_message_are_skipped(tmp_path: Path, player: Callable[
     assert report.tally.topics["/a"].reason == "expected plain CDR (0000 or 0001), got 07076761"
 
 
-def test_a_stop_ends_a_long_gap(tmp_path: Path, player: Callable[..., Any], stop: Any) -> None:
+def test_a_stop_ends_a_long_gap(
+    tmp_path: Path, player: Callable[..., Any], outside: Any, stop: Any, string: Any
+) -> None:
     with BagWriter(tmp_path / "bag.mcap") as writer:
         writer.write("/a", STRING, START_NS, word("now"))
         writer.write("/a", STRING, START_NS + 10**15, word("in eleven days"))
     with BagReader(tmp_path / "bag.mcap") as reader:
-        timer = threading.Timer(0.2, stop.set)
-        timer.start()
-        report = player(reader).play(stop)
-        timer.join()
+        listener = Listener(outside, "/a", string)
+        playing = player(reader)
+        assert playing.wait_for_subscriptions(PATIENCE_S, stop) == []
+        listener.wait_for_publisher()
+
+        def stop_in_the_gap() -> None:
+            listener.wait_for(1)
+            stop.set()
+
+        stopper = threading.Thread(target=stop_in_the_gap)
+        stopper.start()
+        report = playing.play(stop)
+        stopper.join()
     assert report.tally.published == 1
+    assert listener.words == ["now"]
 
 
 def test_an_error_of_the_reader_reaches_the_caller(

@@ -63,7 +63,11 @@ def publisher(outside: Any) -> Any:
 
 def say(publisher: Any, count: int) -> None:
     for index in range(count):
-        publisher.publish(cdr.encode(STRING, 0, "", Text(str(index))))
+        publisher.publish(saying(str(index)))
+
+
+def saying(word: str) -> bytes:
+    return cdr.encode(STRING, 0, "", Text(word))
 
 
 class Gate(BagWriter):
@@ -123,25 +127,19 @@ def test_messages_that_the_middleware_lost_are_counted(
     wait_for(lambda: node.get_publishers_info_by_topic("/a"))
     watch = bag_recorder._Watch(node, "/a", String)
     wait_for(publisher.get_subscription_count)
+    wait_for(watch._subscription.get_publisher_count)
     taken: list[Any] = []
 
-    def arrived() -> bool:
-        say(publisher, 1)
+    def heard(word: str) -> bool:
         taken.extend(watch.take())
-        return bool(taken)
+        return bool(taken) and taken[-1].data == saying(word)
 
-    wait_for(arrived)
-    time.sleep(0.2)
-    taken.extend(watch.take())
+    publisher.publish(saying("now"))
+    wait_for(lambda: heard("now"))
     before = len(taken)
     assert sum(message.lost for message in taken) == 0
     say(publisher, 200)  # more than the middleware keeps
-
-    def newest() -> bool:
-        taken.extend(watch.take())
-        return bool(taken[before:]) and taken[-1].data == cdr.encode(STRING, 0, "", Text("199"))
-
-    wait_for(newest)
+    wait_for(lambda: heard("199"))
     lost = sum(message.lost for message in taken)
     assert lost > 0
     assert len(taken) - before + lost == 200

@@ -74,8 +74,12 @@ def state(robot: Any) -> int:
 def status(robot: Any, level: Level) -> Any:
     """Return the next status of this level."""
     messages = robot.listen(DiagnosticArray, "/diagnostics")
-    robot.spin_until(lambda: any(item.status[0].level == bytes([level]) for item in messages))
-    return messages[-1].status[0]
+
+    def matching() -> list[Any]:
+        return [item.status[0] for item in messages if item.status[0].level == bytes([level])]
+
+    robot.spin_until(matching)
+    return matching()[0]
 
 
 def test_a_lifecycle_manager_takes_the_node_through_its_states(robot: Any, recorder: Recorder) -> None:

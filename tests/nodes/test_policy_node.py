@@ -26,6 +26,8 @@ pytestmark = pytest.mark.ros
 
 Start = Callable[..., Rig]
 
+PROCESSES = {"policy_tick", "policy_worker"}
+
 
 @pytest.fixture(scope="module")
 def shared_rig(module_ros_domain_id: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
@@ -59,16 +61,22 @@ def start(ros_domain_id: int, tmp_path: Path) -> Iterator[Start]:
 
 
 def test_it_reports_what_it_does(rig: Rig) -> None:
-    rig.until(lambda: rig.robot.status.message == "running", "a healthy report")
-    assert rig.robot.status.level == bytes([Level.OK])
-    assert rig.robot.values["state"] == "active"
-    assert rig.robot.values["sched"] == "SCHED_OTHER"
-    assert rig.robot.count("inferences") > 0
     names = ("tick_late", "publish_late", "state_age", "inference", "observation_age")
-    rig.until(lambda: all(f"{name}_max_ms" in rig.robot.values for name in names), "all figures")
-    values = rig.robot.values
-    for name in names:
-        assert float(values[f"{name}_p50_ms"]) <= float(values[f"{name}_max_ms"])
+
+    def healthy() -> bool:
+        status = rig.robot.status  # one report: the next may warn that the machine was busy
+        values = {item.key: item.value for item in status.values}
+        if status.message != "running" or not all(f"{name}_max_ms" in values for name in names):
+            return False
+        assert status.level == bytes([Level.OK])
+        assert values["state"] == "active"
+        assert values["sched"] == "SCHED_OTHER"
+        assert int(values["inferences"]) > 0
+        for name in names:
+            assert float(values[f"{name}_p50_ms"]) <= float(values[f"{name}_max_ms"])
+        return True
+
+    rig.until(healthy, "a healthy report with all figures")
     rig.until(lambda: rig.robot.inferences, "the report of an inference")
     newest = rig.robot.inferences[-1]
     assert newest["observed_ns"] <= newest["launched_ns"] < newest["received_ns"]
@@ -115,9 +123,9 @@ def test_a_policy_that_fails_is_counted_and_asked_again(
     rig.robot.set_task(task)
     rig.until_counted(counted, 3)
     rig.until_held()
-    assert reason in rig.robot.values["last_failure"]
+    rig.until(lambda: reason in rig.robot.values["last_failure"], "the reason")
     rig.until(lambda: rig.robot.status.level == bytes([Level.WARN]), "a warning")
-    assert children(rig.process.pid).keys() == {"policy_tick", "policy_worker"}
+    rig.until(lambda: children(rig.process.pid).keys() == PROCESSES, "both processes")
     rig.robot.set_task("move")
     rig.until_moving()
 
@@ -139,9 +147,10 @@ def test_an_image_that_does_not_fit_is_refused_and_the_robot_held(
     rig.until_counted("images_refused", 3)
     rig.until_counted("failures_image_stale")
     rig.until_held()
-    assert "camera 'image': " in robot.values["last_failure"]
+    words = ["camera 'image': "]
     if "got" in came:
-        assert f"expected {WIDTH}x{HEIGHT} rgb8, {came}" in robot.values["last_failure"]
+        words.append(f"expected {WIDTH}x{HEIGHT} rgb8, {came}")
+    rig.until(lambda: all(word in robot.values["last_failure"] for word in words), "the reason")
     rig.until(lambda: robot.status.level == bytes([Level.WARN]), "a warning")
     robot.image = robot.good_image
     rig.until_moving()
@@ -184,9 +193,14 @@ def test_without_sound_joint_states_the_robot_is_held(
     rig.until_counted(counted, 3)
     rig.until(lambda: robot.values["served"] == "stale", "stale states")
     rig.until_held()
-    rig.until(lambda: robot.status.level == bytes([Level.ERROR]), "an error")
-    assert robot.status.message.startswith("no fresh joint states, holding")
-    assert reason in robot.status.message
+
+    def told() -> bool:
+        status = robot.status
+        message = status.message
+        held = message.startswith("no fresh joint states, holding") and reason in message
+        return held and status.level == bytes([Level.ERROR])
+
+    rig.until(told, "an error with the reason")
     robot.joints = robot.good_joints
     rig.until_moving()
 
@@ -222,6 +236,7 @@ def test_the_life_cycle_several_times(rig: Rig) -> None:
         stop = rig.trigger("stop")
         assert not stop.success
         assert "expected an active node" in stop.message
+        rig.until_silent()
         del rig.robot.commands[:]
         rig.robot.position = [position + 0.5 for position in rig.robot.position]  # moved by hand meanwhile
         assert rig.change("activate")
@@ -271,11 +286,14 @@ def test_a_dead_node_leaves_a_standing_robot_and_no_processes(start: Start) -> N
     rig.process.kill()
     rig.process.wait()
     until(lambda: not any(map(runs, kin.values())), "the end of its processes")
-    positions = np.array([command.data for command in rig.robot.commands[-200:]])
-    steps = np.abs(np.diff(positions, axis=0)).max(axis=1)
-    assert steps.max() > 0.0
+
+    def steps() -> np.ndarray:
+        positions = np.array([command.data for command in rig.robot.commands[-200:]])
+        return np.abs(np.diff(positions, axis=0)).max(axis=1)
+
     # 0.4 rad/s at 20 rad/s^2 takes two ticks to brake; the last command adds nothing to the one before.
-    assert steps[-1] <= 1e-9
+    until(lambda: steps()[-1] <= 1e-9, "a last command that adds nothing")
+    assert steps().max() > 0.0
 
 
 def reliability(endpoints: list[Any]) -> set[ReliabilityPolicy]:
@@ -344,9 +362,6 @@ def test_simulated_time_may_stand_leap_and_go_back(start: Start) -> None:
         rig.until_moving()
     assert robot.count("worker_restarts") == 0
     assert robot.count("stalls") == 0
-
-
-PROCESSES = {"policy_tick", "policy_worker"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -62,11 +63,16 @@ def test_results_come_out_and_are_accounted_for(robot: Any) -> None:
     publisher = robot.outside.create_publisher(JointState, "joint_states", 1)
     robot.publish_until(publisher, STATE, lambda: len(results) >= 3)
     assert results[-1].data.tolist() == [2.0, 4.0]
-    robot.publish_until(publisher, STATE, lambda: collected and collected[-1]["message"] == "running")
-    figures = collected[-1]
+
+    def complete() -> list[dict[str, str]]:
+        """A period may end between a message and its result; such a report is not meant."""
+        running = [item for item in collected if item["message"] == "running"]
+        rates = ("rate_in_hz", "rate_out_hz")
+        return [item for item in running if all(float(item[rate]) > 0.0 for rate in rates)]
+
+    robot.publish_until(publisher, STATE, complete)
+    figures = complete()[0]
     assert figures["level"] == "OK"
-    assert float(figures["rate_in_hz"]) > 0.0
-    assert float(figures["rate_out_hz"]) > 0.0
     assert float(figures["latency_p50_ms"]) <= float(figures["latency_p99_ms"])
     assert figures["failures"] == "0"
     assert figures["state"] == "active"
@@ -80,8 +86,12 @@ def test_the_age_is_taken_against_the_stamp(robot: Any) -> None:
     old = JointState(name=["a"], position=[1.0])
     now_s = robot.outside.get_clock().now().nanoseconds // 1_000_000_000
     old.header.stamp = Time(sec=now_s - 100)
-    robot.publish_until(publisher, old, lambda: collected and float(collected[-1]["age_p50_ms"]) > 0)
-    assert 99e3 < float(collected[-1]["age_p50_ms"]) < 160e3
+
+    def ages_ms() -> list[float]:
+        return [age for item in collected if (age := float(item["age_p50_ms"])) > 0]
+
+    robot.publish_until(publisher, old, ages_ms)
+    assert 99e3 < ages_ms()[0] < 101e3 + 1e3 * (time.time() - now_s)
 
 
 def test_a_message_that_makes_the_processor_raise_is_counted_and_the_next_one_works(robot: Any) -> None:

@@ -103,7 +103,7 @@ def test_a_node_that_ends_leaves_no_shared_memory(robot: Any, start: Start) -> N
     wait_for_state(robot, "active")
     maps = Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")
     mapped = {Path(line.split()[-1]) for line in maps.splitlines() if "/dev/shm/fast" in line}
-    own = [segment for segment in mapped - others if segment.stat().st_size > 1 << 25]
+    own = [path for path in mapped - others if path.exists() and path.stat().st_size > 1 << 25]
     assert own, "the profile of the package gives a node more shared memory than this"
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -40,7 +41,6 @@ class Session:
 
     def __init__(self) -> None:
         self.executor = SingleThreadedExecutor()
-        self.heard: dict[str, list[Any]] = {}
         self.peer: Node = rclpy.create_node("peer")
         self.nodes: list[Any] = [self.peer]
         self.executor.add_node(self.peer)
@@ -56,7 +56,7 @@ class Session:
         return node
 
     def listen(self, kind: type, topic: str, profile: QoSProfile) -> list[Any]:
-        heard = self.heard.setdefault(topic, [])
+        heard: list[Any] = []
         self.peer.create_subscription(kind, topic, heard.append, profile)
         return heard
 
@@ -85,8 +85,14 @@ def session() -> Iterator[Session]:
     rclpy.try_shutdown()
 
 
-def events(heard: list[String]) -> list[dict[str, Any]]:
-    return [json.loads(message.data) for message in heard]
+def asked(heard: list[String]) -> list[dict[str, Any]]:
+    """Return the events without those of decoys."""
+    events = [json.loads(message.data) for message in heard]
+    return [event for event in events if event.get("asked", True)]
+
+
+def kinds(heard: list[String]) -> list[str]:
+    return [event["event"] for event in asked(heard)]
 
 
 def stamp_ns(message: Any) -> int:
@@ -100,6 +106,8 @@ def test_sensors_are_published_with_names_frames_and_evenly_spaced_stamps(sessio
     assert session.start(image_width_px=64, image_height_px=48).start()
 
     session.spin_until(lambda: len(joints) >= 20 and len(images) >= 4 and task)
+    # Best effort may lose some of either, so that it takes a while until both of one instant have come.
+    session.spin_until(lambda: set(map(stamp_ns, images)) & set(map(stamp_ns, joints)))
 
     assert tuple(joints[0].name) == JOINT_NAMES
     assert len(joints[0].position) == len(joints[0].velocity) == 3
@@ -110,7 +118,6 @@ def test_sensors_are_published_with_names_frames_and_evenly_spaced_stamps(sessio
     assert task[0].data == "touch the red light"
     spacing_ms = np.diff([stamp_ns(message) for message in joints]) / 1e6
     assert spacing_ms.min() > 15.0  # 20 ms of simulated time apart, however late they were sent
-    assert {stamp_ns(message) for message in images} & {stamp_ns(message) for message in joints}
 
 
 def test_the_arm_follows_the_newest_command_and_holds_it(session: Session) -> None:
@@ -144,21 +151,31 @@ def test_a_schedule_plays_and_late_listeners_hear_all_of_it(session: Session) ->
     node = session.start(**{"lights.targets": 1, "lights.seed": 3, "lights.window_ms": 200.0})
     assert node.start()
 
-    answer = session.call_start()
-    assert answer.success
-    assert answer.message.startswith("1 targets in")
-    again = session.call_start()
-    assert not again.success
-    assert "burning already" in again.message
-
-    heard = session.listen(String, "reaction/events", LATCHED)
-    session.spin_until(lambda: heard and events(heard)[-1]["event"] == "end")
-    asked = [event for event in events(heard) if event.get("asked", True)]
-    assert [event["event"] for event in asked] == ["start", "on", "miss", "end"]
-    assert asked[0]["seed"] == 3
-    assert asked[2]["stamp_ns"] - asked[1]["stamp_ns"] == pytest.approx(200e6, abs=45e6)
+    for plays in itertools.count(1):
+        skipped = node.report().values["steps_skipped"]
+        answer = session.call_start()
+        assert answer.success
+        assert answer.message.startswith("1 targets in")
+        heard = session.listen(String, "reaction/events", LATCHED)
+        session.spin_until(lambda heard=heard, plays=plays: kinds(heard).count("end") == plays)
+        assert kinds(heard) == ["start", "on", "miss", "end"] * plays
+        if node.report().values["steps_skipped"] == skipped:
+            break  # else the simulation slept, maybe while the light burned: once more
+    start, on, miss, _ = asked(heard)[-4:]
+    assert start["seed"] == 3
+    assert miss["stamp_ns"] - on["stamp_ns"] == pytest.approx(200e6, abs=45e6)
 
     assert session.call_start().success  # and it can be started again
+
+
+def test_lights_that_burn_are_not_started_again(session: Session) -> None:
+    assert session.start(**{"lights.targets": 1000}).start()
+
+    assert session.call_start().success
+    again = session.call_start()
+
+    assert not again.success
+    assert "burning already" in again.message
 
 
 def test_diagnostics_say_that_this_is_simulated(session: Session) -> None:
@@ -180,7 +197,9 @@ def test_an_inactive_node_publishes_nothing_and_refuses_to_start(session: Sessio
     session.spin_until(lambda: len(joints) >= 3)
     node.trigger_deactivate()
     session.spin_until(lambda: session.peer.count_publishers("joint_states") == 0)
-    answer = session.call_start()  # by its answer, what was sent before has come
+    for _ in range(10 * qos_profile_sensor_data.depth):  # what was sent before
+        session.executor.spin_once(timeout_sec=0.0)
+    answer = session.call_start()
     count = len(joints)
 
     assert not answer.success

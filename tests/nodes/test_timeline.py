@@ -36,10 +36,12 @@ def test_steady_ticks_keep_to_a_grid() -> None:
 
 def test_only_ages_cross_over_from_the_system_clock() -> None:
     timeline = SteadyTimeline()
-    now_ns = timeline.now_ns()
-    stamp_ns = timeline.ros_ns(now_ns)
-    assert abs(stamp_ns - time.time_ns()) < S
-    assert abs(timeline.from_ros(stamp_ns) - now_ns) < S
+    # Of several tries, because a process may lose its core between two clocks.
+    tries = [(timeline.ros_ns(timeline.now_ns()), time.time_ns()) for _ in range(10)]
+    assert min(abs(stamp_ns - system_ns) for stamp_ns, system_ns in tries) < S
+    tries = [(timeline.from_ros(time.time_ns()), timeline.now_ns()) for _ in range(10)]
+    assert min(abs(local_ns - now_ns) for local_ns, now_ns in tries) < S
+    stamp_ns = time.time_ns()
     assert timeline.from_ros(stamp_ns - 5 * S) < timeline.from_ros(stamp_ns)
 
 
@@ -49,7 +51,7 @@ def set_clock(robot: Any) -> Callable[[int], None]:
     publisher = robot.outside.create_publisher(Clock, "/clock", 1)
 
     def set_to(timeline: SimulatedTimeline, now_ns: int) -> None:
-        deadline = time.monotonic() + 30.0
+        deadline = time.monotonic() + 60.0
         while timeline.now_ns() != now_ns:
             assert time.monotonic() < deadline, "no clock"
             publisher.publish(Clock(clock=Time(sec=now_ns // S, nanosec=now_ns % S)))

@@ -38,7 +38,7 @@ def node(ros_domain_id: int) -> Iterator[Node]:
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 60.0
     while not (result := condition()):
         assert time.monotonic() < deadline, "what the test waits for did not happen"
         time.sleep(0.01)

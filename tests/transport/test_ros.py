@@ -72,7 +72,7 @@ class Session:
         source.start(self.delivered.append)
         return source
 
-    def spin_until(self, condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
+    def spin_until(self, condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline, "what the test waits for did not happen"

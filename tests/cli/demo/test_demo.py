@@ -40,7 +40,6 @@ def processes_that_mention(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(300)
 def test_the_loop_is_closed_over_ros_and_leaves_a_scored_bag(tmp_path: Path) -> None:
     out = tmp_path / "run"
 
@@ -71,7 +70,6 @@ def test_the_loop_is_closed_over_ros_and_leaves_a_scored_bag(tmp_path: Path) -> 
     assert not processes_that_mention(str(out))
 
 
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_all_of_it(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "run"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from pathlib import Path
 
@@ -16,16 +17,18 @@ from lowlat_nodes.cli.demo.run import RunError, own_domain
 
 @pytest.fixture
 def few_domains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> range:
-    """Three domains that nobody else claims."""
-    monkeypatch.setattr(run, "_DOMAINS", range(202, 205))
+    """Three domains that nobody else claims, with ports that Linux hands out to nobody."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 40 + 3 * (worker % 20)
+    monkeypatch.setattr(run, "_DOMAINS", range(first, first + 3))
     monkeypatch.setattr(run.tempfile, "gettempdir", lambda: str(tmp_path))
-    return range(202, 205)
+    return range(first, first + 3)
 
 
 def test_runs_side_by_side_get_domains_of_their_own(few_domains: range) -> None:
     with contextlib.ExitStack() as runs:
         assert {runs.enter_context(own_domain()) for _ in few_domains} == set(few_domains)
-        with pytest.raises(RunError, match="202 to 204 are in use"):
+        with pytest.raises(RunError, match=f"{few_domains[0]} to {few_domains[-1]} are in use"):
             runs.enter_context(own_domain())
 
     with own_domain() as domain:  # given back
@@ -34,8 +37,8 @@ def test_runs_side_by_side_get_domains_of_their_own(few_domains: range) -> None:
 
 def test_a_domain_with_a_participant_is_passed_over(few_domains: range) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
-        participant.bind(("", 7400 + 250 * 203 + 10))
+        participant.bind(("", 7400 + 250 * few_domains[1] + 10))
         with contextlib.ExitStack() as runs:
             taken = {runs.enter_context(own_domain()) for _ in range(2)}
 
-    assert taken == {202, 204}
+    assert taken == {few_domains[0], few_domains[2]}
