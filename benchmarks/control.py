@@ -10,6 +10,7 @@ is late because of the machine. docs/bench_control.md explains the figures.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -34,7 +35,7 @@ TICK_HZ = 500
 TICK_NS = 1_000_000_000 // TICK_HZ
 PRIORITY = 40
 _COUNTS = ("misses", "stalled_ticks", "inferences", "worker_restarts", "standby_ticks")
-_STALLS = ("stalls", "stalls_of_machine")
+_STALLS = ("stalls", "stalls_of_machine", "stalls_of_all_cores")
 _KILL_AFTER_S = 0.5
 
 
@@ -137,7 +138,7 @@ class Bench:
         empty, *watched = [instrument.hear() for instrument in instruments]
         node.refresh()
         node.change("deactivate")
-        stood_still = [interval for answer in watched for interval in answer["stood_still_ns"]]
+        stood_still = [[(start, end) for start, end in answer["stood_still_ns"]] for answer in watched]
         return {
             "sched": node.values["sched"],
             **{name: _quantiles_us(node, name) for name in ("tick_late", "publish_late", "state_age")},
@@ -152,25 +153,38 @@ class Bench:
         }
 
 
+Interval = tuple[int, int]
+
+
 def attribute(
-    stalls: Iterable[tuple[int, int, int]], stood_still: Sequence[tuple[int, int]]
+    stalls: Iterable[tuple[int, int, int]], stood_still: Sequence[Sequence[Interval]]
 ) -> dict[str, int]:
     """Count deadlines without a command, and those of them that the machine is to blame for.
 
     Args:
         stalls: How many deadlines passed between two commands, and when those were.
-        stood_still: When a core stood still.
+        stood_still: When each core stood still.
 
     Returns:
-        `stalls`, all of them, and `stalls_of_machine`: those of them during which a core stood still.
+        `stalls`, all of them; `stalls_of_machine`, those of them during which a core stood still; and
+        `stalls_of_all_cores`, those during which all did at once.
     """
-    counted = machine = 0
+    any_core = [interval for core in stood_still for interval in core]
+    all_cores = functools.reduce(_common, stood_still) if stood_still else []
+    counted = machine = hopeless = 0
     for missed, from_ns, to_ns in stalls:
         counted += missed
         # The tick before may have been held up, just not for long enough to miss its own deadline.
-        if any(start_ns < to_ns and end_ns > from_ns - TICK_NS for start_ns, end_ns in stood_still):
-            machine += missed
-    return {"stalls": counted, "stalls_of_machine": machine}
+        stall = (from_ns - TICK_NS, to_ns)
+        machine += missed * bool(_common([stall], any_core))
+        hopeless += missed * bool(_common([stall], all_cores))
+    return {"stalls": counted, "stalls_of_machine": machine, "stalls_of_all_cores": hopeless}
+
+
+def _common(some: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
+    """Return what two sets of intervals have in common."""
+    pairs = ((max(a[0], b[0]), min(a[1], b[1])) for a in some for b in others)
+    return [(start_ns, end_ns) for start_ns, end_ns in pairs if start_ns < end_ns]
 
 
 def _quantiles_us(node: NodeUnderTest, name: str) -> dict[str, float]:
@@ -209,8 +223,9 @@ def _log(title: str, window: dict[str, Any]) -> None:
 
     print(
         f"{title:22} late {us('tick_late')}, empty loop {us('bare_loop')}, published {us('publish_late')} us "
-        f"(p50/p99/p99.9/max); stalls {window['stalls']}, {window['stalls_of_machine']} the machine's "
-        f"(empty loop: {window['bare_loop_stalls']}); misses {window['misses']}",
+        f"(p50/p99/p99.9/max); stalls {window['stalls']}, {window['stalls_of_machine']} while a core stood still, "
+        f"{window['stalls_of_all_cores']} while all did (empty loop: {window['bare_loop_stalls']}); "
+        f"ticks of the standby {window['standby_ticks']}; misses {window['misses']}",
         file=sys.stderr,
         flush=True,
     )

@@ -48,12 +48,29 @@ def test_a_deadline_without_a_command_within_a_period_is_a_stall(
     assert account.commands == len(commands)
 
 
-def test_a_stall_is_the_machines_if_a_core_stood_still_meanwhile() -> None:
+@pytest.mark.parametrize(
+    ("stood_still", "of_machine", "of_all_cores"),
+    [
+        ([], 0, 0),
+        ([[], []], 0, 0),
+        ([[(20 * MS, 40 * MS)], []], 0, 0),
+        ([[(11 * MS, 13 * MS)], []], 1, 0),
+        ([[(8 * MS + 1, 9 * MS)], []], 1, 0),  # the tick before was held up
+        ([[(11 * MS, 12 * MS)], [(12 * MS, 13 * MS)]], 1, 0),  # one after the other
+        ([[(11 * MS, 13 * MS)], [(12 * MS, 14 * MS)]], 1, 1),
+        ([[(0, 60 * MS)], [(51 * MS, 60 * MS)]], 4, 3),
+        ([[(0, 60 * MS)]], 4, 4),
+    ],
+)
+def test_a_stall_is_the_machines_if_cores_stood_still_meanwhile(
+    stood_still: list[list[tuple[int, int]]], of_machine: int, of_all_cores: int
+) -> None:
     stalls = [(1, 10 * MS, 14 * MS), (3, 50 * MS, 58 * MS)]
-    assert attribute(stalls, []) == {"stalls": 4, "stalls_of_machine": 0}
-    assert attribute(stalls, [(20 * MS, 40 * MS)]) == {"stalls": 4, "stalls_of_machine": 0}
-    assert attribute(stalls, [(11 * MS, 13 * MS)]) == {"stalls": 4, "stalls_of_machine": 1}
-    assert attribute(stalls, [(0, 60 * MS)]) == {"stalls": 4, "stalls_of_machine": 4}
+    assert attribute(stalls, stood_still) == {
+        "stalls": 4,
+        "stalls_of_machine": of_machine,
+        "stalls_of_all_cores": of_all_cores,
+    }
 
 
 def test_the_two_clocks_are_read_together() -> None:
