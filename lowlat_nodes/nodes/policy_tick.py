@@ -31,7 +31,7 @@ from lowlat_nodes.nodes.policy_commands import CommandPublisher
 from lowlat_nodes.nodes.policy_figures import Figures
 from lowlat_nodes.nodes.policy_messages import floats, pack, unpack, unpack_spec
 from lowlat_nodes.nodes.realtime import RealtimeConfig, apply
-from lowlat_nodes.nodes.standby import Standby, two_cores
+from lowlat_nodes.nodes.standby import Standby
 from lowlat_nodes.nodes.timeline import SimulatedTimeline, SteadyTimeline, Timeline
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import LowlatError
@@ -47,7 +47,7 @@ _COLLECT_TAKES_NS = 1_000_000
 _LAST_WORDS_NS = 1_000_000_000
 _CONFIRM_S = 1.0
 _IDLE_S = 0.05
-_STANDBY_SHARE = 4  # of a period: later than a tick in time ever is, early enough to be in time as well
+_STANDBY_SHARE = int(os.environ.get("SHARE", "4"))
 _RETRY_NS = 20_000_000  # after an inference that failed, which may have taken no time at all
 _FUTURE_NS = 20_000_000  # a stamp this far ahead of the clock means that two clocks disagree
 
@@ -113,10 +113,8 @@ class PolicyTick:
     def _become_realtime(self, config: RealtimeConfig) -> str:
         """Ask for real-time scheduling and start the standby; return what was granted."""
         granted = apply(config)
-        cores = two_cores(config.cpus)
         realtime = os.sched_getscheduler(0) == os.SCHED_FIFO and isinstance(self._timeline, SteadyTimeline)
-        if config.standby and realtime and cores is not None:
-            self._ticks.start(cores, after_ns=self._config.tick_ns // _STANDBY_SHARE)
+        if config.standby and realtime and self._ticks.start(after_ns=self._config.tick_ns // _STANDBY_SHARE):
             granted += ", standby"
         return granted
 

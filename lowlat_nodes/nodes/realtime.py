@@ -26,7 +26,7 @@ class RealtimeConfig:
     priority: int = setting(
         40, doc="SCHED_FIFO priority of the tick; 0 stays with the normal scheduler.", low=0, high=99
     )
-    cpus: tuple[int, ...] = setting((), doc="Cores for the tick process, first choice first; empty for any.")
+    cpus: tuple[int, ...] = setting((), doc="Cores for the tick process; empty for any.")
     standby: bool = setting(
         True, doc="Whether a second thread, on another core, serves a tick that the first one sleeps through."
     )
@@ -48,6 +48,12 @@ def sleep_until(deadline_ns: int) -> None:
     deadline = ctypes.byref(_TimeSpec(*divmod(deadline_ns, 1_000_000_000)))
     while _libc.clock_nanosleep(time.CLOCK_MONOTONIC, _TIMER_ABSTIME, deadline, None):
         pass
+
+
+def current_core() -> int:
+    """Return the core that the calling thread runs on."""
+    core: int = _libc.sched_getcpu()
+    return core
 
 
 def _raise_all_threads(priority: int) -> None:
