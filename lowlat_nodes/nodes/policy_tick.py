@@ -29,7 +29,7 @@ from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.child import channel_from_parent
 from lowlat_nodes.nodes.policy_commands import CommandPublisher
 from lowlat_nodes.nodes.policy_figures import Figures
-from lowlat_nodes.nodes.policy_messages import floats, pack, unpack, unpack_spec
+from lowlat_nodes.nodes.policy_messages import brief, floats, pack, unpack, unpack_spec
 from lowlat_nodes.nodes.realtime import RealtimeConfig, apply
 from lowlat_nodes.nodes.standby import Standby
 from lowlat_nodes.nodes.timeline import SimulatedTimeline, SteadyTimeline, Timeline
@@ -119,7 +119,7 @@ class PolicyTick:
         return granted
 
     def run(self) -> None:
-        """Serve until the policy node goes away, then bring the robot to a stand."""
+        """Serve until the policy node goes away or anything fails, and bring the robot to a stand first."""
         try:
             while True:
                 self._hear_node()
@@ -129,17 +129,23 @@ class PolicyTick:
                     self._hear_worker(self._timeline.now_ns())  # an answer that comes after the end
                     self._report(time.monotonic_ns())
                     self._node.wait(_IDLE_S)
-        except ChannelClosedError:
+        except BaseException:
             if self._active:
                 self._brake()
             self._publisher.confirm(_CONFIRM_S)
+            raise
 
     def _tick_until_inactive(self) -> None:
-        """Tick on the grid of the timeline."""
-        timeline, tick_ns = self._timeline, self._config.tick_ns
-        ticks = self._ticks
-        ticks.deadline_ns = self._unserved_ns = timeline.next_tick(tick_ns)
-        ticks.watch(True)
+        """Tick on the grid of the timeline, until the end by order or by an error."""
+        self._ticks.deadline_ns = self._unserved_ns = self._timeline.next_tick(self._config.tick_ns)
+        self._ticks.watch(True)
+        try:
+            self._tick_on()
+        finally:
+            self._ticks.watch(False)
+
+    def _tick_on(self) -> None:
+        timeline, ticks, tick_ns = self._timeline, self._ticks, self._config.tick_ns
         while self._active:
             deadline_ns = ticks.deadline_ns
             if timeline.wait(deadline_ns):
@@ -153,7 +159,6 @@ class PolicyTick:
                 self._loop.counters.add("clock_jumps")
                 self._loop.reset()
             ticks.deadline_ns = self._unserved_ns = timeline.next_tick(tick_ns)
-        ticks.watch(False)
 
     def _serve(self, deadline_ns: int) -> None:
         """Tick once, and then do what may wait.
@@ -214,7 +219,7 @@ class PolicyTick:
             state = self._contract.state(decoded.payload, stamp_ns)
         except (cdr.CdrError, ObservationError) as error:
             self._loop.counters.add("states_refused")
-            self._refusal = f"joint states: {error}"
+            self._refusal = brief(f"joint states: {error}")
             return
         local_ns = self._timeline.from_ros(stamp_ns)
         now_ns = self._timeline.now_ns()
@@ -398,7 +403,7 @@ def main() -> int:
         try:
             tick = PolicyTick(node, unpack(data)[1])
         except LowlatError as error:
-            node.send(pack("refused", reason=str(error)))
+            node.send(pack("refused", reason=brief(str(error))))
             return 2
         tick.run()
     except ChannelClosedError:

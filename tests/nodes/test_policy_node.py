@@ -180,10 +180,15 @@ def _with(position: float | None, names: tuple[str, ...] = JOINTS) -> Callable[[
         (_with(float("nan")), "state_not_finite", ""),
         (_with(1e300), "states_refused", "got [1e+300, 1e+300]"),
         (_with(0.0, ("shoulder", "wrist")), "states_refused", "['elbow'] missing in ['shoulder', 'wrist']"),
+        (
+            _with(0.0, tuple(f"{'finger_' * 8}{number}" for number in range(3000))),
+            "states_refused",
+            "['shoulder', 'elbow'] missing",
+        ),
         (lambda robot: JointState(name=list(JOINTS)), "states_refused", "expected 2 positions"),
         (lambda robot: None, "ticks_state_stale", ""),
     ],
-    ids=["nan", "beyond sense", "missing joint", "no positions", "stopped"],
+    ids=["nan", "beyond sense", "missing joint", "many joints", "no positions", "stopped"],
 )
 def test_without_sound_joint_states_the_robot_is_held(
     rig: Rig, joints: Callable[[Any], Any], counted: str, reason: str
