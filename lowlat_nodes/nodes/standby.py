@@ -28,7 +28,7 @@ class Standby:
 
     Attributes:
         deadline_ns: The deadline to be served next, CLOCK_MONOTONIC.
-        taken_over: How many deadlines the second thread has served.
+        taken_over: How many deadlines the second thread has served since the last `watch(True)`.
     """
 
     def __init__(self, serve: Callable[[int], None]) -> None:
@@ -56,11 +56,20 @@ class Standby:
         return True
 
     def watch(self, watching: bool) -> None:
-        """Begin with the deadlines, or end; call it with `deadline_ns` set, from the first thread."""
-        if watching:
-            self._watching.set()
-        else:
-            self._watching.clear()
+        """Begin with the deadlines, or end; call it with `deadline_ns` set, from the first thread.
+
+        After the end the second thread does nothing, and waits for nothing but the next beginning.
+
+        Raises:
+            BaseException: Whatever serving has raised in the second thread.
+        """
+        with self._turn:
+            if watching:
+                self.taken_over = 0
+                self._watching.set()
+            else:
+                self._watching.clear()
+            self._raise_error()
 
     def serve(self, deadline_ns: int) -> None:
         """Serve a deadline unless the second thread has.
@@ -69,11 +78,14 @@ class Standby:
             BaseException: Whatever serving raised, in either thread.
         """
         with self._turn:
-            if self._error is not None:
-                raise self._error
+            self._raise_error()
             if self.deadline_ns == deadline_ns:
                 self._serve(deadline_ns)
         self._core = current_core()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
 
     def _stand_by(self, cores: set[int], after_ns: int) -> None:
         avoided = -1

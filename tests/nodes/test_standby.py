@@ -107,8 +107,30 @@ def test_what_fails_in_the_standby_is_raised_in_the_first_thread() -> None:
     standby.start(after_ns=0)
     standby.watch(True)
     until(lambda: standby.taken_over)
-    with pytest.raises(ConnectionError, match="the node is gone"):
-        standby.serve(standby.deadline_ns)
+    for raises in (lambda: standby.serve(standby.deadline_ns), lambda: standby.watch(False)):
+        with pytest.raises(ConnectionError, match="the node is gone"):
+            raises()
+
+
+@two_cores
+def test_once_it_no_longer_watches_nothing_is_being_served() -> None:
+    busy = threading.Event()
+
+    def serve(_deadline_ns: int) -> None:
+        standby.deadline_ns = time.monotonic_ns()
+        busy.set()
+        time.sleep(0.02)
+        busy.clear()
+
+    standby = Standby(serve)
+    standby.start(after_ns=0)
+    for _ in range(5):
+        standby.deadline_ns = time.monotonic_ns()
+        standby.watch(True)
+        assert busy.wait(PATIENCE_S)
+        standby.watch(False)
+        assert not busy.is_set()
+        assert standby.taken_over > 0
 
 
 def test_a_single_core_has_no_standby() -> None:
