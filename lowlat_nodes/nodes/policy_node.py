@@ -86,7 +86,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             wiring.qos,
         )
         self._endpoints.append(cameras.close)
-        self._processes = PolicyProcesses(config, wiring, cameras, self._hear)
+        self._processes = PolicyProcesses(config, wiring, cameras, self._hear, self.stop)
         self._start_on_activate = config.start_on_activate
         self._timeout_ms = config.policy.timeout_ms
         self._inferences = self.create_publisher(String, "~/inferences", QoSProfile(depth=_QUEUE))

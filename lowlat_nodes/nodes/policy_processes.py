@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import select
 import subprocess
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.child import start_child
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_messages import pack, unpack, unpack_spec
+from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.config import to_flat
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
@@ -61,6 +63,7 @@ class PolicyProcesses:
         wiring: Resolved names.
         cameras: Where workers get their images from.
         hear: Called with the kind and content of each message from the tick.
+        stop: Ends the wait for them to come up.
 
     Attributes:
         spec: What the policy says of itself.
@@ -68,7 +71,8 @@ class PolicyProcesses:
         worker_restarts: How many times the worker was replaced.
 
     Raises:
-        ConfigurationError: If the policy does not load, does not fit or does not come up in time.
+        ConfigurationError: If the policy does not load, does not fit or does not come up in time, or if a
+            stop was asked for meanwhile.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class PolicyProcesses:
         wiring: Wiring,
         cameras: CameraServer,
         hear: Callable[[str, dict[str, Any]], None],
+        stop: StopRequest | None = None,
     ) -> None:
         self.worker_restarts = 0
         self.worker_problem = ""
@@ -84,6 +89,7 @@ class PolicyProcesses:
         self._wiring = wiring
         self._cameras = cameras
         self._hear = hear
+        self._stop = stop
         self._flat = {
             name: value
             for name, value in to_flat(config).items()
@@ -194,7 +200,11 @@ class PolicyProcesses:
 
     def _await(self, channel: Channel, what: str, timeout_s: float) -> dict[str, Any]:
         """Wait for the word of a child that it is ready."""
-        if not channel.wait(timeout_s):
+        watched = [channel] if self._stop is None else [channel, self._stop]
+        ready, _, _ = select.select(watched, [], [], timeout_s)
+        if self._stop in ready:
+            raise ConfigurationError(f"told to stop before {what} was ready")
+        if not ready:
             raise ConfigurationError(
                 f"{what} was not ready within {timeout_s:g} s; see policy.load_timeout_ms"
             )

@@ -56,6 +56,11 @@ def make_broken(_config: Any) -> ScriptedPolicy:
     raise RuntimeError("no such accelerator")
 
 
+def make_slow(_config: Any) -> ScriptedPolicy:
+    time.sleep(600.0)
+    return ScriptedPolicy()
+
+
 class _Endless(ScriptedPolicy):
     spec = dataclasses.replace(ScriptedPolicy.spec, horizon=100_000)
 

@@ -336,6 +336,16 @@ def test_points_and_a_clean_end(start: Start, number: signal.Signals) -> None:
     assert not any(map(runs, kin.values()))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_policy_that_is_loading_does_not_hold_up_the_end(start: Start, number: signal.Signals) -> None:
+    rig = start({"policy": {"factory": "scripted_policy:make_slow"}})
+    rig.until(lambda: "policy_worker" in children(rig.process.pid), "the start of the policy's process")
+    worker = children(rig.process.pid)["policy_worker"]
+    assert rig.end(number) == 0, rig.output
+    assert "told to stop before the policy was ready" in rig.output
+    assert not runs(worker)
+
+
 def test_chunks_are_stamped_and_end_in_a_stand(start: Start) -> None:
     rig = start({"command": {"kind": "chunk"}}, camera=ReliabilityPolicy.BEST_EFFORT)
     rig.until(lambda: sum(len(command.points) > 5 for command in rig.robot.commands) > 3, "chunks")
