@@ -23,7 +23,7 @@ from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
 
 _TICK_READY_S = 30.0
-_TICK_END_S = 3.0
+_TICK_END_S = 8.5  # it brakes for 7 s at most, and makes sure of the last command for 1 s
 _WORKER_END_S = 1.0
 _BACK_OFF_S = (0.0, 0.25, 0.5, 1.0, 2.0)
 _FORGIVEN_S = 30.0

@@ -10,13 +10,16 @@ ends.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import math
 import os
 import sys
 import time
 from collections import deque
 from typing import Any
 
+import numpy as np
 import rclpy
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
@@ -44,7 +47,9 @@ from lowlat_nodes.transport.ros.topics import Input
 _STATUS_NS = 200_000_000
 _COLLECT_NS = 1_000_000_000
 _COLLECT_TAKES_NS = 1_000_000
-_LAST_WORDS_NS = 1_000_000_000
+_BRAKE_SLACK_S = 1.0
+_LONGEST_BRAKE_S = 7.0  # launchers kill a node 10 s after they asked it to end
+_STANDSTILL_NS = 1_000_000_000  # of simulated time
 _CONFIRM_S = 1.0
 _IDLE_S = 0.05
 _STANDBY_SHARE = 4  # of a period: later than a tick in time ever is, early enough to be in time as well
@@ -333,19 +338,21 @@ class PolicyTick:
                 self._loop.restart_plan()
 
     def _brake(self) -> None:
-        """Tick on until the robot stands, for the ticks of a second at most, however long they take."""
+        """Tick on until the robot stands: for as many ticks as the limits ask for, however long they take."""
         self._loop.stop()
         tick_ns = self._config.tick_ns
         deadline_ns = self._timeline.next_tick(tick_ns)
-        left = max(1, _LAST_WORDS_NS // tick_ns)
-        give_up_ns = time.monotonic_ns() + _LAST_WORDS_NS
+        left = 1 + self._braking_ns() // tick_ns
+        ticked_ns = time.monotonic_ns()
         while left:
+            with contextlib.suppress(Exception):  # what failed before, such as the node, ends no braking
+                self._report(time.monotonic_ns())
             if not self._timeline.wait(deadline_ns):
-                if time.monotonic_ns() >= give_up_ns:  # simulated time stands still
+                if time.monotonic_ns() > ticked_ns + _STANDSTILL_NS:
                     return
                 deadline_ns = self._timeline.next_tick(tick_ns)
                 continue
-            left -= 1
+            left, ticked_ns = left - 1, time.monotonic_ns()
             self._take_joint_states()
             tick = self._loop.tick(deadline_ns)
             if tick is None:
@@ -354,6 +361,12 @@ class PolicyTick:
             if not tick.velocity.any():
                 return
             deadline_ns += tick_ns
+
+    def _braking_ns(self) -> int:
+        """Return within which time the robot stands by the limits, 7 s at most."""
+        fastest = 0.0 if self._tick is None else float(np.abs(self._tick.velocity).max())
+        brake_s = fastest / min(self._config.limits.acceleration, default=math.inf)
+        return round(1e9 * min(_BRAKE_SLACK_S + brake_s, _LONGEST_BRAKE_S))
 
     def _slack(self, deadline_ns: int) -> None:
         """Use what is left before the next deadline for what may wait."""

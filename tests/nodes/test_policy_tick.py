@@ -26,7 +26,7 @@ from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack
 from lowlat_nodes.nodes.policy_processes import Wiring
 from lowlat_nodes.nodes.realtime import RealtimeConfig
 from lowlat_nodes.stream.config import build, flatten, to_flat
-from lowlat_nodes.transport.channel import Channel, ChannelClosedError
+from lowlat_nodes.transport.channel import Channel
 
 pytestmark = pytest.mark.ros
 
@@ -77,7 +77,7 @@ class Rig:
         message.header.stamp = self._robot.outside.get_clock().now().to_msg()
         self._states.publish(message)
         self._robot.executor.spin_once(timeout_sec=0.005)
-        with contextlib.suppress(ChannelClosedError):
+        with contextlib.suppress(OSError):  # one end is closed
             while (data := self.node.receive()) is not None:
                 kind, content = unpack(data)
                 self.heard.setdefault(kind, []).append(content)
@@ -150,4 +150,13 @@ def test_whatever_fails_the_robot_is_brought_to_a_stand_first(
     assert rig.until_it_ends() == 1
     assert "cannot reshape" in capfd.readouterr().err
     assert len(rig.commands) > moved
+    assert rig.speeds()[-1] <= 1e-9
+
+
+def test_braking_takes_as_long_as_the_limits_ask_for(start: Callable[..., Rig]) -> None:
+    rig = start({"limits": {"acceleration": [0.15]}})  # over two seconds from SPEED
+    rig.tell("activate", start=True)
+    rig.until_it_moves()
+    rig.node.close()
+    assert rig.until_it_ends() == 0
     assert rig.speeds()[-1] <= 1e-9
