@@ -30,6 +30,7 @@ from lowlat_nodes.nodes.run import run
 from lowlat_nodes.transport.ros.topics import Input
 
 _WATCH_S = 0.05
+_SILENT_S = 1.0
 _TASK_LIMIT = 4096
 _QUEUE = 10
 _ACCEPTED = frozenset({"chunks_scheduled", "chunks_swapped", "chunks_aligned", "chunks_trimmed"})
@@ -139,6 +140,10 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         """Return what the tick process told last, and how the policy process is."""
         assert self._processes is not None
         status, problem = self._status, self._processes.worker_problem
+        silent_s = self._processes.silent_s
+        if silent_s > _SILENT_S:
+            summary = f"no word from the tick process for {silent_s:.1f} s"
+            return Report(Level.ERROR, summary, standard_values(self.state))
         if not status:
             return Report(Level.STALE, "no word from the tick process yet", standard_values(self.state))
         if status is not self._reported:

@@ -23,6 +23,7 @@ from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
 
 _TICK_READY_S = 30.0
+_TICK_SILENT_S = 5.0  # it reports five times a second, so it hangs
 _TICK_END_S = 8.5  # it brakes for 7 s at most, and makes sure of the last command for 1 s
 _WORKER_END_S = 1.0
 _BACK_OFF_S = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -31,7 +32,7 @@ _CONTROL_FIELDS = frozenset(field.name for field in dataclasses.fields(ControlCo
 
 
 class TickLostError(LowlatError):
-    """The tick process ended by itself; the robot gets no commands any more."""
+    """The tick process ended or hangs; the robot gets no commands any more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,10 +114,16 @@ class PolicyProcesses:
                 )
             )
             self.sched: str = self._await(self._tick_channel, "the tick process", _TICK_READY_S)["sched"]
+            self._heard_s = time.monotonic()
             self._connect(content["warm_ns"])
         except BaseException:
             self.close()
             raise
+
+    @property
+    def silent_s(self) -> float:
+        """Return for how long the tick, which reports five times a second, has said nothing."""
+        return time.monotonic() - self._heard_s
 
     def send(self, kind: str, **content: Any) -> bool:
         """Tell the tick something; return false if it is gone, or hangs and so does not listen."""
@@ -129,14 +136,18 @@ class PolicyProcesses:
         """Hear the children and replace a dead worker; call it several times a second.
 
         Raises:
-            TickLostError: If the tick process is gone.
+            TickLostError: If the tick process is gone, or hung and was killed.
         """
+        assert self._tick is not None
         try:
             while (data := self._tick_channel.receive()) is not None:
+                self._heard_s = time.monotonic()
                 self._hear(*unpack(data))
         except ChannelClosedError as error:
-            status = None if self._tick is None else self._tick.wait()
-            raise TickLostError(f"the tick process ended with status {status}") from error
+            raise TickLostError(f"the tick process ended with status {self._tick.wait()}") from error
+        if self.silent_s > _TICK_SILENT_S:
+            self._tick.kill()
+            raise TickLostError(f"the tick process said nothing for {_TICK_SILENT_S:g} s and was killed")
         self._watch_worker()
 
     def replace_worker(self, reason: str) -> None:

@@ -284,6 +284,18 @@ def test_a_dead_tick_ends_the_node_with_status_1(start: Start) -> None:
     until(lambda: not runs(kin["policy_worker"]), "the end of the policy's process")
 
 
+def test_a_tick_that_hangs_is_an_error_and_then_ends_the_node(start: Start) -> None:
+    rig = start()
+    rig.until_moving()
+    kin = children(rig.process.pid)
+    os.kill(kin["policy_tick"], signal.SIGSTOP)
+    rig.until(lambda: rig.robot.status.message.startswith("no word from the tick process for"), "a report")
+    assert rig.robot.status.level == bytes([Level.ERROR])
+    assert rig.process.wait(60) == 1
+    assert "the tick process said nothing for 5 s and was killed" in rig.output
+    until(lambda: not any(map(runs, kin.values())), "the end of its processes")
+
+
 def test_a_dead_node_leaves_a_standing_robot_and_no_processes(start: Start) -> None:
     rig = start()
     rig.until_moving()
