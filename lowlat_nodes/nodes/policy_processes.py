@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import select
 import subprocess
 import time
@@ -91,6 +92,7 @@ class PolicyProcesses:
         self._cameras = cameras
         self._hear = hear
         self._stop = stop
+        self._load_timeout_s = config.policy.load_timeout_ms * 1e-3
         self._flat = {
             name: value
             for name, value in to_flat(config).items()
@@ -101,7 +103,9 @@ class PolicyProcesses:
         self._tick: subprocess.Popen[bytes] | None = None
         self._start_worker()
         try:
-            content = self._await(self._worker_channel, "the policy", config.policy.load_timeout_ms * 1e-3)
+            content = self._await(self._worker_channel, "the policy", self._load_timeout_s)
+            self._loaded_by_s = math.inf
+            _check_timeout(content["warm_ns"] * 1e-6, config.policy.timeout_ms)
             self.spec: PolicySpec = unpack_spec(content["spec"])
             self._tick, self._tick_channel = start_child("lowlat_nodes.nodes.policy_tick")
             self._tick_channel.send(
@@ -165,6 +169,7 @@ class PolicyProcesses:
 
     def _start_worker(self) -> None:
         self._worker, self._worker_channel = start_child("lowlat_nodes.nodes.policy_worker")
+        self._loaded_by_s = time.monotonic() + self._load_timeout_s
         cameras = self._cameras.connect()
         self._worker_channel.send(
             pack("setup", config=self._flat, nice=self._config.realtime.worker_nice),
@@ -191,7 +196,11 @@ class PolicyProcesses:
             self._restart_at_s = now_s + _BACK_OFF_S[min(len(self._ended_s), len(_BACK_OFF_S)) - 1]
             return
         if data is None:
+            if time.monotonic() > self._loaded_by_s:
+                self._loaded_by_s = math.inf
+                self.replace_worker(_late("the policy", self._load_timeout_s))
             return
+        self._loaded_by_s = math.inf
         kind, content = unpack(data)
         if kind == "ready" and unpack_spec(content["spec"]) != self.spec:
             self.replace_worker("the policy is another one than at configuration; configure the node anew")
@@ -216,9 +225,7 @@ class PolicyProcesses:
         if self._stop in ready:
             raise ConfigurationError(f"told to stop before {what} was ready")
         if not ready:
-            raise ConfigurationError(
-                f"{what} was not ready within {timeout_s:g} s; see policy.load_timeout_ms"
-            )
+            raise ConfigurationError(_late(what, timeout_s))
         try:
             data = channel.receive()
         except ChannelClosedError as error:
@@ -228,6 +235,19 @@ class PolicyProcesses:
         if kind == "refused":
             raise ConfigurationError(content["reason"])
         return content
+
+
+def _late(what: str, timeout_s: float) -> str:
+    return f"{what} was not ready within {timeout_s:g} s; see policy.load_timeout_ms"
+
+
+def _check_timeout(warm_ms: float, timeout_ms: float) -> None:
+    """Refuse a timeout that every inference would break, which would replace the worker for ever."""
+    if warm_ms >= timeout_ms:
+        raise ConfigurationError(
+            f"policy.timeout_ms: expected more than {warm_ms:.0f} ms, which an inference takes once the "
+            f"policy is warm (see policy.inference_delay_ms), got {timeout_ms:g}"
+        )
 
 
 def _end(process: subprocess.Popen[bytes], patience_s: float) -> None:
