@@ -27,7 +27,7 @@ from lowlat_nodes.nodes.diagnostics import Level, Report, standard_values
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, Wiring
 from lowlat_nodes.nodes.run import run
-from lowlat_nodes.transport.ros.topics import Input
+from lowlat_nodes.transport.ros.topics import Input, overridable
 
 _WATCH_S = 0.05
 _SILENT_S = 1.0
@@ -90,7 +90,9 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         self._processes = PolicyProcesses(config, wiring, cameras, self._hear, self.stop)
         self._start_on_activate = config.start_on_activate
         self._timeout_ms = config.policy.timeout_ms
-        self._inferences = self.create_publisher(String, "~/inferences", QoSProfile(depth=_QUEUE))
+        self._inferences = self.create_publisher(
+            String, "~/inferences", QoSProfile(depth=_QUEUE), qos_overriding_options=overridable()
+        )
         self._endpoints.append(partial(self.destroy_publisher, self._inferences))
         for name, callback in (("~/start", self._on_start), ("~/stop", self._on_stop)):
             self._endpoints.append(
@@ -106,6 +108,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
                 self._on_task,
                 QoSProfile(depth=1, durability=durability),
                 event_callbacks=silent,
+                qos_overriding_options=overridable(durability=False),
             )
             self._endpoints.append(partial(self.destroy_subscription, subscription))
         timer = self.create_timer(_WATCH_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from policy_rig import Rig, children, merged, runs, until
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from scripted_policy import HEIGHT, JOINTS, WIDTH
 from sensor_msgs.msg import JointState
 
@@ -327,6 +327,9 @@ def test_points_and_a_clean_end(start: Start, number: signal.Signals) -> None:
                 "/commands": {"publisher": lossy},
                 "/joint_states": {"subscription": {"reliability": "reliable"}},
                 "/image": {"subscription": lossy},
+                "/task": {"subscription": lossy},
+                "/policy_node/inferences": {"publisher": lossy},
+                "/diagnostics": {"publisher": {"durability": "transient_local"}},
             },
         },
         commands=ReliabilityPolicy.BEST_EFFORT,
@@ -337,6 +340,10 @@ def test_points_and_a_clean_end(start: Start, number: signal.Signals) -> None:
     assert reliability(robot.get_publishers_info_by_topic("commands")) == {best_effort}
     assert reliability(robot.get_subscriptions_info_by_topic("joint_states")) == {reliable}
     assert reliability(robot.get_subscriptions_info_by_topic("image")) == {best_effort}
+    assert reliability(robot.get_subscriptions_info_by_topic("task")) == {best_effort}
+    assert reliability(robot.get_publishers_info_by_topic("policy_node/inferences")) == {best_effort}
+    diagnostics = robot.get_publishers_info_by_topic("/diagnostics")
+    assert {endpoint.qos_profile.durability for endpoint in diagnostics} == {DurabilityPolicy.TRANSIENT_LOCAL}
     newest = rig.robot.commands[-1]
     assert newest.joint_names == list(JOINTS)
     assert len(newest.points) == 1
