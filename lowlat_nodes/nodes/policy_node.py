@@ -51,7 +51,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
 
     def __init__(self, **ros: Any) -> None:
         self._processes: PolicyProcesses | None = None
-        self._status: dict[str, Any] = {}
+        self._activation = 0
+        self._status: dict[str, Any] = {}  # of this activation
         self._reported: dict[str, Any] = {}
         self._fresh: dict[str, int] = {}
         self._rates = (float("nan"), float("nan"))
@@ -123,7 +124,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         """Begin to tick, and to move unless `~/start` shall say so."""
         assert self._processes is not None
         self._status, self._reported = {}, {}
-        if not self._processes.send("activate", start=self._start_on_activate):
+        self._activation += 1
+        if not self._processes.send("activate", number=self._activation, start=self._start_on_activate):
             raise TickLostError("the tick process does not answer")
 
     def halt(self) -> None:
@@ -242,7 +244,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             return
         if kind != "status":
             return
-        self._status = content
+        if content["activation"] == self._activation:
+            self._status = content
         if content["in_flight_ms"] > self._timeout_ms and self._processes is not None:
             self._processes.replace_worker(f"an inference took longer than {self._timeout_ms:g} ms")
 

@@ -99,6 +99,8 @@ class PolicyTick:
         self._publisher = CommandPublisher(self._ros, setup["command_topic"], command.kind, joints.names)
         self._timeline: Timeline = SimulatedTimeline(self._ros) if setup["use_sim_time"] else SteadyTimeline()
         self._active = False
+        self._activation = 0  # the number of the newest one
+        self._limited = self._loop.limit_counts()  # before it
         # Newest states for the worker; they share a message with a launch.
         self._unsent_states: deque[tuple[int, bytes, bytes]] = deque(
             maxlen=min(256, MAX_MESSAGE // 2 // (16 * self._columns + 32))
@@ -321,7 +323,8 @@ class PolicyTick:
                     self._loop.delay.record(content["warm_ns"])
             elif kind == "activate":
                 self._active = True
-                self._figures.clear()
+                self._activation = content["number"]
+                self._forget_figures()
                 self._loop.reset()
                 if content["start"]:
                     self._loop.start()
@@ -336,6 +339,14 @@ class PolicyTick:
             elif kind == "task" and content["text"] != self._task:
                 self._task = content["text"]
                 self._loop.restart_plan()
+
+    def _forget_figures(self) -> None:
+        """Count from now on; what is told of an activation is its own."""
+        self._figures.clear()
+        self._loop.counters.clear()
+        self._limited = self._loop.limit_counts()
+        self._tick = None
+        self._refusal = ""
 
     def _brake(self) -> None:
         """Tick on until the robot stands: for as many ticks as the limits ask for, however long they take."""
@@ -387,14 +398,14 @@ class PolicyTick:
             pack(
                 "status",
                 time_ns=now_ns,
-                active=self._active,
+                activation=self._activation,
                 running=loop.running,
                 worker=self._worker is not None,
                 served=self._tick.served.value if self._tick else "",
                 in_flight_ms=0.0 if loop.in_flight is None else (now_ns - self._asked_ns) * 1e-6,
                 delay_estimate_ms=loop.delay.estimate_ns * 1e-6,
                 counters=loop.counters.snapshot(),
-                limits=loop.limit_counts(),
+                limits={name: count - self._limited[name] for name, count in loop.limit_counts().items()},
                 states=self._joint_states.received,
                 standby_ticks=self._ticks.taken_over,
                 refusal=self._refusal,

@@ -143,7 +143,7 @@ def test_whatever_fails_the_robot_is_brought_to_a_stand_first(
     start: Callable[..., Rig], capfd: pytest.CaptureFixture[str]
 ) -> None:
     rig = start()
-    rig.tell("activate", start=True)
+    rig.tell("activate", number=1, start=True)
     rig.until_it_moves()
     moved = len(rig.commands)
     rig.answer = lambda _launch: bytes(3 * 8)  # rows of two joints come in multiples of 16 bytes
@@ -155,8 +155,27 @@ def test_whatever_fails_the_robot_is_brought_to_a_stand_first(
 
 def test_braking_takes_as_long_as_the_limits_ask_for(start: Callable[..., Rig]) -> None:
     rig = start({"limits": {"acceleration": [0.15]}})  # over two seconds from SPEED
-    rig.tell("activate", start=True)
+    rig.tell("activate", number=1, start=True)
     rig.until_it_moves()
     rig.node.close()
     assert rig.until_it_ends() == 0
     assert rig.speeds()[-1] <= 1e-9
+
+
+def test_what_is_counted_is_that_of_the_activation(start: Callable[..., Rig]) -> None:
+    rig = start()
+
+    def told(activation: int) -> list[dict[str, Any]]:
+        return [status for status in rig.heard["status"] if status["activation"] == activation]
+
+    rig.tell("activate", number=1, start=True)
+    rig.until(
+        lambda: any(s["counters"].get("chunks_scheduled") and s["limits"]["acceleration"] for s in told(1))
+    )
+    rig.tell("deactivate")
+    rig.tell("activate", number=2, start=False)
+    rig.until(lambda: any(status["served"] for status in told(2)))
+    assert told(2)[0]["served"] in {"", "stopped"}
+    for status in told(2):
+        assert "chunks_scheduled" not in status["counters"]
+        assert not any(status["limits"].values())
