@@ -8,6 +8,7 @@ knows no ROS: it starts sooner, and killing it disturbs nobody's middleware (see
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import time
@@ -181,7 +182,7 @@ def _check_size(spec: PolicySpec) -> None:
 
 def main() -> int:
     """Run as a child of the policy node, with the descriptor of the channel as the argument."""
-    die_with_parent()
+    die_with_parent(os.getppid())
     node = channel_from_parent()
     try:
         node.wait(None)
