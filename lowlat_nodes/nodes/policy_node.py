@@ -125,13 +125,12 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         assert self._processes is not None
         self._status, self._reported = {}, {}
         self._activation += 1
-        if not self._processes.send("activate", number=self._activation, start=self._start_on_activate):
-            raise TickLostError("the tick process does not answer")
+        self._processes.tell("activate", number=self._activation, start=self._start_on_activate)
 
     def halt(self) -> None:
         """Brake to a stand and send no more commands."""
         if self._processes is not None:
-            self._processes.send("deactivate")
+            self._processes.tell("deactivate")
 
     def teardown(self) -> None:
         """End the processes."""
@@ -181,6 +180,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             "standby_ticks": status["standby_ticks"],
             "sched": self._processes.sched,
             "worker_restarts": self._processes.worker_restarts,
+            "reports_lost": status["reports_lost"],
         }
         level, summary = self._judge(status, problem)
         return Report(level, summary, values)
@@ -253,7 +253,10 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         if len(message.data) > _TASK_LIMIT:
             self.get_logger().warning(f"task ignored: expected at most {_TASK_LIMIT} characters")
         elif self._processes is not None:
-            self._processes.send("task", text=message.data)
+            try:
+                self._processes.tell("task", text=message.data)
+            except TickLostError as error:
+                self.get_logger().error(f"task {message.data!r} lost: {error}")
 
     def _on_start(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
         return self._order("start", response)
@@ -265,9 +268,11 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         if self.state != "active" or self._processes is None:
             response.message = f"expected an active node to {order}, it is {self.state}"
             return response
-        response.success = self._processes.send(order)
-        if not response.success:
-            response.message = "the tick process does not answer"
+        try:
+            self._processes.tell(order)
+            response.success = True
+        except TickLostError as error:
+            response.message = str(error)
         return response
 
 

@@ -129,12 +129,18 @@ class PolicyProcesses:
         """Return for how long the tick, which reports five times a second, has said nothing."""
         return time.monotonic() - self._heard_s
 
-    def send(self, kind: str, **content: Any) -> bool:
-        """Tell the tick something; return false if it is gone, or hangs and so does not listen."""
+    def tell(self, kind: str, **content: Any) -> None:
+        """Tell the tick something.
+
+        Raises:
+            TickLostError: If it is gone, or hangs and so does not listen.
+        """
         try:
-            return self._tick_channel.send(pack(kind, **content))
+            listens = self._tick_channel.send(pack(kind, **content))
         except ChannelClosedError:
-            return False
+            listens = False
+        if not listens:
+            raise TickLostError(f"the tick process does not answer; it was told to {kind}")
 
     def watch(self) -> None:
         """Hear the children and replace a dead worker; call it several times a second.

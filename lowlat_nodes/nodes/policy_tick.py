@@ -408,6 +408,7 @@ class PolicyTick:
                 limits={name: count - self._limited[name] for name, count in loop.limit_counts().items()},
                 states=self._joint_states.received,
                 standby_ticks=self._ticks.taken_over,
+                reports_lost=self._node.dropped,
                 refusal=self._refusal,
                 quantiles_ms=self._figures.quantiles_ms(),
                 window_ms=self._figures.window_ms(now_ns),

@@ -61,6 +61,7 @@ def start(ros_domain_id: int, tmp_path: Path) -> Iterator[Start]:
 
 
 def test_it_reports_what_it_does(rig: Rig) -> None:
+    assert rig.robot.values["reports_lost"] == "0"
     names = ("tick_late", "publish_late", "state_age", "inference", "observation_age")
 
     def healthy() -> bool:

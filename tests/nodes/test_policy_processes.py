@@ -105,8 +105,22 @@ def test_a_policy_that_hangs_while_it_loads_is_replaced(processes: PolicyProcess
 
 
 def test_a_lost_tick_is_an_error(processes: PolicyProcesses) -> None:
-    assert processes.send("stop")
+    processes.tell("stop")
     os.kill(children(os.getpid())["policy_tick"], signal.SIGKILL)
     with pytest.raises(TickLostError, match="status -9"):
         watch_until(processes, lambda: False)
-    assert not processes.send("stop")
+    with pytest.raises(TickLostError, match="told to stop"):
+        processes.tell("stop")
+
+
+def test_a_tick_that_hangs_is_told_nothing_more(processes: PolicyProcesses) -> None:
+    os.kill(children(os.getpid())["policy_tick"], signal.SIGSTOP)
+
+    def tell_on() -> None:
+        for _ in range(1000):
+            processes.tell("task", text="x" * 4096)
+
+    with pytest.raises(TickLostError, match="told to task"):
+        tell_on()
+    with pytest.raises(TickLostError, match="said nothing for 5 s and was killed"):
+        watch_until(processes, lambda: False)
