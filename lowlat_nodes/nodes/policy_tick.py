@@ -4,8 +4,8 @@
 
 It takes joint states from the middleware itself, asks `control.loop` what to do, publishes, and only then
 talks to the other processes. Nothing it calls waits: neither inference, nor logging, nor the garbage
-collector, nor a slow subscriber can hold it up. If the policy node dies, it brakes the robot to a stand and
-ends.
+collector, nor a slow subscriber can hold it up. If the policy node dies or anything here fails, it brakes the
+robot to a stand and ends.
 """
 
 from __future__ import annotations
