@@ -27,6 +27,7 @@ from lowlat_nodes.nodes.diagnostics import Level, Report, standard_values
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, Wiring
 from lowlat_nodes.nodes.run import run
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.ros.topics import Input, overridable
 
 _WATCH_S = 0.05
@@ -62,6 +63,11 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
     def setup(self, config: PolicyNodeConfig) -> None:
         """Load the policy in its process and prepare the tick; nothing moves yet."""
         observation = config.observation
+        if len(observation.task.text) > _TASK_LIMIT:
+            raise ConfigurationError(
+                f"observation.task.text: expected at most {_TASK_LIMIT} characters, got "
+                f"{len(observation.task.text)}"
+            )
         wiring = Wiring(
             name=self.get_name(),
             namespace=self.get_namespace(),

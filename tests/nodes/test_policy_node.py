@@ -426,6 +426,7 @@ def test_simulated_time_may_stand_leap_and_go_back(start: Start) -> None:
         ({"policy": {"factory": "scripted_policy:make_broken"}}, "RuntimeError: no such accelerator"),
         ({"policy": {"factory": "scripted_policy:make_endless"}}, "horizon of 100000 for 2 joints"),
         ({"policy": {"inference_delay_ms": 4000.0}}, "policy.timeout_ms: expected more than 4000 ms"),
+        ({"observation": {"task": {"text": "x" * 5000}}}, "expected at most 4096 characters, got 5000"),
         ({"tick_rate": 50.0}, "there is no parameter 'tick_rate'; did you mean 'tick_hz'?"),
         ({"tick_hz": 5000.0}, "tick_hz"),
         ({"roll_forward": {"kind": "actuator"}}, "lowlat identify"),
