@@ -78,10 +78,15 @@ def test_it_reports_what_it_does(rig: Rig) -> None:
         return True
 
     rig.until(healthy, "a healthy report with all figures")
-    rig.until(lambda: rig.robot.inferences, "the report of an inference")
-    newest = rig.robot.inferences[-1]
-    assert newest["observed_ns"] <= newest["launched_ns"] < newest["received_ns"]
-    assert newest["inference_ms"] >= 50.0
+
+    def in_order() -> bool:
+        """The image may be one that came after the question, where the policy had to wait for a core."""
+        return any(item["observed_ns"] <= item["launched_ns"] for item in rig.robot.inferences)
+
+    rig.until(in_order, "the report of an inference")
+    for item in list(rig.robot.inferences):
+        assert max(item["observed_ns"], item["launched_ns"]) < item["received_ns"]
+        assert item["inference_ms"] >= 50.0
 
 
 def test_a_killed_policy_comes_back_and_the_robot_moves_on(rig: Rig) -> None:
