@@ -113,11 +113,6 @@ class Limiter:
         """Return the velocity of the last command, float64 [A]."""
         return np.array(self._velocity)
 
-    @property
-    def refused(self) -> int:
-        """Return how many targets were refused."""
-        return self.counts.refused
-
     def reset(self, position: Floats) -> None:
         """Continue from a position [A], at rest, such as the measured one before the first command.
 
@@ -133,7 +128,7 @@ class Limiter:
 
         Args:
             target: float64 [A], the wanted position at the end of this tick. One that is not finite (or is
-                beyond 1e9) is refused: counted in `refused`, nothing changes, the last command is returned;
+                beyond 1e9) is refused: counted in `counts`, nothing changes, the last command is returned;
                 the caller then follows its miss policy. The last command as target brakes to a stand.
             dt_s: The period of the commands, at least 1 µs. After a pause it is one period all the same: the
                 joints did not move on meanwhile.

@@ -164,7 +164,7 @@ def test_a_target_that_is_not_finite_is_refused(bad: float) -> None:
     again = made.limit(np.array([bad, 0.3]), DT_S)
     np.testing.assert_array_equal(again[0], position)
     np.testing.assert_array_equal(again[1], velocity)
-    assert made.refused == 1
+    assert made.counts.refused == 1
     # And nothing of it stays behind.
     reference = limiter()
     reference.limit(np.array([0.3, 0.3]), DT_S)
@@ -177,14 +177,14 @@ def test_a_target_that_is_not_finite_is_refused(bad: float) -> None:
 def test_a_period_that_is_none_is_refused(dt_s: float) -> None:
     made = limiter()
     made.limit(np.array([0.3, 0.3]), dt_s)
-    assert made.refused == 1
+    assert made.counts.refused == 1
     assert (made.position == 0.0).all()
 
 
 def test_a_target_of_other_size_is_refused() -> None:
     made = limiter()
     made.limit(np.array([0.3]), DT_S)
-    assert made.refused == 1
+    assert made.counts.refused == 1
 
 
 def test_counts_say_which_limit_acted() -> None:
