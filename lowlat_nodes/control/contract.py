@@ -63,11 +63,20 @@ class CameraConfig:
 
     topic: str = setting(doc="Image topic.")
     compressed: bool = setting(False, doc="Whether it carries sensor_msgs/CompressedImage.")
-    encoding: str = setting("rgb8", doc="Expected encoding.", choices=("rgb8", "bgr8", "mono8"))
+    encoding: str = setting(
+        "rgb8", doc="Expected encoding; rgb8 if compressed.", choices=("rgb8", "bgr8", "mono8")
+    )
     width: int = setting(doc="Expected width.", unit="px", low=1, high=8192)
     height: int = setting(doc="Expected height.", unit="px", low=1, high=8192)
     feature: str = setting("", doc="Name of the policy's input; the name of this group if empty.")
     reliability: str = setting("auto", doc="QoS of the subscription.", choices=RELIABILITIES)
+
+    def __post_init__(self) -> None:
+        if self.compressed and self.encoding != "rgb8":
+            raise ConfigurationError(
+                f"camera: compressed images are decoded to rgb8, whatever the file holds; expected "
+                f"encoding rgb8, got {self.encoding}; leave encoding out"
+            )
 
     @property
     def type_name(self) -> str:
