@@ -91,6 +91,13 @@ class ControlConfig:
     roll_forward: RollForwardConfig = section(RollForwardConfig, doc="Future-state awareness.")
     limits: LimitsConfig = section(LimitsConfig, doc="Safety limits.")
 
+    def __post_init__(self) -> None:
+        if self.observation.align == "image" and self.execution.strategy == "vlash":
+            raise ConfigurationError(
+                "observation.align: image shows the policy the state of the past, vlash that of the future; "
+                "expected newest with vlash, or another execution.strategy"
+            )
+
     @property
     def tick_ns(self) -> int:
         """Return the time between ticks."""

@@ -104,7 +104,8 @@ class ObservationConfig:
     task: TaskConfig = section(TaskConfig, doc="Task text.")
     align: str = setting(
         "newest",
-        doc="State that goes with an image: the newest one, or the one at the image's capture time.",
+        doc="State that goes with an image: the newest one, or the one at the image's capture time "
+        "(not with vlash, which shows the state at the swap).",
         choices=("newest", "image"),
     )
     image_timeout_ms: float = setting(

@@ -124,7 +124,7 @@ class OfflinePolicy(Processor):
                 request=launch.request,
                 task=self._task,
                 not_before_ns=launch.launched_ns - self._image_timeout_ns,
-                align=self._config.observation.align == "image" and not launch.intent.project,
+                align=self._config.observation.align == "image",
             )
             answer = self._contract.targets(self._policy.infer(observation))
         except NoObservation as error:

@@ -238,7 +238,7 @@ class PolicyTick:
             velocity=state.velocity.tobytes(),
             not_before_ns=self._timeline.ros_ns(launch.launched_ns) - self._image_timeout_ns,
             task=self._task,
-            align=self._align and not launch.intent.project,
+            align=self._align,
             history=list(self._unsent_states),
         )
         self._unsent_states.clear()
