@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lowlat_nodes.control.commands import Commands
@@ -66,13 +66,12 @@ class OfflinePolicy(Processor):
         self._loop.start()
 
     def process(self, message: Message) -> Sequence[Message]:
-        """Tick up to the time of the message, then take it in; return the commands of those ticks.
+        """Take a message in; the commands come from `advance`.
 
         Raises:
             ObservationError: If the message does not fit the contract.
         """
         now_ns = message.trace.received_ns
-        results = self._tick_until(now_ns)
         stamp_ns = message.trace.capture_ns
         if not stamp_ns or abs(now_ns - stamp_ns) > _SAME_CLOCK_NS:  # stamped by another clock than the bag's
             stamp_ns = now_ns
@@ -87,18 +86,10 @@ class OfflinePolicy(Processor):
         elif isinstance(message.payload, Text) and message.payload.data != self._task:
             self._task = message.payload.data
             self._loop.restart_plan()
-        return results
+        return []
 
-    def finish(self, end_ns: int) -> Sequence[Message]:
-        """Return the commands of the ticks up to the end."""
-        return self._tick_until(end_ns)
-
-    def counts(self) -> dict[str, int]:
-        """Return what the control loop counted."""
-        return self._loop.counters.snapshot()
-
-    def _tick_until(self, now_ns: int) -> list[Message]:
-        results: list[Message] = []
+    def advance(self, now_ns: int) -> Iterator[Message]:
+        """Give the commands of the ticks up to now."""
         while self._due_ns is not None and self._due_ns <= now_ns:
             due_ns = self._due_ns
             self._due_ns += self._tick_ns
@@ -107,12 +98,14 @@ class OfflinePolicy(Processor):
             assert tick is not None
             payload = self._commands.payload(tick, due_ns, due_ns)
             if payload is not None:
-                trace = Trace(capture_ns=due_ns, published_ns=due_ns)
-                results.append(Message(self.outputs[0], payload, trace))
+                yield Message(self.outputs[0], payload, Trace(capture_ns=due_ns, published_ns=due_ns))
             launch = self._loop.launch(due_ns)
             if launch is not None:
                 self._infer(launch)
-        return results
+
+    def counts(self) -> dict[str, int]:
+        """Return what the control loop counted."""
+        return self._loop.counters.snapshot()
 
     def _infer(self, launch: Launch) -> None:
         """Run the policy now; its answer counts once the configured delay has passed."""

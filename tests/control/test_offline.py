@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lowlat_nodes.control.contract import ObservationError
 from lowlat_nodes.control.offline import OfflinePolicy, make_policy
 from lowlat_nodes.control.policies.load import PolicyConfig
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
@@ -84,8 +86,11 @@ def recording(seconds: float = 1.0) -> list[Message]:
 def play(messages: list[Message], **changes: Any) -> tuple[list[tuple[int, list[float]]], dict[str, int]]:
     processor = make_policy(PARAMETERS | changes)
     processor.open()
-    results = [result for item in messages for result in processor.process(item)]
-    results += processor.finish(messages[-1].trace.received_ns)
+    results: list[Message] = []
+    for item in messages:
+        results.extend(processor.advance(item.trace.received_ns))
+        with contextlib.suppress(ObservationError):
+            processor.process(item)
     return [(r.trace.published_ns - START, r.payload.tolist()) for r in results], processor.counts()
 
 
@@ -121,6 +126,16 @@ def test_old_images_start_no_inference() -> None:
     messages = [m for m in recording(2.0) if m.topic != "image" or m.trace.received_ns < START + 500 * MS]
     _, counts = play(messages)
     assert counts["failures_image_stale"] > 10
+
+
+def test_an_image_that_does_not_fit_costs_no_command() -> None:
+    messages = recording()
+    bad = [
+        Message(m.topic, Image(np.zeros((7, 8, 3), np.uint8), "rgb8"), m.trace) if m.topic == "image" else m
+        for m in messages
+    ]
+    times = [[time_ns for time_ns, _ in play(played)[0]] for played in (messages, bad)]
+    assert times[0] == times[1]
 
 
 def test_stamps_of_another_clock_are_replaced_by_the_time_of_the_bag() -> None:
