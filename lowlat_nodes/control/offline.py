@@ -13,6 +13,7 @@ from lowlat_nodes.control.contract import Contract
 from lowlat_nodes.control.loop import Launch
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
+from lowlat_nodes.control.policies.policy import infer
 from lowlat_nodes.stream.config import build, flatten
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Floats, Joints, Text
@@ -52,6 +53,7 @@ class OfflinePolicy(Processor):
         self._task = observation.task.text
         self._due_ns: int | None = None
         self._answer: tuple[int, int, Floats | str, int] | None = None
+        self._error: Exception | None = None
 
     def open(self) -> None:
         """Load the policy and compare it with the contracts."""
@@ -89,7 +91,11 @@ class OfflinePolicy(Processor):
         return []
 
     def advance(self, now_ns: int) -> Iterator[Message]:
-        """Give the commands of the ticks up to now."""
+        """Give the commands of the ticks up to now.
+
+        Raises:
+            Exception: What the policy raised last in one of them, after all of them.
+        """
         while self._due_ns is not None and self._due_ns <= now_ns:
             due_ns = self._due_ns
             self._due_ns += self._tick_ns
@@ -102,6 +108,9 @@ class OfflinePolicy(Processor):
             launch = self._loop.launch(due_ns)
             if launch is not None:
                 self._infer(launch)
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def counts(self) -> dict[str, int]:
         """Return what the control loop counted."""
@@ -119,9 +128,11 @@ class OfflinePolicy(Processor):
                 not_before_ns=launch.launched_ns - self._image_timeout_ns,
                 align=self._config.observation.align == "image",
             )
-            answer = self._contract.targets(self._policy.infer(observation))
+            answer = self._contract.targets(infer(self._policy, observation))
         except NoObservation as error:
             answer = error.reason
+        except Exception as error:  # a policy is foreign code: as on a robot, the ticks go on
+            answer, self._error = "policy_error", error
         ready_ns = launch.launched_ns + (0 if isinstance(answer, str) else self._inference_ns)
         self._answer = (ready_ns, launch.request, answer, image_ns)
 

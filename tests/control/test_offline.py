@@ -83,12 +83,27 @@ def recording(seconds: float = 1.0) -> list[Message]:
     return messages
 
 
+class Moody(Follower):
+    """Fails at some requests, in two ways."""
+
+    def infer(self, observation: Observation) -> np.ndarray:
+        if observation.request % 5 == 3:
+            raise RuntimeError("no mood")
+        actions = super().infer(observation)
+        return actions[:3] if observation.request % 5 == 4 else actions
+
+
+def make_moody(_config: PolicyConfig) -> Moody:
+    return Moody()
+
+
 def play(messages: list[Message], **changes: Any) -> tuple[list[tuple[int, list[float]]], dict[str, int]]:
     processor = make_policy(PARAMETERS | changes)
     processor.open()
     results: list[Message] = []
     for item in messages:
-        results.extend(processor.advance(item.trace.received_ns))
+        with contextlib.suppress(ObservationError, RuntimeError, ValueError):
+            results.extend(processor.advance(item.trace.received_ns))
         with contextlib.suppress(ObservationError):
             processor.process(item)
     return [(r.trace.published_ns - START, r.payload.tolist()) for r in results], processor.counts()
@@ -136,6 +151,24 @@ def test_an_image_that_does_not_fit_costs_no_command() -> None:
     ]
     times = [[time_ns for time_ns, _ in play(played)[0]] for played in (messages, bad)]
     assert times[0] == times[1]
+
+
+def test_a_policy_that_fails_is_asked_again() -> None:
+    results, counts = play(recording(2.0), **{"policy.factory": f"{__name__}:make_moody"})
+    assert len(results) == 199
+    assert counts["failures_policy_error"] > 10
+    assert counts["inferences"] > 15
+
+
+def test_what_the_policy_raised_comes_after_the_ticks() -> None:
+    processor = make_policy(PARAMETERS | {"policy.factory": f"{__name__}:make_moody"})
+    processor.open()
+    for item in recording(0.1):
+        assert processor.process(item) == []
+    results: list[Message] = []
+    with pytest.raises((RuntimeError, ValueError), match="no mood|expected float64 actions"):
+        results.extend(processor.advance(START + 1000 * MS))
+    assert len(results) == 100
 
 
 def test_stamps_of_another_clock_are_replaced_by_the_time_of_the_bag() -> None:
