@@ -21,6 +21,7 @@ from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.stream.trace import Trace
 
 _SAME_CLOCK_NS = 10_000_000_000
+_JUMP_NS = 1_000_000_000
 _OF_A_RUNNING_NODE = frozenset(
     {"autostart", "diagnostic_updater", "qos_overrides", "realtime", "start_on_activate", "use_sim_time"}
 )
@@ -51,6 +52,7 @@ class OfflinePolicy(Processor):
         self._inference_ns = round(config.policy.inference_delay_ms * 1e6)
         self._image_timeout_ns = round(observation.image_timeout_ms * 1e6)
         self._task = observation.task.text
+        self._now_ns: int | None = None
         self._due_ns: int | None = None
         self._answer: tuple[int, int, Floats | str, int] | None = None
         self._error: Exception | None = None
@@ -91,11 +93,14 @@ class OfflinePolicy(Processor):
         return []
 
     def advance(self, now_ns: int) -> Iterator[Message]:
-        """Give the commands of the ticks up to now.
+        """Give the commands of the ticks up to now; none where time leapt by over a second, or went back.
 
         Raises:
             Exception: What the policy raised last in one of them, after all of them.
         """
+        if self._now_ns is not None and not 0 <= now_ns - self._now_ns <= _JUMP_NS:
+            self._begin_anew()
+        self._now_ns = now_ns
         while self._due_ns is not None and self._due_ns <= now_ns:
             due_ns = self._due_ns
             self._due_ns += self._tick_ns
@@ -115,6 +120,15 @@ class OfflinePolicy(Processor):
     def counts(self) -> dict[str, int]:
         """Return what the control loop counted."""
         return self._loop.counters.snapshot()
+
+    def _begin_anew(self) -> None:
+        """Do as a node does under simulated time: drop the plan, and tick on from the next joint state."""
+        self._loop.counters.add("clock_jumps")
+        self._loop.reset()
+        self._due_ns = None
+        if self._answer is not None:
+            self._loop.fail(self._answer[1], "clock_jump")
+            self._answer = None
 
     def _infer(self, launch: Launch) -> None:
         """Run the policy now; its answer counts once the configured delay has passed."""

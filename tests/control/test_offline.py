@@ -166,9 +166,34 @@ def test_what_the_policy_raised_comes_after_the_ticks() -> None:
     for item in recording(0.1):
         assert processor.process(item) == []
     results: list[Message] = []
-    with pytest.raises((RuntimeError, ValueError), match="no mood|expected float64 actions"):
+    with pytest.raises((RuntimeError, ValueError), match=r"no mood|expected float64 actions"):
         results.extend(processor.advance(START + 1000 * MS))
     assert len(results) == 100
+
+
+@pytest.mark.parametrize("jump_ms", [600_000.0, -600_000.0, -20.0])
+def test_ticks_begin_anew_where_time_jumps(jump_ms: float) -> None:
+    messages = recording(2.0)
+    later = [
+        message(m.topic, m.payload, (m.trace.received_ns - START) / MS + jump_ms)
+        for m in messages
+        if m.trace.received_ns >= START + 1000 * MS
+    ]
+    earlier = messages[: len(messages) - len(later)]
+    results, counts = play([*earlier, *later])
+    assert counts["clock_jumps"] == 1
+    assert counts["inferences"] > 30
+    times = [time_ns for time_ns, _ in results]
+    first, last = (later[index].trace.received_ns - START for index in (0, -1))
+    assert times[:99] == list(range(10 * MS, 1000 * MS, 10 * MS))
+    assert times[99:] == list(range((first // (10 * MS) + 1) * 10 * MS, last, 10 * MS))
+
+
+def test_a_pause_is_ticked_through() -> None:
+    messages = [m for m in recording(2.0) if not START + 500 * MS < m.trace.received_ns < START + 1400 * MS]
+    results, counts = play(messages)
+    assert len(results) == 199
+    assert "clock_jumps" not in counts
 
 
 def test_stamps_of_another_clock_are_replaced_by_the_time_of_the_bag() -> None:
