@@ -67,5 +67,6 @@ def absolute(actions: Floats, delta: np.ndarray, base: Floats) -> Floats:
     """
     targets = actions.astype(np.float64, copy=True)
     if delta.any():
-        targets[:, delta] = base[delta] + np.cumsum(targets[:, delta], axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):  # garbage in, refused by the executor
+            targets[:, delta] = base[delta] + np.cumsum(targets[:, delta], axis=0)
     return targets

@@ -5,7 +5,7 @@
 ========================================================= ==================================================
 a chunk arrives and ...                                   then
 ========================================================= ==================================================
-it contains NaN or infinity                               refused, `not_finite`
+it contains NaN, infinity or what no limiter takes        refused, `not_finite`
 its request is older than the newest one accepted         refused, `superseded`
 its last row is already past                              refused, `expired`
 it is due later                                           `scheduled`: waits, and takes over at that tick;
@@ -27,6 +27,7 @@ from enum import Enum
 import numpy as np
 
 from lowlat_nodes.control.chunk import Chunk
+from lowlat_nodes.control.limits import LARGEST
 from lowlat_nodes.stream.payload import Floats
 
 
@@ -96,7 +97,8 @@ class ChunkExecutor:
             now_ns: The tick that comes next; a chunk due then takes over in it.
             aligned: Its start lies in the past by intention.
         """
-        if not np.isfinite(chunk.targets).all():
+        # NaN compares with nothing; the limiter's bound is on the sum over the joints.
+        if not (np.abs(chunk.targets) < LARGEST / chunk.targets.shape[1]).all():
             return Outcome.NOT_FINITE
         if chunk.request <= self._newest_request:
             return Outcome.SUPERSEDED

@@ -16,8 +16,8 @@ from lowlat_nodes.stream.payload import Floats
 
 # A trajectory at its limits is not cut, or counted, because (p - q) / dt was rounded.
 _SLACK = 1.0 + 1e-9
-_LARGEST = 1e9
-_SHORTEST_S = 1e-6
+# Targets add up to less than this: no robot gets there, and no difference of two overflows.
+LARGEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class LimitCounts:
     """In how many ticks each limit acted on at least one joint.
 
     Attributes:
-        refused: The target was not finite, or had the wrong number of joints.
+        refused: The target was not finite, out of all reason, or had the wrong number of joints.
         position: A target lay outside the range, or the joint was slowed before an end of it.
         velocity: A joint could not go as fast as its target.
         acceleration: A joint could not change its speed as fast as its target.
@@ -127,21 +127,20 @@ class Limiter:
         """Return the next command.
 
         Args:
-            target: float64 [A], the wanted position at the end of this tick. One that is not finite (or is
-                beyond 1e9) is refused: counted in `counts`, nothing changes, the last command is returned;
-                the caller then follows its miss policy. The last command as target brakes to a stand.
-            dt_s: The period of the commands, at least 1 µs. After a pause it is one period all the same: the
-                joints did not move on meanwhile.
+            target: float64 [A], the wanted position at the end of this tick. The last command as target
+                brakes to a stand. One of another size, or not below `LARGEST` in sum, as NaN, is refused:
+                counted, and braked as for the last command.
+            dt_s: The period of the commands, above 0. After a pause it is one period all the same: the joints
+                did not move on meanwhile.
 
         Returns:
             The position and velocity to command, float64 [A] each.
         """
         targets = target.tolist()
         # One comparison for NaN, inf and numbers whose differences would overflow.
-        sound = sum(map(abs, targets)) < _LARGEST and dt_s >= _SHORTEST_S
-        if not sound or len(targets) != len(self._position):
+        if not sum(map(abs, targets)) < LARGEST or len(targets) != len(self._position):
             self.counts.refused += 1
-            return self.position, self.velocity
+            targets = self._position.copy()
         clamped = hurried = forced = False
         for joint, (lower, upper, fastest, hardest) in enumerate(self._limits):
             goal = targets[joint]

@@ -48,8 +48,8 @@ def test_rule_discard_refuses_what_trim_would_take() -> None:
     assert ChunkExecutor(trim_late=False).accept(chunk(0, 1000), 1000) is Outcome.SWAPPED
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_refused(bad: float) -> None:
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e12])
+def test_what_no_limiter_takes_is_refused(bad: float) -> None:
     executor = ChunkExecutor()
     targets = np.zeros((ROWS, 1))
     targets[3] = bad

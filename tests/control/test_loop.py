@@ -224,6 +224,18 @@ def test_nan_chunks_are_refused_and_the_plan_goes_on() -> None:
     assert rig.loop.counters["stalled_ticks"] == 0
 
 
+def test_finite_garbage_is_refused_like_nan_and_breaks_no_limit() -> None:
+    limits = JointLimits(velocity=(2.0,), acceleration=(5.0,))
+    garbage = np.full((HORIZON, 1), 1e12)
+    rig = Rig(limits=limits, policy=lambda q, request: garbage if request > 5 else ramp(q)).run(400)
+    assert rig.loop.counters["chunks_not_finite"] > 5
+    assert rig.loop.counters["misses"] == 1
+    path = np.array([tick.position[0] for tick in rig.ticks])
+    assert np.abs(np.diff(path, 2)).max() <= 5.0 * (TICK * 1e-9) ** 2 * (1 + 1e-6)
+    assert rig.served()[-1] is Served.MISSED
+    assert path[-1] == pytest.approx(path[-2], abs=1e-9)
+
+
 def test_nan_states_are_ignored_and_counted() -> None:
     rig = Rig().run(100)
     rig.loop.observe(RobotState(rig.now, np.array([np.nan]), np.zeros(1)))
