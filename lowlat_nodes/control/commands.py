@@ -15,9 +15,10 @@ from lowlat_nodes.stream.payload import NO_FLOATS, Floats, Trajectory
 class Commands:
     """Turns the answers of ticks into payloads.
 
-    `positions` and `point` say something at every tick. With `chunk`, a trajectory goes out when a chunk
+    `positions` and `point` say something at every tick. A point has no velocity: a joint trajectory
+    controller goes there on a line, and one of today rejects a trajectory that ends in motion. With `chunk`, a trajectory goes out when a chunk
     takes over, with velocities, and with zero velocity in its last point: released joint trajectory
-    controllers interpolate linearly without velocities, and reject a trajectory that ends in motion. While
+    controllers interpolate linearly without velocities, which is no motion within limits. While
     no chunk is in force, every tick that still moves and the first that stands sends one point.
 
     Args:
@@ -50,7 +51,7 @@ class Commands:
         if self._kind == "positions":
             return tick.position
         if self._kind == "point":
-            return self._point(tick, stamp_ns, tick.velocity)
+            return self._point(tick, stamp_ns)
         if tick.swapped is not None:
             self._standing = False
             times_ns, rows = self._loop.limited_rows(tick.swapped, now_ns)
@@ -60,12 +61,10 @@ class Commands:
         if tick.served is Served.CHUNK or self._standing:
             return None
         self._standing = not tick.velocity.any()
-        return self._point(tick, stamp_ns, np.zeros_like(tick.velocity))
+        return self._point(tick, stamp_ns)
 
-    def _point(self, tick: Tick, stamp_ns: int, velocity: Floats) -> Trajectory:
-        return Trajectory(
-            self._names, stamp_ns, self._lead_ns, tick.position[None], velocity[None], NO_FLOATS
-        )
+    def _point(self, tick: Tick, stamp_ns: int) -> Trajectory:
+        return Trajectory(self._names, stamp_ns, self._lead_ns, tick.position[None], NO_FLOATS, NO_FLOATS)
 
 
 def _slopes(times_ns: NDArray[np.int64], rows: Floats, start: Floats) -> Floats:
