@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lowlat_nodes.stream.payload import Floats
 
@@ -52,6 +53,14 @@ class Chunk:
         share = rest_ns / self.period_ns
         between: Floats = targets[row] * (1.0 - share) + targets[row + 1] * share
         return between
+
+    def sample_all(self, times_ns: NDArray[np.int64]) -> Floats:
+        """Return what `sample` does, bit by bit, at int64 [n] instants within the chunk, as [n, joints]."""
+        row, rest_ns = np.divmod(times_ns - self.start_ns, self.period_ns)
+        following = np.minimum(row + 1, len(self.targets) - 1)
+        share = (rest_ns / self.period_ns)[:, None]
+        rows: Floats = self.targets[row] * (1.0 - share) + self.targets[following] * share
+        return rows
 
 
 def absolute(actions: Floats, delta: np.ndarray, base: Floats) -> Floats:

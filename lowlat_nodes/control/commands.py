@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.control.contract import CommandConfig
-from lowlat_nodes.control.loop import ControlLoop, Served, Tick
+from lowlat_nodes.control.follower import Served, Tick
+from lowlat_nodes.control.loop import ControlLoop
 from lowlat_nodes.stream.payload import NO_FLOATS, Floats, Trajectory
 
 
@@ -16,10 +17,9 @@ class Commands:
     """Turns the answers of ticks into payloads.
 
     `positions` and `point` say something at every tick. A point has no velocity: a joint trajectory
-    controller goes there on a line, and one of today rejects a trajectory that ends in motion. With `chunk`, a trajectory goes out when a chunk
-    takes over, with velocities, and with zero velocity in its last point: released joint trajectory
-    controllers interpolate linearly without velocities, which is no motion within limits. While
-    no chunk is in force, every tick that still moves and the first that stands sends one point.
+    controller goes there on a line, and those of today reject a trajectory that ends in motion. With `chunk`,
+    a trajectory goes out when a chunk takes over, with velocities, and with zero velocity in its last point.
+    While no chunk is in force, every tick that still moves and the first that stands sends one point.
 
     Args:
         config: The command contract.

@@ -22,6 +22,7 @@ after that there is no target, and the miss policy has to answer.
 
 from __future__ import annotations
 
+import copy
 from enum import Enum
 
 import numpy as np
@@ -75,10 +76,9 @@ class ChunkExecutor:
         return self._running
 
     @property
-    def end_ns(self) -> int | None:
-        """Return when the last chunk of the plan expires, None without any."""
-        last = self._scheduled[-1] if self._scheduled else self._running
-        return last.end_ns if last is not None else None
+    def last(self) -> Chunk | None:
+        """Return the last chunk of the plan, possibly expired."""
+        return self._scheduled[-1] if self._scheduled else self._running
 
     def clear(self) -> None:
         """Forget the plan; chunks for requests made before are refused from now on by their numbers."""
@@ -126,36 +126,30 @@ class ChunkExecutor:
             swapped = self._running = self._scheduled.pop(0)
         return swapped
 
-    def sample(self, now_ns: int) -> Floats | None:
-        """Return the target of the chunk in force, None if there is none or it has expired."""
-        running = self._running
-        if running is None or now_ns >= running.end_ns:
-            return None
-        return running.sample(now_ns)
-
-    def preview(self, from_ns: int, steps: int, step_ns: int, idle: Floats) -> Floats:
-        """Return the targets that the plan holds for the coming ticks.
+    def targets(self, from_ns: int, steps: int, step_ns: int) -> Floats:
+        """Advance to the first of some coming ticks; return the targets of those that one chunk will serve.
 
         Args:
             from_ns: The first tick.
             steps: How many ticks.
             step_ns: Time between ticks.
-            idle: float64 [joints], the target while no chunk is in force.
 
         Returns:
-            float64 [steps, joints]; where a chunk expires on the way its last row holds.
+            float64 [n, joints], n <= steps: up to the last row of the chunk, or to the next one's start;
+            none where no chunk is in force.
         """
+        self.advance(from_ns)
         running = self._running
-        plan = (
-            [running, *self._scheduled]
-            if running is not None and running.end_ns > from_ns
-            else self._scheduled
-        )
-        rows = np.empty((steps, len(idle)))
-        index = -1
-        for step in range(steps):
-            now_ns = from_ns + step * step_ns
-            while index + 1 < len(plan) and plan[index + 1].start_ns <= now_ns:
-                index += 1
-            rows[step] = plan[index].sample(now_ns) if index >= 0 else idle
-        return rows
+        if running is None or running.last_ns < from_ns:
+            return np.empty((0, 0))
+        until_ns = running.last_ns + 1
+        if self._scheduled:
+            until_ns = min(until_ns, self._scheduled[0].start_ns)
+        steps = min(steps, -(-(until_ns - from_ns) // step_ns))
+        return running.sample_all(from_ns + np.arange(steps) * step_ns)
+
+    def copy(self) -> ChunkExecutor:
+        """Return an independent copy of the plan."""
+        twin = copy.copy(self)
+        twin._scheduled = self._scheduled.copy()
+        return twin

@@ -24,7 +24,8 @@ from rclpy.signals import SignalHandlerOptions
 from lowlat_nodes.control.commands import Commands
 from lowlat_nodes.control.config import ControlConfig, build_loop
 from lowlat_nodes.control.contract import Contract, ObservationError
-from lowlat_nodes.control.loop import Launch, Tick
+from lowlat_nodes.control.follower import Tick
+from lowlat_nodes.control.loop import Launch
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.child import channel_from_parent
 from lowlat_nodes.nodes.policy_commands import CommandPublisher

@@ -11,8 +11,9 @@ from lowlat_nodes.control.commands import Commands
 from lowlat_nodes.control.contract import CommandConfig
 from lowlat_nodes.control.delay import DelayEstimator
 from lowlat_nodes.control.executor import ChunkExecutor
+from lowlat_nodes.control.follower import Served
 from lowlat_nodes.control.limits import JointLimits, Limiter
-from lowlat_nodes.control.loop import ControlLoop, LoopSettings, Served
+from lowlat_nodes.control.loop import ControlLoop, LoopSettings
 from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.control.rollforward import LastAction
 from lowlat_nodes.control.state import RobotState

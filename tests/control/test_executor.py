@@ -9,9 +9,16 @@ import pytest
 
 from lowlat_nodes.control.chunk import Chunk
 from lowlat_nodes.control.executor import ChunkExecutor, Outcome
+from lowlat_nodes.stream.payload import Floats
 
 PERIOD = 20
 ROWS = 5
+
+
+def sample(executor: ChunkExecutor, now_ns: int) -> Floats | None:
+    """Return the target of the chunk in force at a tick."""
+    running = executor.running
+    return None if running is None or now_ns >= running.end_ns else running.sample(now_ns)
 
 
 def chunk(request: int, start_ns: int, value: float = 0.0) -> Chunk:
@@ -39,7 +46,7 @@ def test_a_chunk_that_arrives_before_the_tick_at_1000(
     executor = ChunkExecutor(max_late_ns=50)
     assert executor.accept(chunk(0, start_ns), 1000, aligned=aligned) is outcome
     executor.advance(1000)
-    sampled = executor.sample(1000)
+    sampled = sample(executor, 1000)
     assert sampled is None if target is None else sampled == pytest.approx([target])
 
 
@@ -70,11 +77,11 @@ def test_the_swap_happens_at_the_tick_that_the_chunk_assumes() -> None:
     executor.advance(1000)
     executor.accept(chunk(1, 1040, 50.0), 1020)
     assert executor.advance(1020) is None
-    assert executor.sample(1020) == pytest.approx([11.0])
+    assert sample(executor, 1020) == pytest.approx([11.0])
     swapped = executor.advance(1040)
     assert swapped is not None
     assert swapped.request == 1
-    assert executor.sample(1040) == pytest.approx([50.0])
+    assert sample(executor, 1040) == pytest.approx([50.0])
 
 
 def test_a_later_answer_displaces_scheduled_ones_of_the_same_or_a_later_tick() -> None:
@@ -82,20 +89,20 @@ def test_a_later_answer_displaces_scheduled_ones_of_the_same_or_a_later_tick() -
     executor.accept(chunk(0, 1020, 10.0), 1000)
     executor.accept(chunk(1, 1060, 20.0), 1000)
     executor.accept(chunk(2, 1040, 30.0), 1000)
-    assert [executor.advance(now) and executor.sample(now) for now in (1020, 1040, 1060)] == [
+    assert [executor.advance(now) and sample(executor, now) for now in (1020, 1040, 1060)] == [
         pytest.approx([10.0]),
         pytest.approx([30.0]),
         None,
     ]
-    assert executor.sample(1060) == pytest.approx([31.0])
+    assert sample(executor, 1060) == pytest.approx([31.0])
 
 
 def test_an_expired_chunk_gives_no_target() -> None:
     executor = ChunkExecutor()
     executor.accept(chunk(0, 1000), 1000)
     executor.advance(1000)
-    assert executor.sample(1099) is not None
-    assert executor.sample(1100) is None
+    assert sample(executor, 1099) is not None
+    assert sample(executor, 1100) is None
 
 
 def test_waiting_chunks_are_bounded() -> None:
@@ -103,7 +110,8 @@ def test_waiting_chunks_are_bounded() -> None:
     for request in range(5):
         executor.accept(chunk(request, 2000 + 100 * request), 1000)
     assert executor.advance(1999) is None
-    assert executor.end_ns == 2400 + ROWS * PERIOD
+    assert executor.last is not None
+    assert executor.last.request == 4
 
 
 def test_clear_and_refuse_drop_the_plan_and_answers_asked_before() -> None:
@@ -112,26 +120,29 @@ def test_clear_and_refuse_drop_the_plan_and_answers_asked_before() -> None:
     executor.advance(1000)
     executor.clear()
     executor.refuse_until(3)
-    assert executor.sample(1000) is None
+    assert sample(executor, 1000) is None
     assert executor.accept(chunk(3, 1000), 1000) is Outcome.SUPERSEDED
     assert executor.accept(chunk(4, 1000), 1000) is Outcome.SWAPPED
 
 
-def test_preview_is_what_the_ticks_will_get() -> None:
+def test_targets_ahead_are_what_the_ticks_will_get_as_far_as_one_chunk_serves() -> None:
     executor = ChunkExecutor()
     executor.accept(chunk(0, 1000, 10.0), 1000)
     executor.advance(1000)
     executor.accept(chunk(1, 1060, 50.0), 1000)
-    preview = executor.preview(1010, 12, 10, np.array([-1.0]))
-    executed = []
-    for now_ns in range(1010, 1130, 10):
+    ahead, executed = executor.copy(), []
+    for now_ns in range(1013, 1141, 10):
         executor.advance(now_ns)
-        executed.append(executor.sample(now_ns))
-    assert preview == pytest.approx(np.array(executed))
+        executed.append(sample(executor, now_ns))
+    old = ahead.targets(1013, 13, 10)
+    new = ahead.targets(1063, 8, 10)
+    np.testing.assert_array_equal(np.concatenate([old, new]), executed)
+    assert ahead.targets(1143, 8, 10).size == 0
 
 
-def test_preview_idles_while_no_chunk_is_in_force() -> None:
+def test_a_copy_keeps_its_plan() -> None:
     executor = ChunkExecutor()
-    executor.accept(chunk(0, 1000, 10.0), 1000)
-    executor.advance(1000)
-    assert executor.preview(1200, 2, 10, np.array([-1.0])) == pytest.approx(np.array([[-1.0], [-1.0]]))
+    executor.accept(chunk(0, 1000), 1000)
+    twin = executor.copy()
+    executor.clear()
+    assert twin.advance(1000) is not None

@@ -172,6 +172,36 @@ def test_a_target_that_makes_no_sense_is_refused_and_braked_for(bad: list[float]
     np.testing.assert_array_equal(made.limit(rows[-1], DT_S), reference.limit(rows[-1], DT_S))
 
 
+@given(
+    st.lists(
+        st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2), st.integers(1, 25)), min_size=1, max_size=8
+    ),
+    st.integers(0, 40),
+    st.sampled_from([LIMITS, JointLimits(), JointLimits(velocity=(0.8,)), JointLimits(acceleration=(4.0,))]),
+)
+def test_many_rows_are_the_same_as_one_by_one(
+    pieces: list[tuple[float, float, int]], before: int, limits: JointLimits
+) -> None:
+    speeds = np.repeat([[a, b] for a, b, _ in pieces], [count for *_, count in pieces], axis=0)
+    rows = np.cumsum(np.cumsum(speeds, axis=0) * DT_S, axis=0)
+    made = Limiter(limits, 2)
+    follow(made, rows[:before])
+    twin = made.copy()
+    one_by_one = [made.limit(row, DT_S)[0] for row in rows[before:]]
+    together = twin.limit_rows(rows[before:], DT_S)
+    np.testing.assert_array_equal(together, np.reshape(one_by_one, (-1, 2)))
+    np.testing.assert_array_equal(twin.velocity, made.velocity)
+    np.testing.assert_array_equal(twin.limit(rows[0], DT_S), made.limit(rows[0], DT_S))
+
+
+def test_a_copy_moves_on_its_own() -> None:
+    made = limiter()
+    twin = made.copy()
+    twin.limit(np.array([5.0, 5.0]), DT_S)
+    assert (made.position == 0.0).all()
+    assert made.counts == LimitCounts()
+
+
 def test_counts_say_which_limit_acted() -> None:
     made = Limiter(JointLimits(upper=(1.0,)), 1)
     made.limit(np.array([5.0]), DT_S)

@@ -13,8 +13,9 @@ import pytest
 
 from lowlat_nodes.control.delay import DelayEstimator
 from lowlat_nodes.control.executor import ChunkExecutor, Outcome
+from lowlat_nodes.control.follower import Served, Tick
 from lowlat_nodes.control.limits import JointLimits, Limiter
-from lowlat_nodes.control.loop import ControlLoop, Delivery, Launch, LoopSettings, Served, Tick
+from lowlat_nodes.control.loop import ControlLoop, Delivery, Launch, LoopSettings
 from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.control.rollforward import LastAction, RollForward
 from lowlat_nodes.control.state import RobotState
@@ -30,11 +31,15 @@ HORIZON = 32
 class Lag:
     """The same first-order lag as the simulated robot: a perfect roll-forward."""
 
-    def project(self, state: RobotState, _past: Floats, commands: Floats, step_ns: int) -> RobotState:
+    def project(
+        self, state: RobotState, _past: Floats, commands: Floats, step_ns: int, first_ns: int
+    ) -> RobotState:
         position = state.position
-        for command in commands:
-            position = command + (position - command) * math.exp(-step_ns * 1e-9 / LAG_S)
-        return RobotState(state.stamp_ns + len(commands) * step_ns, position, np.zeros_like(position))
+        for index, command in enumerate(commands):
+            span_ns = step_ns if index else first_ns
+            position = command + (position - command) * math.exp(-span_ns * 1e-9 / LAG_S)
+        end_ns = state.stamp_ns + first_ns + (len(commands) - 1) * step_ns
+        return RobotState(end_ns, position, np.zeros_like(position))
 
 
 @dataclass
@@ -52,6 +57,7 @@ class Rig:
     delta: bool = False
     merge: int = 1
     rows: int = 0
+    age_ns: Callable[[int], int] = lambda tick: 0
 
     def __post_init__(self) -> None:
         self.loop = ControlLoop(
@@ -77,7 +83,9 @@ class Rig:
     def run(self, ticks: int) -> Rig:
         for _ in range(ticks):
             if self.sensing:
-                self.loop.observe(RobotState(self.now, self.q.copy(), np.zeros(1)))
+                self.loop.observe(
+                    RobotState(self.now - self.age_ns(self.now // TICK), self.q.copy(), np.zeros(1))
+                )
             self.states[self.now] = float(self.q[0])
             if self.due is not None and self.due[0] <= self.now:
                 launch = self.due[1]
@@ -144,6 +152,86 @@ def test_last_action_projects_to_the_last_command_before_the_swap() -> None:
     assert launch.intent.start_ns is not None
     before = rig.ticks[launch.intent.start_ns // TICK - 1]
     assert launch.state.position == pytest.approx(before.position)
+
+
+LIMITED = [
+    JointLimits(),
+    JointLimits(velocity=(0.7,)),
+    JointLimits(acceleration=(2.0,)),
+    JointLimits(lower=(-0.2,), upper=(0.4,), velocity=(1.5,), acceleration=(8.0,)),
+]
+
+
+@pytest.mark.parametrize("limits", LIMITED)
+@pytest.mark.parametrize("miss", ["hold", "decay", "continue"])
+@pytest.mark.parametrize("delta", [False, True])
+def test_what_is_projected_is_executed_whatever_limits_act(
+    limits: JointLimits, miss: str, delta: bool
+) -> None:
+    random = np.random.default_rng(7)
+    ages, rates = random.integers(-2_000_000, 4 * TICK, 600), random.uniform(-3.0, 3.0, 600)
+    rig = Rig(
+        delays=lambda request: 8 + 70 * (request % 7 == 5) - request % 3,
+        policy=lambda q, request: ramp(0.0 if delta else q, rates[request]),
+        roll_forward=LastAction(),
+        limits=limits,
+        miss=miss,
+        delta=delta,
+        age_ns=lambda tick: int(ages[tick]),
+    ).run(600)
+    commands = {index * TICK: tick.position[0] for index, tick in enumerate(rig.ticks)}
+    took_over = {tick.swapped.request: index * TICK for index, tick in enumerate(rig.ticks) if tick.swapped}
+    compared = 0
+    for launch in rig.launches:
+        start_ns = launch.intent.start_ns
+        if launch.intent.project and start_ns in commands:
+            assert start_ns is not None
+            assert launch.state.stamp_ns == start_ns
+            # A later answer that is due before takes its place, after a spike of the delay.
+            if not any(
+                now_ns < start_ns for request, now_ns in took_over.items() if request > launch.request
+            ):
+                assert launch.state.position[0] == commands[start_ns - TICK]
+                compared += 1
+    assert compared > 15
+    assert {Outcome.SCHEDULED, Outcome.EXPIRED} <= {delivery.outcome for delivery in rig.deliveries}
+
+
+def test_a_state_between_ticks_is_rolled_forward_from_its_own_instant() -> None:
+    class Clock:
+        """Tells how long each command acts, oldest first."""
+
+        def project(
+            self, state: RobotState, _past: Floats, commands: Floats, step_ns: int, first_ns: int
+        ) -> RobotState:
+            acts.append((first_ns, commands[0, 0], len(commands)))
+            return RobotState(
+                state.later_ns(len(commands), step_ns, first_ns), state.position, state.velocity
+            )
+
+    acts: list[tuple[int, float, int]] = []
+    rig = Rig(roll_forward=Clock(), age_ns=lambda tick: 4_900_000).run(100)
+    launch = rig.launches[-1]
+    first_ns, command, steps = acts[-1]
+    assert launch.state.stamp_ns == launch.intent.start_ns
+    # 4.9 ms before this tick the command before it was in force, and stays so for 4.9 ms.
+    assert first_ns == 4_900_000
+    assert command == rig.ticks[launch.launched_ns // TICK - 1].position[0]
+    assert first_ns + (steps - 1) * TICK == launch.state.stamp_ns - (launch.launched_ns - 4_900_000)
+
+
+@pytest.mark.parametrize("limits", [JointLimits(velocity=(1.0,)), JointLimits(upper=(1.0,))])
+def test_limits_do_not_part_the_policy_from_the_robot(limits: JointLimits) -> None:
+    rig = Rig(
+        policy=lambda q, request: ramp(q, 3.0 if request < 40 else -3.0),
+        roll_forward=LastAction(),
+        limits=limits,
+    ).run(600)
+    for launch in rig.launches:
+        assert abs(launch.state.position[0] - rig.states[launch.launched_ns]) < 0.5
+    turned = next(launch for launch in rig.launches if launch.request == 40).intent.start_ns
+    assert turned is not None
+    assert rig.ticks[turned // TICK + 15].velocity[0] < 0.0
 
 
 def test_sync_holds_while_it_thinks_and_counts_it() -> None:
