@@ -226,7 +226,7 @@ class ControlLoop:
         self.counters.add("policy_losses")
 
     def tick(self, now_ns: int) -> Tick | None:
-        """Answer one tick; None only while no joint state was seen since the beginning or the last `reset`.
+        """Answer one tick; None while no fresh joint state was seen since the beginning or the last `reset`.
 
         Args:
             now_ns: Time of the tick; ticks may be skipped, never repeated.
@@ -234,7 +234,12 @@ class ControlLoop:
         state, follower, counters = self._state, self._follower, self.counters
         if state is None:
             return None
+        stale = now_ns - state.stamp_ns > self._settings.state_timeout_ns
+        if stale:
+            counters.add("ticks_state_stale")
         if self._history is None:
+            if stale:  # where the robot was, once
+                return None
             self._begin(state.position, now_ns)
         assert self._last_tick_ns is not None
         # The last command stayed in force over ticks that were skipped; it did not move on.
@@ -243,8 +248,7 @@ class ControlLoop:
             self._remember(follower.position)
         if not self._running:
             tick = follower.hold(Served.STOPPED)
-        elif now_ns - state.stamp_ns > self._settings.state_timeout_ns:
-            counters.add("ticks_state_stale")
+        elif stale:
             self._forget_plan()
             tick = follower.hold(Served.STALE)
         else:

@@ -106,7 +106,8 @@ class OfflinePolicy(Processor):
             self._due_ns += self._tick_ns
             self._deliver(due_ns)
             tick = self._loop.tick(due_ns)
-            assert tick is not None
+            if tick is None:
+                continue
             payload = self._commands.payload(tick, due_ns, due_ns)
             if payload is not None:
                 yield Message(self.outputs[0], payload, Trace(capture_ns=due_ns, published_ns=due_ns))

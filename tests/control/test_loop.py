@@ -403,6 +403,20 @@ def test_no_tick_before_the_first_state() -> None:
     assert rig.launches == []
 
 
+def test_no_tick_at_a_pose_that_the_robot_had_once() -> None:
+    rig = Rig()
+    rig.loop.observe(RobotState(-6 * TICK, np.array([0.7]), np.zeros(1)))
+    rig.sensing = False
+    rig.run(5)
+    assert rig.ticks == []
+    assert rig.launches == []
+    assert rig.loop.counters["ticks_state_stale"] == 5
+    rig.sensing = True
+    rig.q = np.array([0.2])
+    rig.run(1)
+    assert rig.ticks[0].position == pytest.approx([0.2])
+
+
 def test_limited_rows_keep_the_limits_and_lie_ahead() -> None:
     rig = Rig(limits=JointLimits(velocity=(0.5,)), policy=lambda q, request: ramp(q, 3.0)).run(40)
     chunk = next(tick.swapped for tick in rig.ticks if tick.swapped is not None)
