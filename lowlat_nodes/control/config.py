@@ -129,6 +129,7 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
             merge=execution.merge,
             execution_rows=execution.rows,
             state_timeout_ns=round(config.observation.joints.timeout_ms * 1e6),
+            tracking_tolerance=config.command.tracking_tolerance,
         ),
         make_strategy(
             execution.strategy,

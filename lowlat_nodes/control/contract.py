@@ -127,6 +127,13 @@ class CommandConfig:
     )
     topic: str = setting("~/commands", doc="Where commands go.")
     lead_ms: float = setting(0.0, doc="time_from_start of a point; 0 takes one tick.", unit="ms", low=0.0)
+    tracking_tolerance: float = setting(
+        0.1,
+        doc="After ~/start and after stale states, a joint further than this from its last command, which "
+        "stands, is commanded from where it is. Above what a drive sags under load.",
+        unit="rad or m",
+        low=0.0,
+    )
     action_mean: tuple[float, ...] = setting(
         (), doc="Added to actions after scaling; empty if the model does it."
     )

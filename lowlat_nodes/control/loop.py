@@ -75,6 +75,8 @@ class LoopSettings:
         merge: How many fine actions become one macro action (action quantisation); 1 for none.
         execution_rows: How many rows of a chunk (after merging) may be executed; 0 for all.
         state_timeout_ns: Joint states older than this stop the plan.
+        tracking_tolerance: How far a joint may be from a command that stands, rad or m, to go on from that
+            command after a stop or a gap in the states. What is further was moved by others.
     """
 
     tick_ns: int
@@ -83,6 +85,7 @@ class LoopSettings:
     merge: int = 1
     execution_rows: int = 0
     state_timeout_ns: int = 100_000_000
+    tracking_tolerance: float = 0.1
 
 
 class ControlLoop:
@@ -127,6 +130,7 @@ class ControlLoop:
         self._in_flight: Launch | None = None
         self._requests = 0
         self._running = False
+        self._resumes = False  # whether the next tick from the plan is the first since a stop or a gap
         self._served: Served | None = None  # the last tick
         self._last_tick_ns: int | None = None
 
@@ -150,8 +154,8 @@ class ControlLoop:
         return self._follower.limit_counts()
 
     def start(self) -> None:
-        """Allow motion, with an empty plan."""
-        self._running = True
+        """Allow motion from where the robot is, with an empty plan."""
+        self._running = self._resumes = True
         self._follower.begin()
         self._forget_plan()
 
@@ -249,9 +253,13 @@ class ControlLoop:
         if not self._running:
             tick = follower.hold(Served.STOPPED)
         elif stale:
+            self._resumes = True
             self._forget_plan()
             tick = follower.hold(Served.STALE)
         else:
+            if self._resumes:
+                self._resumes = False
+                self._find_robot(state.position, now_ns)
             tick = follower.step(now_ns)
         self._remember(tick.position)
         self._last_tick_ns = now_ns
@@ -312,6 +320,18 @@ class ControlLoop:
         self._filled = self._kept_ticks
         self._follower.stand_at(position)
         self._last_tick_ns = now_ns - self._settings.tick_ns
+
+    def _find_robot(self, position: Floats, now_ns: int) -> None:
+        """Begin anew at the measured position of the joints that are not where they were told to be.
+
+        A drive under load is always a little beside its command; from there it would only sag further.
+        While the command still moves, the distance is the lag of the drives.
+        """
+        command = self._follower.position
+        away = np.abs(position - command) > self._settings.tracking_tolerance
+        if away.any() and not self._follower.velocity.any():
+            self.counters.add("robot_moved")
+            self._begin(np.where(away, position, command), now_ns)
 
     def _remember(self, position: Floats) -> None:
         assert self._history is not None

@@ -370,6 +370,48 @@ def test_stop_brakes_within_the_limits_and_start_moves_again() -> None:
     assert rig.served()[-1] is Served.CHUNK
 
 
+@pytest.mark.parametrize("gap", ["stop", "stale"])
+def test_a_robot_that_was_moved_meanwhile_is_commanded_from_where_it_is(gap: str) -> None:
+    rig = Rig(roll_forward=LastAction()).run(150)
+    rig.loop.stop() if gap == "stop" else setattr(rig, "sensing", False)
+    rig.run(60)
+    stood = float(rig.ticks[-1].position[0])
+    assert stood > 0.5
+    rig.q = np.array([0.0])
+    rig.loop.start()
+    rig.sensing = True
+    rig.run(60)
+    path = np.array([tick.position[0] for tick in rig.ticks[-60:]])
+    assert path[0] == pytest.approx(0.0, abs=1e-9)
+    assert rig.served()[-1] is Served.CHUNK
+    assert np.abs(path).max() < 0.8
+    assert rig.loop.counters["robot_moved"] == 1
+
+
+def test_a_joint_that_sags_under_load_goes_on_from_its_command() -> None:
+    rig = Rig().run(150)
+    rig.loop.stop()
+    rig.run(60)
+    stood = float(rig.ticks[-1].position[0])
+    rig.q -= 0.08
+    rig.loop.start()
+    rig.run(1)
+    assert rig.ticks[-1].position[0] == stood
+    assert rig.loop.counters["robot_moved"] == 0
+
+
+def test_a_start_while_it_brakes_is_no_jump() -> None:
+    limits = JointLimits(velocity=(3.0,), acceleration=(10.0,))
+    rig = Rig(limits=limits, policy=lambda q, request: ramp(q, 3.0)).run(150)
+    rig.loop.stop()
+    rig.run(3)
+    rig.loop.start()
+    rig.run(60)
+    path = np.array([tick.position[0] for tick in rig.ticks])
+    assert np.abs(np.diff(path, 2)).max() <= 10.0 * (TICK * 1e-9) ** 2 * (1 + 1e-6)
+    assert rig.loop.counters["robot_moved"] == 0
+
+
 def test_the_first_command_is_where_the_robot_is() -> None:
     rig = Rig()
     rig.q = np.array([0.7])
