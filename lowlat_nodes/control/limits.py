@@ -120,13 +120,18 @@ class Limiter:
         """Return the velocity of the last command, float64 [A]."""
         return np.array([joint.velocity for joint in self._joints])
 
-    def reset(self, position: Floats) -> None:
-        """Continue from a position [A], at rest, such as the measured one before the first command.
+    def reset(self, position: Floats, velocity: Floats | None = None) -> None:
+        """Continue from a position [A], such as the measured one before the first command.
 
         A joint that is outside its range is led back, never further out; it does not jump.
+
+        Args:
+            position: float64 [A].
+            velocity: float64 [A], of the last command; None at rest.
         """
-        for joint, value in zip(self._joints, position.tolist(), strict=True):
-            joint.begin(value, 0.0)
+        velocities = [0.0] * len(self._joints) if velocity is None else velocity.tolist()
+        for joint, at, speed in zip(self._joints, position.tolist(), velocities, strict=True):
+            joint.begin(at, speed)
 
     def copy(self) -> Limiter:
         """Return an independent copy in the same state, with counts of its own."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lowlat_nodes.control.chunk import Chunk, absolute
 from lowlat_nodes.control.delay import DelayEstimator
@@ -26,6 +25,7 @@ from lowlat_nodes.control.quantise import quantise
 from lowlat_nodes.control.rollforward import RollForward
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.control.strategies import Intent, Situation, Strategy
+from lowlat_nodes.control.trajectory import Points, TrajectoryPlanner
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.payload import Floats
 
@@ -120,8 +120,10 @@ class ControlLoop:
         self._strategy = strategy
         self._executor = executor
         self._roll_forward = roll_forward
-        self._limiter = limiter
         self._follower = PlanFollower(executor, miss, limiter, tick_ns=settings.tick_ns, waits=strategy.waits)
+        self._planner = TrajectoryPlanner(
+            limiter.copy(), miss, period_ns=settings.action_ns, waits=strategy.waits
+        )
         # As far as the roll-forward looks back from the oldest state that may still be projected.
         self._kept_ticks = history_ticks + settings.state_timeout_ns // settings.tick_ns + 2
         self._history: Floats | None = None  # [2 * kept_ticks, joints]; the newest rows end at _filled
@@ -296,29 +298,21 @@ class ControlLoop:
         self._in_flight = launch
         return launch
 
-    def limited_rows(self, chunk: Chunk, now_ns: int) -> tuple[NDArray[np.int64], Floats]:
-        """Return the rows of a chunk that lie ahead, as the limits would let them through.
+    def trajectory(self, tick: Tick, now_ns: int) -> Points | None:
+        """Return the motion that begins with a tick, for a controller that carries it out on its own.
 
-        Args:
-            chunk: The chunk in force.
-            now_ns: The present tick.
-
-        Returns:
-            int64 [n] times after `now_ns`, increasing, and float64 [n, joints].
+        It leads to a stand if nothing new comes, as the commands of the ticks do; None where the robot stands
+        already. It continues the one that this returned last.
         """
-        ahead = max(0, (now_ns - chunk.start_ns) // chunk.period_ns + 1)
-        times_ns = chunk.start_ns + np.arange(ahead, len(chunk.targets) + 1) * chunk.period_ns - now_ns
-        targets = [*chunk.targets[ahead:], chunk.targets[-1]]
-        limiter = self._limiter.copy()
-        steps_s = np.diff(times_ns, prepend=0) * 1e-9
-        rows = [limiter.limit(row, step_s)[0] for row, step_s in zip(targets, steps_s, strict=True)]
-        return times_ns, np.array(rows)
+        led = tick.served not in (Served.STOPPED, Served.STALE)
+        return self._planner.plan(now_ns, self._executor.running if led else None, brake=not led)
 
     def _begin(self, position: Floats, now_ns: int) -> None:
         """Start from where the robot is, so that the first command is no jump."""
         self._history = np.tile(position, (2 * self._kept_ticks, 1))
         self._filled = self._kept_ticks
         self._follower.stand_at(position)
+        self._planner.stand_at(position)
         self._last_tick_ns = now_ns - self._settings.tick_ns
 
     def _find_robot(self, position: Floats, now_ns: int) -> None:

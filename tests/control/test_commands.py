@@ -24,7 +24,7 @@ TICK = 10_000_000
 NAMES = ("a", "b")
 
 
-def run(kind: str, ticks: int, *, stop_at: int = -1) -> list[tuple[Served, object]]:
+def run(kind: str, ticks: int, *, stop_at: int = -1, answers: int = 1000) -> list[tuple[Served, object]]:
     """Run a policy that moves both joints at 1 rad/s, its inference taking two ticks."""
     loop = ControlLoop(
         LoopSettings(TICK, 2 * TICK, np.array([False, False])),
@@ -52,7 +52,7 @@ def run(kind: str, ticks: int, *, stop_at: int = -1) -> list[tuple[Served, objec
         position = tick.position
         sent.append((tick.served, commands.payload(tick, now_ns, 1_000_000 + now_ns)))
         launch = loop.launch(now_ns)
-        due = (index + 2, launch) if launch is not None else due
+        due = (index + 2, launch) if launch is not None and launch.request < answers else due
     return sent
 
 
@@ -70,27 +70,46 @@ def test_points_carry_no_velocity_but_the_stamp_of_their_tick() -> None:
         assert payload.velocities.size == 0
 
 
+def trajectories(sent: list[tuple[Served, object]]) -> list[tuple[int, Trajectory]]:
+    return [(index, item) for index, (_, item) in enumerate(sent) if isinstance(item, Trajectory)]
+
+
 def test_a_chunk_goes_out_when_it_takes_over_and_ends_in_a_stand() -> None:
     sent = run("chunk", 40)
-    chunks = [
-        payload for _, payload in sent if isinstance(payload, Trajectory) and len(payload.positions) > 1
-    ]
+    chunks = trajectories(sent)
     assert len(chunks) >= 2
-    for chunk in chunks:
+    for _, chunk in chunks:
         assert chunk.names == NAMES
         assert (np.diff(chunk.time_from_start_ns) == 2 * TICK).all()
         assert chunk.time_from_start_ns[0] > 0
         assert chunk.velocities[-1].tolist() == [0.0, 0.0]
-        assert chunk.velocities[1] == pytest.approx([1.0, 1.0], abs=0.2)
+        assert chunk.velocities[2] == pytest.approx([1.0, 1.0], abs=0.3)
     moving = [payload for served, payload in sent if served is Served.CHUNK]
     assert moving.count(None) == len(moving) - len(chunks)
 
 
-def test_without_a_chunk_single_points_lead_to_a_stand_and_then_nothing() -> None:
+def test_each_trajectory_begins_where_the_one_before_has_come_to() -> None:
+    (first_at, first), (second_at, second) = trajectories(run("chunk", 40))[:2]
+    reached_ns = (second_at - first_at) * TICK
+    assert np.interp(reached_ns, first.time_from_start_ns, first.positions[:, 0]) == pytest.approx(
+        second.positions[0, 0] - 0.02, abs=0.02
+    )
+
+
+def test_a_stop_sends_one_trajectory_to_a_stand_and_then_nothing() -> None:
     sent = run("chunk", 60, stop_at=20)
-    after = [payload for _, payload in sent[20:]]
-    points = [payload for payload in after if isinstance(payload, Trajectory)]
-    assert points
-    assert all(len(point.positions) == 1 and not point.velocities.size for point in points)
-    assert after[-1] is None
-    assert after.index(None) == len(points)
+    after = [(index, item) for index, item in trajectories(sent) if index >= 20]
+    assert [index for index, _ in after] == [20]
+    assert not after[0][1].velocities[-1].any()
+    assert len(after[0][1].positions) >= 1
+
+
+def test_a_miss_is_foreseen_by_the_trajectory_before_it() -> None:
+    """A robot that follows the last trajectory and one that is told of the miss go the same way."""
+    sent = run("chunk", 60, answers=2)
+    missed = next(index for index, (served, _) in enumerate(sent) if served is Served.MISSED)
+    after = [item for index, item in trajectories(sent) if index >= missed]
+    before = [item for index, item in trajectories(sent) if index < missed]
+    for later in after:
+        assert later.positions[-1] == pytest.approx(before[-1].positions[-1], abs=0.01)
+    assert len(after) <= 1

@@ -457,12 +457,3 @@ def test_no_tick_at_a_pose_that_the_robot_had_once() -> None:
     rig.q = np.array([0.2])
     rig.run(1)
     assert rig.ticks[0].position == pytest.approx([0.2])
-
-
-def test_limited_rows_keep_the_limits_and_lie_ahead() -> None:
-    rig = Rig(limits=JointLimits(velocity=(0.5,)), policy=lambda q, request: ramp(q, 3.0)).run(40)
-    chunk = next(tick.swapped for tick in rig.ticks if tick.swapped is not None)
-    times_ns, rows = rig.loop.limited_rows(chunk, chunk.start_ns)
-    assert times_ns[0] == ACTION
-    assert (np.diff(times_ns) == ACTION).all()
-    assert np.abs(np.diff(rows[:, 0])).max() <= 0.5 * ACTION * 1e-9 + 1e-12
