@@ -102,7 +102,7 @@ class ChunkExecutor:
             return Outcome.NOT_FINITE
         if chunk.request <= self._newest_request:
             return Outcome.SUPERSEDED
-        if chunk.end_ns <= now_ns:
+        if chunk.last_ns < now_ns:
             return Outcome.EXPIRED
         late_ns = now_ns - chunk.start_ns
         outcome = Outcome.SCHEDULED

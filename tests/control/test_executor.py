@@ -36,8 +36,10 @@ def chunk(request: int, start_ns: int, value: float = 0.0) -> Chunk:
         (960, True, Outcome.ALIGNED, 2.0),
         (940, False, Outcome.LATE, None),
         (940, True, Outcome.ALIGNED, 3.0),
+        (920, True, Outcome.ALIGNED, 4.0),
+        (919, False, Outcome.EXPIRED, None),
+        (919, True, Outcome.EXPIRED, None),
         (900, False, Outcome.EXPIRED, None),
-        (900, True, Outcome.EXPIRED, None),
     ],
 )
 def test_a_chunk_that_arrives_before_the_tick_at_1000(
