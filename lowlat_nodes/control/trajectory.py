@@ -15,7 +15,7 @@ from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.stream.payload import Floats
 
 _LONGEST_STEP_NS = 50_000_000  # no brake takes less
-_SLOW = 1e-3  # rad/s or m/s; from here on a decay is cut short
+_SLOW = 1e-2  # rad/s or m/s; from here on a decay is cut short
 _LONGEST_TAIL = 200  # steps
 
 
