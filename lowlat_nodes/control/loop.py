@@ -131,6 +131,7 @@ class ControlLoop:
         self._state: RobotState | None = None
         self._in_flight: Launch | None = None
         self._requests = 0
+        self._first_valid = 0  # request since the last reset
         self._running = False
         self._resumes = False  # whether the next tick from the plan is the first since a stop or a gap
         self._served: Served | None = None  # the last tick
@@ -177,6 +178,7 @@ class ControlLoop:
         """
         self._forget_plan()
         self._follower.begin()
+        self._first_valid = self._requests
         self._state = self._history = self._last_tick_ns = None
 
     def observe(self, state: RobotState) -> None:
@@ -203,7 +205,7 @@ class ControlLoop:
             return Delivery(None)
         self._in_flight = None
         self.counters.add("inferences")
-        if self._history is None:  # asked for before the reset; who knows how long ago
+        if request < self._first_valid:  # asked for before the reset; who knows how long ago
             self.counters.add(f"chunks_{Outcome.SUPERSEDED.value}")
             return Delivery(Outcome.SUPERSEDED)
         delay_ns = now_ns - launch.launched_ns

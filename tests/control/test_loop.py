@@ -58,10 +58,11 @@ class Rig:
     merge: int = 1
     rows: int = 0
     age_ns: Callable[[int], int] = lambda tick: 0
+    action_ns: int = ACTION
 
     def __post_init__(self) -> None:
         self.loop = ControlLoop(
-            LoopSettings(TICK, ACTION, np.array([self.delta]), self.merge, self.rows, 5 * TICK),
+            LoopSettings(TICK, self.action_ns, np.array([self.delta]), self.merge, self.rows, 5 * TICK),
             make_strategy(self.strategy, launch=self.launch, margin_ticks=1, naive_aligned=self.aligned),
             ChunkExecutor(),
             self.roll_forward,
@@ -261,6 +262,32 @@ def test_a_late_chunk_is_trimmed_to_now() -> None:
     assert late.outcome is Outcome.TRIMMED
     index = (late.start_ns + late.late_ns) // TICK
     assert rig.ticks[index].position == pytest.approx([late.late_ns / ACTION])
+
+
+def test_continue_goes_on_for_its_deadline_and_no_longer() -> None:
+    rig = Rig(miss="continue").run(100)
+    rig.thinking, rig.due = False, None
+    rig.loop.lose_policy()
+    rig.run(120)
+    running = next(tick.swapped for tick in reversed(rig.ticks) if tick.swapped)
+    last, speed = running.last_ns // TICK, np.diff([tick.position[0] for tick in rig.ticks])
+    assert speed[last - 1 : last + 5] == pytest.approx([TICK * 1e-9] * 6)
+    assert (np.diff(speed[last + 4 : last + 40]) < 0.0).all()
+
+
+def test_the_delay_is_not_measured_across_a_jump_of_time() -> None:
+    rig = Rig().run(40)
+    while rig.due is None:
+        rig.run(1)
+    estimate_ns = rig.loop.delay.estimate_ns
+    launch = rig.due[1]
+    rig.loop.reset()
+    for later in (3_600_000_000_000, 3_600_000_000_000 + TICK):
+        rig.loop.observe(RobotState(later, np.zeros(1), np.zeros(1)))
+        rig.loop.tick(later)
+    delivery = rig.loop.deliver(launch.request, ramp(0.0), 0, 3_600_000_000_000 + 2 * TICK)
+    assert delivery.outcome is Outcome.SUPERSEDED
+    assert rig.loop.delay.estimate_ns == estimate_ns
 
 
 @pytest.mark.parametrize("miss", ["hold", "decay", "continue"])
