@@ -287,8 +287,11 @@ class ControlLoop:
             return None
         if now_ns - state.stamp_ns > settings.state_timeout_ns:
             return None
-        last = self._executor.last
-        remaining_ns = 0 if last is None else max(0, last.end_ns - (now_ns + settings.tick_ns))
+        last, remaining_ns = self._executor.last, 0
+        if last is not None:
+            # The hold of the last row is for strategies that wait; others would have lost their pace in it.
+            end_ns = last.end_ns if self._strategy.waits else last.last_ns
+            remaining_ns = max(0, end_ns - (now_ns + settings.tick_ns))
         situation = Situation(now_ns, settings.tick_ns, self.delay.estimate_ns, remaining_ns)
         intent = self._strategy.decide(situation)
         if intent is None:

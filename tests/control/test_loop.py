@@ -264,6 +264,20 @@ def test_a_late_chunk_is_trimmed_to_now() -> None:
     assert rig.ticks[index].position == pytest.approx([late.late_ns / ACTION])
 
 
+def test_just_in_time_is_before_the_last_row_not_before_the_end_of_its_hold() -> None:
+    period_ns = 5 * TICK
+    rig = Rig(
+        launch="just_in_time",
+        roll_forward=LastAction(),
+        action_ns=period_ns,
+        policy=lambda q, request: q + 1e-9 * (TICK + period_ns * np.arange(HORIZON)[:, None]),
+    ).run(1200)
+    first = rig.served().index(Served.CHUNK)
+    speed = np.diff([tick.position[0] for tick in rig.ticks[first:]]) / (TICK * 1e-9)
+    assert speed.min() == pytest.approx(1.0, rel=1e-6)
+    assert len([tick for tick in rig.ticks if tick.swapped]) > 5
+
+
 def test_continue_goes_on_for_its_deadline_and_no_longer() -> None:
     rig = Rig(miss="continue").run(100)
     rig.thinking, rig.due = False, None
