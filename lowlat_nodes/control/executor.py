@@ -10,6 +10,7 @@ its request is older than the newest one accepted         refused, `superseded`
 its last row is already past                              refused, `expired`
 it is due later                                           `scheduled`: waits, and takes over at that tick;
                                                           chunks waiting for the same or a later tick go
+it is due later, and as many as may wait come before it   refused, `crowded`
 it is due now                                             `swapped`: takes over at this tick
 it is late, and lateness is part of the plan (aligned)    `aligned`: takes over at the row that is due now
 it is late by at most `max_late_ns`, rule `trim`          `trimmed`: takes over at the row that is due now
@@ -43,6 +44,7 @@ class Outcome(str, Enum):
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
     LATE = "late"
+    CROWDED = "crowded"
 
     @property
     def accepted(self) -> bool:
@@ -62,7 +64,7 @@ class ChunkExecutor:
         max_scheduled: Bound on waiting chunks.
     """
 
-    def __init__(self, *, trim_late: bool = True, max_late_ns: int = 0, max_scheduled: int = 4) -> None:
+    def __init__(self, *, trim_late: bool = True, max_late_ns: int = 0, max_scheduled: int = 8) -> None:
         self._trim_late = trim_late
         self._max_late_ns = max_late_ns
         self._max_scheduled = max_scheduled
@@ -114,9 +116,11 @@ class ChunkExecutor:
             if not self._trim_late or (self._max_late_ns and late_ns > self._max_late_ns):
                 return Outcome.LATE
             outcome = Outcome.TRIMMED
+        before = [other for other in self._scheduled if other.start_ns < chunk.start_ns]
+        if len(before) == self._max_scheduled:
+            return Outcome.CROWDED
         self._newest_request = chunk.request
-        self._scheduled = [other for other in self._scheduled if other.start_ns < chunk.start_ns]
-        self._scheduled = [*self._scheduled, chunk][-self._max_scheduled :]
+        self._scheduled = [*before, chunk]
         return outcome
 
     def advance(self, now_ns: int) -> Chunk | None:

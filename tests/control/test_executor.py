@@ -107,13 +107,15 @@ def test_an_expired_chunk_gives_no_target() -> None:
     assert sample(executor, 1100) is None
 
 
-def test_waiting_chunks_are_bounded() -> None:
+def test_waiting_chunks_are_bounded_and_the_first_ones_stay() -> None:
     executor = ChunkExecutor(max_scheduled=2)
-    for request in range(5):
-        executor.accept(chunk(request, 2000 + 100 * request), 1000)
+    arrivals = [executor.accept(chunk(request, 2000 + 100 * request), 1000) for request in range(4)]
+    assert arrivals == [Outcome.SCHEDULED] * 2 + [Outcome.CROWDED] * 2
+    assert executor.accept(chunk(4, 2050), 1000) is Outcome.SCHEDULED
     assert executor.advance(1999) is None
-    assert executor.last is not None
-    assert executor.last.request == 4
+    swaps = [executor.advance(now_ns) for now_ns in (2000, 2050, 2100)]
+    assert [swap and swap.request for swap in swaps] == [0, 4, None]
+    assert executor.accept(chunk(5, 2200), 2100) is Outcome.SCHEDULED
 
 
 def test_clear_and_refuse_drop_the_plan_and_answers_asked_before() -> None:

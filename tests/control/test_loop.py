@@ -59,6 +59,7 @@ class Rig:
     rows: int = 0
     age_ns: Callable[[int], int] = lambda tick: 0
     action_ns: int = ACTION
+    delay_window: int = 10
 
     def __post_init__(self) -> None:
         self.loop = ControlLoop(
@@ -68,7 +69,7 @@ class Rig:
             self.roll_forward,
             MissPolicy(self.miss, deadline_ns=5 * TICK, decay_ns=5 * TICK),
             Limiter(self.limits, 1),
-            DelayEstimator(window=10),
+            DelayEstimator(window=self.delay_window),
         )
         self.now = 0
         self.q = np.array([0.0])
@@ -287,6 +288,15 @@ def test_continue_goes_on_for_its_deadline_and_no_longer() -> None:
     last, speed = running.last_ns // TICK, np.diff([tick.position[0] for tick in rig.ticks])
     assert speed[last - 1 : last + 5] == pytest.approx([TICK * 1e-9] * 6)
     assert (np.diff(speed[last + 4 : last + 40]) < 0.0).all()
+
+
+def test_chunks_far_ahead_do_not_displace_those_that_come_before_them() -> None:
+    """One answer in eight takes a second, so all are planned a second ahead, and most come long before."""
+    rig = Rig(delays=lambda request: 100 if request % 40 < 5 else 8, delay_window=40).run(2000)
+    assert rig.loop.delay.estimate_ns == 100 * TICK
+    served = rig.served()[1000:]
+    # While the slow ones are under way, a chunk lasts for two thirds of the time.
+    assert served.count(Served.CHUNK) > 0.7 * len(served)
 
 
 def test_the_delay_is_not_measured_across_a_jump_of_time() -> None:
