@@ -7,8 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from lowlat_nodes.control.contract import CommandConfig
-from lowlat_nodes.control.follower import Served, Tick
-from lowlat_nodes.control.loop import ControlLoop
+from lowlat_nodes.control.follower import Tick
 from lowlat_nodes.stream.payload import NO_FLOATS, Floats, Trajectory
 
 
@@ -17,32 +16,26 @@ class Commands:
 
     `positions` and `point` say something at every tick. A point has no velocity: a joint trajectory
     controller goes there on a line, and those of today reject a trajectory that ends in motion. With `chunk`,
-    a trajectory goes out when a chunk takes over, or a stop, stale states, the miss policy. Each leads to a
-    stand, so that nothing need follow.
+    a trajectory goes out when a chunk takes over, and when the plan is dropped. Each leads to a stand, so
+    nothing need follow.
 
     Args:
         config: The command contract.
         names: Joint names.
-        loop: Plans trajectories.
         tick_ns: Time between ticks.
     """
 
-    def __init__(
-        self, config: CommandConfig, names: tuple[str, ...], loop: ControlLoop, *, tick_ns: int
-    ) -> None:
+    def __init__(self, config: CommandConfig, names: tuple[str, ...], *, tick_ns: int) -> None:
         self._kind = config.kind
         self._names = names
-        self._loop = loop
         self._lead_ns = np.array([round(config.lead_ms * 1e6) or tick_ns])
-        self._served: Served | None = None  # the last tick
 
-    def payload(self, tick: Tick, now_ns: int, stamp_ns: int) -> Floats | Trajectory | None:
+    def payload(self, tick: Tick, stamp_ns: int) -> Floats | Trajectory | None:
         """Return what to send for a tick.
 
         Args:
             tick: The answer.
-            now_ns: Its time on the loop's timeline.
-            stamp_ns: The same instant as a stamp.
+            stamp_ns: Its time as a stamp.
 
         Returns:
             float64 [joints] for `positions`, a trajectory otherwise; None where nothing is due.
@@ -51,11 +44,7 @@ class Commands:
             return tick.position
         if self._kind == "point":
             return self._point(tick, stamp_ns)
-        served, self._served = self._served, tick.served
-        if tick.swapped is None and tick.served is served:
-            return None
-        points = self._loop.trajectory(tick, now_ns)
-        return None if points is None else Trajectory(self._names, stamp_ns, *points, NO_FLOATS)
+        return None if tick.points is None else Trajectory(self._names, stamp_ns, *tick.points, NO_FLOATS)
 
     def _point(self, tick: Tick, stamp_ns: int) -> Trajectory:
         return Trajectory(self._names, stamp_ns, self._lead_ns, tick.position[None], NO_FLOATS, NO_FLOATS)

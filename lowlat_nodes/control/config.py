@@ -130,6 +130,7 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
             execution_rows=execution.rows,
             state_timeout_ns=round(config.observation.joints.timeout_ms * 1e6),
             tracking_tolerance=config.command.tracking_tolerance,
+            trajectories=config.command.kind == "chunk",
         ),
         make_strategy(
             execution.strategy,

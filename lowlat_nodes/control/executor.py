@@ -146,11 +146,14 @@ class ChunkExecutor:
         running = self._running
         if running is None or running.last_ns < from_ns:
             return np.empty((0, 0))
-        until_ns = running.last_ns + 1
-        if self._scheduled:
-            until_ns = min(until_ns, self._scheduled[0].start_ns)
-        steps = min(steps, -(-(until_ns - from_ns) // step_ns))
+        steps = min(
+            steps, 1 + (running.last_ns - from_ns) // step_ns, self.ticks_to_next(from_ns, step_ns) or steps
+        )
         return running.sample_all(from_ns + np.arange(steps) * step_ns)
+
+    def ticks_to_next(self, now_ns: int, tick_ns: int) -> int | None:
+        """Return after how many ticks the next chunk takes over, None where none waits."""
+        return -(-(self._scheduled[0].start_ns - now_ns) // tick_ns) if self._scheduled else None
 
     def copy(self) -> ChunkExecutor:
         """Return an independent copy of the plan."""

@@ -83,6 +83,13 @@ class LimitCounts:
     velocity: int = 0
     acceleration: int = 0
 
+    def add(self, acted: int) -> None:
+        """Count a tick by the flags of the limits that acted in it."""
+        if acted:
+            self.position += bool(acted & _CLAMPED)
+            self.velocity += bool(acted & _HURRIED)
+            self.acceleration += bool(acted & _FORCED)
+
 
 class Limiter:
     """Turns a stream of position targets into commands that keep the limits.
@@ -161,14 +168,11 @@ class Limiter:
         acted = 0
         for joint, goal in zip(joints, goals, strict=True):
             acted |= joint.follow((goal,), dt_s)[1]
-        if acted:
-            counts.position += bool(acted & _CLAMPED)
-            counts.velocity += bool(acted & _HURRIED)
-            counts.acceleration += bool(acted & _FORCED)
+        counts.add(acted)
         return self.position, self.velocity
 
     def limit_rows(self, targets: Floats, dt_s: float) -> Floats:
-        """Return the next commands, as `limit` gives them row by row, bit by bit; counts nothing.
+        """Return the next commands, as `limit` gives them row by row, bit by bit; counts them as one.
 
         This is to look ahead, and fast where no limit acts.
 
@@ -182,18 +186,22 @@ class Limiter:
         speeds = np.diff(targets, axis=0) / dt_s
         acted = self._acted(targets, speeds, dt_s)
         columns = zip(self._joints, targets.T.tolist(), speeds.T.tolist(), acted.T, strict=True)
-        commands = []
+        commands, which = [], 0
         for joint, goals, paces, held in columns:
             ends = [*(2 + np.flatnonzero(held)).tolist(), len(goals)]
-            positions, _ = joint.follow(goals[:2], dt_s)
+            positions, flags = joint.follow(goals[:2], dt_s)
             while (row := len(positions)) < len(goals):
                 end = ends[bisect_left(ends, row)]
                 if row < end and joint.is_at(goals[row - 1], paces[row - 2]):
                     joint.begin(goals[end - 1], paces[end - 2])
                     positions += goals[row:end]
                 else:
-                    positions += joint.follow(goals[row : row + _BLOCK], dt_s)[0]
+                    followed, more = joint.follow(goals[row : row + _BLOCK], dt_s)
+                    positions += followed
+                    flags |= more
+            which |= flags
             commands.append(positions)
+        self.counts.add(which)
         rows: Floats = np.array(commands).T
         return rows
 

@@ -12,20 +12,20 @@ All times are nanoseconds of one timeline that the owner chooses; ticks lie on i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lowlat_nodes.control.chunk import Chunk, absolute
 from lowlat_nodes.control.delay import DelayEstimator
 from lowlat_nodes.control.executor import ChunkExecutor, Outcome
-from lowlat_nodes.control.follower import PlanFollower, Served, Tick
+from lowlat_nodes.control.follower import PlanFollower, Served, Tick, TickFollower, TrajectoryFollower
 from lowlat_nodes.control.limits import Limiter
 from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.control.quantise import quantise
 from lowlat_nodes.control.rollforward import RollForward
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.control.strategies import Intent, Situation, Strategy
-from lowlat_nodes.control.trajectory import Points, TrajectoryPlanner
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.payload import Floats
 
@@ -77,6 +77,7 @@ class LoopSettings:
         state_timeout_ns: Joint states older than this stop the plan.
         tracking_tolerance: How far a joint may be from a command that stands, rad or m, to go on from that
             command after a stop or a gap in the states. What is further was moved by others.
+        trajectories: Whether the robot gets motions that it carries out on its own, not a position per tick.
     """
 
     tick_ns: int
@@ -86,6 +87,7 @@ class LoopSettings:
     execution_rows: int = 0
     state_timeout_ns: int = 100_000_000
     tracking_tolerance: float = 0.1
+    trajectories: bool = False
 
 
 class ControlLoop:
@@ -120,10 +122,14 @@ class ControlLoop:
         self._strategy = strategy
         self._executor = executor
         self._roll_forward = roll_forward
-        self._follower = PlanFollower(executor, miss, limiter, tick_ns=settings.tick_ns, waits=strategy.waits)
-        self._planner = TrajectoryPlanner(
-            limiter.copy(), miss, period_ns=settings.action_ns, waits=strategy.waits
-        )
+        self._follower: PlanFollower
+        timing: dict[str, Any] = {"tick_ns": settings.tick_ns, "waits": strategy.waits}
+        if settings.trajectories:
+            self._follower = TrajectoryFollower(
+                executor, miss, limiter, period_ns=settings.action_ns, **timing
+            )
+        else:
+            self._follower = TickFollower(executor, miss, limiter, **timing)
         # As far as the roll-forward looks back from the oldest state that may still be projected.
         self._kept_ticks = history_ticks + settings.state_timeout_ns // settings.tick_ns + 2
         self._history: Floats | None = None  # [2 * kept_ticks, joints]; the newest rows end at _filled
@@ -250,16 +256,16 @@ class ControlLoop:
                 return None
             self._begin(state.position, now_ns)
         assert self._last_tick_ns is not None
-        # The last command stayed in force over ticks that were skipped; it did not move on.
-        skipped = (now_ns - self._last_tick_ns) // self._settings.tick_ns - 1
-        for _ in range(min(skipped, self._kept_ticks)):
-            self._remember(follower.position)
+        tick_ns = self._settings.tick_ns
+        skipped = (now_ns - self._last_tick_ns) // tick_ns - 1
+        for back in range(min(skipped, self._kept_ticks), 0, -1):
+            self._remember(follower.pass_over(now_ns - back * tick_ns))
         if not self._running:
-            tick = follower.hold(Served.STOPPED)
+            tick = follower.hold(now_ns, Served.STOPPED)
         elif stale:
             self._resumes = True
             self._forget_plan()
-            tick = follower.hold(Served.STALE)
+            tick = follower.hold(now_ns, Served.STALE)
         else:
             if self._resumes:
                 self._resumes = False
@@ -303,21 +309,11 @@ class ControlLoop:
         self._in_flight = launch
         return launch
 
-    def trajectory(self, tick: Tick, now_ns: int) -> Points | None:
-        """Return the motion that begins with a tick, for a controller that carries it out on its own.
-
-        It leads to a stand if nothing new comes, as the commands of the ticks do; None where the robot stands
-        already. It continues the one that this returned last.
-        """
-        led = tick.served not in (Served.STOPPED, Served.STALE)
-        return self._planner.plan(now_ns, self._executor.running if led else None, brake=not led)
-
     def _begin(self, position: Floats, now_ns: int) -> None:
         """Start from where the robot is, so that the first command is no jump."""
         self._history = np.tile(position, (2 * self._kept_ticks, 1))
         self._filled = self._kept_ticks
         self._follower.stand_at(position)
-        self._planner.stand_at(position)
         self._last_tick_ns = now_ns - self._settings.tick_ns
 
     def _find_robot(self, position: Floats, now_ns: int) -> None:

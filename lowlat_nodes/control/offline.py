@@ -64,9 +64,7 @@ class OfflinePolicy(Processor):
         self._contract = Contract(config.observation, config.command, self._policy.spec)
         self._observer = Observer(config.observation, self._contract)
         self._loop = build_loop(config, self._policy.spec)
-        self._commands = Commands(
-            config.command, config.observation.joints.names, self._loop, tick_ns=self._tick_ns
-        )
+        self._commands = Commands(config.command, config.observation.joints.names, tick_ns=self._tick_ns)
         self._loop.start()
 
     def process(self, message: Message) -> Sequence[Message]:
@@ -108,7 +106,7 @@ class OfflinePolicy(Processor):
             tick = self._loop.tick(due_ns)
             if tick is None:
                 continue
-            payload = self._commands.payload(tick, due_ns, due_ns)
+            payload = self._commands.payload(tick, due_ns)
             if payload is not None:
                 yield Message(self.outputs[0], payload, Trace(capture_ns=due_ns, published_ns=due_ns))
             launch = self._loop.launch(due_ns)

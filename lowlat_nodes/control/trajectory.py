@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ class TrajectoryPlanner:
     Where the plan ends, the miss policy leads out of motion, until it is slow.
 
     Args:
-        limiter: Limits each step; it belongs to the planner.
+        limiter: Limits each step; the planner sets where it begins.
         miss: Continues beyond the last row of a chunk.
         period_ns: Time between the rows of chunks; steps are equal parts of it, of 50 ms at most.
         waits: Whether the last row of a chunk holds, instead.
@@ -75,7 +76,7 @@ class TrajectoryPlanner:
             brake: Brake where it ends, as hard as the limits allow, without the miss policy.
         """
         step_ns, limiter = self._step_ns, self._limiter
-        position, velocity = self._at(now_ns)
+        position, velocity = (values[0] for values in self.at(np.array([now_ns])))
         rows = self._rows(chunk, now_ns + step_ns + step_ns // 2)
         if not len(rows) and not velocity.any():
             return None
@@ -98,6 +99,12 @@ class TrajectoryPlanner:
         times_ns = np.arange(1, len(path)) * step_ns
         return Points(times_ns, self._positions[1:], self._velocities[1:])
 
+    def copy(self) -> TrajectoryPlanner:
+        """Return an independent copy."""
+        twin = copy.copy(self)
+        twin._limiter = self._limiter.copy()
+        return twin
+
     def _rows(self, chunk: Chunk | None, from_ns: int) -> Floats:
         """Return what a chunk wants at the coming steps, float64 [n, joints]."""
         if chunk is None:
@@ -105,11 +112,15 @@ class TrajectoryPlanner:
         until_ns = chunk.end_ns if self._waits else chunk.last_ns + 1
         return chunk.sample_all(np.arange(from_ns, until_ns, self._step_ns))
 
-    def _at(self, now_ns: int) -> tuple[Floats, Floats]:
-        """Return position and velocity of the motion under way at an instant."""
-        step, into_ns = divmod(now_ns - self._start_ns, self._step_ns)
-        if not 0 <= step < len(self._positions) - 1:
-            return self._positions[-1], np.zeros(self._positions.shape[1])
+    def at(self, times_ns: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Return positions and velocities of the motion under way, float64 [n, joints], at instants [n]."""
+        steps = len(self._positions) - 1
+        if not steps:
+            stand = np.repeat(self._positions, len(times_ns), axis=0)
+            return stand, np.zeros_like(stand)
+        step, into_ns = np.divmod(times_ns - self._start_ns, self._step_ns)
+        into_ns = np.where(step < steps, into_ns, self._step_ns)[:, None]
+        step = np.clip(step, 0, steps - 1)
         before, after = self._velocities[step], self._velocities[step + 1]
         velocity = before + (after - before) * (into_ns / self._step_ns)
         return self._positions[step] + 0.5e-9 * into_ns * (before + velocity), velocity

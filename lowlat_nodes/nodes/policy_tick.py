@@ -91,7 +91,7 @@ class PolicyTick:
         )
         self._reader = cdr.JointStateReader()
         command = self._config.command
-        self._commands = Commands(command, joints.names, self._loop, tick_ns=self._config.tick_ns)
+        self._commands = Commands(command, joints.names, tick_ns=self._config.tick_ns)
         self._publisher = CommandPublisher(self._ros, setup["command_topic"], command.kind, joints.names)
         self._timeline: Timeline = SimulatedTimeline(self._ros) if setup["use_sim_time"] else SteadyTimeline()
         self._active = False
@@ -203,7 +203,7 @@ class PolicyTick:
             self._figures.record_takeover(now_ns - tick.swapped.observed_ns)
 
     def _send(self, tick: Tick, now_ns: int) -> None:
-        payload = self._commands.payload(tick, now_ns, self._timeline.ros_ns(now_ns))
+        payload = self._commands.payload(tick, self._timeline.ros_ns(now_ns))
         if payload is not None:
             self._publisher.publish(payload)
 

@@ -27,7 +27,7 @@ NAMES = ("a", "b")
 def run(kind: str, ticks: int, *, stop_at: int = -1, answers: int = 1000) -> list[tuple[Served, object]]:
     """Run a policy that moves both joints at 1 rad/s, its inference taking two ticks."""
     loop = ControlLoop(
-        LoopSettings(TICK, 2 * TICK, np.array([False, False])),
+        LoopSettings(TICK, 2 * TICK, np.array([False, False]), trajectories=kind == "chunk"),
         make_strategy("vlash", launch="just_in_time", margin_ticks=1, naive_aligned=False),
         ChunkExecutor(),
         LastAction(),
@@ -35,7 +35,7 @@ def run(kind: str, ticks: int, *, stop_at: int = -1, answers: int = 1000) -> lis
         Limiter(JointLimits(acceleration=(100.0,)), 2),
         DelayEstimator(),
     )
-    commands = Commands(CommandConfig(kind=kind), NAMES, loop, tick_ns=TICK)
+    commands = Commands(CommandConfig(kind=kind), NAMES, tick_ns=TICK)
     loop.start()
     sent, due, position = [], None, np.zeros(2)
     for index in range(ticks):
@@ -50,7 +50,7 @@ def run(kind: str, ticks: int, *, stop_at: int = -1, answers: int = 1000) -> lis
         tick = loop.tick(now_ns)
         assert tick is not None
         position = tick.position
-        sent.append((tick.served, commands.payload(tick, now_ns, 1_000_000 + now_ns)))
+        sent.append((tick.served, commands.payload(tick, 1_000_000 + now_ns)))
         launch = loop.launch(now_ns)
         due = (index + 2, launch) if launch is not None and launch.request < answers else due
     return sent

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from cubic_controller import Controller
 
 from lowlat_nodes.control.delay import DelayEstimator
 from lowlat_nodes.control.executor import ChunkExecutor, Outcome
@@ -60,10 +61,19 @@ class Rig:
     age_ns: Callable[[int], int] = lambda tick: 0
     action_ns: int = ACTION
     delay_window: int = 10
+    trajectories: bool = False
 
     def __post_init__(self) -> None:
         self.loop = ControlLoop(
-            LoopSettings(TICK, self.action_ns, np.array([self.delta]), self.merge, self.rows, 5 * TICK),
+            LoopSettings(
+                TICK,
+                self.action_ns,
+                np.array([self.delta]),
+                self.merge,
+                self.rows,
+                5 * TICK,
+                trajectories=self.trajectories,
+            ),
             make_strategy(self.strategy, launch=self.launch, margin_ticks=1, naive_aligned=self.aligned),
             ChunkExecutor(),
             self.roll_forward,
@@ -166,9 +176,9 @@ LIMITED = [
 
 @pytest.mark.parametrize("limits", LIMITED)
 @pytest.mark.parametrize("miss", ["hold", "decay", "continue"])
-@pytest.mark.parametrize("delta", [False, True])
+@pytest.mark.parametrize(("delta", "trajectories"), [(False, False), (True, False), (False, True)])
 def test_what_is_projected_is_executed_whatever_limits_act(
-    limits: JointLimits, miss: str, delta: bool
+    limits: JointLimits, miss: str, delta: bool, trajectories: bool
 ) -> None:
     random = np.random.default_rng(7)
     ages, rates = random.integers(-2_000_000, 4 * TICK, 600), random.uniform(-3.0, 3.0, 600)
@@ -180,6 +190,7 @@ def test_what_is_projected_is_executed_whatever_limits_act(
         miss=miss,
         delta=delta,
         age_ns=lambda tick: int(ages[tick]),
+        trajectories=trajectories,
     ).run(600)
     commands = {index * TICK: tick.position[0] for index, tick in enumerate(rig.ticks)}
     took_over = {tick.swapped.request: index * TICK for index, tick in enumerate(rig.ticks) if tick.swapped}
@@ -508,3 +519,49 @@ def test_no_tick_at_a_pose_that_the_robot_had_once() -> None:
     rig.q = np.array([0.2])
     rig.run(1)
     assert rig.ticks[0].position == pytest.approx([0.2])
+
+
+@pytest.mark.parametrize("strategy", ["vlash", "sync", "naive_async"])
+@pytest.mark.parametrize("miss", ["hold", "decay", "continue"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_controller_that_gets_motions_is_where_the_commands_say_and_within_the_limits(
+    strategy: str, miss: str, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    rates = random.uniform(-4.0, 4.0, 600)
+    rig = Rig(
+        strategy,
+        delays=lambda request: 60 if random.random() < 0.1 else int(random.integers(3, 12)),
+        policy=lambda q, request: ramp(q, rates[request]),
+        roll_forward=LastAction(),
+        limits=JointLimits(lower=(-0.8,), upper=(0.8,), velocity=(3.0,), acceleration=(20.0,)),
+        miss=miss,
+        trajectories=True,
+    )
+    robot, motions = Controller(), 0
+    for tick in range(600):
+        if random.random() < 0.02:
+            random.choice(np.array([rig.loop.restart_plan, rig.loop.stop, rig.loop.start]))()
+        if random.random() < 0.02:  # ticks are slept through
+            robot.run(rig.now, rig.now + 3 * TICK)
+            rig.now += 3 * TICK
+        rig.sensing = not 300 < tick < 330
+        rig.q = robot.at(rig.now * 1e-9)[:1]
+        now_ns = rig.now
+        rig.run(1)
+        if tick == 0:
+            continue
+        answer = rig.ticks[-1]
+        if answer.points is not None:
+            robot.take(now_ns, answer.points)
+            motions += 1
+        robot.run(now_ns, rig.now)
+        assert robot.at(rig.now * 1e-9)[:2] == pytest.approx(
+            [answer.position[0], answer.velocity[0]], abs=1e-6
+        )
+    position, velocity, acceleration = np.abs(robot.samples).max(axis=0)
+    assert 5 < motions < 150
+    assert velocity <= 3.0 * (1 + 1e-6)
+    assert acceleration <= 20.0 * (1 + 1e-5)
+    assert position <= 0.8 + 20.0 * (ACTION * 1e-9) ** 2 / 16
+    assert rig.loop.counters["robot_moved"] == 0

@@ -8,53 +8,19 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from cubic_controller import Controller
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lowlat_nodes.control.chunk import Chunk
 from lowlat_nodes.control.limits import JointLimits, Limiter
 from lowlat_nodes.control.miss import MISS_POLICIES, MissPolicy
-from lowlat_nodes.control.trajectory import Points, TrajectoryPlanner
-from lowlat_nodes.stream.payload import Floats
+from lowlat_nodes.control.trajectory import TrajectoryPlanner
 
 TICK = 10_000_000
 PERIOD = 20_000_000
 VELOCITY, ACCELERATION, UPPER = 3.0, 20.0, 0.8
 LIMITS = JointLimits(lower=(-0.8,), upper=(UPPER,), velocity=(VELOCITY,), acceleration=(ACCELERATION,))
-
-
-class Controller:
-    """Cubics through positions and velocities, from where it is when a trajectory comes."""
-
-    def __init__(self) -> None:
-        self.times, self.points = np.zeros(1), np.zeros((1, 2))
-        self.samples: list[Floats] = []
-        self._shares = np.linspace(0.0, 1.0, 7)
-
-    def take(self, now_ns: int, points: Points, delay_ns: int = 0) -> None:
-        """Take a trajectory that was made at `now_ns`."""
-        came_s = (now_ns + delay_ns) * 1e-9
-        here = self.at(came_s)[:2]
-        times = (now_ns + points.times_ns) * 1e-9
-        self.times = np.concatenate([[came_s], times])
-        rows = np.stack([points.positions[:, 0], points.velocities[:, 0]], axis=1)
-        self.points = np.concatenate([here[None], rows])
-
-    def at(self, time_s: float) -> Floats:
-        """Return position, velocity and acceleration."""
-        index = int(np.searchsorted(self.times, time_s, side="right")) - 1
-        if index >= len(self.times) - 1:
-            return np.array([self.points[-1, 0], 0.0, 0.0])
-        h, s = self.times[index + 1] - self.times[index], time_s - self.times[index]
-        (q, v), (end, speed) = self.points[index], self.points[index + 1]
-        b = (3 * (end - q) / h - 2 * v - speed) / h
-        c = (2 * (q - end) / h + v + speed) / h**2
-        return np.array([q + s * (v + s * (b + s * c)), v + s * (2 * b + s * 3 * c), 2 * b + s * 6 * c])
-
-    def run(self, from_ns: int, until_ns: int) -> None:
-        """Carry out what is there, and keep samples of it."""
-        for time_s in np.linspace(from_ns * 1e-9, until_ns * 1e-9, 9)[:-1]:
-            self.samples.append(self.at(float(time_s)))
 
 
 def planner(miss: str = "decay", limits: JointLimits = LIMITS, *, waits: bool = False) -> TrajectoryPlanner:
@@ -145,7 +111,7 @@ def test_a_plan_that_runs_out_ends_as_the_miss_policy_says(miss: str) -> None:
     assert points is not None
     far = points.positions[-1, 0] - 0.4
     # To a stand: at the limit, v tau, or as far as the deadline and then v tau.
-    assert far == pytest.approx({"hold": 0.02, "decay": 0.08, "continue": 0.14}[miss], abs=0.02)
+    assert far == pytest.approx({"hold": 0.02, "decay": 0.08, "continue": 0.14}[miss], abs=0.025)
 
 
 def test_a_motion_that_waits_ends_at_its_last_row() -> None:
