@@ -8,6 +8,7 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -158,6 +159,8 @@ class ActuatorModel:
             self._parts, self._step_ns = _parts(drives, step_ns, step_ns), step_ns
         # The rest of the step in which the state was measured has parts of its own.
         begun = self._parts if first_ns == step_ns else _parts(drives, step_ns, first_ns)
+        # Older commands have had their effect.
+        past = past[-1 - max(part.back for part in chain(*self._parts)) :]
         first, last = len(past), len(past) + len(commands)
         columns = np.concatenate([past, commands]).T.tolist()
         positions, velocities = state.position.tolist(), state.velocity.tolist()
