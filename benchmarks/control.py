@@ -223,8 +223,8 @@ def _log(title: str, window: dict[str, Any]) -> None:
 
     print(
         f"{title:22} late {us('tick_late')}, empty loop {us('bare_loop')}, published {us('publish_late')} us "
-        f"(p50/p99/p99.9/max); stalls {window['stalls']}, {window['stalls_of_machine']} while a core stood still, "
-        f"{window['stalls_of_all_cores']} while all did (empty loop: {window['bare_loop_stalls']}); "
+        f"(p50/p99/p99.9/max); stalls {window['stalls']}, {window['stalls_of_machine']} while a core stood "
+        f"still, {window['stalls_of_all_cores']} while all did (empty loop: {window['bare_loop_stalls']}); "
         f"ticks of the standby {window['standby_ticks']}; misses {window['misses']}",
         file=sys.stderr,
         flush=True,

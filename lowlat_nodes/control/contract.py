@@ -19,6 +19,7 @@ from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.stream.payload import Floats, Image, Joints
 
 _LARGEST = 1e6  # rad, m or per second: no joint gets there, and float32 holds it in any unit
+_SHOWN = 8
 RELIABILITIES = ("auto", "reliable", "best_effort")
 
 
@@ -189,7 +190,7 @@ class Contract:
             missing = [name for name in self.names if name not in joints.names]
             if missing:
                 raise ObservationError(
-                    f"expected joints {list(self.names)}, {missing} missing in {list(joints.names)}"
+                    f"expected joints {list(self.names)}, {missing} missing in {_first(joints.names)}"
                 )
             order = np.array([joints.names.index(name) for name in self.names])
             self._columns = (joints.names, order)
@@ -254,6 +255,12 @@ class Contract:
         elif image.encoding == "mono8":
             data = cv2.cvtColor(data, cv2.COLOR_GRAY2RGB)
         return np.ascontiguousarray(data, np.uint8)
+
+
+def _first(names: tuple[str, ...]) -> str:
+    """Return names for a message, with how many more there are."""
+    shown, more = list(names[:_SHOWN]), len(names) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else str(shown)
 
 
 def _check_joints(names: tuple[str, ...], spec: PolicySpec) -> None:

@@ -28,6 +28,13 @@ from lowlat_nodes.control.policies.policy import ImageSpec, PolicySpec
 from lowlat_nodes.stream.payload import Floats
 from lowlat_nodes.transport.channel import MAX_MESSAGE
 
+LONGEST_REASON = 2000
+
+
+def brief(reason: str) -> str:
+    """Return the start of a reason: what it quotes from outside may be longer than a message."""
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 4]} ..."
+
 
 def pack(kind: str, **content: Any) -> bytes:
     """Return a message; arrays must be given as bytes."""

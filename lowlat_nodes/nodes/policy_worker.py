@@ -8,6 +8,7 @@ knows no ROS: it starts sooner, and killing it disturbs nobody's middleware (see
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import time
@@ -24,7 +25,7 @@ from lowlat_nodes.control.policies.policy import Observation, PolicySpec, infer
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
 from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
-from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack
+from lowlat_nodes.nodes.policy_messages import brief, floats, pack, pack_spec, unpack
 from lowlat_nodes.nodes.realtime import set_nice
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
@@ -32,7 +33,6 @@ from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.channel import MAX_MESSAGE, Channel, ChannelClosedError
 
 _WARM_UP_RUNS = 3
-_LONGEST_REASON = 2048
 _REST_OF_ANSWER = 16_384
 
 
@@ -94,7 +94,7 @@ class PolicyWorker:
         except Exception as error:  # a policy is foreign code: whatever it raises, the robot must go on
             failure, problem = "policy_error", _described(error)
         refusals = [f"camera {name!r}: {why}" for name, why in self._observer.refusals.items()]
-        self._complain(problem or "; ".join(refusals))
+        self._complain(brief(problem or "; ".join(refusals)))
         rest_ns = started_ns + self._least_ns - time.monotonic_ns()
         if rest_ns > 0 and not failure:
             time.sleep(rest_ns * 1e-9)
@@ -157,7 +157,7 @@ class PolicyWorker:
 def _described(error: Exception) -> str:
     if isinstance(error, LowlatError):
         return str(error)
-    return f"policy: {type(error).__name__}: {error}"[:_LONGEST_REASON]
+    return f"policy: {type(error).__name__}: {error}"
 
 
 def _check_size(spec: PolicySpec) -> None:
@@ -171,7 +171,7 @@ def _check_size(spec: PolicySpec) -> None:
 
 def main() -> int:
     """Run as a child of the policy node, with the descriptor of the channel as the argument."""
-    die_with_parent()
+    die_with_parent(os.getppid())
     node = channel_from_parent()
     try:
         node.wait(None)
@@ -185,7 +185,7 @@ def main() -> int:
         except Exception as error:  # a policy is foreign code
             if not isinstance(error, LowlatError):
                 traceback.print_exc()
-            node.send(pack("refused", reason=_described(error)))
+            node.send(pack("refused", reason=brief(_described(error))))
             return 2
         worker.run()
     except ChannelClosedError:

@@ -51,6 +51,7 @@ def test_joints_are_taken_by_name_whatever_their_order() -> None:
     ("message", "words"),
     [
         (joints(("arm",), [1.0], [0.0]), r"'hand'.*missing"),
+        (joints(("arm", *"abcdefgh"), [], []), r"missing in \['arm', .* 'g'\] and 1 more"),
         (joints(("arm", "hand"), [1.0], [0.0, 0.0]), "expected 2 positions, one per joint, got 1"),
         (joints(("arm", "hand"), [1.0, 2.0], []), "needs velocities; expected 2, got 0"),
         (joints(("arm", "hand"), [1.0, 1e300], [0.0, 0.0]), "expected rad or m"),

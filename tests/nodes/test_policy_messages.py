@@ -10,7 +10,15 @@ import pytest
 pytest.importorskip("rclpy")
 
 from lowlat_nodes.control.policies.policy import ImageSpec, PolicySpec
-from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack, unpack_spec
+from lowlat_nodes.nodes.policy_messages import (
+    LONGEST_REASON,
+    brief,
+    floats,
+    pack,
+    pack_spec,
+    unpack,
+    unpack_spec,
+)
 from lowlat_nodes.transport.channel import MAX_MESSAGE
 
 
@@ -27,6 +35,14 @@ def test_a_large_array_fits_a_message() -> None:
     values = np.arange((MAX_MESSAGE - 100) // 8, dtype=np.float64)
     _, content = unpack(pack("answer", actions=values.tobytes()))
     assert np.array_equal(floats(content["actions"]), values)
+
+
+def test_a_reason_is_cut_where_a_message_must_end() -> None:
+    fits = "x" * LONGEST_REASON
+    assert brief(fits) == fits
+    cut = brief(f"{fits}x")
+    assert len(cut) == LONGEST_REASON
+    assert cut == f"{fits[:-4]} ..."
 
 
 def test_a_specification_comes_back_equal() -> None:

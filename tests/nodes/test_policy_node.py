@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from policy_rig import Rig, children, merged, runs, until
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from scripted_policy import HEIGHT, JOINTS, WIDTH
 from sensor_msgs.msg import JointState
 
@@ -61,6 +61,7 @@ def start(ros_domain_id: int, tmp_path: Path) -> Iterator[Start]:
 
 
 def test_it_reports_what_it_does(rig: Rig) -> None:
+    assert rig.robot.values["reports_lost"] == "0"
     names = ("tick_late", "publish_late", "state_age", "inference", "observation_age")
 
     def healthy() -> bool:
@@ -180,10 +181,15 @@ def _with(position: float | None, names: tuple[str, ...] = JOINTS) -> Callable[[
         (_with(float("nan")), "state_not_finite", ""),
         (_with(1e300), "states_refused", "got [1e+300, 1e+300]"),
         (_with(0.0, ("shoulder", "wrist")), "states_refused", "['elbow'] missing in ['shoulder', 'wrist']"),
+        (
+            _with(0.0, tuple(f"{'finger_' * 8}{number}" for number in range(3000))),
+            "states_refused",
+            "['shoulder', 'elbow'] missing",
+        ),
         (lambda robot: JointState(name=list(JOINTS)), "states_refused", "expected 2 positions"),
         (lambda robot: None, "ticks_state_stale", ""),
     ],
-    ids=["nan", "beyond sense", "missing joint", "no positions", "stopped"],
+    ids=["nan", "beyond sense", "missing joint", "many joints", "no positions", "stopped"],
 )
 def test_without_sound_joint_states_the_robot_is_held(
     rig: Rig, joints: Callable[[Any], Any], counted: str, reason: str
@@ -279,6 +285,18 @@ def test_a_dead_tick_ends_the_node_with_status_1(start: Start) -> None:
     until(lambda: not runs(kin["policy_worker"]), "the end of the policy's process")
 
 
+def test_a_tick_that_hangs_is_an_error_and_then_ends_the_node(start: Start) -> None:
+    rig = start()
+    rig.until_moving()
+    kin = children(rig.process.pid)
+    os.kill(kin["policy_tick"], signal.SIGSTOP)
+    rig.until(lambda: rig.robot.status.message.startswith("no word from the tick process for"), "a report")
+    assert rig.robot.status.level == bytes([Level.ERROR])
+    assert rig.process.wait(60) == 1
+    assert "the tick process said nothing for 5 s and was killed" in rig.output
+    until(lambda: not any(map(runs, kin.values())), "the end of its processes")
+
+
 def test_a_dead_node_leaves_a_standing_robot_and_no_processes(start: Start) -> None:
     rig = start()
     rig.until_moving()
@@ -310,6 +328,9 @@ def test_points_and_a_clean_end(start: Start, number: signal.Signals) -> None:
                 "/commands": {"publisher": lossy},
                 "/joint_states": {"subscription": {"reliability": "reliable"}},
                 "/image": {"subscription": lossy},
+                "/task": {"subscription": lossy},
+                "/policy_node/inferences": {"publisher": lossy},
+                "/diagnostics": {"publisher": {"durability": "transient_local"}},
             },
         },
         commands=ReliabilityPolicy.BEST_EFFORT,
@@ -320,6 +341,10 @@ def test_points_and_a_clean_end(start: Start, number: signal.Signals) -> None:
     assert reliability(robot.get_publishers_info_by_topic("commands")) == {best_effort}
     assert reliability(robot.get_subscriptions_info_by_topic("joint_states")) == {reliable}
     assert reliability(robot.get_subscriptions_info_by_topic("image")) == {best_effort}
+    assert reliability(robot.get_subscriptions_info_by_topic("task")) == {best_effort}
+    assert reliability(robot.get_publishers_info_by_topic("policy_node/inferences")) == {best_effort}
+    diagnostics = robot.get_publishers_info_by_topic("/diagnostics")
+    assert {endpoint.qos_profile.durability for endpoint in diagnostics} == {DurabilityPolicy.TRANSIENT_LOCAL}
     newest = rig.robot.commands[-1]
     assert newest.joint_names == list(JOINTS)
     assert len(newest.points) == 1
@@ -329,6 +354,16 @@ def test_points_and_a_clean_end(start: Start, number: signal.Signals) -> None:
     assert rig.end(number) == 0, rig.output
     assert "Traceback" not in rig.output
     assert not any(map(runs, kin.values()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_policy_that_is_loading_does_not_hold_up_the_end(start: Start, number: signal.Signals) -> None:
+    rig = start({"policy": {"factory": "scripted_policy:make_slow"}})
+    rig.until(lambda: "policy_worker" in children(rig.process.pid), "the start of the policy's process")
+    worker = children(rig.process.pid)["policy_worker"]
+    assert rig.end(number) == 0, rig.output
+    assert "told to stop before the policy was ready" in rig.output
+    assert not runs(worker)
 
 
 def test_chunks_are_stamped_and_end_in_a_stand(start: Start) -> None:
@@ -387,6 +422,8 @@ def test_simulated_time_may_stand_leap_and_go_back(start: Start) -> None:
         ({"policy": {"factory": "scripted_policy:missing"}}, "cannot import 'scripted_policy:missing'"),
         ({"policy": {"factory": "scripted_policy:make_broken"}}, "RuntimeError: no such accelerator"),
         ({"policy": {"factory": "scripted_policy:make_endless"}}, "horizon of 100000 for 2 joints"),
+        ({"policy": {"inference_delay_ms": 4000.0}}, "policy.timeout_ms: expected more than 4000 ms"),
+        ({"observation": {"task": {"text": "x" * 5000}}}, "expected at most 4096 characters, got 5000"),
         ({"tick_rate": 50.0}, "there is no parameter 'tick_rate'; did you mean 'tick_hz'?"),
         ({"tick_hz": 5000.0}, "tick_hz"),
         ({"roll_forward": {"kind": "actuator"}}, "lowlat identify"),
