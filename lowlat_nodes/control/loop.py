@@ -12,7 +12,6 @@ All times are nanoseconds of one timeline that the owner chooses; ticks lie on i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -122,16 +121,16 @@ class ControlLoop:
         self._strategy = strategy
         self._executor = executor
         self._roll_forward = roll_forward
-        self._follower: PlanFollower
-        timing: dict[str, Any] = {"tick_ns": settings.tick_ns, "waits": strategy.waits}
-        if settings.trajectories:
-            self._follower = TrajectoryFollower(
-                executor, miss, limiter, period_ns=settings.action_ns, **timing
+        tick_ns, waits = settings.tick_ns, strategy.waits
+        self._follower: PlanFollower = (
+            TrajectoryFollower(
+                executor, miss, limiter, tick_ns=tick_ns, waits=waits, period_ns=settings.action_ns
             )
-        else:
-            self._follower = TickFollower(executor, miss, limiter, **timing)
+            if settings.trajectories
+            else TickFollower(executor, miss, limiter, tick_ns=tick_ns, waits=waits)
+        )
         # As far as the roll-forward looks back from the oldest state that may still be projected.
-        self._kept_ticks = history_ticks + settings.state_timeout_ns // settings.tick_ns + 2
+        self._kept_ticks = history_ticks + settings.state_timeout_ns // tick_ns + 2
         self._history: Floats | None = None  # [2 * kept_ticks, joints]; the newest rows end at _filled
         self._filled = 0
         self._state: RobotState | None = None

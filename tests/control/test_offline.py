@@ -119,6 +119,19 @@ def test_the_same_messages_give_the_same_commands() -> None:
     assert play(recording()) == play(recording())
 
 
+def test_trajectories_go_out_where_the_plan_changes() -> None:
+    processor = make_policy(PARAMETERS | {"command.kind": "chunk"})
+    processor.open()
+    results: list[Message] = []
+    for item in recording():
+        results.extend(processor.advance(item.trace.received_ns))
+        processor.process(item)
+    assert 10 < len(results) < 30
+    for result in results:
+        assert result.payload.start_ns == result.trace.published_ns
+        assert not result.payload.velocities[-1].any()
+
+
 def test_an_inference_takes_its_configured_time() -> None:
     _, slow = play(recording(2.0))
     _, fast = play(recording(2.0), **{"policy.inference_delay_ms": 5.0})
