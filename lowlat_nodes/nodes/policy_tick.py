@@ -27,7 +27,8 @@ from rclpy.signals import SignalHandlerOptions
 from lowlat_nodes.control.commands import Commands
 from lowlat_nodes.control.config import ControlConfig, build_loop
 from lowlat_nodes.control.contract import Contract, ObservationError
-from lowlat_nodes.control.loop import Launch, Tick
+from lowlat_nodes.control.follower import Tick
+from lowlat_nodes.control.loop import Launch
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.child import channel_from_parent
 from lowlat_nodes.nodes.policy_commands import CommandPublisher
@@ -95,7 +96,7 @@ class PolicyTick:
         )
         self._reader = cdr.JointStateReader()
         command = self._config.command
-        self._commands = Commands(command, joints.names, self._loop, tick_ns=self._config.tick_ns)
+        self._commands = Commands(command, joints.names, tick_ns=self._config.tick_ns)
         self._publisher = CommandPublisher(self._ros, setup["command_topic"], command.kind, joints.names)
         self._timeline: Timeline = SimulatedTimeline(self._ros) if setup["use_sim_time"] else SteadyTimeline()
         self._active = False
@@ -212,7 +213,7 @@ class PolicyTick:
             self._figures.record_takeover(now_ns - tick.swapped.observed_ns)
 
     def _send(self, tick: Tick, now_ns: int) -> None:
-        payload = self._commands.payload(tick, now_ns, self._timeline.ros_ns(now_ns))
+        payload = self._commands.payload(tick, self._timeline.ros_ns(now_ns))
         if payload is not None:
             self._publisher.publish(payload)
 
@@ -248,7 +249,7 @@ class PolicyTick:
             velocity=state.velocity.tobytes(),
             not_before_ns=self._timeline.ros_ns(launch.launched_ns) - self._image_timeout_ns,
             task=self._task,
-            align=self._align and not launch.intent.project,
+            align=self._align,
             history=list(self._unsent_states),
         )
         self._unsent_states.clear()

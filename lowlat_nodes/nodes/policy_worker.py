@@ -16,13 +16,12 @@ import traceback
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.contract import Contract, ObservationError
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
-from lowlat_nodes.control.policies.policy import Observation, PolicySpec
+from lowlat_nodes.control.policies.policy import Observation, PolicySpec, infer
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
 from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
@@ -89,7 +88,7 @@ class PolicyWorker:
         actions, image_ns = np.empty(0), 0
         try:
             observation, image_ns = self._observe(launch)
-            actions = self._contract.targets(self._infer(observation))
+            actions = self._contract.targets(infer(self._policy, observation))
         except NoObservation as error:
             failure = error.reason
         except Exception as error:  # a policy is foreign code: whatever it raises, the robot must go on
@@ -140,16 +139,6 @@ class PolicyWorker:
             self._observer.refusals[camera] = str(error)
             self._refused += 1
 
-    def _infer(self, observation: Observation) -> NDArray[np.float64]:
-        spec = self._policy.spec
-        actions = self._policy.infer(observation)
-        if actions.shape != (spec.horizon, len(spec.delta)) or actions.dtype != np.float64:
-            raise ValueError(
-                f"expected float64 actions of shape {(spec.horizon, len(spec.delta))}, got {actions.dtype} "
-                f"{actions.shape}"
-            )
-        return actions
-
     def _warm_up(self) -> int:
         """Run the policy on an empty scene; return how long an inference takes once warm."""
         spec = self._policy.spec
@@ -160,7 +149,7 @@ class PolicyWorker:
         elapsed_ns = 0
         for _ in range(_WARM_UP_RUNS):
             started_ns = time.monotonic_ns()
-            self._infer(Observation(state, images, self._config.observation.task.text, 0))
+            infer(self._policy, Observation(state, images, self._config.observation.task.text, 0))
             elapsed_ns = time.monotonic_ns() - started_ns
         return max(elapsed_ns, self._least_ns)
 

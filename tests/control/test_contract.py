@@ -140,6 +140,10 @@ def test_images_of_another_size_or_encoding_are_refused(shape: tuple[int, ...], 
         ({"gripper.hand.closed": 1.0, "gripper.hand.open": 1.0}, "must differ"),
         ({"state_mean": [1.0]}, "expected 4 numbers"),
         ({"state_std": [1.0, 0.0, 1.0, 1.0]}, "not zero"),
+        (
+            {"camera.front.compressed": True, "camera.front.encoding": "bgr8"},
+            "decoded to rgb8.*got bgr8; leave encoding out",
+        ),
         ({"joints.nams": ["arm"]}, "did you mean 'joints.names'"),
     ],
 )

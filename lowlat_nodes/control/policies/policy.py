@@ -73,3 +73,17 @@ class Policy(Protocol):
     def infer(self, observation: Observation) -> Floats:
         """Return float64 [horizon, joints], actions in the policy's units."""
         ...
+
+
+def infer(policy: Policy, observation: Observation) -> Floats:
+    """Run a policy and return its actions, float64 [horizon, joints].
+
+    Raises:
+        ValueError: If they have another shape or type than the policy's `spec` says.
+        Exception: Whatever the policy raises: it is foreign code.
+    """
+    shape = (policy.spec.horizon, len(policy.spec.delta))
+    actions = policy.infer(observation)
+    if actions.shape != shape or actions.dtype != np.float64:
+        raise ValueError(f"expected float64 actions of shape {shape}, got {actions.dtype} {actions.shape}")
+    return actions
