@@ -166,7 +166,7 @@ def test_what_is_counted_is_that_of_the_activation(start: Callable[..., Rig]) ->
     rig = start()
 
     def told(activation: int) -> list[dict[str, Any]]:
-        return [status for status in rig.heard["status"] if status["activation"] == activation]
+        return [status for status in rig.heard.get("status", []) if status["activation"] == activation]
 
     rig.tell("activate", number=1, start=True)
     rig.until(
