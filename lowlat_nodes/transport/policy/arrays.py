@@ -55,7 +55,7 @@ def decode_array(dtype: object, shape: object, data: object) -> NDArray[Any]:
         raise WireError(f"array: expected a shape of at most {MAX_DIMENSIONS} numbers, got {_shown(shape)}")
     if not all(type(size) is int and 0 <= size <= MAX_MESSAGE for size in shape):
         raise WireError(f"array: expected sizes from 0 to {MAX_MESSAGE}, got {_shown(shape)}")
-    if not isinstance(data, bytes):
+    if not isinstance(data, bytes | memoryview):
         raise WireError(f"array: expected its content as bytes, got {_shown(data)}")
     kind = DTYPES[dtype]
     expected = math.prod(shape) * kind.itemsize
@@ -64,9 +64,11 @@ def decode_array(dtype: object, shape: object, data: object) -> NDArray[Any]:
             f"array: {dtype} of shape {_shown(shape)} takes {expected} bytes, {len(data)} came with it"
         )
     try:
-        return np.frombuffer(data, kind).reshape(shape)
+        array: NDArray[Any] = np.frombuffer(data, kind).reshape(shape)
     except ValueError as error:  # nothing, in a shape that NumPy cannot index
         raise WireError(f"array: {error}, got {_shown(shape)}") from error
+    array.flags.writeable = False
+    return array
 
 
 def encodable(array: NDArray[Any]) -> NDArray[Any]:
