@@ -16,7 +16,7 @@ from lowlat_nodes.stream.requester import RequestRefused, Responder
 from lowlat_nodes.transport.policy import lowlat
 from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.zmq.curve import ServerKeys
-from lowlat_nodes.transport.zmq.endpoint import is_local
+from lowlat_nodes.transport.zmq.endpoint import check_endpoint, is_local
 from lowlat_nodes.transport.zmq.inbox import Arrival
 from lowlat_nodes.transport.zmq.router import Router
 
@@ -36,7 +36,7 @@ class LowlatServer:
     """
 
     def __init__(self, responder: Responder, *, address: str, keys: ServerKeys | None = None) -> None:
-        if keys is None and not is_local(address):
+        if keys is None and not is_local(check_endpoint(address)):
             raise ConfigurationError(
                 f"{address}: other machines can reach this address, and nothing would keep strangers out; "
                 f"listen at tcp://127.0.0.1 or ipc://, or give the server's keys and those of its clients"

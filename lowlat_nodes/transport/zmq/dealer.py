@@ -169,10 +169,11 @@ class Dealer:
             event = zmq.Event(parse_monitor_message(self._monitor.recv_multipart())["event"])
             if event == zmq.Event.HANDSHAKE_SUCCEEDED:
                 self._connected = True
-            else:
-                broke = broke or event == zmq.Event.DISCONNECTED
-                self._connected = False
-                self._trouble = _REFUSALS.get(event, "the connection broke")
+            elif event in _REFUSALS:
+                self._trouble = _REFUSALS[event]
+            elif self._connected:
+                self._connected, broke = False, True
+                self._trouble = "the connection broke"
         return broke
 
     def _gone(self) -> ServerGone:
