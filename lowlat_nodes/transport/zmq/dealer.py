@@ -165,7 +165,7 @@ class Dealer:
     def _follow(self) -> bool:
         """Take note of what happened to the connection; return whether it broke since the last look."""
         broke = False
-        while self._monitor.poll(0):
+        while _readable(self._monitor):
             event = zmq.Event(parse_monitor_message(self._monitor.recv_multipart())["event"])
             if event == zmq.Event.HANDSHAKE_SUCCEEDED:
                 self._connected = True
@@ -179,6 +179,11 @@ class Dealer:
     def _gone(self) -> ServerGone:
         why = "it does not take requests any more" if self._connected else self._trouble
         return ServerGone(f"no connection to the server at {self._endpoint}: {why}")
+
+
+def _readable(socket: zmq.Socket[bytes]) -> bool:
+    """Return whether a message waits; a tenth of the price of a poll."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def _milliseconds(deadline_ns: int) -> int:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -129,14 +128,16 @@ class Router:
             if socket is not None:
                 poller.register(socket, zmq.POLLIN)
         while not self._closed:
-            poller.poll()
-            with contextlib.suppress(BlockingIOError):
+            ready = {socket for socket, _ in poller.poll()}
+            if self._woken.fileno() in ready:
                 self._woken.recv(4096)
             self._send_waiting()
-            self._take_requests()
-            self._let_in()
-            while self._monitor.poll(0):
-                parse_monitor_message(self._monitor.recv_multipart())
+            if self._socket in ready:
+                self._take_requests()
+            if self._zap in ready:
+                self._let_in()
+            if self._monitor in ready:
+                self._monitor.recv_multipart()
                 self._counts.add("handshakes_refused")
         self._send_waiting()
         self._let_go()
@@ -159,13 +160,12 @@ class Router:
                 self._counts.add("unreachable")
 
     def _let_in(self) -> None:
-        if self._zap is None or self._keys is None:
-            return
-        while self._zap.poll(0):
-            reply, known = answer_zap(self._zap.recv_multipart(), self._keys.allowed)
-            if not known:
-                self._counts.add("keys_refused")
-            self._zap.send_multipart(reply)
+        assert self._zap is not None
+        assert self._keys is not None
+        reply, known = answer_zap(self._zap.recv_multipart(), self._keys.allowed)
+        if not known:
+            self._counts.add("keys_refused")
+        self._zap.send_multipart(reply)
 
     def _let_go(self) -> None:
         self._socket.disable_monitor()
