@@ -62,12 +62,14 @@ def encode(message: Any) -> bytes:
     """Return a message of plain data as bytes.
 
     Raises:
-        WireError: If it holds something that has no form on the wire.
+        WireError: If it holds something that has no form on the wire, or too much of it.
     """
     try:
         data: bytes = msgpack.packb(message, default=_encode_object)
     except (TypeError, ValueError, OverflowError) as error:
         raise WireError(f"expected plain data to send: {error}") from error
+    if len(data) > MAX_MESSAGE:
+        raise WireError(f"expected at most {MAX_MESSAGE} bytes to send, got {len(data)}")
     return data
 
 

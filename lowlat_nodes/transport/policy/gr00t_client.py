@@ -16,7 +16,8 @@ from lowlat_nodes.transport.policy import gr00t
 from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.zmq.dealer import Dealer
 
-_PATIENCE_NS = 5_000_000_000  # of what has no deadline: a description
+_CONNECT_NS = 2_000_000_000
+_DESCRIBE_NS = 10_000_000_000  # servers may be in the middle of an inference
 _FRAMES = 3  # the number of the request, the empty frame of REP, the message
 
 
@@ -47,31 +48,35 @@ class Gr00tClient:
         self._generation = ""
 
     def describe(self) -> dict[str, Any]:
-        """Return the server's `generation` and `modality`; waits up to 5 s for server and answer.
+        """Return the server's `generation` and `modality`; waits up to 2 s for it and 10 s for the answer.
 
         `modality` is `{"video" | "state" | "action" | "language": {"delta_indices": [int], "modality_keys":
         [str]}}`, keys without the modality's name; empty where the server does not tell.
         """
-        deadline_ns = time.monotonic_ns() + _PATIENCE_NS
-        self._dealer.connect(deadline_ns)
-        return self._describe(deadline_ns)
+        self._dealer.connect(time.monotonic_ns() + _CONNECT_NS)
+        return self._describe(time.monotonic_ns() + _DESCRIBE_NS)
 
     def request(self, observation: Mapping[str, Any], *, deadline_ns: int) -> dict[str, Any]:
         """Ask and wait for the answer to this very request; see `Requester`."""
-        if not self._generation:
-            self._describe(deadline_ns)
-        if self._generation == "1.5":
+        if self._asks_flat(deadline_ns):
             return _answer_flat(self._call("get_action", gr00t.flatten(observation), deadline_ns))
         data = {"observation": observation, "options": None}
         return _answer_nested(self._call("get_action", data, deadline_ns))
 
     def reset(self, *, deadline_ns: int) -> None:
-        """Tell the server that an episode begins; raises as `request` does."""
-        self._call("reset", {"options": None}, deadline_ns)
+        """Tell the server that an episode begins, where it can be told; raises as `request` does."""
+        if not self._asks_flat(deadline_ns):
+            self._call("reset", {"options": None}, deadline_ns)
 
     def close(self) -> None:
         """Close the connection."""
         self._dealer.close()
+
+    def _asks_flat(self, deadline_ns: int) -> bool:
+        """Return whether the server is of N1.5; asks it once."""
+        if not self._generation:
+            self._describe(deadline_ns)
+        return self._generation == "1.5"
 
     def _describe(self, deadline_ns: int) -> dict[str, Any]:
         found = self._call("get_modality_config", None, deadline_ns)

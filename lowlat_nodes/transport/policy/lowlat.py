@@ -19,6 +19,7 @@ import numpy as np
 import zmq
 
 from lowlat_nodes.transport.policy.arrays import (
+    MAX_MESSAGE,
     WireError,
     content,
     decode_array,
@@ -68,7 +69,7 @@ def encode(
     """Return the frames of a message; arrays are not copied.
 
     Raises:
-        WireError: If the body holds something that has no form on the wire, or too many arrays.
+        WireError: If the body holds something that has no form on the wire, or too much of it.
     """
     arrays: list[np.ndarray] = []
 
@@ -86,6 +87,11 @@ def encode(
         raise WireError(f"expected plain data to send: {error}") from error
     if len(arrays) > MAX_ARRAYS:
         raise WireError(f"expected at most {MAX_ARRAYS} arrays in a message, got {len(arrays)}")
+    if len(packed) > MAX_BODY or any(array.nbytes > MAX_MESSAGE for array in arrays):
+        raise WireError(
+            f"expected a body of at most {MAX_BODY} bytes and arrays of at most {MAX_MESSAGE}, got "
+            f"{len(packed)} and {max((array.nbytes for array in arrays), default=0)}"
+        )
     header = {"v": VERSION, "kind": kind, "id": number}
     if budget_ns:
         header["budget_ns"] = min(budget_ns, _LONGEST_BUDGET_NS)

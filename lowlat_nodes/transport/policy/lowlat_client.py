@@ -18,7 +18,8 @@ from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.zmq.curve import ClientKeys
 from lowlat_nodes.transport.zmq.dealer import Dealer
 
-_PATIENCE_NS = 5_000_000_000  # of what has no deadline: a description
+_CONNECT_NS = 2_000_000_000
+_DESCRIBE_NS = 10_000_000_000  # servers may be in the middle of an inference
 
 
 class LowlatClient:
@@ -43,10 +44,9 @@ class LowlatClient:
         self._number = 0
 
     def describe(self) -> dict[str, Any]:
-        """Return what the server says of itself; waits up to 5 s for server and answer."""
-        deadline_ns = time.monotonic_ns() + _PATIENCE_NS
-        self._dealer.connect(deadline_ns)
-        return self._call(lowlat.DESCRIBE, {}, lowlat.DESCRIPTION, deadline_ns)
+        """Return what the server says of itself; waits up to 2 s for it and 10 s for the answer."""
+        self._dealer.connect(time.monotonic_ns() + _CONNECT_NS)
+        return self._call(lowlat.DESCRIBE, {}, lowlat.DESCRIPTION, time.monotonic_ns() + _DESCRIBE_NS)
 
     def request(self, observation: Mapping[str, Any], *, deadline_ns: int) -> dict[str, Any]:
         """Ask and wait for the answer to this very request; see `Requester`."""

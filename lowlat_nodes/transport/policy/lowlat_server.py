@@ -61,9 +61,12 @@ class LowlatServer:
 
     def serve(self) -> None:
         """Answer requests, one at a time and in this thread, until `close`."""
-        while (arrival := self._router.take()) is not None:
-            self._serve(arrival)
-        self._router.join()
+        try:
+            while (arrival := self._router.take()) is not None:
+                self._serve(arrival)
+        finally:
+            self._router.close()
+            self._router.join()
 
     def close(self) -> None:
         """Let `serve` return; for other threads and signal handlers."""

@@ -167,6 +167,8 @@ def test_a_server_of_n1_5_is_found_out_and_asked_in_its_form() -> None:
         found = client.request(observation(), deadline_ns=soon())
         assert found["action"]["arm"].shape == (1, 2, 3)
         assert client.describe()["modality"] == {"state": {"delta_indices": [0], "modality_keys": ["arm"]}}
+        client.reset(deadline_ns=soon())
+    assert "reset" not in [request["endpoint"] for request in requests]
     assert requests[1]["data"].keys() == {"video.front", "state.arm", "annotation.human.task"}
 
 

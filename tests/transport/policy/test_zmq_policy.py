@@ -25,6 +25,7 @@ from zmq_peers import (
     in_ms,
     observation,
     process,
+    reconnect,
     serving,
     soon,
     talking,
@@ -32,6 +33,7 @@ from zmq_peers import (
 
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestError, RequestLate, ServerError, ServerGone
+from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
 
 PROTOCOLS = pytest.mark.parametrize("protocol", sorted(SERVERS))
 
@@ -146,7 +148,7 @@ def test_a_killed_server_is_noticed_and_found_again(
     with asking(protocol, address) as client:
         for _ in range(3):
             with process(protocol, address) as server:
-                client.describe()
+                reconnect(client)
                 client.request(observation(), deadline_ns=soon())
                 server.kill()
                 server.wait()
@@ -194,13 +196,12 @@ def test_a_server_killed_at_any_time_costs_calls_and_never_their_deadlines(proto
 @PROTOCOLS
 def test_a_server_that_stands_still_is_noticed(protocol: str, port: int) -> None:
     address = f"tcp://127.0.0.1:{port}"
-    with process(protocol, address) as server, asking(protocol, address) as client:
-        client.describe()
+    with process(protocol, address) as server, talking(protocol, address) as client:
         subprocess.run(["kill", "-STOP", str(server.pid)], check=True)
         with pytest.raises(ServerGone):
             client.request(observation(), deadline_ns=soon())
         subprocess.run(["kill", "-CONT", str(server.pid)], check=True)
-        client.describe()
+        reconnect(client)
         client.request(observation(), deadline_ns=soon())
 
 
@@ -245,13 +246,28 @@ def test_a_frame_beyond_the_limit_breaks_the_connection_that_it_comes_over(
     with (
         serving(SERVERS[protocol](doubler, address="tcp://127.0.0.1:0")) as server,
         talking(protocol, server.address) as client,
-        talking(protocol, server.address) as other,
+        zmq.Context() as context,
+        context.socket(zmq.DEALER) as vandal,
     ):
-        huge = observation() | {"video": {"front": np.zeros((1, 1, 5000, 5000, 3), np.uint8)}}
-        with pytest.raises(ServerGone):
+        vandal.setsockopt(zmq.LINGER, 0)
+        monitor = vandal.get_monitor_socket(zmq.Event.DISCONNECTED)
+        vandal.connect(server.address)
+        vandal.send_multipart([b"", bytes(MAX_MESSAGE + 1)])
+        assert monitor.poll(30_000)
+        vandal.disable_monitor()
+        monitor.close()
+        client.request(observation(), deadline_ns=soon())
+
+
+@PROTOCOLS
+def test_what_a_server_would_not_read_is_not_sent(protocol: str, doubler: Doubler) -> None:
+    huge = observation() | {"video": {"front": np.zeros((1, 1, 5000, 5000, 3), np.uint8)}}
+    with (
+        serving(SERVERS[protocol](doubler, address="tcp://127.0.0.1:0")) as server,
+        talking(protocol, server.address) as client,
+    ):
+        with pytest.raises(WireError, match="at most 67108864"):
             client.request(huge, deadline_ns=soon())
-        other.request(observation(), deadline_ns=soon())
-        client.describe()
         client.request(observation(), deadline_ns=soon())
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import zmq
 
-from lowlat_nodes.stream.requester import RequestRefused
+from lowlat_nodes.stream.requester import RequestLate, RequestRefused, ServerGone
 from lowlat_nodes.transport.policy import gr00t, lowlat
 from lowlat_nodes.transport.policy.gr00t_client import Gr00tClient
 from lowlat_nodes.transport.policy.gr00t_server import Gr00tServer
@@ -109,8 +109,18 @@ def asking(protocol: str, address: str, **options: Any) -> Iterator[Client]:
 def talking(protocol: str, address: str, **options: Any) -> Iterator[Client]:
     """Make a client that is connected."""
     with asking(protocol, address, **options) as client:
-        client.describe()
+        reconnect(client)
         yield client
+
+
+def reconnect(client: Client) -> None:
+    """Wait until the client has its server."""
+    deadline_ns = soon()
+    while time.monotonic_ns() < deadline_ns:
+        with contextlib.suppress(ServerGone, RequestLate):
+            client.describe()
+            return
+    raise AssertionError("the server did not come")
 
 
 class Scripted:
