@@ -148,7 +148,7 @@ def test_a_client_that_is_not_known_is_refused_and_counted(doubler: Doubler) -> 
     ):
         assert count(guarded.server, "keys_refused")
         with pytest.raises(ServerGone, match="does not let our key in"):
-            client.request(observation(), deadline_ns=soon())
+            client.describe()
         with talking("lowlat", server.address, keys=guarded.keys()):
             pass
     assert not doubler.requests
