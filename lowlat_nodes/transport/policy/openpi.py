@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import msgpack
 import numpy as np
 
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.policy.arrays import (
     DTYPES,
     MAX_MESSAGE,
@@ -63,6 +65,29 @@ def decode(data: bytes, *, max_bytes: int = MAX_MESSAGE) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise WireError(f"expected a map, got {type(message).__name__}")
     return message
+
+
+def split_address(address: str) -> SplitResult:
+    """Return the parts of `ws://host:port`, `wss://host:port` or `host:port`; the port is 8000 if not given.
+
+    Raises:
+        ConfigurationError: If it is anything else.
+    """
+    try:
+        parts = urlsplit(address if "://" in address else f"ws://{address}")
+        port = DEFAULT_PORT if parts.port is None else parts.port
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or "@" in parts.netloc or parts.query:
+        raise ConfigurationError(
+            f"policy server: expected an address such as ws://127.0.0.1:{DEFAULT_PORT}, got {address!r}"
+        )
+    return parts._replace(netloc=netloc(parts.hostname, port))
+
+
+def netloc(host: str, port: int) -> str:
+    """Return host and port as an address has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def api_key(token: str) -> str:

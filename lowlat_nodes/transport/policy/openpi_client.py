@@ -9,9 +9,7 @@ import socket
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import AnswerRefused, RequestLate, ServerError, ServerGone
 from lowlat_nodes.transport.policy import openpi
 from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
@@ -48,7 +46,7 @@ class OpenpiClient:
 
     def __init__(self, address: str, *, token: str = "", max_bytes: int = MAX_MESSAGE) -> None:
         require_websockets()
-        self._uri = _uri(address)
+        self._uri = openpi.split_address(address).geturl()
         self._headers = {openpi.AUTHORIZATION: openpi.api_key(token)} if token else {}
         self._max_bytes = max_bytes
         self._connection: ClientConnection | None = None
@@ -191,22 +189,6 @@ class OpenpiClient:
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
-
-
-def _uri(address: str) -> str:
-    """Return an address as a URI with a port."""
-    given = address if "://" in address else f"ws://{address}"
-    try:
-        parts = urlsplit(given)
-        port = parts.port or openpi.DEFAULT_PORT
-    except ValueError:
-        parts, port = urlsplit(""), 0
-    if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.username is not None:
-        raise ConfigurationError(
-            f"policy server: expected an address such as ws://127.0.0.1:8000, got {address!r}"
-        )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port}{parts.path}"
 
 
 def _reason(error: Exception) -> str:

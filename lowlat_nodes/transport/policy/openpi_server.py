@@ -59,8 +59,7 @@ class OpenpiServer:
 
     Args:
         responder: Answers.
-        host: Name or address of the interface.
-        port: 0 takes a free one.
+        address: Where to listen: `ws://host:port`; port 0 takes a free one.
         token: What clients must send as `Authorization: Api-Key TOKEN`, empty for nothing.
         max_bytes: Largest request that is taken.
 
@@ -70,7 +69,12 @@ class OpenpiServer:
     """
 
     def __init__(
-        self, responder: Responder, *, host: str, port: int, token: str = "", max_bytes: int = MAX_MESSAGE
+        self,
+        responder: Responder,
+        *,
+        address: str,
+        token: str = "",
+        max_bytes: int = MAX_MESSAGE,
     ) -> None:
         require_websockets()
         from websockets.sync.server import serve
@@ -85,8 +89,7 @@ class OpenpiServer:
         self._connections: set[ServerConnection] = set()
         self._closing = False
         self._stopped = False
-        listener = _listen(host, port)
-        self._host, self._port = host, listener.getsockname()[1]
+        listener, self._address = _listen(address)
         self._server = serve(
             self._converse,
             sock=listener,
@@ -104,8 +107,7 @@ class OpenpiServer:
     @property
     def address(self) -> str:
         """Return where clients find it."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"ws://{host}:{self._port}"
+        return self._address
 
     def counts(self) -> dict[str, int]:
         """Return how many connections and requests there were, and what became of them."""
@@ -245,9 +247,15 @@ class OpenpiServer:
         self._problem = problem
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(address: str) -> tuple[socket.socket, str]:
+    """Return a socket that listens, and its address for clients."""
+    parts = openpi.split_address(address)
+    host, port = parts.hostname or "", parts.port or 0
+    if parts.scheme != "ws":
+        raise ConfigurationError(f"expected to listen at ws://host:port, got {address!r}; a proxy can do TLS")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        raise ConfigurationError(f"expected an address to listen on, got {host}:{port}: {error}") from error
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigurationError(f"expected an address to listen at, got {address!r}: {error}") from error
+    return listener, f"ws://{openpi.netloc(host, listener.getsockname()[1])}"
