@@ -17,6 +17,7 @@ from lowlat_nodes.stream.config import build, flatten
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Floats, Joints, Text
 from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.requester import Connect, RequestError
 from lowlat_nodes.stream.trace import Trace
 
 _SAME_CLOCK_NS = 10_000_000_000
@@ -34,9 +35,10 @@ class OfflinePolicy(Processor):
 
     Args:
         config: The parameters of policy execution.
+        connect: Makes the connection to a policy server, for policies of kind remote.
     """
 
-    def __init__(self, config: ControlConfig) -> None:
+    def __init__(self, config: ControlConfig, connect: Connect | None = None) -> None:
         observation = config.observation
         self.inputs = (
             observation.joints.topic,
@@ -45,6 +47,7 @@ class OfflinePolicy(Processor):
         )
         self.outputs = (config.command.topic,)
         self._config = config
+        self._connect = connect
         self._cameras = {camera.topic: name for name, camera in observation.camera.items()}
         self._tick_ns = config.tick_ns
         self._inference_ns = round(config.policy.inference_delay_ms * 1e6)
@@ -56,7 +59,7 @@ class OfflinePolicy(Processor):
     def open(self) -> None:
         """Load the policy and compare it with the contracts."""
         config = self._config
-        self._policy = load_policy(config.policy)
+        self._policy = load_policy(config.policy, self._connect)
         self._contract = Contract(config.observation, config.command, self._policy.spec)
         self._observer = Observer(config.observation, self._contract)
         self._loop = build_loop(config, self._policy.spec)
@@ -127,7 +130,7 @@ class OfflinePolicy(Processor):
                 align=self._config.observation.align == "image" and not launch.intent.project,
             )
             answer = self._contract.targets(self._policy.infer(observation))
-        except NoObservation as error:
+        except (NoObservation, RequestError) as error:
             answer = error.reason
         ready_ns = launch.launched_ns + (0 if isinstance(answer, str) else self._inference_ns)
         self._answer = (ready_ns, launch.request, answer, image_ns)
@@ -143,13 +146,16 @@ class OfflinePolicy(Processor):
             self._loop.deliver(request, answer, image_ns, now_ns)
 
 
-def make_policy(parameters: Mapping[str, Any]) -> OfflinePolicy:
+def make_policy(parameters: Mapping[str, Any], connect: Connect | None = None) -> OfflinePolicy:
     """Make the `policy` processor of `lowlat replay` from the parameters of a policy node.
+
+    Args:
+        parameters: Flat or nested.
+        connect: Makes the connection to a policy server.
 
     Raises:
         ConfigurationError: If they do not fit; those that only concern a running node are left out.
     """
     flat = flatten(parameters)
-    return OfflinePolicy(
-        build(ControlConfig, {n: v for n, v in flat.items() if n.partition(".")[0] not in _OF_A_RUNNING_NODE})
-    )
+    ours = {name: value for name, value in flat.items() if name.partition(".")[0] not in _OF_A_RUNNING_NODE}
+    return OfflinePolicy(build(ControlConfig, ours), connect)

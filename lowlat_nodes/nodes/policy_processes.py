@@ -15,7 +15,7 @@ from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.child import start_child
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
-from lowlat_nodes.nodes.policy_messages import pack, unpack, unpack_spec
+from lowlat_nodes.nodes.policy_messages import pack, unpack
 from lowlat_nodes.stream.config import to_flat
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
@@ -95,7 +95,7 @@ class PolicyProcesses:
         self._start_worker()
         try:
             content = self._await(self._worker_channel, "the policy", config.policy.load_timeout_ms * 1e-3)
-            self.spec: PolicySpec = unpack_spec(content["spec"])
+            self.spec = PolicySpec.from_plain(content["spec"])
             self._tick, self._tick_channel = start_child("lowlat_nodes.nodes.policy_tick")
             self._tick_channel.send(
                 pack(
@@ -176,7 +176,7 @@ class PolicyProcesses:
         if data is None:
             return
         kind, content = unpack(data)
-        if kind == "ready" and unpack_spec(content["spec"]) != self.spec:
+        if kind == "ready" and PolicySpec.from_plain(content["spec"]) != self.spec:
             self.replace_worker("the policy is another one than at configuration; configure the node anew")
         elif kind == "ready":
             self.worker_problem = ""

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import Requester
 
-CLIENTS = {
+T = TypeVar("T")
+
+CLIENTS: Mapping[str, str] = {
     "openpi": "lowlat_nodes.transport.policy.openpi_client:OpenpiClient",
 }
 """Protocol: the class of its client, called with the address and `token`."""
@@ -24,19 +27,24 @@ def connect(protocol: str, address: str, *, token: str = "") -> Requester:
         ConfigurationError: If the protocol is unknown, or the address or the token does not fit it.
         MissingExtra: If the library of the protocol is not installed.
     """
-    client: Requester = resolve(CLIENTS, protocol)(address, token=token)
+    client: Requester = load(pick(CLIENTS, protocol))(address, token=token)
     return client
 
 
-def resolve(table: dict[str, str], protocol: str) -> Any:
-    """Return the class that a table has for a protocol.
+def pick(table: Mapping[str, T], protocol: str) -> T:
+    """Return what a table has for a protocol.
 
     Raises:
-        ConfigurationError: If there is none.
+        ConfigurationError: If it has nothing.
     """
     if protocol not in table:
         near = difflib.get_close_matches(protocol, table, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(table)}"
         raise ConfigurationError(f"there is no policy protocol {protocol!r}; {hint}")
-    module, _, name = table[protocol].partition(":")
+    return table[protocol]
+
+
+def load(where: str) -> Any:
+    """Return the class at `module:class`."""
+    module, _, name = where.partition(":")
     return getattr(importlib.import_module(module), name)

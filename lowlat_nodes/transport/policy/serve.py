@@ -5,16 +5,33 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import Responder
-from lowlat_nodes.transport.policy.connect import resolve
+from lowlat_nodes.transport.policy.connect import load, pick
 
-SERVERS = {
-    "openpi": "lowlat_nodes.transport.policy.openpi_server:OpenpiServer",
+
+@dataclass(frozen=True)
+class ServerKind:
+    """The server of a protocol.
+
+    Attributes:
+        made_by: `module:class`, called with the responder, `address` and `token`.
+        scheme: Of its address.
+        port: The usual one.
+    """
+
+    made_by: str
+    scheme: str
+    port: int
+
+
+SERVERS: Mapping[str, ServerKind] = {
+    "openpi": ServerKind("lowlat_nodes.transport.policy.openpi_server:OpenpiServer", "ws", 8000),
 }
-"""Protocol: the class of its server, called with the responder and `host`, `port` and `token`."""
 
 
 class PolicyServer(Protocol):
@@ -39,7 +56,13 @@ class PolicyServer(Protocol):
 
 
 def make_server(
-    protocol: str, responder: Responder, *, host: str, port: int, token: str = "", insecure_bind: bool = False
+    protocol: str,
+    responder: Responder,
+    *,
+    host: str,
+    port: int | None = None,
+    token: str = "",
+    insecure_bind: bool = False,
 ) -> PolicyServer:
     """Return a server that listens.
 
@@ -47,7 +70,7 @@ def make_server(
         protocol: One of `SERVERS`.
         responder: Answers.
         host: Name or address of the interface.
-        port: 0 takes a free one.
+        port: 0 takes a free one, None the usual one of the protocol.
         token: What clients must know, empty for nothing.
         insecure_bind: Listen to other machines too, although the protocol is in the clear.
 
@@ -56,14 +79,16 @@ def make_server(
             `insecure_bind` and a token, or the address cannot be had.
         MissingExtra: If the library of the protocol is not installed.
     """
-    made = resolve(SERVERS, protocol)
+    kind = pick(SERVERS, protocol)
     if not is_loopback(host) and not (insecure_bind and token):
         raise ConfigurationError(
             f"{protocol} is neither encrypted nor safe against strangers; expected a loopback address, got "
             f"{host!r}; use 127.0.0.1 and a tunnel (ssh -L), or give both --insecure-bind and --token-file "
             f"on a network that you trust"
         )
-    server: PolicyServer = made(responder, host=host, port=port, token=token)
+    place = f"[{host}]" if ":" in host else host
+    address = f"{kind.scheme}://{place}:{kind.port if port is None else port}"
+    server: PolicyServer = load(kind.made_by)(responder, address=address, token=token)
     return server
 
 
