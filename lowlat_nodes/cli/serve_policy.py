@@ -45,6 +45,9 @@ def main(argv: Sequence[str]) -> int:
         port=options.port,
         token=token,
         insecure_bind=options.insecure_bind,
+        path=options.socket,
+        key_file=options.key_file,
+        allow=options.allow,
     )
     with _closed_by_signals(server):
         print(f"serving {_name(config)} at {server.address} ({options.protocol})", flush=True)
@@ -101,10 +104,19 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--protocol", required=True, metavar="NAME", help=", ".join(SERVERS))
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=_port, help="0 takes a free one (the usual one of the protocol)")
+    parser.add_argument("--socket", default="", metavar="PATH", help="Unix socket instead of host and port")
     parser.add_argument("--token-file", default="", metavar="FILE", help="what clients must know; chmod 600")
     parser.add_argument(
         "--insecure-bind", action="store_true",
         help="listen to other machines although nothing is encrypted; needs --token-file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--key-file", default="", metavar="FILE",
+        help="secret certificate of this server, for lowlat to other machines; chmod 600",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="FILE",
+        help="public certificate of a client that may come in, or a folder of them",
     )  # fmt: skip
     parser.add_argument(
         "--node", default="policy_node", metavar="NAME", help="whose parameters (policy_node)"

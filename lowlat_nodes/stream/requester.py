@@ -114,10 +114,19 @@ class Responder(Protocol):
 class Connect(Protocol):
     """Makes requesters; injected where sockets must not be known."""
 
-    def __call__(self, protocol: str, address: str, *, token: str = "") -> Requester:
+    def __call__(
+        self, protocol: str, address: str, *, token: str = "", key_file: str = "", server_key_file: str = ""
+    ) -> Requester:
         """Return a requester for one server; it need not be there yet.
 
+        Args:
+            protocol: Its name.
+            address: Where the server is.
+            token: What the server wants to know, empty for nothing.
+            key_file: File with the keys of this client, empty for a connection in the clear.
+            server_key_file: File with the public key that the server must have; goes with `key_file`.
+
         Raises:
-            ConfigurationError: If the protocol is unknown, or the address or the token does not fit it.
+            ConfigurationError: If the protocol is unknown, or the rest does not fit it.
         """
         ...

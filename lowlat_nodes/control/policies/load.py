@@ -105,7 +105,13 @@ def load_policy(config: PolicyConfig, connect: Connect | None = None) -> Policy:
 
 def _remote(config: PolicyConfig, connect: Connect) -> RemotePolicy:
     remote = config.remote
-    requester = connect(remote.protocol, remote.address, token=read_token(remote.token_file))
+    requester = connect(
+        remote.protocol,
+        remote.address,
+        token=read_token(remote.token_file),
+        key_file=remote.key_file,
+        server_key_file=remote.server_key_file,
+    )
     try:
         return RemotePolicy(
             requester,

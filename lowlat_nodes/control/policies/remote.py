@@ -44,6 +44,11 @@ class RemoteConfig:
     protocol: str = setting("openpi", doc="Protocol of the server: openpi, gr00t or lowlat.")
     address: str = setting("", doc="Where the server is, such as ws://127.0.0.1:8000.")
     token_file: str = setting("", doc="File with the token that the server asks for; only you may read it.")
+    key_file: str = setting(
+        "",
+        doc="File with this client's keys, for protocol lowlat to another machine; only you may read it.",
+    )
+    server_key_file: str = setting("", doc="File with the server's public key; goes with key_file.")
     timeout_ms: float = setting(
         1000.0, doc="An answer that takes longer is of no use.", unit="ms", low=1.0, high=600_000.0
     )

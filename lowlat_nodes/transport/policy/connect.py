@@ -16,19 +16,42 @@ T = TypeVar("T")
 
 CLIENTS: Mapping[str, str] = {
     "openpi": "lowlat_nodes.transport.policy.openpi_client:OpenpiClient",
+    "gr00t": "lowlat_nodes.transport.policy.gr00t_client:Gr00tClient",
+    "lowlat": "lowlat_nodes.transport.policy.lowlat_client:LowlatClient",
 }
-"""Protocol: the class of its client, called with the address and `token`."""
+"""Protocol: the class of its client, called with the address and `token`, and `keys` where it has them."""
+
+ENCRYPTED = "lowlat"
 
 
-def connect(protocol: str, address: str, *, token: str = "") -> Requester:
-    """Return the client of one policy server; it need not be there yet.
+def connect(
+    protocol: str, address: str, *, token: str = "", key_file: str = "", server_key_file: str = ""
+) -> Requester:
+    """Return the client of one policy server; see `Connect`.
 
     Raises:
-        ConfigurationError: If the protocol is unknown, or the address or the token does not fit it.
+        ConfigurationError: If the protocol is unknown, or the rest does not fit it.
         MissingExtra: If the library of the protocol is not installed.
     """
-    client: Requester = load(pick(CLIENTS, protocol))(address, token=token)
+    made = load(pick(CLIENTS, protocol))
+    options: dict[str, Any] = {"token": token}
+    if key_file or server_key_file:
+        options["keys"] = _keys(protocol, key_file, server_key_file)
+    client: Requester = made(address, **options)
     return client
+
+
+def _keys(protocol: str, key_file: str, server_key_file: str) -> Any:
+    from lowlat_nodes.transport.zmq.curve import load_client_keys
+
+    if protocol != ENCRYPTED:
+        raise ConfigurationError(f"{protocol} has no keys; expected none, or the protocol {ENCRYPTED!r}")
+    if not key_file or not server_key_file:
+        raise ConfigurationError(
+            "expected both the client's key file and the server's, or none, got "
+            f"{key_file!r} and {server_key_file!r}"
+        )
+    return load_client_keys(key_file, server_key_file)
 
 
 def pick(table: Mapping[str, T], protocol: str) -> T:

@@ -31,7 +31,6 @@ import numpy as np
 from lowlat_nodes.transport.policy import npy
 from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError, unpack
 
-DEFAULT_PORT = 5555
 GENERATIONS = ("1.5", "1.6")
 """1.6 stands for all that came after, too."""
 

@@ -28,7 +28,6 @@ from lowlat_nodes.transport.policy.arrays import (
 )
 
 VERSION = 1
-DEFAULT_PORT = 5556
 
 DESCRIBE, DESCRIPTION = "describe", "description"
 REQUEST, ANSWER = "request", "answer"

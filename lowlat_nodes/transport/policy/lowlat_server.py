@@ -39,10 +39,13 @@ class LowlatServer:
         if keys is None and not is_local(check_endpoint(address)):
             raise ConfigurationError(
                 f"{address}: other machines can reach this address, and nothing would keep strangers out; "
-                f"listen at tcp://127.0.0.1 or ipc://, or give the server's keys and those of its clients"
+                f"listen at tcp://127.0.0.1 or ipc://, or give the server's keys and those of its clients "
+                f"(--key-file, --allow)"
             )
         if keys is not None and not keys.allowed:
-            raise ConfigurationError("expected the public key of at least one client that may come in")
+            raise ConfigurationError(
+                "expected the public key of at least one client that may come in (--allow)"
+            )
         self._responder = responder
         self._counts = Counters()
         self._router = Router(

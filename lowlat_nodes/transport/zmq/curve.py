@@ -86,13 +86,24 @@ def load_pair(path: Path) -> KeyPair:
     return KeyPair(public, secret)
 
 
-def load_public(paths: Iterable[Path]) -> frozenset[str]:
-    """Return the public keys in certificates.
+def load_client_keys(own: str, server: str) -> ClientKeys:
+    """Return a client's keys from its secret certificate and the server's public one.
 
     Raises:
-        ConfigurationError: If one of them is no certificate.
+        ConfigurationError: If a file is no such certificate, or others may read the secret.
     """
-    return frozenset(_load(path)[0] for path in paths)
+    return ClientKeys(load_pair(Path(own).expanduser()), _load(Path(server).expanduser())[0])
+
+
+def load_server_keys(own: str, allowed: Iterable[str]) -> ServerKeys:
+    """Return a server's keys from its secret certificate and its clients' public ones, files or folders.
+
+    Raises:
+        ConfigurationError: If a file is no such certificate, or others may read the secret.
+    """
+    paths = [Path(path).expanduser() for path in allowed]
+    files = [file for path in paths for file in (sorted(path.glob("*.key")) if path.is_dir() else [path])]
+    return ServerKeys(load_pair(Path(own).expanduser()), frozenset(_load(file)[0] for file in files))
 
 
 def secure_server(socket: zmq.Socket[bytes], keys: ServerKeys) -> None:

@@ -16,8 +16,9 @@ from lowlat_nodes.transport.zmq.curve import (
     KeyPair,
     ServerKeys,
     answer_zap,
+    load_client_keys,
     load_pair,
-    load_public,
+    load_server_keys,
     new_pair,
 )
 
@@ -33,7 +34,10 @@ def test_certificates_of_pyzmq_are_read(tmp_path: Path) -> None:
     public, secret = certificate(tmp_path)
     pair = load_pair(secret)
     assert zmq.auth.load_certificate(secret) == (pair.public.encode(), pair.secret.encode())
-    assert load_public([public, public]) == {pair.public}
+    assert load_client_keys(str(secret), str(public)) == ClientKeys(pair, pair.public)
+    expected = ServerKeys(pair, frozenset({pair.public}))
+    assert load_server_keys(str(secret), [str(public)]) == expected
+    assert load_server_keys(str(secret), [str(tmp_path)]) == expected
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
@@ -50,12 +54,13 @@ def test_a_public_certificate_is_no_pair(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_certificates_are_refused(tmp_path: Path) -> None:
+    _, secret = certificate(tmp_path)
     (tmp_path / "text").write_text("hello\n")
     for path in (tmp_path / "text", tmp_path / "missing"):
         with pytest.raises(ConfigurationError, match="cannot read a certificate"):
             load_pair(path)
         with pytest.raises(ConfigurationError, match="cannot read a certificate"):
-            load_public([path])
+            load_server_keys(str(secret), [str(path)])
 
 
 @pytest.mark.parametrize("key", ["", "short", "x" * 41, "ä" * 40, "x" * 39 + "\n"])
