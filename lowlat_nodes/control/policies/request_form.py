@@ -93,7 +93,8 @@ class RequestForm:
         """
         size = len(spec.state_fields) * len(spec.delta)
         parts = [self._state_part(request, index) for index in range(len(self.state_keys))]
-        state = np.concatenate(parts).astype(np.float32)
+        with np.errstate(over="ignore"):  # infinity is what becomes of it
+            state = np.concatenate(parts).astype(np.float32)
         if state.shape != (size,) or not np.isfinite(state).all():
             _refuse(" and ".join(self.state_keys), f"{size} finite numbers", state)
         images = {name: self._image(request, self.image_keys[name], spec, name) for name in spec.images}

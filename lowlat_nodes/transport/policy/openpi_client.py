@@ -50,6 +50,7 @@ class OpenpiClient:
         self._headers = {openpi.AUTHORIZATION: openpi.api_key(token)} if token else {}
         self._max_bytes = max_bytes
         self._connection: ClientConnection | None = None
+        self._opened = contextlib.ExitStack()  # ends it
         self._metadata: dict[str, Any] = {}
         self._owed = False  # an answer may still come
         self._silent = 0  # requests in a row without a sign of life
@@ -75,9 +76,8 @@ class OpenpiClient:
 
     def close(self) -> None:
         """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._connection = None
+        self._opened.close()
 
     def _connected(self, deadline_ns: int) -> ClientConnection:
         from websockets.protocol import State
@@ -95,7 +95,7 @@ class OpenpiClient:
         if now_ns < self._retry_ns:
             raise ServerGone(self._problem)
         try:
-            self._connection = connect(
+            opened = connect(
                 self._uri,
                 additional_headers=self._headers,
                 compression=None,
@@ -104,8 +104,9 @@ class OpenpiClient:
                 close_timeout=_CLOSE_S,
                 ping_interval=None,  # deadlines tell sooner, and some servers answer none while they infer
                 max_size=self._max_bytes,
-                max_queue=1,
+                max_queue=2,
             )
+            self._connection = self._opened.enter_context(opened)
         except (OSError, EOFError, UnicodeError, WebSocketException) as error:
             raise self._no_server(f"no connection to {self._uri}: {_reason(error)}") from error
         self._owed = True
@@ -186,6 +187,7 @@ class OpenpiClient:
         connection, self._connection = self._connection, None
         self._owed = False
         self._silent = 0
+        self._opened.pop_all()
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
