@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,15 +60,34 @@ def main(argv: Sequence[str]) -> int:
 
 @contextmanager
 def _closed_by_signals(server: PolicyServer) -> Iterator[None]:
-    def close(_number: int, _frame: FrameType | None) -> None:
-        server.close()
+    """Close the server on SIGINT and SIGTERM.
 
-    former = {number: signal.signal(number, close) for number in (signal.SIGINT, signal.SIGTERM)}
+    A thread does it: a handler would run in the main thread, which may be just about to wait for a request.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+
+    def close() -> None:
+        if reader.recv(1):
+            server.close()
+
+    closing = threading.Thread(target=close, name="close_on_signal")
+    closing.start()
+    former = {number: signal.signal(number, _do_nothing) for number in (signal.SIGINT, signal.SIGTERM)}
+    former_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
+        signal.set_wakeup_fd(former_fd)
         for number, handler in former.items():
             signal.signal(number, handler)
+        writer.close()
+        closing.join()
+        reader.close()
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Let the descriptor tell of a signal."""
 
 
 def _name(config: PolicyConfig) -> str:
