@@ -274,16 +274,22 @@ def test_a_server_may_come_up_later() -> None:
 
 
 def test_parameters_name_the_server() -> None:
-    asked: list[tuple[str, str, str]] = []
+    asked: list[tuple[str, str, dict[str, str]]] = []
     server = Scripted(says=SAID)
 
-    def connect(protocol: str, address: str, *, token: str = "") -> Scripted:
-        asked.append((protocol, address, token))
+    def connect(protocol: str, address: str, **options: str) -> Scripted:
+        asked.append((protocol, address, options))
         return server
 
-    values = {"kind": "remote", "remote.protocol": "gr00t", "remote.address": "tcp://robot:1"}
+    keys = {"key_file": "robot.key_secret", "server_key_file": "server.key"}
+    values = {
+        "kind": "remote",
+        "remote.protocol": "lowlat",
+        "remote.address": "tcp://robot:1",
+        "remote": keys,
+    }
     assert load_policy(build(PolicyConfig, values), connect).spec == SPEC
-    assert asked == [("gr00t", "tcp://robot:1", "")]
+    assert asked == [("lowlat", "tcp://robot:1", {"token": "", **keys})]
     server.absent = 10**9
     with pytest.raises(ConfigurationError, match=r"policy\.remote: nobody there"):
         load_policy(build(PolicyConfig, values | {"remote.wait_ms": 0.0}), connect)
