@@ -107,7 +107,7 @@ def decode_header(frames: Sequence[zmq.Frame]) -> Header:
     """
     if not 2 <= len(frames) <= MAX_FRAMES:
         raise WireError(f"expected 2 to {MAX_FRAMES} frames, got {len(frames)}")
-    fields = _unpack_header(frames[0].bytes)
+    fields = _unpack_header(_bytes(frames[0], MAX_HEADER, "header"))
     if not isinstance(fields, dict) or type(fields.get("v")) is not int:
         raise WireError("header: expected a map with the version as 'v'")
     if fields["v"] != VERSION:
@@ -131,8 +131,6 @@ def decode_header(frames: Sequence[zmq.Frame]) -> Header:
 
 def _unpack_header(data: bytes) -> Any:
     """Return what a header holds; unknown keys may hold anything, and are left alone."""
-    if len(data) > MAX_HEADER:
-        raise WireError(f"header: expected at most {MAX_HEADER} bytes, got {len(data)}")
     try:
         return msgpack.unpackb(data, max_map_len=64, max_array_len=MAX_ARRAYS, max_bin_len=0, max_ext_len=0)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
@@ -161,9 +159,15 @@ def decode_body(header: Header, frames: Sequence[zmq.Frame]) -> dict[str, Any]:
         left.remove(index)
         return arrays[index]
 
-    body = unpack(frames[1].bytes, object_hook=get, max_bytes=MAX_BODY)
+    body = unpack(_bytes(frames[1], MAX_BODY, "body"), object_hook=get)
     if not isinstance(body, dict):
         raise WireError(f"body: expected a map, got {type(body).__name__}")
     if left:
         raise WireError(f"body: expected {_REFERENCE} to refer to each of {len(arrays)} arrays once")
     return body
+
+
+def _bytes(frame: zmq.Frame, most: int, name: str) -> bytes:
+    if len(frame) > most:
+        raise WireError(f"{name}: expected at most {most} bytes, got {len(frame)}")
+    return frame.bytes

@@ -24,6 +24,7 @@ T = TypeVar("T")
 _ROOM_NS = 1_000_000  # how long to wait for room in the socket; a connection that takes requests has some
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
+_CONNECT_MS = 1000  # then anew: a host that was away does not answer what was asked meanwhile
 
 _WATCHED = (
     zmq.Event.HANDSHAKE_SUCCEEDED
@@ -72,6 +73,7 @@ class Dealer:
         socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
         keep_alive(socket)
         allow_ipv6(socket, endpoint)
         if keys is not None:

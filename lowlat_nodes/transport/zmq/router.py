@@ -91,6 +91,7 @@ class Router:
                 Path(endpoint.removeprefix("ipc://")).chmod(0o600)
         except (zmq.ZMQError, OSError) as error:
             self._let_go()
+            self._hang_up()
             raise ConfigurationError(f"cannot listen at {endpoint!r}: {error}") from error
         self.endpoint: str = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._thread = threading.Thread(target=self._run, name="router", daemon=True)
@@ -114,14 +115,24 @@ class Router:
     def join(self) -> None:
         """Wait until a closed socket has let go of its address."""
         self._thread.join()
-        self._wake.close()
-        self._woken.close()
+        self._hang_up()
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):  # full: it will wake up as it is; closed: nobody is there to wake
             self._wake.send(b"\0")
 
+    def _hang_up(self) -> None:
+        self._wake.close()
+        self._woken.close()
+
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self._inbox.close()
+            self._let_go()
+
+    def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self._woken, zmq.POLLIN)
         for socket in (self._socket, self._monitor, self._zap):
@@ -140,7 +151,6 @@ class Router:
                 self._monitor.recv_multipart()
                 self._counts.add("handshakes_refused")
         self._send_waiting()
-        self._let_go()
 
     def _take_requests(self) -> None:
         # A flood must not keep answers from going out.
