@@ -46,8 +46,8 @@ CASES = (
     Case("reach_flow", {"kind": "onnx", "model": "reach_flow"}),
 )
 
-PROTOCOLS: Mapping[str, Mapping[str, Any]] = {"openpi": {}}
-"""Protocol: the parameters that its keys need."""
+PROTOCOLS: Mapping[str, Mapping[str, Any]] = {"openpi": {}, "lowlat": {}}
+"""Protocol: the parameters that its keys need. GR00T's carries neither the number of a request nor float64."""
 
 
 @contextmanager

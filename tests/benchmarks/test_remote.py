@@ -16,9 +16,10 @@ pytestmark = pytest.mark.remote
 def test_it_prints_one_json_object_with_the_named_fields(capsys: pytest.CaptureFixture[str]) -> None:
     assert remote.main(["--json", "--requests", "20"]) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures.keys() == {"machine", "openpi.noop", "openpi.reach_flow"}
-    for name in ("noop", "reach_flow"):
-        figure = figures[f"openpi.{name}"]
+    names = {f"{protocol}.{case}" for protocol in ("openpi", "lowlat") for case in ("noop", "reach_flow")}
+    assert figures.keys() == {"machine"} | names
+    for name in names:
+        figure = figures[name]
         assert figure["answers_equal"]
         assert figure["requests"] == 20
         for where in ("in_process", "remote", "added"):
