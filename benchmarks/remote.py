@@ -47,7 +47,7 @@ CASES = (
 )
 
 PROTOCOLS: Mapping[str, Mapping[str, Any]] = {"openpi": {}, "lowlat": {}}
-"""Protocol: the parameters that its keys need. GR00T's carries neither the number of a request nor float64."""
+"""Protocol: the parameters that its keys need. GR00T's has no numbers of requests, and float32 only."""
 
 
 @contextmanager
