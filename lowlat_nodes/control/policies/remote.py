@@ -13,7 +13,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
-from lowlat_nodes.control.policies.request_form import FORMS, LAYOUTS, REQUEST_NUMBER, RequestForm
+from lowlat_nodes.control.policies.request_form import (
+    FORMS,
+    LAYOUTS,
+    POLICY_DIGEST,
+    REQUEST_NUMBER,
+    RequestForm,
+)
 from lowlat_nodes.stream.config import group, setting
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import Floats
@@ -125,7 +131,7 @@ class RemotePolicy:
         self, requester: Requester, config: RemoteConfig, *, action_period_ns: int = 0, action_kind: str = ""
     ) -> None:
         self._requester = requester
-        said, self._numbered = _said(_describe(requester, round(config.wait_ms * 1e6)))
+        said, self._numbered, self._digest = _said(_describe(requester, round(config.wait_ms * 1e6)))
         self.spec, self._width, self._columns = _agree(config, said, action_period_ns, action_kind)
         self._form = config.request_form(self.spec.images)
         size = len(self.spec.state_fields) * len(self.spec.delta)
@@ -153,6 +159,8 @@ class RemotePolicy:
                 f"expected the answer to request {observation.request}, got that to "
                 f"{answer.get(REQUEST_NUMBER)!r:.80}"
             )
+        if self._digest and answer.get(POLICY_DIGEST) != self._digest:
+            raise AnswerRefused("the server has another policy than at configuration; configure anew")
         actions = self._form.read_answer(answer)
         rows, width = actions.shape
         if width != self._width or rows < self.spec.horizon:
@@ -180,15 +188,17 @@ def _describe(requester: Requester, wait_ns: int) -> Mapping[str, Any]:
     return requester.describe()
 
 
-def _said(metadata: Mapping[str, Any]) -> tuple[PolicySpec | None, bool]:
-    """Return the specification of a server of this package, and whether it numbers its answers."""
+def _said(metadata: Mapping[str, Any]) -> tuple[PolicySpec | None, bool, str]:
+    """Return the specification of one of our servers, whether it numbers answers, and its policy's digest."""
     extension = metadata.get(EXTENSION)
     if extension is None:
-        return None, False
+        return None, False, ""
     keys = extension.get("keys") if isinstance(extension, Mapping) else None
     if not isinstance(keys, list) or "spec" not in extension:
         raise ConfigurationError(f"the server: expected a map with 'spec' and 'keys', got {extension!r:.80}")
-    return PolicySpec.from_plain(extension["spec"]), REQUEST_NUMBER in keys
+    numbered = REQUEST_NUMBER in keys
+    digest = str(extension.get("digest", "")) if numbered else ""
+    return PolicySpec.from_plain(extension["spec"]), numbered, digest
 
 
 def _agree(

@@ -23,6 +23,9 @@ from lowlat_nodes.stream.requester import AnswerRefused, RequestRefused
 REQUEST_NUMBER = "lowlat/request"
 """Key of the request's number, which seeds whatever is random; only for servers that say they know it."""
 
+POLICY_DIGEST = "lowlat/policy"
+"""Key of an answer that says which policy gave it: a server may come back with another one."""
+
 LAYOUTS = ("hwc", "chw")
 
 

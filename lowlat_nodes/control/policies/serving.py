@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from lowlat_nodes.control.policies.policy import Policy
 from lowlat_nodes.control.policies.remote import EXTENSION
-from lowlat_nodes.control.policies.request_form import REQUEST_NUMBER, RequestForm
+from lowlat_nodes.control.policies.request_form import POLICY_DIGEST, REQUEST_NUMBER, RequestForm
 from lowlat_nodes.stream.errors import ConfigurationError
 
 
@@ -29,6 +31,7 @@ class PolicyResponder:
         self._form = form
         self._number = 0
         spec = policy.spec
+        self._digest = hashlib.sha256(json.dumps(spec.to_plain(), sort_keys=True).encode()).hexdigest()[:16]
         for name, sizes, expected in (
             ("state_sizes", form.state_sizes, len(spec.state_fields) * len(spec.delta)),
             ("action_sizes", form.action_sizes, len(spec.delta)),
@@ -41,7 +44,8 @@ class PolicyResponder:
     def describe(self) -> Mapping[str, Any]:
         """Return the policy's specification, for clients of this package, and GR00T's modalities."""
         spec = self._policy.spec
-        description: dict[str, Any] = {EXTENSION: {"spec": spec.to_plain(), "keys": [REQUEST_NUMBER]}}
+        extension = {"spec": spec.to_plain(), "keys": [REQUEST_NUMBER], "digest": self._digest}
+        description: dict[str, Any] = {EXTENSION: extension}
         if self._form.lead:
             description["modality"] = self._form.modality(spec.horizon)
         return description
@@ -56,7 +60,7 @@ class PolicyResponder:
         self._number += 1
         answer = self._form.write_answer(self._policy.infer(observation))
         if REQUEST_NUMBER in request:
-            answer[REQUEST_NUMBER] = observation.request
+            answer |= {REQUEST_NUMBER: observation.request, POLICY_DIGEST: self._digest}
         return answer
 
     def reset(self) -> None:

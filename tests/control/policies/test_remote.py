@@ -181,6 +181,20 @@ def test_columns_that_are_not_used_may_hold_anything() -> None:
     assert policy.infer(blank_observation(policy.spec)).tolist() == [[1.0]] * 5
 
 
+def test_a_server_that_comes_back_with_another_policy_is_refused() -> None:
+    form = RemoteConfig().request_form(SPEC.images)
+    server = directly(PolicyResponder(Counting(), form))
+    policy = remote(server, 0.0, "")
+    policy.infer(seen())
+    other = Counting()
+    other.spec = dataclasses.replace(SPEC, delta=(False, False))
+    server.answer = PolicyResponder(other, form).respond
+    with pytest.raises(AnswerRefused, match="another policy"):
+        policy.infer(seen())
+    server.answer = PolicyResponder(Counting(), form).respond
+    policy.infer(seen())
+
+
 @pytest.mark.parametrize("number", [6, None, "7", True])
 def test_the_answer_to_another_request_is_refused(number: Any) -> None:
     server = Scripted(lambda _: {"actions": np.zeros((5, 2)), REQUEST_NUMBER: number}, SAID)
