@@ -18,6 +18,7 @@ from lowlat_nodes.stream.config import build, flatten
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Floats, Joints, Text
 from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.requester import Connect, RequestError
 from lowlat_nodes.stream.trace import Trace
 
 _SAME_CLOCK_NS = 10_000_000_000
@@ -36,9 +37,10 @@ class OfflinePolicy(Processor):
 
     Args:
         config: The parameters of policy execution.
+        connect: Makes the connection to a policy server, for policies of kind remote.
     """
 
-    def __init__(self, config: ControlConfig) -> None:
+    def __init__(self, config: ControlConfig, connect: Connect | None = None) -> None:
         observation = config.observation
         self.inputs = (
             observation.joints.topic,
@@ -47,6 +49,7 @@ class OfflinePolicy(Processor):
         )
         self.outputs = (config.command.topic,)
         self._config = config
+        self._connect = connect
         self._cameras = {camera.topic: name for name, camera in observation.camera.items()}
         self._tick_ns = config.tick_ns
         self._inference_ns = round(config.policy.inference_delay_ms * 1e6)
@@ -60,7 +63,7 @@ class OfflinePolicy(Processor):
     def open(self) -> None:
         """Load the policy and compare it with the contracts."""
         config = self._config
-        self._policy = load_policy(config.policy)
+        self._policy = load_policy(config.policy, self._connect)
         self._contract = Contract(config.observation, config.command, self._policy.spec)
         self._observer = Observer(config.observation, self._contract)
         self._loop = build_loop(config, self._policy.spec)
@@ -142,7 +145,7 @@ class OfflinePolicy(Processor):
                 align=self._config.observation.align == "image",
             )
             answer = self._contract.targets(infer(self._policy, observation))
-        except NoObservation as error:
+        except (NoObservation, RequestError) as error:
             answer = error.reason
         except Exception as error:  # a policy is foreign code: as on a robot, the ticks go on
             answer, self._error = "policy_error", error
@@ -160,13 +163,16 @@ class OfflinePolicy(Processor):
             self._loop.deliver(request, answer, image_ns, now_ns)
 
 
-def make_policy(parameters: Mapping[str, Any]) -> OfflinePolicy:
+def make_policy(parameters: Mapping[str, Any], connect: Connect | None = None) -> OfflinePolicy:
     """Make the `policy` processor of `lowlat replay` from the parameters of a policy node.
+
+    Args:
+        parameters: Flat or nested.
+        connect: Makes the connection to a policy server.
 
     Raises:
         ConfigurationError: If they do not fit; those that only concern a running node are left out.
     """
     flat = flatten(parameters)
-    return OfflinePolicy(
-        build(ControlConfig, {n: v for n, v in flat.items() if n.partition(".")[0] not in _OF_A_RUNNING_NODE})
-    )
+    ours = {name: value for name, value in flat.items() if name.partition(".")[0] not in _OF_A_RUNNING_NODE}
+    return OfflinePolicy(build(ControlConfig, ours), connect)

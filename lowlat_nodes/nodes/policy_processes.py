@@ -17,7 +17,7 @@ from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.child import start_child
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
-from lowlat_nodes.nodes.policy_messages import pack, unpack, unpack_spec
+from lowlat_nodes.nodes.policy_messages import pack, unpack
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.config import to_flat
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
@@ -106,7 +106,7 @@ class PolicyProcesses:
             content = self._await(self._worker_channel, "the policy", self._load_timeout_s)
             self._loaded_by_s = math.inf
             _check_timeout(content["warm_ns"] * 1e-6, config.policy.timeout_ms)
-            self.spec: PolicySpec = unpack_spec(content["spec"])
+            self.spec = PolicySpec.from_plain(content["spec"])
             self._tick, self._tick_channel = start_child("lowlat_nodes.nodes.policy_tick")
             self._tick_channel.send(
                 pack(
@@ -208,7 +208,7 @@ class PolicyProcesses:
             return
         self._loaded_by_s = math.inf
         kind, content = unpack(data)
-        if kind == "ready" and unpack_spec(content["spec"]) != self.spec:
+        if kind == "ready" and PolicySpec.from_plain(content["spec"]) != self.spec:
             self.replace_worker("the policy is another one than at configuration; configure the node anew")
         elif kind == "ready":
             self.worker_problem = ""

@@ -29,11 +29,12 @@ from lowlat_nodes.control.config import ControlConfig, build_loop
 from lowlat_nodes.control.contract import Contract, ObservationError
 from lowlat_nodes.control.follower import Tick
 from lowlat_nodes.control.loop import Launch
+from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.child import channel_from_parent
 from lowlat_nodes.nodes.policy_commands import CommandPublisher
 from lowlat_nodes.nodes.policy_figures import Figures
-from lowlat_nodes.nodes.policy_messages import brief, floats, pack, unpack, unpack_spec
+from lowlat_nodes.nodes.policy_messages import brief, floats, pack, unpack
 from lowlat_nodes.nodes.realtime import RealtimeConfig, apply
 from lowlat_nodes.nodes.standby import Standby
 from lowlat_nodes.nodes.timeline import SimulatedTimeline, SteadyTimeline, Timeline
@@ -70,7 +71,7 @@ class PolicyTick:
         self._node = node
         self._worker: Channel | None = None
         self._config = build(ControlConfig, setup["config"])
-        spec = unpack_spec(setup["spec"])
+        spec = PolicySpec.from_plain(setup["spec"])
         self._contract = Contract(self._config.observation, self._config.command, spec)
         self._loop = build_loop(self._config, spec)
         self._columns = len(spec.delta)

@@ -21,16 +21,18 @@ from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.contract import Contract, ObservationError
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
-from lowlat_nodes.control.policies.policy import Observation, PolicySpec, infer
+from lowlat_nodes.control.policies.policy import Observation, PolicySpec, blank_observation, infer
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
 from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
-from lowlat_nodes.nodes.policy_messages import brief, floats, pack, pack_spec, unpack
+from lowlat_nodes.nodes.policy_messages import brief, floats, pack, unpack
 from lowlat_nodes.nodes.realtime import set_nice
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
+from lowlat_nodes.stream.requester import RequestError
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.channel import MAX_MESSAGE, Channel, ChannelClosedError
+from lowlat_nodes.transport.policy.connect import connect
 
 _WARM_UP_RUNS = 3
 _REST_OF_ANSWER = 16_384
@@ -53,7 +55,7 @@ class PolicyWorker:
         self._cameras = CameraClient(cameras)
         self._tick: Channel | None = None
         self._config = build(ControlConfig, setup["config"])
-        self._policy = load_policy(self._config.policy)
+        self._policy = load_policy(self._config.policy, connect)
         self._contract = Contract(self._config.observation, self._config.command, self._policy.spec)
         _check_size(self._policy.spec)
         self._observer = Observer(self._config.observation, self._contract)
@@ -61,7 +63,7 @@ class PolicyWorker:
         self._problem = ""
         self._least_ns = round(self._config.policy.inference_delay_ms * 1e6)
         warm_ns = self._warm_up()
-        node.send(pack("ready", spec=pack_spec(self._policy.spec), warm_ns=warm_ns))
+        node.send(pack("ready", spec=self._policy.spec.to_plain(), warm_ns=warm_ns))
 
     def run(self) -> None:
         """Serve launches until the policy node goes away."""
@@ -91,6 +93,8 @@ class PolicyWorker:
             actions = self._contract.targets(infer(self._policy, observation))
         except NoObservation as error:
             failure = error.reason
+        except RequestError as error:
+            failure, problem = error.reason, str(error)
         except Exception as error:  # a policy is foreign code: whatever it raises, the robot must go on
             failure, problem = "policy_error", _described(error)
         refusals = [f"camera {name!r}: {why}" for name, why in self._observer.refusals.items()]
@@ -141,15 +145,11 @@ class PolicyWorker:
 
     def _warm_up(self) -> int:
         """Run the policy on an empty scene; return how long an inference takes once warm."""
-        spec = self._policy.spec
-        images = {
-            name: np.zeros((size.height, size.width, 3), np.uint8) for name, size in spec.images.items()
-        }
-        state = np.zeros(len(spec.state_fields) * len(spec.delta), np.float32)
+        observation = blank_observation(self._policy.spec, self._config.observation.task.text)
         elapsed_ns = 0
         for _ in range(_WARM_UP_RUNS):
             started_ns = time.monotonic_ns()
-            infer(self._policy, Observation(state, images, self._config.observation.task.text, 0))
+            infer(self._policy, observation)
             elapsed_ns = time.monotonic_ns() - started_ns
         return max(elapsed_ns, self._least_ns)
 

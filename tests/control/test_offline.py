@@ -17,6 +17,7 @@ from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicyS
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import NO_FLOATS, Image, Joints, Text
+from lowlat_nodes.stream.requester import RequestLate
 from lowlat_nodes.stream.trace import Trace
 
 MS = 1_000_000
@@ -236,3 +237,22 @@ def test_typos_are_refused() -> None:
         make_policy(PARAMETERS | {"execution.strateg": "sync"})
     with pytest.raises(ConfigurationError, match="did you mean 'tick_hz'"):
         make_policy(PARAMETERS | {"tick_hs": 50.0})
+
+
+def test_a_server_that_is_late_is_counted() -> None:
+    class Late:
+        def describe(self) -> dict[str, Any]:
+            return {"lowlat": {"spec": Follower.spec.to_plain(), "keys": []}}
+
+        def request(self, _observation: Any, **_: Any) -> dict[str, Any]:
+            raise RequestLate("no answer")
+
+        def close(self) -> None:
+            pass
+
+    server = {"policy.kind": "remote", "policy.remote.address": "somewhere"}
+    processor = make_policy(PARAMETERS | server, lambda *_, **__: Late())
+    processor.open()
+    for item in recording():
+        processor.process(item)
+    assert processor.counts()["failures_late"] > 0

@@ -22,7 +22,7 @@ from std_msgs.msg import Float64MultiArray
 
 from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.nodes.child import start_child
-from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack
+from lowlat_nodes.nodes.policy_messages import floats, pack, unpack
 from lowlat_nodes.nodes.policy_processes import Wiring
 from lowlat_nodes.nodes.realtime import RealtimeConfig
 from lowlat_nodes.stream.config import build, flatten, to_flat
@@ -59,7 +59,7 @@ class Rig:
         self.tell(
             "setup",
             config=to_flat(build(ControlConfig, flatten(parameters))),
-            spec=pack_spec(ScriptedPolicy.spec),
+            spec=ScriptedPolicy.spec.to_plain(),
             realtime=to_flat(realtime),
             **dataclasses.asdict(WIRING),
         )
