@@ -212,7 +212,9 @@ def test_a_claim_of_many_elements_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"a": object()}, {"a": 1 << 70}, {"a": np.array(["text"])}, {"a": {1}}], ids=str
+    "body",
+    [{"a": object()}, {"a": 1 << 70}, {"a": np.array(["text"])}, {"a": {1}}],
+    ids=["object", "wide", "text", "set"],
 )
 def test_what_has_no_form_on_the_wire_is_not_sent(body: dict[str, Any]) -> None:
     with pytest.raises(WireError):
