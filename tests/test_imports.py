@@ -207,7 +207,8 @@ def _missing_extras() -> Iterator[tuple[str, list[str], str]]:
         for node in ast.walk(ast.parse(module.path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "MissingExtra":
                 first, *rest = [*node.args, *(keyword.value for keyword in node.keywords)]
-                modules = [item.value for item in ast.walk(first) if isinstance(item, ast.Constant)]
+                words = [item.value for item in ast.walk(first) if isinstance(item, ast.Constant)]
+                modules = [re.split("[<>=]", word)[0] for word in words]  # a version may follow
                 extra = rest[0].value if rest and isinstance(rest[0], ast.Constant) else None
                 if extra is not None or not rest:
                     yield f"{module.name}:{node.lineno}", modules, extra or ""

@@ -254,5 +254,6 @@ def test_a_server_that_is_late_is_counted() -> None:
     processor = make_policy(PARAMETERS | server, lambda *_, **__: Late())
     processor.open()
     for item in recording():
+        list(processor.advance(item.trace.received_ns))
         processor.process(item)
     assert processor.counts()["failures_late"] > 0
