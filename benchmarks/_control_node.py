@@ -36,15 +36,18 @@ class NodeUnderTest:
 
     Args:
         worker: Which policy of `_control_policies`.
-        priority: Of the tick; 0 for the normal scheduler.
         tick_hz: Rate of commands.
         folder: For the parameter file.
+        priority: Of the tick; 0 for the normal scheduler.
+        standby: Whether a second thread stands by.
 
     Attributes:
         values: The newest diagnostics.
     """
 
-    def __init__(self, worker: str, priority: int, tick_hz: float, folder: Path) -> None:
+    def __init__(
+        self, worker: str, tick_hz: float, folder: Path, *, priority: int, standby: bool = True
+    ) -> None:
         self.values: dict[str, str] = {}
         self._reports = 0
         self._inference: dict[str, Any] = {"launched_ns": 0}
@@ -54,8 +57,9 @@ class NodeUnderTest:
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._node.create_subscription(String, f"/{_NAME}/inferences", self._on_inference, 10)
         self._client = self._node.create_client(ChangeState, f"/{_NAME}/change_state")
-        path = folder / f"{worker}_{priority}.yaml"
-        path.write_text(yaml.safe_dump(_parameters(worker, priority, tick_hz)), encoding="utf-8")
+        realtime = {"priority": priority, "standby": standby}
+        path = folder / "policy_node.yaml"
+        path.write_text(yaml.safe_dump(_parameters(worker, tick_hz, realtime)), encoding="utf-8")
         command = [sys.executable, "-m", "lowlat_nodes.nodes.policy_node"]
         self._process = subprocess.Popen(
             [*command, "--ros-args", "--params-file", str(path), "--log-level", "warn"]
@@ -130,7 +134,7 @@ class NodeUnderTest:
                 self._reports += 1
 
 
-def _parameters(worker: str, priority: int, tick_hz: float) -> dict[str, Any]:
+def _parameters(worker: str, tick_hz: float, realtime: dict[str, Any]) -> dict[str, Any]:
     camera = {"topic": IMAGE_TOPIC, "width": IMAGE.width, "height": IMAGE.height}
     return {
         _NAME: {
@@ -148,7 +152,7 @@ def _parameters(worker: str, priority: int, tick_hz: float) -> dict[str, Any]:
                 "command": {"kind": "positions", "topic": COMMAND_TOPIC},
                 "execution": {"strategy": "vlash"},
                 "limits": {"lower": [-2.0], "upper": [2.0], "velocity": [3.0], "acceleration": [50.0]},
-                "realtime": {"priority": priority},
+                "realtime": realtime,
                 "diagnostic_updater": {"period": _REPORT_S},
             }
         }

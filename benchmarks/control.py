@@ -48,11 +48,12 @@ class Plan:
     kills: int
     without_fifo_s: float
     without_fifo_workers: Sequence[str]
+    without_standby_workers: Sequence[str]
     architecture_s: float
 
 
-FULL = Plan(3, 12.0, 20, 5.0, tuple(WORK), 4.0)
-QUICK = Plan(1, 4.0, 3, 3.0, ("gil",), 2.0)
+FULL = Plan(3, 12.0, 20, 5.0, tuple(WORK), tuple(WORK), 4.0)
+QUICK = Plan(1, 4.0, 3, 3.0, ("gil",), ("gil",), 2.0)
 
 
 class Instrument:
@@ -231,16 +232,17 @@ def _log(title: str, window: dict[str, Any]) -> None:
 
 
 def measure_worker(
-    bench: Bench, worker: str, priority: int, plan: Plan, folder: Path
+    bench: Bench, worker: str, priority: int, plan: Plan, folder: Path, *, standby: bool = True
 ) -> list[dict[str, Any]]:
     """Return the windows of one node with one policy."""
     windows, seconds = (plan.windows, plan.window_s) if priority else (1, plan.without_fifo_s)
-    with _closing(NodeUnderTest(worker, priority, TICK_HZ, folder)) as node:
+    how = " without FIFO" if not priority else "" if standby else " without standby"
+    with _closing(NodeUnderTest(worker, TICK_HZ, folder, priority=priority, standby=standby)) as node:
         found = []
         _meet(node)
         for number in range(windows):
             found.append(bench.window(node, lambda: node.spin(seconds)))
-            _log(f"{worker} {number + 1}/{windows}{'' if priority else ' without FIFO'}", found[-1])
+            _log(f"{worker} {number + 1}/{windows}{how}", found[-1])
     return found
 
 
@@ -256,7 +258,7 @@ def measure_kills(bench: Bench, kills: int, folder: Path) -> dict[str, Any]:
             back_s.append((node.wait_for_inference(launched_after_ns=killed_ns) - killed_ns) * 1e-9)
             print(f"kill {number + 1}/{kills}: back after {back_s[-1]:.1f} s", file=sys.stderr, flush=True)
 
-    with _closing(NodeUnderTest("numpy", PRIORITY, TICK_HZ, folder)) as node:
+    with _closing(NodeUnderTest("numpy", TICK_HZ, folder, priority=PRIORITY)) as node:
         _meet(node)
         window = bench.window(node, kill_all)
         _log("kills", window)
@@ -300,6 +302,10 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
             bench = Bench(instruments, robot, PRIORITY)
             workers = {worker: measure_worker(bench, worker, PRIORITY, plan, folder) for worker in WORK}
             kills = measure_kills(bench, plan.kills, folder)
+            without_standby = {
+                worker: measure_worker(bench, worker, PRIORITY, plan, folder, standby=False)
+                for worker in plan.without_standby_workers
+            }
         with ExitStack() as instruments:
             bench = Bench(instruments, robot, 0)
             without_fifo = {
@@ -316,6 +322,7 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
         **together,
         **{name: together[name] + kills[name] for name in _STALLS},
         "kills": kills,
+        "without_standby": headline(without_standby),
         "without_fifo": headline(without_fifo),
         "workers": {worker: summarise(windows) for worker, windows in workers.items()},
         "architectures": architectures,
