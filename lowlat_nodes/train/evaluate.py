@@ -85,7 +85,7 @@ class _Run:
                         Target(light.id, light.onset_ns, event.time_ns, light.x_m, light.y_m, hit)
                     )
             if self.now_ns >= self._next_frame_ns:
-                self._image = self._camera.render(self.arm.q, self._task.burning)
+                self._image = self._camera.render(self.arm.q, self._task.things)
                 self._next_frame_ns += FRAME_NS
             self.arm.step(command, SUBSTEP_NS)
             self.now_ns += SUBSTEP_NS

@@ -142,8 +142,8 @@ def _episode(random: np.random.Generator, expert: ExpertConfig, *, seed: int) ->
     for tick in range(ticks):
         if task.advance(tick * expert.action_dt_ns, arm.tip):
             delay = int(random.integers(0, 24))
-        burning.append(tuple(task.burning))
-        for light in task.burning:
+        burning.append(tuple(task.things))
+        for light in task.things:
             if asked is not None and light.asked:
                 goal[tick] = inverse((light.x_m, light.y_m))
         if random.random() < 0.02:
