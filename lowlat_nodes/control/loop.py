@@ -284,29 +284,39 @@ class ControlLoop:
         return Tick(position, velocity, served, swapped)
 
     def launch(self, now_ns: int, *, ready: bool = True) -> Launch | None:
-        """Decide, after the command of this tick was sent, whether to ask the policy.
+        """Decide whether to ask the policy, after the command of this tick was sent or before.
 
         Args:
-            now_ns: Time of the tick.
+            now_ns: Time of the tick. Where its command is still to come, the answer may go into it.
             ready: Whether there is a policy to ask.
         """
         state, settings = self._state, self._settings
         if state is None or not self._running or self._in_flight is not None or not ready:
             return None
-        if now_ns - state.stamp_ns > settings.state_timeout_ns:
+        if self._last_tick_ns is None or now_ns - state.stamp_ns > settings.state_timeout_ns:
             return None
+        next_ns = now_ns if now_ns > self._last_tick_ns else now_ns + settings.tick_ns
         end_ns = self._executor.end_ns
-        remaining_ns = 0 if end_ns is None else max(0, end_ns - (now_ns + settings.tick_ns))
+        remaining_ns = 0 if end_ns is None else max(0, end_ns - next_ns)
         situation = Situation(now_ns, settings.tick_ns, self.delay.estimate_ns, remaining_ns)
         intent = self._strategy.decide(situation)
         if intent is None:
             return None
         if intent.project and intent.start_ns is not None:
-            state = self._project(state, intent.start_ns, now_ns)
+            state = self._project(state, intent.start_ns, next_ns)
         launch = Launch(self._requests, intent, now_ns, state)
         self._requests += 1
         self._in_flight = launch
         return launch
+
+    def fork(self, roll_forward: RollForward) -> ControlLoop:
+        """Return an independent loop in the same state, with nothing counted: what would happen if.
+
+        Args:
+            roll_forward: Projects states in the new loop.
+        """
+        memo = {id(self.counters): Counters(), id(self._roll_forward): roll_forward}
+        return copy.deepcopy(self, memo)
 
     def limited_rows(self, chunk: Chunk, now_ns: int) -> tuple[NDArray[np.int64], Floats]:
         """Return the rows of a chunk that lie ahead, as the limits would let them through.
@@ -370,16 +380,19 @@ class ControlLoop:
         self._history[self._filled] = position
         self._filled += 1
 
-    def _project(self, state: RobotState, start_ns: int, now_ns: int) -> RobotState:
-        """Roll the measured state forward to `start_ns` over the commands sent since and still to come."""
+    def _project(self, state: RobotState, start_ns: int, next_ns: int) -> RobotState:
+        """Roll the measured state forward to `start_ns` over the commands sent since and still to come.
+
+        `next_ns` is the tick of the first command that is still to come.
+        """
         assert self._history is not None
         tick_ns = self._settings.tick_ns
-        # The command of this tick is out already: it is the last row of the history.
-        sent = min(max(0, round((now_ns - state.stamp_ns) / tick_ns)), self._history_ticks - 1) + 1
+        newest_ns = next_ns - tick_ns  # when the last row of the history was sent
+        sent = min(max(0, round((newest_ns - state.stamp_ns) / tick_ns) + 1), self._history_ticks - 1)
         newest = self._history[self._filled - sent : self._filled]
         past = self._history[max(0, self._filled - self._history_ticks) : self._filled - sent]
-        coming = max(0, round((start_ns - now_ns) / tick_ns) - 1)
-        planned = self._executor.preview(now_ns + tick_ns, coming, tick_ns, newest[-1])
+        coming = max(0, round((start_ns - next_ns) / tick_ns))
+        planned = self._executor.preview(next_ns, coming, tick_ns, self._history[self._filled - 1])
         return self._roll_forward.project(state, past, np.concatenate([newest, planned]), tick_ns)
 
     def _decided(self, at_ns: int) -> Floats:
