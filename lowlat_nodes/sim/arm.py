@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lowlat_nodes.sim.kinematics import JOINT_NAMES, LINK_LENGTHS_M, forward
+from lowlat_nodes.sim.kinematics import JOINT_NAMES, LINK_LENGTHS_M, fingertip
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ class ArmSim:
     @property
     def tip(self) -> NDArray[np.float64]:
         """Fingertip position [2] in m in the table frame."""
-        tip: NDArray[np.float64] = forward(self._data.qpos)[-1]
-        return tip
+        return np.array(fingertip(self._data.qpos))
 
     def read(self) -> JointReading:
         """One encoder reading: the true state with the configured noise."""
