@@ -75,13 +75,14 @@ class InsertionConfig:
     """How insertions are drawn; pairs are ranges, uniform.
 
     A slot is there for `window_ns`; `shift_after_ns` and `push_after_ns` count from when it appears, `gap_ns`
-    from the end of its window to the next one. A shift leaves the slot's direction as it is.
+    from the end of its window to the next one, and `lead_in_ns` to the first; no trial is in step with the
+    launches of an episode. A shift leaves the slot's direction as it is.
     """
 
     slots: int = 10
     window_ns: int = 1_100_000_000
     gap_ns: tuple[int, int] = (100_000_000, 400_000_000)
-    lead_in_ns: int = 500_000_000
+    lead_in_ns: tuple[int, int] = (500_000_000, 1_300_000_000)
     shift_after_ns: tuple[int, int] = (300_000_000, 400_000_000)
     shift_m: tuple[float, float] = (0.12, 0.22)
     push_after_ns: tuple[int, int] = (150_000_000, 450_000_000)
@@ -94,11 +95,20 @@ class InsertionConfig:
     tolerance_m: float = 0.012
 
     def __post_init__(self) -> None:
-        for name in ("gap_ns", "shift_after_ns", "shift_m", "push_after_ns", "push_n", "jump_m", "radius_m"):
+        for name in (
+            "gap_ns",
+            "lead_in_ns",
+            "shift_after_ns",
+            "shift_m",
+            "push_after_ns",
+            "push_n",
+            "jump_m",
+            "radius_m",
+        ):
             low, high = getattr(self, name)
             if not 0 <= low <= high:
                 raise ConfigurationError(f"{name}: expected an ordered range from 0 up, got {low}, {high}")
-        if self.slots < 1 or self.lead_in_ns < 0 or self.shift_after_ns[1] >= self.window_ns:
+        if self.slots < 1 or self.shift_after_ns[1] >= self.window_ns:
             raise ConfigurationError("expected at least one slot, which shifts within its window")
         if self.push_after_ns[1] + self.push_for_ns > self.window_ns:
             raise ConfigurationError("push_after_ns: expected pushes that end within the window")
@@ -112,7 +122,7 @@ def draw_insertions(config: InsertionConfig, *, seed: int) -> tuple[Insertion, .
     """Draw a series of insertions; the same configuration and seed give the same one."""
     random = np.random.default_rng(seed)
     insertions = []
-    onset_ns = config.lead_in_ns
+    onset_ns = int(random.integers(config.lead_in_ns[0], config.lead_in_ns[1] + 1))
     place = np.array([0.0, 0.45])
     for number in range(config.slots):
         first = _draw_place(config, random, place, config.jump_m)

@@ -95,14 +95,15 @@ class FlightConfig:
     """How flights are drawn; pairs are ranges, uniform.
 
     `answer_ns` is the time from the deflection to the crossing, `shift_m` how far the deflection moves the
-    crossing, and `gap_ns` the time from a crossing to the next serve.
+    crossing, and `gap_ns` the time from a crossing to the next serve. `lead_in_ns` is the time to the first
+    serve; it is random too, so that no trial is in step with the launches of an episode.
     """
 
     balls: int = 10
     flight_ns: tuple[int, int] = (750_000_000, 950_000_000)
-    answer_ns: tuple[int, int] = (340_000_000, 560_000_000)
+    answer_ns: tuple[int, int] = (320_000_000, 500_000_000)
     gap_ns: tuple[int, int] = (150_000_000, 450_000_000)
-    lead_in_ns: int = 500_000_000
+    lead_in_ns: tuple[int, int] = (500_000_000, 1_300_000_000)
     shift_m: tuple[float, float] = (0.18, 0.32)
 
     def __post_init__(self) -> None:
@@ -110,11 +111,12 @@ class FlightConfig:
             ("flight_ns", self.flight_ns),
             ("answer_ns", self.answer_ns),
             ("gap_ns", self.gap_ns),
+            ("lead_in_ns", self.lead_in_ns),
             ("shift_m", self.shift_m),
         ):
             if not 0 < low <= high:
                 raise ConfigurationError(f"{name}: expected an ordered range above 0, got {low}, {high}")
-        if self.balls < 1 or self.lead_in_ns < 0 or self.answer_ns[1] >= self.flight_ns[0]:
+        if self.balls < 1 or self.answer_ns[1] >= self.flight_ns[0]:
             raise ConfigurationError("expected at least one ball, which is deflected after its serve")
         if self.shift_m[1] > WIDEST_M:
             raise ConfigurationError(f"shift_m: expected at most {WIDEST_M} m, got {self.shift_m[1]}")
@@ -124,7 +126,7 @@ def draw_flights(config: FlightConfig, *, seed: int) -> tuple[Flight, ...]:
     """Draw a series of flights; the same configuration and seed give the same one."""
     random = np.random.default_rng(seed)
     flights = []
-    serve_ns = config.lead_in_ns
+    serve_ns = int(random.integers(config.lead_in_ns[0], config.lead_in_ns[1] + 1))
     for number in range(config.balls):
         cross_ns = serve_ns + int(random.integers(config.flight_ns[0], config.flight_ns[1] + 1))
         deflect_ns = cross_ns - int(random.integers(config.answer_ns[0], config.answer_ns[1] + 1))
