@@ -35,7 +35,7 @@ from lowlat_nodes.control.policies.policy import Observation, Policy
 from lowlat_nodes.control.rollforward import RollForward, make_roll_forward
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.control.strategies import make_strategy
-from lowlat_nodes.sim.arm import ArmConfig, ArmSim
+from lowlat_nodes.sim.arm import JOINT_RANGE_RAD, ArmConfig, ArmSim
 from lowlat_nodes.sim.camera import TableCamera
 from lowlat_nodes.sim.environment import Environment
 from lowlat_nodes.sim.kinematics import JOINT_NAMES, forward
@@ -100,12 +100,19 @@ def from_policy(policy: Policy) -> ChunkPolicy:
 
 
 def from_expert(config: ExpertConfig, *, rows: int = 32) -> ChunkPolicy:
-    """Let the demonstrator plan, which sees the things themselves instead of an image of them."""
+    """Let the demonstrator plan, which sees the things themselves instead of an image of them.
+
+    Of a state that the arm cannot be in it takes the nearest one that it can. Without that, a roll-forward to
+    the last command feeds on itself: the commands lead by the lag, and so does the next plan's beginning.
+    """
+    lowest, highest = np.array(JOINT_RANGE_RAD).T
+    fastest = np.array(ArmConfig().speed_limit_rad_s)
 
     def infer(sights: Sequence[Sight]) -> Floats:
         states = np.array([sight.state for sight in sights])
+        q, qd = np.clip(states[:, :3], lowest, highest), np.clip(states[:, 3:], -fastest, fastest)
         goals = np.array([aim(sight.frame.things) for sight in sights])
-        return plan(states[:, :3], states[:, 3:], goals, rows, config)
+        return plan(q, qd, goals, rows, config)
 
     return infer
 
@@ -126,6 +133,7 @@ class Execution:
         margin_steps: Slack on the estimated delay.
         rows: Rows of a chunk that may be executed; 0 for all.
         actuators: The drives as the roll-forward knows them; None for those that the arm is made of.
+        limits: The last word on every command; none by default, so that they hide no jump.
     """
 
     strategy: str
@@ -136,6 +144,7 @@ class Execution:
     margin_steps: int = 0
     rows: int = 0
     actuators: ActuatorModel | None = None
+    limits: JointLimits = field(default_factory=JointLimits)
 
     def __post_init__(self) -> None:
         if self.roll_forward not in ROLL_FORWARDS:
@@ -201,7 +210,7 @@ class Episode:
             ChunkExecutor(),
             self._roll_forward(),
             MissPolicy("hold", deadline_ns=0, decay_ns=1),
-            Limiter(JointLimits(), 3),
+            Limiter(execution.limits, 3),
             DelayEstimator(),
             history_ticks=64,
         )

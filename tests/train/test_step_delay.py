@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from lowlat_nodes.control.limits import JointLimits
 from lowlat_nodes.sim.insertion import InsertionConfig, InsertionTask, draw_insertions
 from lowlat_nodes.sim.interception import FlightConfig, InterceptionTask, draw_flights
 from lowlat_nodes.sim.task import Task
@@ -136,6 +138,27 @@ def test_a_twin_is_the_same_until_the_surprise_and_leaves_the_episode_alone() ->
     for _ in range(21):
         _act([alone])
     assert np.array_equal(watched.commands, alone.commands)
+
+
+def test_the_demonstrator_takes_an_impossible_state_for_the_nearest_possible_one() -> None:
+    (task,) = _flights(1)
+    episode = Episode(task, Execution("sync"), seed=0)
+    _act([episode])
+    seen = episode.look()
+    assert seen is not None
+    wild, nearest = (
+        replace(seen, state=np.array(state))
+        for state in ([9.0, 0.5, 0.5, 0.0, -1e300, 0.0], [3.4, 0.5, 0.5, 0.0, -8.0, 0.0])
+    )
+    assert np.array_equal(EXPERT([wild]), EXPERT([nearest]))
+
+
+def test_limits_have_the_last_word() -> None:
+    limits = JointLimits(velocity=(2.0,))
+    (task,) = _flights(1)
+    episode = Episode(task, Execution("naive_async", delay_steps=2, limits=limits), seed=0)
+    commands = np.concatenate([_act([episode]) for _ in range(80)])
+    assert np.abs(np.diff(commands, axis=0)).max() == pytest.approx(2.0 * STEP_NS * 1e-9)
 
 
 @pytest.mark.parametrize("wrong", [{"roll_forward": "crystal_ball"}, {"delay_steps": -1}, {"rows": -1}])
