@@ -320,7 +320,7 @@ class Figures:
     held_steps: int
     steps: int
     inferences: int
-    cpu_s: float = field(compare=False)
+    cpu_s: float
 
     @property
     def successes(self) -> int:
