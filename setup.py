@@ -47,6 +47,7 @@ def ros(distro: str) -> list[str]:
 
 
 SIM = ["mujoco>=3.2"]
+REMOTE = ["websockets>=15"]
 VIZ = ["matplotlib>=3.8"]
 TORCH = ["torch==2.13.0"]
 TRAIN = [*SIM, *TORCH, "onnx>=1.16"]
@@ -55,6 +56,7 @@ TEST = ["hypothesis>=6.98", "pytest>=7.4", "pytest-timeout>=2.2"]
 DEV = [
     *TRAIN,
     *VIZ,
+    *REMOTE,
     *TEST,
     "mypy>=1.11",
     "pytest-xdist>=3.5",
@@ -109,6 +111,7 @@ setup(
         "ros-kilted": ros("kilted"),
         "sim": SIM,
         "viz": VIZ,
+        "remote": REMOTE,
         "torch": TORCH,
         "train": TRAIN,
         "openvino": ["openvino>=2024.4"],

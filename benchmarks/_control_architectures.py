@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args(argv)
     if options.architecture == "worker":
-        die_with_parent()
+        die_with_parent(os.getppid())
         infer_forever(options.worker)
     worker = None
     if options.architecture == "process":

@@ -121,7 +121,6 @@ class Bench:
 
     def window(self, node: NodeUnderTest, action: Callable[[], object]) -> dict[str, Any]:
         """Let the inactive node tick, and measure while something is done to it."""
-        before = {name: node.count(name) for name in (*_COUNTS, "stalls")}
         activated_ns = time.time_ns()
         node.change("activate")
         node.wait_for_inference(launched_after_ns=activated_ns)
@@ -145,11 +144,11 @@ class Bench:
             "bare_loop": empty["late_us"],
             "bare_loop_stalls": empty["stalls"],
             **attribute(seen["stalls_ns"], stood_still),
-            "stalls_counted_by_node": node.count("stalls") - before["stalls"],
+            "stalls_counted_by_node": node.count("stalls"),
             "commands": seen["commands"],
             "commands_lost": seen["commands_lost"],
             "longest_gap_ms": seen["longest_gap_ms"],
-            **{name: node.count(name) - before[name] for name in _COUNTS},
+            **{name: node.count(name) for name in _COUNTS},  # since the activation
         }
 
 
@@ -223,8 +222,8 @@ def _log(title: str, window: dict[str, Any]) -> None:
 
     print(
         f"{title:22} late {us('tick_late')}, empty loop {us('bare_loop')}, published {us('publish_late')} us "
-        f"(p50/p99/p99.9/max); stalls {window['stalls']}, {window['stalls_of_machine']} while a core stood still, "
-        f"{window['stalls_of_all_cores']} while all did (empty loop: {window['bare_loop_stalls']}); "
+        f"(p50/p99/p99.9/max); stalls {window['stalls']}, {window['stalls_of_machine']} while a core stood "
+        f"still, {window['stalls_of_all_cores']} while all did (empty loop: {window['bare_loop_stalls']}); "
         f"ticks of the standby {window['standby_ticks']}; misses {window['misses']}",
         file=sys.stderr,
         flush=True,

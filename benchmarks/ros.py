@@ -87,11 +87,14 @@ def run_trial(case: Case, variant: str, seconds: float, environment: dict[str, s
 
 
 def _result(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Close the input of a process, which ends a subscriber, and return what it printed."""
+    """Close the input of a process, which ends a subscriber, and return what it printed last.
+
+    Before, Fast DDS may have logged something.
+    """
     output, _ = process.communicate(timeout=_TIMEOUT_S)
     if process.returncode:
         raise RuntimeError(f"{' '.join(map(str, process.args))} exited with {process.returncode}")
-    result: dict[str, Any] = json.loads(output)
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
     return result
 
 

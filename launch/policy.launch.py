@@ -10,4 +10,4 @@ from lowlat_nodes.nodes.launching import node_description
 
 
 def generate_launch_description() -> LaunchDescription:
-    return node_description("policy_node", params_file="policy.yaml")
+    return node_description("policy_node", params_file="policy.yaml", respawn=True)

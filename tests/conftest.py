@@ -30,7 +30,12 @@ settings.load_profile("any_machine")
 # Below 233, the last one whose ports exist; above 100, out of the way of whoever works by hand.
 DOMAINS = range(100, 201)
 
-REQUIREMENTS = {"ros": ("rclpy", "ros"), "sim": ("mujoco", "sim"), "torch": ("torch", "torch")}
+REQUIREMENTS = {
+    "ros": ("rclpy", "ros"),
+    "sim": ("mujoco", "sim"),
+    "torch": ("torch", "torch"),
+    "remote": ("websockets", "remote"),
+}
 """Marker: the module that it needs and the extra that brings it."""
 
 _domain_turns = itertools.count()

@@ -38,8 +38,8 @@ TOP = {"nodes", "train", "cli", "benchmarks"}
 MAY_IMPORT |= {"nodes": BELOW, "train": BELOW, "cli": BELOW | TOP, "benchmarks": BELOW | TOP}
 
 ROS = re.compile(r"(rclpy|launch|launch_ros|ament_index_python|\w+_(msgs|srvs|interfaces))\Z")
-SOCKETS = {"zmq", "confluent_kafka"}
-OPTIONAL = {"torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka"}
+SOCKETS = {"zmq", "confluent_kafka", "websockets"}
+OPTIONAL = {"torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "websockets"}
 """What only an extra brings: importing a module of ours must work without it."""
 
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "zmq": "pyzmq"}
@@ -189,6 +189,45 @@ def test_pip_brings_whatever_is_imported() -> None:
         if not ROS.match(name) and DISTRIBUTIONS.get(name, name).lower().replace("_", "-") not in declared
     ]
     assert not missing
+
+
+def _brought_by(extra: str) -> set[str]:
+    """Return what pip installs for an extra of the package, or without one."""
+    found = set()
+    for line in importlib.metadata.requires("lowlat_nodes") or []:
+        requirement, _, marker = line.partition(";")
+        if not marker or f'extra == "{extra}"' in marker.replace("'", '"'):
+            found.add(re.split(r"[<>=!~ \[]", requirement)[0].lower().replace("_", "-"))
+    return found
+
+
+def _missing_extras() -> Iterator[tuple[str, list[str], str]]:
+    """Yield each place that says what to install, the modules that it names, and the extra."""
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "MissingExtra":
+                first, *rest = [*node.args, *(keyword.value for keyword in node.keywords)]
+                modules = [item.value for item in ast.walk(first) if isinstance(item, ast.Constant)]
+                extra = rest[0].value if rest and isinstance(rest[0], ast.Constant) else None
+                if extra is not None or not rest:
+                    yield f"{module.name}:{node.lineno}", modules, extra or ""
+
+
+def test_what_an_error_says_to_install_brings_the_module() -> None:
+    extras = set(importlib.metadata.metadata("lowlat_nodes").get_all("Provides-Extra") or [])
+    places = list(_missing_extras())
+    assert places
+    assert {extra for _, _, extra in places} <= extras | {""}
+    wrong = [
+        place
+        for place, modules, extra in places
+        for name in modules
+        if not any(
+            DISTRIBUTIONS.get(name, name).lower() == brought or brought.endswith(f"-{name}")
+            for brought in _brought_by(extra)
+        )
+    ]
+    assert not wrong
 
 
 def test_rosdep_brings_whatever_is_imported() -> None:

@@ -26,6 +26,7 @@ COMMANDS = Subcommands(
             "up": "start the nodes of a parameter file and keep them running",
             "top": "show rates, latencies and drops of each node, live",
             "parameters": "list the parameters of a node, with defaults and ranges",
+            "serve": "serve a policy to robots and programs over a network protocol",
             "train": "train a shipped model anew",
             "identify": "fit the actuator model from a bag",
         }.items()

@@ -166,6 +166,13 @@ def _line(where: yaml.Node | yaml.Event) -> int:
     return where.start_mark.line + 1 if where.start_mark else 0
 
 
+def value(text: str) -> Value:
+    """Return a value as `name:=value` on a command line has it: a scalar, or a list in brackets."""
+    if text.startswith("[") and text.endswith("]"):
+        return [plain(item.strip()) for item in text[1:-1].split(",") if item.strip()]
+    return plain(text)
+
+
 def plain(text: str) -> Scalar:
     """Return the value of an unquoted scalar in the type that rcl gives it."""
     if text in _TRUE or text in _FALSE:

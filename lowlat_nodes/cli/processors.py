@@ -28,12 +28,20 @@ Factory = Callable[[Mapping[str, Any]], Processor]
 GROUP = "lowlat_nodes.processors"
 
 BUILT_IN = {
-    "policy": "lowlat_nodes.control.offline:make_policy",
+    "policy": "lowlat_nodes.cli.processors:make_policy",
     "throttle": "lowlat_nodes.cli.processors:make_throttle",
 }
 
 PARAMETER_FILES = {"policy": "policy.yaml"}
 """What a processor takes from config/ where the user gives no file; the launch files do the same."""
+
+
+def make_policy(parameters: Mapping[str, Any]) -> Processor:
+    """Make the control loop of the policy node from its parameters; the policy may be in a server."""
+    from lowlat_nodes.control import offline
+    from lowlat_nodes.transport.policy.connect import connect
+
+    return offline.make_policy(parameters, connect)
 
 
 def make_throttle(parameters: Mapping[str, Any]) -> Throttle:

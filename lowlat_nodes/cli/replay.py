@@ -166,14 +166,8 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
         if options.node and not named:
             raise ConfigurationError(f"{file}: expected parameters of a node {options.node!r}")
         found = dict(parameter_file.parameters_of(f"/{(named or candidates)[0]}", sections))
-    given = {name: _value(text) for name, text in options.parameter}
+    given = {name: parameter_file.value(text) for name, text in options.parameter}
     return {name: value for name, value in {**found, **given}.items() if not _of_the_node(name)}
-
-
-def _value(text: str) -> Any:
-    if text.startswith("[") and text.endswith("]"):
-        return [parameter_file.plain(item.strip()) for item in text[1:-1].split(",") if item.strip()]
-    return parameter_file.plain(text)
 
 
 def _of_the_node(name: str) -> bool:

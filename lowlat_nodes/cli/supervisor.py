@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import enum
 import os
 import selectors
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lowlat_nodes.cli.console import Console
+from lowlat_nodes.nodes.child import die_with_parent
 
 AUTHOR = "lowlat up"
 
@@ -25,8 +25,6 @@ _EXIT_REFUSED = os.EX_CONFIG
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ENDED_AS_TOLD = frozenset({0, -signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGTERM})
 _STEPS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 _GROUP_POLL_S = 0.05
 _READ = 1 << 16
@@ -259,7 +257,7 @@ class _Program:
                 stderr=subprocess.STDOUT,
                 env=self._command.environment,
                 start_new_session=True,
-                preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509
+                preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509
             )
         except (OSError, subprocess.SubprocessError) as error:
             self._say(f"cannot be started: {error}")
@@ -408,13 +406,6 @@ class _Program:
 
     def _say(self, text: str) -> None:
         self._console.write(AUTHOR, f"{self.name}: {text}")
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends (prctl(2)); runs between fork and exec."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)  # it ended before we could ask
 
 
 def _group_exists(group: int) -> bool:

@@ -9,7 +9,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lowlat_nodes.cli.arguments import positive
 from lowlat_nodes.cli.reports import Report, Reports
+from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.errors import MissingExtra
 
@@ -53,31 +53,33 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     monitor_type = _monitor_type()
     reports = Reports(SteadyClock())
-    # Without this, a terminal would be left in the state that the table needs.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    monitor = monitor_type(reports.hear, options.topic)
-    try:
-        if options.once:
-            return _once(monitor, reports, options)
-        if options.json or not _is_terminal():
-            _lines(monitor, reports, options)
-        else:
-            _screen(monitor, reports, options)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        monitor.close()
+    # No KeyboardInterrupt: raised while rclpy makes a message, it would come out as another error.
+    with stop_on_signals() as stop:
+        monitor = monitor_type(reports.hear, options.topic)
+        try:
+            if options.once:
+                return _once(monitor, reports, options, stop)
+            if options.json or not _is_terminal():
+                _lines(monitor, reports, options, stop)
+            else:
+                _screen(monitor, reports, options, stop)
+        finally:
+            monitor.close()
     return 0
 
 
-def _once(monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Namespace) -> int:
+def _once(
+    monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Namespace, stop: StopRequest
+) -> int:
     deadline_s = time.monotonic() + options.wait
-    while not reports.newest() and time.monotonic() < deadline_s:
-        monitor.listen(_KEY_S)
+    while not reports.newest() and not stop.is_set() and time.monotonic() < deadline_s:
+        monitor.listen(_KEY_S, stop)
     newest = reports.newest()
     if newest:  # the others follow within their period
-        monitor.listen(_SETTLE_S)
+        monitor.listen(_SETTLE_S, stop)
         newest = reports.newest()
+    if stop.is_set():
+        return 0
     if options.json:
         print(json.dumps(summary(newest)))
     else:
@@ -88,10 +90,14 @@ def _once(monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Names
     return 0 if newest else 1
 
 
-def _lines(monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Namespace) -> None:
+def _lines(
+    monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Namespace, stop: StopRequest
+) -> None:
     """Print the table, or one JSON object, after each interval."""
     while True:
-        monitor.listen(options.interval)
+        monitor.listen(options.interval, stop)
+        if stop.is_set():
+            return
         newest = reports.newest()
         text = (
             json.dumps(summary(newest))
@@ -101,7 +107,9 @@ def _lines(monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Name
         print(text, flush=True)
 
 
-def _screen(monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Namespace) -> None:
+def _screen(
+    monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Namespace, stop: StopRequest
+) -> None:
     """Keep the table on the terminal until q is pressed."""
     import curses
 
@@ -109,11 +117,11 @@ def _screen(monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Nam
         styles = _styles()
         screen.nodelay(True)
         due_s = 0.0
-        while (key := screen.getch()) not in {ord("q"), ord("Q")}:
+        while not stop.is_set() and (key := screen.getch()) not in {ord("q"), ord("Q")}:
             if key == curses.KEY_RESIZE or time.monotonic() >= due_s:
                 due_s = time.monotonic() + options.interval
                 _draw(screen, _lines_of(reports.newest(), screen.getmaxyx(), options.topic), styles)
-            monitor.listen(_KEY_S)
+            monitor.listen(_KEY_S, stop)
 
     for name in ("LINES", "COLUMNS"):  # ncurses would take them for the size of the terminal for ever
         os.environ.pop(name, None)

@@ -8,6 +8,7 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,22 +145,29 @@ class ActuatorModel:
     def __init__(self, joints: Mapping[str, JointActuator]) -> None:
         self.joints = dict(joints)
         self._step_ns = 0
-        self._plans: list[tuple[float, list[_Part]]] = []
+        self._parts: list[list[_Part]] = []
 
-    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:
+    def project(
+        self, state: RobotState, past: Floats, commands: Floats, step_ns: int, first_ns: int
+    ) -> RobotState:
         """Return the state after `commands`, as `RollForward.project`.
 
         Commands older than `past`, which a long dead time would ask for, are taken to be its first one.
         """
+        drives = tuple(self.joints.values())
         if step_ns != self._step_ns:
-            self._plans = [_plan(joint, step_ns) for joint in self.joints.values()]
-            self._step_ns = step_ns
+            self._parts, self._step_ns = _parts(drives, step_ns, step_ns), step_ns
+        # The rest of the step in which the state was measured has parts of its own.
+        begun = self._parts if first_ns == step_ns else _parts(drives, step_ns, first_ns)
+        # Older commands have had their effect.
+        past = past[-1 - max(part.back for part in chain(*self._parts)) :]
         first, last = len(past), len(past) + len(commands)
         columns = np.concatenate([past, commands]).T.tolist()
         positions, velocities = state.position.tolist(), state.velocity.tolist()
         # Plain floats: at the size of a robot they are faster than arrays.
-        for joint, (offset, parts) in enumerate(self._plans):
-            column, q, v = columns[joint], positions[joint], velocities[joint]
+        for joint, drive in enumerate(drives):
+            column, q, v, offset = columns[joint], positions[joint], velocities[joint], drive.offset
+            parts = begun[joint]
             for step in range(first, last):
                 for back, gain, drift, pull, memory, reach, change, half_s in parts:
                     e = column[step - back if step > back else 0] + offset - q
@@ -172,9 +180,11 @@ class ActuatorModel:
                         new = v + change if new > v else v - change
                         q += half_s * (v + new)
                     v = new
+                parts = self._parts[joint]
             positions[joint], velocities[joint] = q, v
-        end_ns = state.stamp_ns + len(commands) * step_ns
-        return RobotState(end_ns, np.array(positions), np.array(velocities))
+        return RobotState(
+            state.later_ns(len(commands), step_ns, first_ns), np.array(positions), np.array(velocities)
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain data, as a file holds it."""
@@ -266,32 +276,57 @@ class _Part(NamedTuple):
     half_s: float
 
 
-def _plan(joint: JointActuator, step_ns: int) -> tuple[float, list[_Part]]:
-    """Return the offset and the parts of a step."""
-    lag_s, velocity_lag_s = joint.lag_ms * 1e-3, joint.velocity_lag_ms * 1e-3
-    velocity_limit = joint.velocity_limit or math.inf
-    acceleration_limit = joint.acceleration_limit or math.inf
-    limited = min(velocity_limit, acceleration_limit) < math.inf
-    longest_s = max(1e-3, _SHARE_OF_LAG * lag_s) if limited else math.inf
-    solve = discretise if acceleration_limit == math.inf else discretise_trapezoid
-    whole, rest_ns = divmod(round(joint.dead_time_ms * 1e6), step_ns)
-    parts = []
-    # Within a step, the older command acts until the dead time of the newer one is over.
-    for back, span_s in ((whole + 1, rest_ns * 1e-9), (whole, (step_ns - rest_ns) * 1e-9)):
-        count = math.ceil(span_s / longest_s) if limited else int(span_s > 0.0)
-        for _ in range(count):
-            interval_s = span_s / count
-            solved = solve(lag_s, velocity_lag_s, interval_s)
-            parts.append(
-                _Part(
-                    back,
-                    float(solved.position_gain),
-                    float(solved.position_drift),
-                    float(solved.velocity_gain),
-                    float(solved.velocity_memory),
-                    float(solved.reach(velocity_limit, interval_s)),
-                    acceleration_limit * interval_s,
-                    0.5 * interval_s,
-                )
+def _parts(drives: Sequence[JointActuator], step_ns: int, rest_ns: int) -> list[list[_Part]]:
+    """Return the parts of the last `rest_ns` of a step, by drive."""
+    lag_s, velocity_lag_s, dead_ns, velocity_limit, acceleration_limit = np.array(
+        [
+            (
+                drive.lag_ms * 1e-3,
+                drive.velocity_lag_ms * 1e-3,
+                round(drive.dead_time_ms * 1e6),
+                drive.velocity_limit or math.inf,
+                drive.acceleration_limit or math.inf,
             )
-    return joint.offset, parts
+            for drive in drives
+        ]
+    ).T
+    whole, dead_rest_ns = np.divmod(dead_ns, step_ns)
+    # Within a step, the older command acts until the dead time of the newer one is over.
+    older_ns = np.clip(dead_rest_ns - (step_ns - rest_ns), 0, rest_ns)
+    span_s = np.array([older_ns, rest_ns - older_ns]) * 1e-9
+    limited = np.minimum(velocity_limit, acceleration_limit) < math.inf
+    longest_s = np.where(limited, np.maximum(1e-3, _SHARE_OF_LAG * lag_s), math.inf)
+    count = np.where(limited, np.ceil(span_s / longest_s), span_s > 0.0).astype(int)
+    interval_s = np.where(count > 0, span_s / np.maximum(count, 1), 1.0)
+    half_s, change = 0.5 * interval_s, acceleration_limit * interval_s
+    solved = discretise(lag_s, velocity_lag_s, interval_s)
+    if (acceleration_limit < math.inf).any():
+        short = discretise_trapezoid(lag_s, velocity_lag_s, interval_s)
+        solved = Transition(
+            *(
+                np.where(acceleration_limit < math.inf, getattr(short, name), getattr(solved, name))
+                for name in Transition.__slots__
+            )
+        )
+    reach = solved.reach(velocity_limit, interval_s)
+    table = np.stack(
+        [
+            solved.position_gain,
+            solved.position_drift,
+            solved.velocity_gain,
+            solved.velocity_memory,
+            reach,
+            change,
+            half_s,
+        ]
+    ).T.tolist()
+    return [
+        [
+            _Part(back, *values)
+            for back, values, pieces in zip(
+                (int(steps) + 1, int(steps)), table[joint], count[:, joint], strict=True
+            )
+            for _ in range(pieces)
+        ]
+        for joint, steps in enumerate(whole)
+    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lowlat_nodes.stream.payload import Floats
 
@@ -53,6 +54,14 @@ class Chunk:
         between: Floats = targets[row] * (1.0 - share) + targets[row + 1] * share
         return between
 
+    def sample_all(self, times_ns: NDArray[np.int64]) -> Floats:
+        """Return what `sample` does, bit by bit, at int64 [n] instants within the chunk, as [n, joints]."""
+        row, rest_ns = np.divmod(times_ns - self.start_ns, self.period_ns)
+        following = np.minimum(row + 1, len(self.targets) - 1)
+        share = (rest_ns / self.period_ns)[:, None]
+        rows: Floats = self.targets[row] * (1.0 - share) + self.targets[following] * share
+        return rows
+
 
 def absolute(actions: Floats, delta: np.ndarray, base: Floats) -> Floats:
     """Turn a policy's actions into absolute targets.
@@ -67,5 +76,6 @@ def absolute(actions: Floats, delta: np.ndarray, base: Floats) -> Floats:
     """
     targets = actions.astype(np.float64, copy=True)
     if delta.any():
-        targets[:, delta] = base[delta] + np.cumsum(targets[:, delta], axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):  # garbage in, refused by the executor
+            targets[:, delta] = base[delta] + np.cumsum(targets[:, delta], axis=0)
     return targets

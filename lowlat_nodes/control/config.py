@@ -91,6 +91,13 @@ class ControlConfig:
     roll_forward: RollForwardConfig = section(RollForwardConfig, doc="Future-state awareness.")
     limits: LimitsConfig = section(LimitsConfig, doc="Safety limits.")
 
+    def __post_init__(self) -> None:
+        if self.observation.align == "image" and self.execution.strategy == "vlash":
+            raise ConfigurationError(
+                "observation.align: image shows the policy the state of the past, vlash that of the future; "
+                "expected newest with vlash, or another execution.strategy"
+            )
+
     @property
     def tick_ns(self) -> int:
         """Return the time between ticks."""
@@ -122,6 +129,8 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
             merge=execution.merge,
             execution_rows=execution.rows,
             state_timeout_ns=round(config.observation.joints.timeout_ms * 1e6),
+            tracking_tolerance=config.command.tracking_tolerance,
+            trajectories=config.command.kind == "chunk",
         ),
         make_strategy(
             execution.strategy,

@@ -19,6 +19,7 @@ from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.stream.payload import Floats, Image, Joints
 
 _LARGEST = 1e6  # rad, m or per second: no joint gets there, and float32 holds it in any unit
+_SHOWN = 8
 RELIABILITIES = ("auto", "reliable", "best_effort")
 
 
@@ -63,11 +64,20 @@ class CameraConfig:
 
     topic: str = setting(doc="Image topic.")
     compressed: bool = setting(False, doc="Whether it carries sensor_msgs/CompressedImage.")
-    encoding: str = setting("rgb8", doc="Expected encoding.", choices=("rgb8", "bgr8", "mono8"))
+    encoding: str = setting(
+        "rgb8", doc="Expected encoding; rgb8 if compressed.", choices=("rgb8", "bgr8", "mono8")
+    )
     width: int = setting(doc="Expected width.", unit="px", low=1, high=8192)
     height: int = setting(doc="Expected height.", unit="px", low=1, high=8192)
     feature: str = setting("", doc="Name of the policy's input; the name of this group if empty.")
     reliability: str = setting("auto", doc="QoS of the subscription.", choices=RELIABILITIES)
+
+    def __post_init__(self) -> None:
+        if self.compressed and self.encoding != "rgb8":
+            raise ConfigurationError(
+                f"camera: compressed images are decoded to rgb8, whatever the file holds; expected "
+                f"encoding rgb8, got {self.encoding}; leave encoding out"
+            )
 
     @property
     def type_name(self) -> str:
@@ -95,7 +105,8 @@ class ObservationConfig:
     task: TaskConfig = section(TaskConfig, doc="Task text.")
     align: str = setting(
         "newest",
-        doc="State that goes with an image: the newest one, or the one at the image's capture time.",
+        doc="State that goes with an image: the newest one, or the one at the image's capture time "
+        "(not with vlash, which shows the state at the swap).",
         choices=("newest", "image"),
     )
     image_timeout_ms: float = setting(
@@ -117,6 +128,13 @@ class CommandConfig:
     )
     topic: str = setting("~/commands", doc="Where commands go.")
     lead_ms: float = setting(0.0, doc="time_from_start of a point; 0 takes one tick.", unit="ms", low=0.0)
+    tracking_tolerance: float = setting(
+        0.1,
+        doc="After ~/start and after stale states, a joint further than this from its last command, which "
+        "stands, is commanded from where it is. Above what a drive sags under load.",
+        unit="rad or m",
+        low=0.0,
+    )
     action_mean: tuple[float, ...] = setting(
         (), doc="Added to actions after scaling; empty if the model does it."
     )
@@ -172,7 +190,7 @@ class Contract:
             missing = [name for name in self.names if name not in joints.names]
             if missing:
                 raise ObservationError(
-                    f"expected joints {list(self.names)}, {missing} missing in {list(joints.names)}"
+                    f"expected joints {list(self.names)}, {missing} missing in {_first(joints.names)}"
                 )
             order = np.array([joints.names.index(name) for name in self.names])
             self._columns = (joints.names, order)
@@ -237,6 +255,12 @@ class Contract:
         elif image.encoding == "mono8":
             data = cv2.cvtColor(data, cv2.COLOR_GRAY2RGB)
         return np.ascontiguousarray(data, np.uint8)
+
+
+def _first(names: tuple[str, ...]) -> str:
+    """Return names for a message, with how many more there are."""
+    shown, more = list(names[:_SHOWN]), len(names) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else str(shown)
 
 
 def _check_joints(names: tuple[str, ...], spec: PolicySpec) -> None:

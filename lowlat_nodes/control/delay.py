@@ -17,19 +17,18 @@ class DelayEstimator:
     Args:
         window: How many delays are remembered.
         quantile: Share of inferences that should be in time, in (0, 1].
-        prior_ns: The estimate before any measurement.
     """
 
-    def __init__(self, *, window: int = 40, quantile: float = 0.9, prior_ns: int = 0) -> None:
+    def __init__(self, *, window: int = 40, quantile: float = 0.9) -> None:
         if not 0.0 < quantile <= 1.0 or window < 1:
             raise ValueError(f"expected window >= 1 and 0 < quantile <= 1, got {window} and {quantile}")
         self._delays: deque[int] = deque(maxlen=window)
         self._quantile = quantile
-        self._estimate_ns = prior_ns
+        self._estimate_ns = 0
 
     @property
     def estimate_ns(self) -> int:
-        """Return the delay to plan with."""
+        """Return the delay to plan with, 0 while nothing was measured."""
         return self._estimate_ns
 
     @property

@@ -5,11 +5,12 @@
 ========================================================= ==================================================
 a chunk arrives and ...                                   then
 ========================================================= ==================================================
-it contains NaN or infinity                               refused, `not_finite`
+it contains NaN, infinity or what no limiter takes        refused, `not_finite`
 its request is older than the newest one accepted         refused, `superseded`
 its last row is already past                              refused, `expired`
 it is due later                                           `scheduled`: waits, and takes over at that tick;
                                                           chunks waiting for the same or a later tick go
+it is due later, and as many as may wait come before it   refused, `crowded`
 it is due now                                             `swapped`: takes over at this tick
 it is late, and lateness is part of the plan (aligned)    `aligned`: takes over at the row that is due now
 it is late by at most `max_late_ns`, rule `trim`          `trimmed`: takes over at the row that is due now
@@ -22,11 +23,13 @@ after that there is no target, and the miss policy has to answer.
 
 from __future__ import annotations
 
+import copy
 from enum import Enum
 
 import numpy as np
 
 from lowlat_nodes.control.chunk import Chunk
+from lowlat_nodes.control.limits import LARGEST
 from lowlat_nodes.stream.payload import Floats
 
 
@@ -41,6 +44,7 @@ class Outcome(str, Enum):
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
     LATE = "late"
+    CROWDED = "crowded"
 
     @property
     def accepted(self) -> bool:
@@ -60,7 +64,7 @@ class ChunkExecutor:
         max_scheduled: Bound on waiting chunks.
     """
 
-    def __init__(self, *, trim_late: bool = True, max_late_ns: int = 0, max_scheduled: int = 4) -> None:
+    def __init__(self, *, trim_late: bool = True, max_late_ns: int = 0, max_scheduled: int = 8) -> None:
         self._trim_late = trim_late
         self._max_late_ns = max_late_ns
         self._max_scheduled = max_scheduled
@@ -74,10 +78,9 @@ class ChunkExecutor:
         return self._running
 
     @property
-    def end_ns(self) -> int | None:
-        """Return when the last chunk of the plan expires, None without any."""
-        last = self._scheduled[-1] if self._scheduled else self._running
-        return last.end_ns if last is not None else None
+    def last(self) -> Chunk | None:
+        """Return the last chunk of the plan, possibly expired."""
+        return self._scheduled[-1] if self._scheduled else self._running
 
     def clear(self) -> None:
         """Forget the plan; chunks for requests made before are refused from now on by their numbers."""
@@ -96,11 +99,12 @@ class ChunkExecutor:
             now_ns: The tick that comes next; a chunk due then takes over in it.
             aligned: Its start lies in the past by intention.
         """
-        if not np.isfinite(chunk.targets).all():
+        # NaN compares with nothing; the limiter's bound is on the sum over the joints.
+        if not (np.abs(chunk.targets) < LARGEST / chunk.targets.shape[1]).all():
             return Outcome.NOT_FINITE
         if chunk.request <= self._newest_request:
             return Outcome.SUPERSEDED
-        if chunk.end_ns <= now_ns:
+        if chunk.last_ns < now_ns:
             return Outcome.EXPIRED
         late_ns = now_ns - chunk.start_ns
         outcome = Outcome.SCHEDULED
@@ -112,9 +116,11 @@ class ChunkExecutor:
             if not self._trim_late or (self._max_late_ns and late_ns > self._max_late_ns):
                 return Outcome.LATE
             outcome = Outcome.TRIMMED
+        before = [other for other in self._scheduled if other.start_ns < chunk.start_ns]
+        if len(before) == self._max_scheduled:
+            return Outcome.CROWDED
         self._newest_request = chunk.request
-        self._scheduled = [other for other in self._scheduled if other.start_ns < chunk.start_ns]
-        self._scheduled = [*self._scheduled, chunk][-self._max_scheduled :]
+        self._scheduled = [*before, chunk]
         return outcome
 
     def advance(self, now_ns: int) -> Chunk | None:
@@ -124,36 +130,33 @@ class ChunkExecutor:
             swapped = self._running = self._scheduled.pop(0)
         return swapped
 
-    def sample(self, now_ns: int) -> Floats | None:
-        """Return the target of the chunk in force, None if there is none or it has expired."""
-        running = self._running
-        if running is None or now_ns >= running.end_ns:
-            return None
-        return running.sample(now_ns)
-
-    def preview(self, from_ns: int, steps: int, step_ns: int, idle: Floats) -> Floats:
-        """Return the targets that the plan holds for the coming ticks.
+    def targets(self, from_ns: int, steps: int, step_ns: int) -> Floats:
+        """Advance to the first of some coming ticks; return the targets of those that one chunk will serve.
 
         Args:
             from_ns: The first tick.
             steps: How many ticks.
             step_ns: Time between ticks.
-            idle: float64 [joints], the target while no chunk is in force.
 
         Returns:
-            float64 [steps, joints]; where a chunk expires on the way its last row holds.
+            float64 [n, joints], n <= steps: up to the last row of the chunk, or to the next one's start;
+            none where no chunk is in force.
         """
+        self.advance(from_ns)
         running = self._running
-        plan = (
-            [running, *self._scheduled]
-            if running is not None and running.end_ns > from_ns
-            else self._scheduled
+        if running is None or running.last_ns < from_ns:
+            return np.empty((0, 0))
+        steps = min(
+            steps, 1 + (running.last_ns - from_ns) // step_ns, self.ticks_to_next(from_ns, step_ns) or steps
         )
-        rows = np.empty((steps, len(idle)))
-        index = -1
-        for step in range(steps):
-            now_ns = from_ns + step * step_ns
-            while index + 1 < len(plan) and plan[index + 1].start_ns <= now_ns:
-                index += 1
-            rows[step] = plan[index].sample(now_ns) if index >= 0 else idle
-        return rows
+        return running.sample_all(from_ns + np.arange(steps) * step_ns)
+
+    def ticks_to_next(self, now_ns: int, tick_ns: int) -> int | None:
+        """Return after how many ticks the next chunk takes over, None where none waits."""
+        return -(-(self._scheduled[0].start_ns - now_ns) // tick_ns) if self._scheduled else None
+
+    def copy(self) -> ChunkExecutor:
+        """Return an independent copy of the plan."""
+        twin = copy.copy(self)
+        twin._scheduled = self._scheduled.copy()
+        return twin

@@ -208,6 +208,7 @@ def judge(model: ActuatorModel, motion: Motion, velocity: Floats, since_ns: int)
                     commands[index, :before],
                     commands[index, before : before + count],
                     step_ns,
+                    step_ns,
                 ).position
                 for index, start_ns in enumerate(starts)
             ]

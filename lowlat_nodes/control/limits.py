@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -16,8 +19,11 @@ from lowlat_nodes.stream.payload import Floats
 
 # A trajectory at its limits is not cut, or counted, because (p - q) / dt was rounded.
 _SLACK = 1.0 + 1e-9
-_LARGEST = 1e9
-_SHORTEST_S = 1e-6
+# Targets add up to less than this: no robot gets there, and no difference of two overflows.
+LARGEST = 1e9
+
+_CLAMPED, _HURRIED, _FORCED = 1, 2, 4  # which limits acted: position, velocity, acceleration
+_BLOCK = 8  # rows that are followed one by one before it pays to ask whether the limits still act
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class LimitCounts:
     """In how many ticks each limit acted on at least one joint.
 
     Attributes:
-        refused: The target was not finite, or had the wrong number of joints.
+        refused: The target was not finite, out of all reason, or had the wrong number of joints.
         position: A target lay outside the range, or the joint was slowed before an end of it.
         velocity: A joint could not go as fast as its target.
         acceleration: A joint could not change its speed as fast as its target.
@@ -76,6 +82,13 @@ class LimitCounts:
     position: int = 0
     velocity: int = 0
     acceleration: int = 0
+
+    def add(self, acted: int) -> None:
+        """Count a tick by the flags of the limits that acted in it."""
+        if acted:
+            self.position += bool(acted & _CLAMPED)
+            self.velocity += bool(acted & _HURRIED)
+            self.acceleration += bool(acted & _FORCED)
 
 
 class Limiter:
@@ -99,93 +112,198 @@ class Limiter:
     """
 
     def __init__(self, limits: JointLimits, joints: int) -> None:
-        self._limits = list(zip(*limits.per_joint(joints), strict=True))
+        per_joint = limits.per_joint(joints)
+        self._columns = np.array(per_joint)
+        self._joints = [_Joint(*values) for values in zip(*per_joint, strict=True)]
         self.counts = LimitCounts()
-        self.reset(np.zeros(joints))
 
     @property
     def position(self) -> Floats:
         """Return the last command, float64 [A]."""
-        return np.array(self._position)
+        return np.array([joint.position for joint in self._joints])
 
     @property
     def velocity(self) -> Floats:
         """Return the velocity of the last command, float64 [A]."""
-        return np.array(self._velocity)
+        return np.array([joint.velocity for joint in self._joints])
 
-    @property
-    def refused(self) -> int:
-        """Return how many targets were refused."""
-        return self.counts.refused
-
-    def reset(self, position: Floats) -> None:
-        """Continue from a position [A], at rest, such as the measured one before the first command.
+    def reset(self, position: Floats, velocity: Floats | None = None) -> None:
+        """Continue from a position [A], such as the measured one before the first command.
 
         A joint that is outside its range is led back, never further out; it does not jump.
+
+        Args:
+            position: float64 [A].
+            velocity: float64 [A], of the last command; None at rest.
         """
-        self._position: list[float] = [float(value) for value in position]
-        self._velocity = [0.0] * len(self._position)
-        self._target = list(self._position)
-        self._target_velocity = [0.0] * len(self._position)
+        velocities = [0.0] * len(self._joints) if velocity is None else velocity.tolist()
+        for joint, at, speed in zip(self._joints, position.tolist(), velocities, strict=True):
+            joint.begin(at, speed)
+
+    def copy(self) -> Limiter:
+        """Return an independent copy in the same state, with counts of its own."""
+        twin = copy.copy(self)
+        twin.counts = LimitCounts()
+        twin._joints = [joint.copy() for joint in self._joints]
+        return twin
 
     def limit(self, target: Floats, dt_s: float) -> tuple[Floats, Floats]:
         """Return the next command.
 
         Args:
-            target: float64 [A], the wanted position at the end of this tick. One that is not finite (or is
-                beyond 1e9) is refused: counted in `refused`, nothing changes, the last command is returned;
-                the caller then follows its miss policy. The last command as target brakes to a stand.
-            dt_s: The period of the commands, at least 1 µs. After a pause it is one period all the same: the
-                joints did not move on meanwhile.
+            target: float64 [A], the wanted position at the end of this tick. The last command as target
+                brakes to a stand. One of another size, or not below `LARGEST` in sum, as NaN, is refused:
+                counted, and braked as for the last command.
+            dt_s: The period of the commands, above 0. After a pause it is one period all the same: the joints
+                did not move on meanwhile.
 
         Returns:
             The position and velocity to command, float64 [A] each.
         """
-        targets = target.tolist()
+        goals, joints, counts = target.tolist(), self._joints, self.counts
         # One comparison for NaN, inf and numbers whose differences would overflow.
-        sound = sum(map(abs, targets)) < _LARGEST and dt_s >= _SHORTEST_S
-        if not sound or len(targets) != len(self._position):
-            self.counts.refused += 1
-            return self.position, self.velocity
-        clamped = hurried = forced = False
-        for joint, (lower, upper, fastest, hardest) in enumerate(self._limits):
-            goal = targets[joint]
+        if not sum(map(abs, goals)) < LARGEST or len(goals) != len(joints):
+            counts.refused += 1
+            goals = [joint.position for joint in joints]
+        acted = 0
+        for joint, goal in zip(joints, goals, strict=True):
+            acted |= joint.follow((goal,), dt_s)[1]
+        counts.add(acted)
+        return self.position, self.velocity
+
+    def limit_rows(self, targets: Floats, dt_s: float) -> Floats:
+        """Return the next commands, as `limit` gives them row by row, bit by bit; counts them as one.
+
+        This is to look ahead, and fast where no limit acts.
+
+        Args:
+            targets: float64 [n, A], none of which `limit` would refuse.
+            dt_s: The period of the commands.
+
+        Returns:
+            The positions, float64 [n, A].
+        """
+        speeds = np.diff(targets, axis=0) / dt_s
+        acted = self._acted(targets, speeds, dt_s)
+        columns = zip(self._joints, targets.T.tolist(), speeds.T.tolist(), acted.T, strict=True)
+        commands, which = [], 0
+        for joint, goals, paces, held in columns:
+            ends = [*(2 + np.flatnonzero(held)).tolist(), len(goals)]
+            positions, flags = joint.follow(goals[:2], dt_s)
+            while (row := len(positions)) < len(goals):
+                end = ends[bisect_left(ends, row)]
+                if row < end and joint.is_at(goals[row - 1], paces[row - 2]):
+                    joint.begin(goals[end - 1], paces[end - 2])
+                    positions += goals[row:end]
+                else:
+                    followed, more = joint.follow(goals[row : row + _BLOCK], dt_s)
+                    positions += followed
+                    flags |= more
+            which |= flags
+            commands.append(positions)
+        self.counts.add(which)
+        rows: Floats = np.array(commands).T
+        return rows
+
+    def _acted(self, targets: Floats, speeds: Floats, dt_s: float) -> NDArray[np.bool_]:
+        """Return where a limit acts on rows from the third on, if the two before have passed, [n - 2, A].
+
+        The conditions are those of `_Joint.follow`.
+        """
+        lower, upper, fastest, hardest = self._columns
+        goal, position, new, before = targets[2:], targets[1:-1], speeds[1:], speeds[:-1]
+        step, size = hardest * dt_s, np.abs(new)
+        pace = np.where(new * before > 0.0, np.minimum(np.minimum(size, np.abs(before)), fastest), 0.0)
+        room = np.where(new > 0.0, upper - position, position - lower)
+        acted: NDArray[np.bool_] = (
+            (goal < lower)
+            | (goal > upper)
+            | (size - pace > step * _SLACK)
+            | (size > fastest * _SLACK)
+            | (new > before + step * _SLACK)
+            | (new < before - step * _SLACK)
+            | ((size * dt_s + new * new / (2.0 * hardest) > room) & (new != 0.0))
+        )
+        return acted
+
+
+class _Joint:
+    """One joint of a limiter: its limits, last command and last target."""
+
+    __slots__ = (
+        "fastest", "hardest", "lower", "position", "target", "target_velocity", "upper", "velocity",
+    )  # fmt: skip
+
+    def __init__(self, lower: float, upper: float, fastest: float, hardest: float) -> None:
+        self.lower, self.upper, self.fastest, self.hardest = lower, upper, fastest, hardest
+        self.begin(0.0, 0.0)
+
+    def begin(self, position: float, velocity: float) -> None:
+        """Continue as if the last command and target had been there, and moved like that."""
+        self.position = self.target = position
+        self.velocity = self.target_velocity = velocity
+
+    def copy(self) -> _Joint:
+        """Return an independent copy; by hand, which is several times faster than `copy.copy`."""
+        twin = _Joint(self.lower, self.upper, self.fastest, self.hardest)
+        twin.position, twin.velocity = self.position, self.velocity
+        twin.target, twin.target_velocity = self.target, self.target_velocity
+        return twin
+
+    def is_at(self, position: float, velocity: float) -> bool:
+        """Return whether it is in the state that `begin` makes."""
+        return (
+            self.position == position
+            and self.target == position
+            and self.velocity == velocity
+            and self.target_velocity == velocity
+        )
+
+    def follow(self, goals: Sequence[float], dt_s: float) -> tuple[list[float], int]:
+        """Return the next positions, and which limits acted."""
+        lower, upper, fastest, hardest = self.lower, self.upper, self.fastest, self.hardest
+        position, velocity = self.position, self.velocity
+        target, target_velocity = self.target, self.target_velocity
+        step = hardest * dt_s
+        slack, speed_limit = step * _SLACK, fastest * _SLACK
+        positions, acted = [], 0
+        for wish in goals:
+            goal = wish
             if goal < lower or goal > upper:
                 goal = lower if goal < lower else upper
-                clamped = True
-            position, velocity = self._position[joint], self._velocity[joint]
+                acted |= _CLAMPED
             # The velocity that the target keeps: the lesser of its last two, so that one jump is no motion.
-            newest, before = (goal - self._target[joint]) / dt_s, self._target_velocity[joint]
-            self._target[joint], self._target_velocity[joint] = goal, newest
+            newest, before = (goal - target) / dt_s, target_velocity
+            target, target_velocity = goal, newest
             pace = 0.0
-            if newest * before > 0.0:
-                pace = math.copysign(min(abs(newest), abs(before), fastest), newest)
-            step = hardest * dt_s
-            wanted = (goal - position) / dt_s
-            new = wanted
+            if newest > 0.0 < before:
+                pace = min(newest, before, fastest)
+            elif newest < 0.0 > before:
+                pace = max(newest, before, -fastest)
+            new = wanted = (goal - position) / dt_s
             gap = abs(wanted - pace)
-            if gap > step * _SLACK:
+            if gap > slack:
                 new = pace + math.copysign(_approach(gap, step), wanted - pace)
-                forced = True
-            if new > fastest * _SLACK or new < -fastest * _SLACK:
+                acted |= _FORCED
+            if not -speed_limit <= new <= speed_limit:
                 new = fastest if new > 0.0 else -fastest
-                hurried = True
-            if new > velocity + step * _SLACK or new < velocity - step * _SLACK:
+                acted |= _HURRIED
+            if not velocity - slack <= new <= velocity + slack:
                 new = velocity + step if new > velocity else velocity - step
-                forced = True
+                acted |= _FORCED
             room = upper - position if new > 0.0 else position - lower
             if abs(new) * dt_s + new * new / (2.0 * hardest) > room and new != 0.0:
                 new = math.copysign(_last_stop(room, dt_s, hardest), new)
-                clamped = True
+                acted |= _CLAMPED
             reached = goal if new == wanted else position + new * dt_s
             if not lower <= reached <= upper:
                 # Rounding must not leave the range; a joint that began outside is not thrown back into it.
                 reached = min(max(reached, min(lower, position)), max(upper, position))
-            self._position[joint], self._velocity[joint] = reached, new
-        self.counts.position += clamped
-        self.counts.velocity += hurried
-        self.counts.acceleration += forced
-        return self.position, self.velocity
+            position, velocity = reached, new
+            positions.append(reached)
+        self.position, self.velocity = position, velocity
+        self.target, self.target_velocity = target, target_velocity
+        return positions, acted
 
 
 def _approach(gap: float, step: float) -> float:

@@ -12,15 +12,14 @@ All times are nanoseconds of one timeline that the owner chooses; ticks lie on i
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
-from enum import Enum
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lowlat_nodes.control.chunk import Chunk, absolute
 from lowlat_nodes.control.delay import DelayEstimator
 from lowlat_nodes.control.executor import ChunkExecutor, Outcome
+from lowlat_nodes.control.follower import PlanFollower, Served, Tick, TickFollower, TrajectoryFollower
 from lowlat_nodes.control.limits import Limiter
 from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.control.quantise import quantise
@@ -29,16 +28,6 @@ from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.control.strategies import Intent, Situation, Strategy
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.payload import Floats
-
-
-class Served(str, Enum):
-    """Who answered a tick."""
-
-    CHUNK = "chunk"
-    WAITING = "waiting"
-    MISSED = "missed"
-    STALE = "stale"
-    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +45,6 @@ class Launch:
     intent: Intent
     launched_ns: int
     state: RobotState
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """The answer of one tick.
-
-    Attributes:
-        position: float64 [joints], the command.
-        velocity: float64 [joints], its velocity.
-        served: Who answered.
-        swapped: The chunk that took over at this tick, if one did.
-    """
-
-    position: Floats
-    velocity: Floats
-    served: Served
-    swapped: Chunk | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +75,9 @@ class LoopSettings:
         merge: How many fine actions become one macro action (action quantisation); 1 for none.
         execution_rows: How many rows of a chunk (after merging) may be executed; 0 for all.
         state_timeout_ns: Joint states older than this stop the plan.
+        tracking_tolerance: How far a joint may be from a command that stands, rad or m, to go on from that
+            command after a stop or a gap in the states. What is further was moved by others.
+        trajectories: Whether the robot gets motions that it carries out on its own, not a position per tick.
     """
 
     tick_ns: int
@@ -111,6 +86,8 @@ class LoopSettings:
     merge: int = 1
     execution_rows: int = 0
     state_timeout_ns: int = 100_000_000
+    tracking_tolerance: float = 0.1
+    trajectories: bool = False
 
 
 class ControlLoop:
@@ -124,7 +101,7 @@ class ControlLoop:
         miss: Answers ticks without a chunk.
         limiter: The last word on every command.
         delay: Estimates the inference delay.
-        history_ticks: How many past commands the roll-forward can see.
+        history_ticks: How many commands before the measured state the roll-forward can see at least.
     """
 
     def __init__(
@@ -145,19 +122,26 @@ class ControlLoop:
         self._strategy = strategy
         self._executor = executor
         self._roll_forward = roll_forward
-        self._miss = miss
-        self._limiter = limiter
-        self._history_ticks = history_ticks
-        self._history: Floats | None = None  # [2 * history_ticks, joints]; the newest rows end at _filled
+        tick_ns, waits = settings.tick_ns, strategy.waits
+        self._follower: PlanFollower = (
+            TrajectoryFollower(
+                executor, miss, limiter, tick_ns=tick_ns, waits=waits, period_ns=settings.action_ns
+            )
+            if settings.trajectories
+            else TickFollower(executor, miss, limiter, tick_ns=tick_ns, waits=waits)
+        )
+        # As far as the roll-forward looks back from the oldest state that may still be projected.
+        self._kept_ticks = history_ticks + settings.state_timeout_ns // tick_ns + 2
+        self._history: Floats | None = None  # [2 * kept_ticks, joints]; the newest rows end at _filled
         self._filled = 0
         self._state: RobotState | None = None
         self._in_flight: Launch | None = None
         self._requests = 0
+        self._first_valid = 0  # request since the last reset
         self._running = False
-        self._began = False  # whether a chunk was in force since the start
-        self._missing_since_ns: int | None = None
+        self._resumes = False  # whether the next tick from the plan is the first since a stop or a gap
+        self._served: Served | None = None  # the last tick
         self._last_tick_ns: int | None = None
-        self._velocity: Floats | None = None
 
     @property
     def running(self) -> bool:
@@ -176,12 +160,12 @@ class ControlLoop:
 
     def limit_counts(self) -> dict[str, int]:
         """Return in how many ticks each limit acted."""
-        return asdict(self._limiter.counts)
+        return self._follower.limit_counts()
 
     def start(self) -> None:
-        """Allow motion, with an empty plan."""
-        self._running = True
-        self._began = False
+        """Allow motion from where the robot is, with an empty plan."""
+        self._running = self._resumes = True
+        self._follower.begin()
         self._forget_plan()
 
     def stop(self) -> None:
@@ -199,8 +183,9 @@ class ControlLoop:
         What is counted, the estimated delay and whether the robot may move stay as they are.
         """
         self._forget_plan()
-        self._began = False
-        self._state = self._history = self._velocity = self._last_tick_ns = None
+        self._follower.begin()
+        self._first_valid = self._requests
+        self._state = self._history = self._last_tick_ns = None
 
     def observe(self, state: RobotState) -> None:
         """Take in a joint state; one that is not finite or older than the last counts and is ignored."""
@@ -226,7 +211,7 @@ class ControlLoop:
             return Delivery(None)
         self._in_flight = None
         self.counters.add("inferences")
-        if self._history is None:  # asked for before the reset; who knows how long ago
+        if request < self._first_valid:  # asked for before the reset; who knows how long ago
             self.counters.add(f"chunks_{Outcome.SUPERSEDED.value}")
             return Delivery(Outcome.SUPERSEDED)
         delay_ns = now_ns - launch.launched_ns
@@ -255,33 +240,46 @@ class ControlLoop:
         self.counters.add("policy_losses")
 
     def tick(self, now_ns: int) -> Tick | None:
-        """Answer one tick; None only while no joint state was seen since the beginning or the last `reset`.
+        """Answer one tick; None while no fresh joint state was seen since the beginning or the last `reset`.
 
         Args:
             now_ns: Time of the tick; ticks may be skipped, never repeated.
         """
-        state = self._state
+        state, follower, counters = self._state, self._follower, self.counters
         if state is None:
             return None
+        stale = now_ns - state.stamp_ns > self._settings.state_timeout_ns
+        if stale:
+            counters.add("ticks_state_stale")
         if self._history is None:
-            self._begin(state, now_ns)
-        assert self._history is not None
+            if stale:  # where the robot was, once
+                return None
+            self._begin(state.position, now_ns)
         assert self._last_tick_ns is not None
-        last = self._history[self._filled - 1].copy()
-        # The last command stayed in force over ticks that were skipped; it did not move on.
-        skipped = (now_ns - self._last_tick_ns) // self._settings.tick_ns - 1
-        for _ in range(min(skipped, self._history_ticks)):
-            self._remember(last)
-        served, target, swapped = self._choose(state, last, now_ns)
-        position, velocity = self._limiter.limit(target, self._settings.tick_ns * 1e-9)
-        self._remember(position)
-        self._velocity = velocity
+        tick_ns = self._settings.tick_ns
+        skipped = (now_ns - self._last_tick_ns) // tick_ns - 1
+        for back in range(min(skipped, self._kept_ticks), 0, -1):
+            self._remember(follower.pass_over(now_ns - back * tick_ns))
+        if not self._running:
+            tick = follower.hold(now_ns, Served.STOPPED)
+        elif stale:
+            self._resumes = True
+            self._forget_plan()
+            tick = follower.hold(now_ns, Served.STALE)
+        else:
+            if self._resumes:
+                self._resumes = False
+                self._find_robot(state.position, now_ns)
+            tick = follower.step(now_ns)
+        self._remember(tick.position)
         self._last_tick_ns = now_ns
-        counters = self.counters
         counters.add("ticks")
-        if self._running and self._began and served is not Served.CHUNK:
+        if tick.served is Served.MISSED and self._served is not Served.MISSED:
+            counters.add("misses")
+        self._served = tick.served
+        if self._running and follower.began and tick.served is not Served.CHUNK:
             counters.add("stalled_ticks")
-        return Tick(position, velocity, served, swapped)
+        return tick
 
     def launch(self, now_ns: int, *, ready: bool = True) -> Launch | None:
         """Decide whether to ask the policy, after the command of this tick was sent or before.
@@ -295,15 +293,18 @@ class ControlLoop:
             return None
         if self._last_tick_ns is None or now_ns - state.stamp_ns > settings.state_timeout_ns:
             return None
-        next_ns = now_ns if now_ns > self._last_tick_ns else now_ns + settings.tick_ns
-        end_ns = self._executor.end_ns
-        remaining_ns = 0 if end_ns is None else max(0, end_ns - next_ns)
+        sent_ns = now_ns if now_ns <= self._last_tick_ns else now_ns - settings.tick_ns
+        last, remaining_ns = self._executor.last, 0
+        if last is not None:
+            # The hold of the last row is for strategies that wait; others would have lost their pace in it.
+            end_ns = last.end_ns if self._strategy.waits else last.last_ns
+            remaining_ns = max(0, end_ns - (sent_ns + settings.tick_ns))
         situation = Situation(now_ns, settings.tick_ns, self.delay.estimate_ns, remaining_ns)
         intent = self._strategy.decide(situation)
         if intent is None:
             return None
         if intent.project and intent.start_ns is not None:
-            state = self._project(state, intent.start_ns, next_ns)
+            state = self._project(state, intent.start_ns, sent_ns)
         launch = Launch(self._requests, intent, now_ns, state)
         self._requests += 1
         self._in_flight = launch
@@ -318,98 +319,62 @@ class ControlLoop:
         memo = {id(self.counters): Counters(), id(self._roll_forward): roll_forward}
         return copy.deepcopy(self, memo)
 
-    def limited_rows(self, chunk: Chunk, now_ns: int) -> tuple[NDArray[np.int64], Floats]:
-        """Return the rows of a chunk that lie ahead, as the limits would let them through.
-
-        Args:
-            chunk: The chunk in force.
-            now_ns: The present tick.
-
-        Returns:
-            int64 [n] times after `now_ns`, increasing, and float64 [n, joints].
-        """
-        ahead = max(0, (now_ns - chunk.start_ns) // chunk.period_ns + 1)
-        times_ns = chunk.start_ns + np.arange(ahead, len(chunk.targets) + 1) * chunk.period_ns - now_ns
-        targets = [*chunk.targets[ahead:], chunk.targets[-1]]
-        limiter = copy.deepcopy(self._limiter)
-        steps_s = np.diff(times_ns, prepend=0) * 1e-9
-        rows = [limiter.limit(row, step_s)[0] for row, step_s in zip(targets, steps_s, strict=True)]
-        return times_ns, np.array(rows)
-
-    def _choose(self, state: RobotState, last: Floats, now_ns: int) -> tuple[Served, Floats, Chunk | None]:
-        velocity, tick_ns = self._velocity, self._settings.tick_ns
-        assert velocity is not None
-        if not self._running:
-            return Served.STOPPED, last, None
-        if now_ns - state.stamp_ns > self._settings.state_timeout_ns:
-            self.counters.add("ticks_state_stale")
-            self._forget_plan()
-            return Served.STALE, last, None
-        swapped = self._executor.advance(now_ns)
-        target = self._executor.sample(now_ns)
-        running = self._executor.running
-        if target is not None and running is not None:
-            self._began = True
-            self._missing_since_ns = None
-            beyond_ns = now_ns - running.last_ns
-            if beyond_ns > 0 and not self._strategy.waits:
-                # The last row says where to be, not how fast to leave: the miss policy leads out of motion.
-                target = self._miss.target(last, velocity, beyond_ns, tick_ns)
-            return Served.CHUNK, target, swapped
-        if self._strategy.waits or not self._began:
-            return Served.WAITING, last, None
-        if self._missing_since_ns is None:
-            self._missing_since_ns = now_ns
-            self.counters.add("misses")
-        missing_ns = now_ns - self._missing_since_ns + tick_ns
-        return Served.MISSED, self._miss.target(last, velocity, missing_ns, tick_ns), None
-
-    def _begin(self, state: RobotState, now_ns: int) -> None:
+    def _begin(self, position: Floats, now_ns: int) -> None:
         """Start from where the robot is, so that the first command is no jump."""
-        self._history = np.tile(state.position, (2 * self._history_ticks, 1))
-        self._filled = self._history_ticks
-        self._velocity = np.zeros_like(state.position)
-        self._limiter.reset(state.position)
+        self._history = np.tile(position, (2 * self._kept_ticks, 1))
+        self._filled = self._kept_ticks
+        self._follower.stand_at(position)
         self._last_tick_ns = now_ns - self._settings.tick_ns
+
+    def _find_robot(self, position: Floats, now_ns: int) -> None:
+        """Begin anew at the measured position of the joints that are not where they were told to be.
+
+        A drive under load is always a little beside its command; from there it would only sag further.
+        While the command still moves, the distance is the lag of the drives.
+        """
+        command = self._follower.position
+        away = np.abs(position - command) > self._settings.tracking_tolerance
+        if away.any() and not self._follower.velocity.any():
+            self.counters.add("robot_moved")
+            self._begin(np.where(away, position, command), now_ns)
 
     def _remember(self, position: Floats) -> None:
         assert self._history is not None
         if self._filled == len(self._history):
-            self._history[: self._history_ticks] = self._history[-self._history_ticks :]
-            self._filled = self._history_ticks
+            self._history[: self._kept_ticks] = self._history[-self._kept_ticks :]
+            self._filled = self._kept_ticks
         self._history[self._filled] = position
         self._filled += 1
 
-    def _project(self, state: RobotState, start_ns: int, next_ns: int) -> RobotState:
+    def _project(self, state: RobotState, start_ns: int, sent_ns: int) -> RobotState:
         """Roll the measured state forward to `start_ns` over the commands sent since and still to come.
 
-        `next_ns` is the tick of the first command that is still to come.
+        `sent_ns` is the tick of the newest command.
         """
         assert self._history is not None
+        if state.stamp_ns >= start_ns:
+            return state
         tick_ns = self._settings.tick_ns
-        newest_ns = next_ns - tick_ns  # when the last row of the history was sent
-        sent = min(max(0, round((newest_ns - state.stamp_ns) / tick_ns) + 1), self._history_ticks - 1)
-        newest = self._history[self._filled - sent : self._filled]
-        past = self._history[max(0, self._filled - self._history_ticks) : self._filled - sent]
-        coming = max(0, round((start_ns - next_ns) / tick_ns))
-        planned = self._executor.preview(next_ns, coming, tick_ns, self._history[self._filled - 1])
-        return self._roll_forward.project(state, past, np.concatenate([newest, planned]), tick_ns)
+        sent = self._history[self._filled - self._kept_ticks : self._filled]
+        planned = self._follower.preview(sent_ns + tick_ns, (start_ns - sent_ns) // tick_ns - 1)
+        commands = np.concatenate([sent, planned])
+        ticks_after, into_ns = divmod(state.stamp_ns - sent_ns, tick_ns)
+        first = len(sent) - 1 + ticks_after  # in force at the measurement, for what is left of its tick
+        past, coming = commands[:first], commands[first:]
+        return self._roll_forward.project(state, past, coming, tick_ns, tick_ns - into_ns)
 
     def _decided(self, at_ns: int) -> Floats:
-        """Return the command sent at an instant, or what the plan without the new chunk has for it."""
+        """Return the command sent at an instant, or the one that the plan without the new chunk leads to."""
         assert self._history is not None
         assert self._last_tick_ns is not None
         tick_ns = self._settings.tick_ns
-        newest = self._history[self._filled - 1]
         ahead = round((at_ns - self._last_tick_ns) / tick_ns)
-        if ahead <= 0:
-            row = max(self._filled - 1 + ahead, self._filled - self._history_ticks)
-            sent: Floats = self._history[row].copy()
-            return sent
-        decided: Floats = self._executor.preview(self._last_tick_ns + ahead * tick_ns, 1, tick_ns, newest)[0]
-        return decided
+        if ahead > 0:
+            decided: Floats = self._follower.preview(self._last_tick_ns + tick_ns, ahead)[-1]
+            return decided
+        sent: Floats = self._history[self._filled - 1 + max(ahead, 1 - self._kept_ticks)].copy()
+        return sent
 
     def _forget_plan(self) -> None:
-        self._executor.clear()
+        self._follower.drop_plan()
         self._executor.refuse_until(self._requests - 1)
-        self._missing_since_ns = None

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lowlat_nodes.control.commands import Commands
@@ -13,13 +13,16 @@ from lowlat_nodes.control.contract import Contract
 from lowlat_nodes.control.loop import Launch
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
+from lowlat_nodes.control.policies.policy import infer
 from lowlat_nodes.stream.config import build, flatten
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Floats, Joints, Text
 from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.requester import Connect, RequestError
 from lowlat_nodes.stream.trace import Trace
 
 _SAME_CLOCK_NS = 10_000_000_000
+_JUMP_NS = 1_000_000_000
 _OF_A_RUNNING_NODE = frozenset(
     {"autostart", "diagnostic_updater", "qos_overrides", "realtime", "start_on_activate", "use_sim_time"}
 )
@@ -34,9 +37,10 @@ class OfflinePolicy(Processor):
 
     Args:
         config: The parameters of policy execution.
+        connect: Makes the connection to a policy server, for policies of kind remote.
     """
 
-    def __init__(self, config: ControlConfig) -> None:
+    def __init__(self, config: ControlConfig, connect: Connect | None = None) -> None:
         observation = config.observation
         self.inputs = (
             observation.joints.topic,
@@ -45,34 +49,34 @@ class OfflinePolicy(Processor):
         )
         self.outputs = (config.command.topic,)
         self._config = config
+        self._connect = connect
         self._cameras = {camera.topic: name for name, camera in observation.camera.items()}
         self._tick_ns = config.tick_ns
         self._inference_ns = round(config.policy.inference_delay_ms * 1e6)
         self._image_timeout_ns = round(observation.image_timeout_ms * 1e6)
         self._task = observation.task.text
+        self._now_ns: int | None = None
         self._due_ns: int | None = None
         self._answer: tuple[int, int, Floats | str, int] | None = None
+        self._error: Exception | None = None
 
     def open(self) -> None:
         """Load the policy and compare it with the contracts."""
         config = self._config
-        self._policy = load_policy(config.policy)
+        self._policy = load_policy(config.policy, self._connect)
         self._contract = Contract(config.observation, config.command, self._policy.spec)
         self._observer = Observer(config.observation, self._contract)
         self._loop = build_loop(config, self._policy.spec)
-        self._commands = Commands(
-            config.command, config.observation.joints.names, self._loop, tick_ns=self._tick_ns
-        )
+        self._commands = Commands(config.command, config.observation.joints.names, tick_ns=self._tick_ns)
         self._loop.start()
 
     def process(self, message: Message) -> Sequence[Message]:
-        """Tick up to the time of the message, then take it in; return the commands of those ticks.
+        """Take a message in; the commands come from `advance`.
 
         Raises:
             ObservationError: If the message does not fit the contract.
         """
         now_ns = message.trace.received_ns
-        results = self._tick_until(now_ns)
         stamp_ns = message.trace.capture_ns
         if not stamp_ns or abs(now_ns - stamp_ns) > _SAME_CLOCK_NS:  # stamped by another clock than the bag's
             stamp_ns = now_ns
@@ -87,32 +91,46 @@ class OfflinePolicy(Processor):
         elif isinstance(message.payload, Text) and message.payload.data != self._task:
             self._task = message.payload.data
             self._loop.restart_plan()
-        return results
+        return []
 
-    def finish(self, end_ns: int) -> Sequence[Message]:
-        """Return the commands of the ticks up to the end."""
-        return self._tick_until(end_ns)
+    def advance(self, now_ns: int) -> Iterator[Message]:
+        """Give the commands of the ticks up to now; none where time leapt by over a second, or went back.
 
-    def counts(self) -> dict[str, int]:
-        """Return what the control loop counted."""
-        return self._loop.counters.snapshot()
-
-    def _tick_until(self, now_ns: int) -> list[Message]:
-        results: list[Message] = []
+        Raises:
+            Exception: What the policy raised last in one of them, after all of them.
+        """
+        if self._now_ns is not None and not 0 <= now_ns - self._now_ns <= _JUMP_NS:
+            self._begin_anew()
+        self._now_ns = now_ns
         while self._due_ns is not None and self._due_ns <= now_ns:
             due_ns = self._due_ns
             self._due_ns += self._tick_ns
             self._deliver(due_ns)
             tick = self._loop.tick(due_ns)
-            assert tick is not None
-            payload = self._commands.payload(tick, due_ns, due_ns)
+            if tick is None:
+                continue
+            payload = self._commands.payload(tick, due_ns)
             if payload is not None:
-                trace = Trace(capture_ns=due_ns, published_ns=due_ns)
-                results.append(Message(self.outputs[0], payload, trace))
+                yield Message(self.outputs[0], payload, Trace(capture_ns=due_ns, published_ns=due_ns))
             launch = self._loop.launch(due_ns)
             if launch is not None:
                 self._infer(launch)
-        return results
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def counts(self) -> dict[str, int]:
+        """Return what the control loop counted."""
+        return self._loop.counters.snapshot()
+
+    def _begin_anew(self) -> None:
+        """Do as a node does under simulated time: drop the plan, and tick on from the next joint state."""
+        self._loop.counters.add("clock_jumps")
+        self._loop.reset()
+        self._due_ns = None
+        if self._answer is not None:
+            self._loop.fail(self._answer[1], "clock_jump")
+            self._answer = None
 
     def _infer(self, launch: Launch) -> None:
         """Run the policy now; its answer counts once the configured delay has passed."""
@@ -124,11 +142,13 @@ class OfflinePolicy(Processor):
                 request=launch.request,
                 task=self._task,
                 not_before_ns=launch.launched_ns - self._image_timeout_ns,
-                align=self._config.observation.align == "image" and not launch.intent.project,
+                align=self._config.observation.align == "image",
             )
-            answer = self._contract.targets(self._policy.infer(observation))
-        except NoObservation as error:
+            answer = self._contract.targets(infer(self._policy, observation))
+        except (NoObservation, RequestError) as error:
             answer = error.reason
+        except Exception as error:  # a policy is foreign code: as on a robot, the ticks go on
+            answer, self._error = "policy_error", error
         ready_ns = launch.launched_ns + (0 if isinstance(answer, str) else self._inference_ns)
         self._answer = (ready_ns, launch.request, answer, image_ns)
 
@@ -143,13 +163,16 @@ class OfflinePolicy(Processor):
             self._loop.deliver(request, answer, image_ns, now_ns)
 
 
-def make_policy(parameters: Mapping[str, Any]) -> OfflinePolicy:
+def make_policy(parameters: Mapping[str, Any], connect: Connect | None = None) -> OfflinePolicy:
     """Make the `policy` processor of `lowlat replay` from the parameters of a policy node.
+
+    Args:
+        parameters: Flat or nested.
+        connect: Makes the connection to a policy server.
 
     Raises:
         ConfigurationError: If they do not fit; those that only concern a running node are left out.
     """
     flat = flatten(parameters)
-    return OfflinePolicy(
-        build(ControlConfig, {n: v for n, v in flat.items() if n.partition(".")[0] not in _OF_A_RUNNING_NODE})
-    )
+    ours = {name: value for name, value in flat.items() if name.partition(".")[0] not in _OF_A_RUNNING_NODE}
+    return OfflinePolicy(build(ControlConfig, ours), connect)

@@ -19,18 +19,21 @@ ROLL_FORWARDS = ("none", "last_action", "sum_deltas", "actuator")
 class RollForward(Protocol):
     """Projects a measured state over commands that are already decided."""
 
-    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:
+    def project(
+        self, state: RobotState, past: Floats, commands: Floats, step_ns: int, first_ns: int
+    ) -> RobotState:
         """Return the state after `commands` have been executed.
 
         Args:
-            state: The newest measured state, at the beginning of `commands[0]`.
-            past: float64 [m, joints], m >= 1: position targets of the m steps before `state`, oldest first.
+            state: The newest measured state, somewhere in the step of `commands[0]`.
+            past: float64 [m, joints], m >= 1: position targets of the m steps before that one, oldest first.
                 What is still under way in a drive with dead time is in here.
-            commands: float64 [n, joints], n >= 0: position targets of the n steps after `state`.
+            commands: float64 [n, joints], n >= 0: position targets of that step and those after it.
             step_ns: Length of a step.
+            first_ns: What is left of the first one after `state`, from 1 to `step_ns`.
 
         Returns:
-            The state at `state.stamp_ns + n * step_ns`.
+            The state at the end of the last step.
         """
         ...
 
@@ -38,9 +41,16 @@ class RollForward(Protocol):
 class NoRollForward:
     """The measured state, as if the robot stood still: what naive asynchronous inference assumes."""
 
-    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:  # noqa: ARG002
+    def project(
+        self,
+        state: RobotState,
+        past: Floats,  # noqa: ARG002
+        commands: Floats,
+        step_ns: int,
+        first_ns: int,
+    ) -> RobotState:
         """Return the measured position and velocity under the later stamp."""
-        return RobotState(state.stamp_ns + len(commands) * step_ns, state.position, state.velocity)
+        return RobotState(state.later_ns(len(commands), step_ns, first_ns), state.position, state.velocity)
 
 
 class LastAction:
@@ -50,13 +60,15 @@ class LastAction:
     running chunk in the place of the state; the paper describes `SumDeltas`. Exact for a drive without lag.
     """
 
-    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:
+    def project(
+        self, state: RobotState, past: Floats, commands: Floats, step_ns: int, first_ns: int
+    ) -> RobotState:
         """Return the last command as position, and its difference to the one before as velocity."""
         if not len(commands):
             return state
         before = commands[-2] if len(commands) > 1 else past[-1]
         velocity = (commands[-1] - before) * (1e9 / step_ns)
-        return RobotState(state.stamp_ns + len(commands) * step_ns, commands[-1].copy(), velocity)
+        return RobotState(state.later_ns(len(commands), step_ns, first_ns), commands[-1].copy(), velocity)
 
 
 class SumDeltas:
@@ -64,17 +76,22 @@ class SumDeltas:
 
     The projection that the VLASH paper describes (arXiv 2512.01031): the state plus the actions still to be
     executed, which are differences there. Targets here are absolute, so the sum is the last target minus the
-    one in effect at the measurement: whatever the robot lags behind now, it is taken to lag behind then.
+    one in effect at the measurement, which may lie between two: whatever the robot lags behind now, it is
+    taken to lag behind then.
     """
 
-    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:
+    def project(
+        self, state: RobotState, past: Floats, commands: Floats, step_ns: int, first_ns: int
+    ) -> RobotState:
         """Return the position displaced as the targets will be, and the velocity of the last target."""
         if not len(commands):
             return state
         before = commands[-2] if len(commands) > 1 else past[-1]
+        # Of the first motion, what is left of its step.
+        effect = commands[0] - (commands[0] - past[-1]) * (first_ns / step_ns)
         return RobotState(
-            state.stamp_ns + len(commands) * step_ns,
-            state.position + (commands[-1] - past[-1]),
+            state.later_ns(len(commands), step_ns, first_ns),
+            state.position + (commands[-1] - effect),
             (commands[-1] - before) * (1e9 / step_ns),
         )
 

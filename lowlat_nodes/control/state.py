@@ -22,3 +22,7 @@ class RobotState:
     stamp_ns: int
     position: Floats
     velocity: Floats
+
+    def later_ns(self, steps: int, step_ns: int, first_ns: int) -> int:
+        """Return the instant after a number of steps of which the first is shorter."""
+        return self.stamp_ns + (first_ns + (steps - 1) * step_ns if steps else 0)

@@ -19,7 +19,7 @@ class Situation:
         now_ns: The present tick.
         tick_ns: Time between ticks.
         delay_ns: Estimated inference delay; 0 while nothing was measured.
-        remaining_ns: How long the plan lasts from now on; 0 when it has run out.
+        remaining_ns: How long the plan lasts from the next tick on; 0 when it has run out.
     """
 
     now_ns: int

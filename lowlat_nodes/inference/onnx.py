@@ -55,7 +55,7 @@ class OnnxModel:
         try:
             import onnxruntime
         except ImportError as error:
-            raise MissingExtra("onnxruntime", "onnx") from error
+            raise MissingExtra("onnxruntime") from error
         if not path.is_file():
             raise ConfigurationError(f"expected an ONNX file, found nothing at {path}")
         options = onnxruntime.SessionOptions()

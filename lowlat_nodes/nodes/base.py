@@ -19,6 +19,7 @@ from lowlat_nodes.nodes.diagnostics import (
     standard_values,
 )
 from lowlat_nodes.nodes.parameters import NodeParameters
+from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 
@@ -63,6 +64,7 @@ class LifecycleHost(LifecycleNode, Generic[C]):
     Attributes:
         state: unconfigured, inactive, active or finalized.
         problem: Why the last transition failed, empty if it did not.
+        stop: Asks a `setup` that takes long to give up; set by `run`, None without it.
         fatal: Why the process must end and be started anew, empty while it need not; set by subclasses.
     """
 
@@ -78,6 +80,7 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         self.state = "unconfigured"
         self.problem = ""
         self.fatal = ""
+        self.stop: StopRequest | None = None
         super().__init__(
             name, parameter_overrides=overrides, automatically_declare_parameters_from_overrides=True, **ros
         )

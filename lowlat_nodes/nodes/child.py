@@ -13,6 +13,7 @@ import sys
 from lowlat_nodes.transport.channel import Channel
 
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def start_child(module: str) -> tuple[subprocess.Popen[bytes], Channel]:
@@ -41,11 +42,12 @@ def channel_from_parent() -> Channel:
     return Channel.from_fd(int(sys.argv[1]))
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent ends, however that happens (prctl(2))."""
-    parent = os.getppid()
-    if (
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) == 0
-        and os.getppid() != parent
-    ):
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent ends, however that happens (prctl(2)).
+
+    Args:
+        parent: Process id of the parent. If that one has ended by now, so does this process.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
         os._exit(1)  # it ended before we could ask

@@ -21,6 +21,7 @@ from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.trace import Trace
+from lowlat_nodes.transport.ros.topics import overridable
 
 MS = 1_000_000  # ns
 
@@ -169,7 +170,9 @@ class DiagnosticsPublisher:
         owner = node.get_fully_qualified_name() if config.use_fqn else node.get_name()
         self._name = f"{owner}: {task}"
         self._hardware_id = hardware_id or platform.node()
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
+        self._publisher = node.create_publisher(
+            DiagnosticArray, "/diagnostics", QoSProfile(depth=1), qos_overriding_options=overridable()
+        )
         self._timer = node.create_timer(
             config.period, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )

@@ -14,6 +14,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
+from lowlat_nodes.nodes.stop import StopRequest
+
 Hear = Callable[[str, int, str, Mapping[str, str]], None]
 """Takes the name, level, message and values of one status."""
 
@@ -43,10 +45,10 @@ class DiagnosticsMonitor:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
 
-    def listen(self, duration_s: float) -> None:
-        """Hear messages for this long."""
+    def listen(self, duration_s: float, stop: StopRequest) -> None:
+        """Hear messages for this long, or until `stop` is set."""
         end_s = time.monotonic() + duration_s
-        while (left_s := end_s - time.monotonic()) > 0.0:
+        while not stop.is_set() and (left_s := end_s - time.monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=min(left_s, _SLICE_S))
 
     def close(self) -> None:

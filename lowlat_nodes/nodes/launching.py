@@ -18,15 +18,17 @@ from lowlat_nodes.transport.segments import PROFILE_VARIABLES, profile_environme
 # Where this is set, our nodes choose no profile of their own.
 TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 
+_RESPAWN_S = 2.0
 BOOLEAN = ["true", "false"]
 
 
-def node_description(executable: str, *, params_file: str) -> LaunchDescription:
+def node_description(executable: str, *, params_file: str, respawn: bool = False) -> LaunchDescription:
     """Describe the launch of one lifecycle node of this package.
 
     Args:
         executable: Executable and default name of the node.
         params_file: Name of its default parameter file in config/.
+        respawn: Whether it is started again, unless told otherwise, when it ends by itself.
 
     Returns:
         A description to start, or to include in another; its arguments are the same for every node. What
@@ -69,6 +71,12 @@ def node_description(executable: str, *, params_file: str) -> LaunchDescription:
             description="Fast DDS profile, a path. auto: ours, whose shared memory holds images, unless the "
             "environment has one; off: the defaults of Fast DDS.",
         ),
+        DeclareLaunchArgument(
+            "respawn",
+            default_value=str(respawn).lower(),
+            choices=BOOLEAN,
+            description="Start the node again two seconds after it has ended by itself, with any status.",
+        ),
     ]
     node = LifecycleNode(
         package="lowlat_nodes",
@@ -80,6 +88,8 @@ def node_description(executable: str, *, params_file: str) -> LaunchDescription:
             {switch: _boolean(switch) for switch in ("use_sim_time", "autostart")},
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        respawn=LaunchConfiguration("respawn"),
+        respawn_delay=_RESPAWN_S,
         output="screen",
         emulate_tty=True,
     )

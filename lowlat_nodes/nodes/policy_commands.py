@@ -36,15 +36,15 @@ class CommandPublisher:
             qos_overriding_options=overridable(),
         )
         self._array = cdr.Float64MultiArrayWriter(len(names))
-        self._point = cdr.TrajectoryPointWriter(names, velocities=True)
+        self._point = cdr.TrajectoryPointWriter(names)
 
     def publish(self, payload: Floats | Trajectory) -> None:
         """Send a command; never waits for a subscriber longer than the middleware's own depth of one."""
         if not isinstance(payload, Trajectory):
             data = self._array.write(payload)
-        elif len(payload.positions) == 1:
+        elif not payload.velocities.size:
             time_ns = int(payload.time_from_start_ns[0])
-            data = self._point.write(payload.start_ns, time_ns, payload.positions[0], payload.velocities[0])
+            data = self._point.write(payload.start_ns, time_ns, payload.positions[0])
         else:
             data = cdr.encode(_TRAJECTORY, payload.start_ns, "", payload)
         self._publisher.publish(data)

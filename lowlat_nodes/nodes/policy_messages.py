@@ -24,9 +24,15 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from lowlat_nodes.control.policies.policy import ImageSpec, PolicySpec
 from lowlat_nodes.stream.payload import Floats
 from lowlat_nodes.transport.channel import MAX_MESSAGE
+
+LONGEST_REASON = 2000
+
+
+def brief(reason: str) -> str:
+    """Return the start of a reason: what it quotes from outside may be longer than a message."""
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 4]} ..."
 
 
 def pack(kind: str, **content: Any) -> bytes:
@@ -45,29 +51,3 @@ def floats(data: bytes, columns: int = 0) -> Floats:
     """Return bytes as float64 [n], or [n, columns] where given."""
     values = np.frombuffer(data, np.float64)
     return values.reshape(-1, columns) if columns else values
-
-
-def pack_spec(spec: PolicySpec) -> dict[str, Any]:
-    """Return what a policy says about itself as a map."""
-    return {
-        "joints": spec.joints,
-        "state_fields": spec.state_fields,
-        "images": {name: [size.height, size.width] for name, size in spec.images.items()},
-        "takes_task": spec.takes_task,
-        "horizon": spec.horizon,
-        "action_period_ns": spec.action_period_ns,
-        "delta": spec.delta,
-    }
-
-
-def unpack_spec(content: dict[str, Any]) -> PolicySpec:
-    """Return the reverse of `pack_spec`."""
-    return PolicySpec(
-        joints=tuple(content["joints"]),
-        state_fields=tuple(content["state_fields"]),
-        images={name: ImageSpec(*size) for name, size in content["images"].items()},
-        takes_task=content["takes_task"],
-        horizon=content["horizon"],
-        action_period_ns=content["action_period_ns"],
-        delta=tuple(content["delta"]),
-    )

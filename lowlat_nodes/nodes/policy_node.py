@@ -27,9 +27,11 @@ from lowlat_nodes.nodes.diagnostics import Level, Report, standard_values
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, Wiring
 from lowlat_nodes.nodes.run import run
-from lowlat_nodes.transport.ros.topics import Input
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.ros.topics import Input, overridable
 
 _WATCH_S = 0.05
+_SILENT_S = 1.0
 _TASK_LIMIT = 4096
 _QUEUE = 10
 _ACCEPTED = frozenset({"chunks_scheduled", "chunks_swapped", "chunks_aligned", "chunks_trimmed"})
@@ -50,7 +52,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
 
     def __init__(self, **ros: Any) -> None:
         self._processes: PolicyProcesses | None = None
-        self._status: dict[str, Any] = {}
+        self._activation = 0
+        self._status: dict[str, Any] = {}  # of this activation
         self._reported: dict[str, Any] = {}
         self._fresh: dict[str, int] = {}
         self._rates = (float("nan"), float("nan"))
@@ -60,6 +63,11 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
     def setup(self, config: PolicyNodeConfig) -> None:
         """Load the policy in its process and prepare the tick; nothing moves yet."""
         observation = config.observation
+        if len(observation.task.text) > _TASK_LIMIT:
+            raise ConfigurationError(
+                f"observation.task.text: expected at most {_TASK_LIMIT} characters, got "
+                f"{len(observation.task.text)}"
+            )
         wiring = Wiring(
             name=self.get_name(),
             namespace=self.get_namespace(),
@@ -86,10 +94,12 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             wiring.qos,
         )
         self._endpoints.append(cameras.close)
-        self._processes = PolicyProcesses(config, wiring, cameras, self._hear)
+        self._processes = PolicyProcesses(config, wiring, cameras, self._hear, self.stop)
         self._start_on_activate = config.start_on_activate
         self._timeout_ms = config.policy.timeout_ms
-        self._inferences = self.create_publisher(String, "~/inferences", QoSProfile(depth=_QUEUE))
+        self._inferences = self.create_publisher(
+            String, "~/inferences", QoSProfile(depth=_QUEUE), qos_overriding_options=overridable()
+        )
         self._endpoints.append(partial(self.destroy_publisher, self._inferences))
         for name, callback in (("~/start", self._on_start), ("~/stop", self._on_stop)):
             self._endpoints.append(
@@ -105,6 +115,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
                 self._on_task,
                 QoSProfile(depth=1, durability=durability),
                 event_callbacks=silent,
+                qos_overriding_options=overridable(durability=False),
             )
             self._endpoints.append(partial(self.destroy_subscription, subscription))
         timer = self.create_timer(_WATCH_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -119,13 +130,13 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         """Begin to tick, and to move unless `~/start` shall say so."""
         assert self._processes is not None
         self._status, self._reported = {}, {}
-        if not self._processes.send("activate", start=self._start_on_activate):
-            raise TickLostError("the tick process does not answer")
+        self._activation += 1
+        self._processes.tell("activate", number=self._activation, start=self._start_on_activate)
 
     def halt(self) -> None:
         """Brake to a stand and send no more commands."""
         if self._processes is not None:
-            self._processes.send("deactivate")
+            self._processes.tell("deactivate")
 
     def teardown(self) -> None:
         """End the processes."""
@@ -139,6 +150,10 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         """Return what the tick process told last, and how the policy process is."""
         assert self._processes is not None
         status, problem = self._status, self._processes.worker_problem
+        silent_s = self._processes.silent_s
+        if silent_s > _SILENT_S:
+            summary = f"no word from the tick process for {silent_s:.1f} s"
+            return Report(Level.ERROR, summary, standard_values(self.state))
         if not status:
             return Report(Level.STALE, "no word from the tick process yet", standard_values(self.state))
         if status is not self._reported:
@@ -171,6 +186,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             "standby_ticks": status["standby_ticks"],
             "sched": self._processes.sched,
             "worker_restarts": self._processes.worker_restarts,
+            "reports_lost": status["reports_lost"],
         }
         level, summary = self._judge(status, problem)
         return Report(level, summary, values)
@@ -234,7 +250,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             return
         if kind != "status":
             return
-        self._status = content
+        if content["activation"] == self._activation:
+            self._status = content
         if content["in_flight_ms"] > self._timeout_ms and self._processes is not None:
             self._processes.replace_worker(f"an inference took longer than {self._timeout_ms:g} ms")
 
@@ -242,7 +259,10 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         if len(message.data) > _TASK_LIMIT:
             self.get_logger().warning(f"task ignored: expected at most {_TASK_LIMIT} characters")
         elif self._processes is not None:
-            self._processes.send("task", text=message.data)
+            try:
+                self._processes.tell("task", text=message.data)
+            except TickLostError as error:
+                self.get_logger().error(f"task {message.data!r} lost: {error}")
 
     def _on_start(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
         return self._order("start", response)
@@ -254,9 +274,11 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         if self.state != "active" or self._processes is None:
             response.message = f"expected an active node to {order}, it is {self.state}"
             return response
-        response.success = self._processes.send(order)
-        if not response.success:
-            response.message = "the tick process does not answer"
+        try:
+            self._processes.tell(order)
+            response.success = True
+        except TickLostError as error:
+            response.message = str(error)
         return response
 
 

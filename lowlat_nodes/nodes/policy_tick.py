@@ -4,19 +4,22 @@
 
 It takes joint states from the middleware itself, asks `control.loop` what to do, publishes, and only then
 talks to the other processes. Nothing it calls waits: neither inference, nor logging, nor the garbage
-collector, nor a slow subscriber can hold it up. If the policy node dies, it brakes the robot to a stand and
-ends.
+collector, nor a slow subscriber can hold it up. If the policy node dies or anything here fails, it brakes the
+robot to a stand and ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import math
 import os
 import sys
 import time
 from collections import deque
 from typing import Any
 
+import numpy as np
 import rclpy
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
@@ -24,14 +27,16 @@ from rclpy.signals import SignalHandlerOptions
 from lowlat_nodes.control.commands import Commands
 from lowlat_nodes.control.config import ControlConfig, build_loop
 from lowlat_nodes.control.contract import Contract, ObservationError
-from lowlat_nodes.control.loop import Launch, Tick
+from lowlat_nodes.control.follower import Tick
+from lowlat_nodes.control.loop import Launch
+from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.child import channel_from_parent
 from lowlat_nodes.nodes.policy_commands import CommandPublisher
 from lowlat_nodes.nodes.policy_figures import Figures
-from lowlat_nodes.nodes.policy_messages import floats, pack, unpack, unpack_spec
+from lowlat_nodes.nodes.policy_messages import brief, floats, pack, unpack
 from lowlat_nodes.nodes.realtime import RealtimeConfig, apply
-from lowlat_nodes.nodes.standby import Standby, two_cores
+from lowlat_nodes.nodes.standby import Standby
 from lowlat_nodes.nodes.timeline import SimulatedTimeline, SteadyTimeline, Timeline
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import LowlatError
@@ -44,7 +49,9 @@ from lowlat_nodes.transport.ros.topics import Input
 _STATUS_NS = 200_000_000
 _COLLECT_NS = 1_000_000_000
 _COLLECT_TAKES_NS = 1_000_000
-_LAST_WORDS_NS = 1_000_000_000
+_BRAKE_SLACK_S = 1.0
+_LONGEST_BRAKE_S = 7.0  # launchers kill a node 10 s after they asked it to end
+_STANDSTILL_NS = 1_000_000_000  # of simulated time
 _CONFIRM_S = 1.0
 _IDLE_S = 0.05
 _STANDBY_SHARE = 4  # of a period: later than a tick in time ever is, early enough to be in time as well
@@ -64,7 +71,7 @@ class PolicyTick:
         self._node = node
         self._worker: Channel | None = None
         self._config = build(ControlConfig, setup["config"])
-        spec = unpack_spec(setup["spec"])
+        spec = PolicySpec.from_plain(setup["spec"])
         self._contract = Contract(self._config.observation, self._config.command, spec)
         self._loop = build_loop(self._config, spec)
         self._columns = len(spec.delta)
@@ -90,10 +97,12 @@ class PolicyTick:
         )
         self._reader = cdr.JointStateReader()
         command = self._config.command
-        self._commands = Commands(command, joints.names, self._loop, tick_ns=self._config.tick_ns)
+        self._commands = Commands(command, joints.names, tick_ns=self._config.tick_ns)
         self._publisher = CommandPublisher(self._ros, setup["command_topic"], command.kind, joints.names)
         self._timeline: Timeline = SimulatedTimeline(self._ros) if setup["use_sim_time"] else SteadyTimeline()
         self._active = False
+        self._activation = 0  # the number of the newest one
+        self._limited = self._loop.limit_counts()  # before it
         # Newest states for the worker; they share a message with a launch.
         self._unsent_states: deque[tuple[int, bytes, bytes]] = deque(
             maxlen=min(256, MAX_MESSAGE // 2 // (16 * self._columns + 32))
@@ -113,15 +122,13 @@ class PolicyTick:
     def _become_realtime(self, config: RealtimeConfig) -> str:
         """Ask for real-time scheduling and start the standby; return what was granted."""
         granted = apply(config)
-        cores = two_cores(config.cpus)
         realtime = os.sched_getscheduler(0) == os.SCHED_FIFO and isinstance(self._timeline, SteadyTimeline)
-        if config.standby and realtime and cores is not None:
-            self._ticks.start(cores, after_ns=self._config.tick_ns // _STANDBY_SHARE)
+        if config.standby and realtime and self._ticks.start(after_ns=self._config.tick_ns // _STANDBY_SHARE):
             granted += ", standby"
         return granted
 
     def run(self) -> None:
-        """Serve until the policy node goes away, then bring the robot to a stand."""
+        """Serve until the policy node goes away or anything fails, and bring the robot to a stand first."""
         try:
             while True:
                 self._hear_node()
@@ -131,17 +138,23 @@ class PolicyTick:
                     self._hear_worker(self._timeline.now_ns())  # an answer that comes after the end
                     self._report(time.monotonic_ns())
                     self._node.wait(_IDLE_S)
-        except ChannelClosedError:
+        except BaseException:
             if self._active:
                 self._brake()
             self._publisher.confirm(_CONFIRM_S)
+            raise
 
     def _tick_until_inactive(self) -> None:
-        """Tick on the grid of the timeline."""
-        timeline, tick_ns = self._timeline, self._config.tick_ns
-        ticks = self._ticks
-        ticks.deadline_ns = self._unserved_ns = timeline.next_tick(tick_ns)
-        ticks.watch(True)
+        """Tick on the grid of the timeline, until the end by order or by an error."""
+        self._ticks.deadline_ns = self._unserved_ns = self._timeline.next_tick(self._config.tick_ns)
+        self._ticks.watch(True)
+        try:
+            self._tick_on()
+        finally:
+            self._ticks.watch(False)
+
+    def _tick_on(self) -> None:
+        timeline, ticks, tick_ns = self._timeline, self._ticks, self._config.tick_ns
         while self._active:
             deadline_ns = ticks.deadline_ns
             if timeline.wait(deadline_ns):
@@ -155,7 +168,6 @@ class PolicyTick:
                 self._loop.counters.add("clock_jumps")
                 self._loop.reset()
             ticks.deadline_ns = self._unserved_ns = timeline.next_tick(tick_ns)
-        ticks.watch(False)
 
     def _serve(self, deadline_ns: int) -> None:
         """Tick once, and then do what may wait.
@@ -202,7 +214,7 @@ class PolicyTick:
             self._figures.record_takeover(now_ns - tick.swapped.observed_ns)
 
     def _send(self, tick: Tick, now_ns: int) -> None:
-        payload = self._commands.payload(tick, now_ns, self._timeline.ros_ns(now_ns))
+        payload = self._commands.payload(tick, self._timeline.ros_ns(now_ns))
         if payload is not None:
             self._publisher.publish(payload)
 
@@ -216,7 +228,7 @@ class PolicyTick:
             state = self._contract.state(decoded.payload, stamp_ns)
         except (cdr.CdrError, ObservationError) as error:
             self._loop.counters.add("states_refused")
-            self._refusal = f"joint states: {error}"
+            self._refusal = brief(f"joint states: {error}")
             return
         local_ns = self._timeline.from_ros(stamp_ns)
         now_ns = self._timeline.now_ns()
@@ -238,7 +250,7 @@ class PolicyTick:
             velocity=state.velocity.tobytes(),
             not_before_ns=self._timeline.ros_ns(launch.launched_ns) - self._image_timeout_ns,
             task=self._task,
-            align=self._align and not launch.intent.project,
+            align=self._align,
             history=list(self._unsent_states),
         )
         self._unsent_states.clear()
@@ -313,7 +325,8 @@ class PolicyTick:
                     self._loop.delay.record(content["warm_ns"])
             elif kind == "activate":
                 self._active = True
-                self._figures.clear()
+                self._activation = content["number"]
+                self._forget_figures()
                 self._loop.reset()
                 if content["start"]:
                     self._loop.start()
@@ -329,20 +342,30 @@ class PolicyTick:
                 self._task = content["text"]
                 self._loop.restart_plan()
 
+    def _forget_figures(self) -> None:
+        """Count from now on; what is told of an activation is its own."""
+        self._figures.clear()
+        self._loop.counters.clear()
+        self._limited = self._loop.limit_counts()
+        self._tick = None
+        self._refusal = ""
+
     def _brake(self) -> None:
-        """Tick on until the robot stands, for the ticks of a second at most, however long they take."""
+        """Tick on until the robot stands: for as many ticks as the limits ask for, however long they take."""
         self._loop.stop()
         tick_ns = self._config.tick_ns
         deadline_ns = self._timeline.next_tick(tick_ns)
-        left = max(1, _LAST_WORDS_NS // tick_ns)
-        give_up_ns = time.monotonic_ns() + _LAST_WORDS_NS
+        left = 1 + self._braking_ns() // tick_ns
+        ticked_ns = time.monotonic_ns()
         while left:
+            with contextlib.suppress(Exception):  # what failed before, such as the node, ends no braking
+                self._report(time.monotonic_ns())
             if not self._timeline.wait(deadline_ns):
-                if time.monotonic_ns() >= give_up_ns:  # simulated time stands still
+                if time.monotonic_ns() > ticked_ns + _STANDSTILL_NS:
                     return
                 deadline_ns = self._timeline.next_tick(tick_ns)
                 continue
-            left -= 1
+            left, ticked_ns = left - 1, time.monotonic_ns()
             self._take_joint_states()
             tick = self._loop.tick(deadline_ns)
             if tick is None:
@@ -351,6 +374,12 @@ class PolicyTick:
             if not tick.velocity.any():
                 return
             deadline_ns += tick_ns
+
+    def _braking_ns(self) -> int:
+        """Return within which time the robot stands by the limits, 7 s at most."""
+        fastest = 0.0 if self._tick is None else float(np.abs(self._tick.velocity).max())
+        brake_s = fastest / min(self._config.limits.acceleration, default=math.inf)
+        return round(1e9 * min(_BRAKE_SLACK_S + brake_s, _LONGEST_BRAKE_S))
 
     def _slack(self, deadline_ns: int) -> None:
         """Use what is left before the next deadline for what may wait."""
@@ -371,16 +400,17 @@ class PolicyTick:
             pack(
                 "status",
                 time_ns=now_ns,
-                active=self._active,
+                activation=self._activation,
                 running=loop.running,
                 worker=self._worker is not None,
                 served=self._tick.served.value if self._tick else "",
                 in_flight_ms=0.0 if loop.in_flight is None else (now_ns - self._asked_ns) * 1e-6,
                 delay_estimate_ms=loop.delay.estimate_ns * 1e-6,
                 counters=loop.counters.snapshot(),
-                limits=loop.limit_counts(),
+                limits={name: count - self._limited[name] for name, count in loop.limit_counts().items()},
                 states=self._joint_states.received,
                 standby_ticks=self._ticks.taken_over,
+                reports_lost=self._node.dropped,
                 refusal=self._refusal,
                 quantiles_ms=self._figures.quantiles_ms(),
                 window_ms=self._figures.window_ms(now_ns),
@@ -400,7 +430,7 @@ def main() -> int:
         try:
             tick = PolicyTick(node, unpack(data)[1])
         except LowlatError as error:
-            node.send(pack("refused", reason=str(error)))
+            node.send(pack("refused", reason=brief(str(error))))
             return 2
         tick.run()
     except ChannelClosedError:

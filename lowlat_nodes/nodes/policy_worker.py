@@ -8,6 +8,7 @@ knows no ROS: it starts sooner, and killing it disturbs nobody's middleware (see
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import time
@@ -15,25 +16,25 @@ import traceback
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.contract import Contract, ObservationError
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
-from lowlat_nodes.control.policies.policy import Observation, PolicySpec
+from lowlat_nodes.control.policies.policy import Observation, PolicySpec, blank_observation, infer
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
 from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
-from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack
+from lowlat_nodes.nodes.policy_messages import brief, floats, pack, unpack
 from lowlat_nodes.nodes.realtime import set_nice
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
+from lowlat_nodes.stream.requester import RequestError
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.channel import MAX_MESSAGE, Channel, ChannelClosedError
+from lowlat_nodes.transport.policy.connect import connect
 
 _WARM_UP_RUNS = 3
-_LONGEST_REASON = 2048
 _REST_OF_ANSWER = 16_384
 
 
@@ -54,7 +55,7 @@ class PolicyWorker:
         self._cameras = CameraClient(cameras)
         self._tick: Channel | None = None
         self._config = build(ControlConfig, setup["config"])
-        self._policy = load_policy(self._config.policy)
+        self._policy = load_policy(self._config.policy, connect)
         self._contract = Contract(self._config.observation, self._config.command, self._policy.spec)
         _check_size(self._policy.spec)
         self._observer = Observer(self._config.observation, self._contract)
@@ -62,7 +63,7 @@ class PolicyWorker:
         self._problem = ""
         self._least_ns = round(self._config.policy.inference_delay_ms * 1e6)
         warm_ns = self._warm_up()
-        node.send(pack("ready", spec=pack_spec(self._policy.spec), warm_ns=warm_ns))
+        node.send(pack("ready", spec=self._policy.spec.to_plain(), warm_ns=warm_ns))
 
     def run(self) -> None:
         """Serve launches until the policy node goes away."""
@@ -89,13 +90,15 @@ class PolicyWorker:
         actions, image_ns = np.empty(0), 0
         try:
             observation, image_ns = self._observe(launch)
-            actions = self._contract.targets(self._infer(observation))
+            actions = self._contract.targets(infer(self._policy, observation))
         except NoObservation as error:
             failure = error.reason
+        except RequestError as error:
+            failure, problem = error.reason, str(error)
         except Exception as error:  # a policy is foreign code: whatever it raises, the robot must go on
             failure, problem = "policy_error", _described(error)
         refusals = [f"camera {name!r}: {why}" for name, why in self._observer.refusals.items()]
-        self._complain(problem or "; ".join(refusals))
+        self._complain(brief(problem or "; ".join(refusals)))
         rest_ns = started_ns + self._least_ns - time.monotonic_ns()
         if rest_ns > 0 and not failure:
             time.sleep(rest_ns * 1e-9)
@@ -140,27 +143,13 @@ class PolicyWorker:
             self._observer.refusals[camera] = str(error)
             self._refused += 1
 
-    def _infer(self, observation: Observation) -> NDArray[np.float64]:
-        spec = self._policy.spec
-        actions = self._policy.infer(observation)
-        if actions.shape != (spec.horizon, len(spec.delta)) or actions.dtype != np.float64:
-            raise ValueError(
-                f"expected float64 actions of shape {(spec.horizon, len(spec.delta))}, got {actions.dtype} "
-                f"{actions.shape}"
-            )
-        return actions
-
     def _warm_up(self) -> int:
         """Run the policy on an empty scene; return how long an inference takes once warm."""
-        spec = self._policy.spec
-        images = {
-            name: np.zeros((size.height, size.width, 3), np.uint8) for name, size in spec.images.items()
-        }
-        state = np.zeros(len(spec.state_fields) * len(spec.delta), np.float32)
+        observation = blank_observation(self._policy.spec, self._config.observation.task.text)
         elapsed_ns = 0
         for _ in range(_WARM_UP_RUNS):
             started_ns = time.monotonic_ns()
-            self._infer(Observation(state, images, self._config.observation.task.text, 0))
+            infer(self._policy, observation)
             elapsed_ns = time.monotonic_ns() - started_ns
         return max(elapsed_ns, self._least_ns)
 
@@ -168,7 +157,7 @@ class PolicyWorker:
 def _described(error: Exception) -> str:
     if isinstance(error, LowlatError):
         return str(error)
-    return f"policy: {type(error).__name__}: {error}"[:_LONGEST_REASON]
+    return f"policy: {type(error).__name__}: {error}"
 
 
 def _check_size(spec: PolicySpec) -> None:
@@ -182,7 +171,7 @@ def _check_size(spec: PolicySpec) -> None:
 
 def main() -> int:
     """Run as a child of the policy node, with the descriptor of the channel as the argument."""
-    die_with_parent()
+    die_with_parent(os.getppid())
     node = channel_from_parent()
     try:
         node.wait(None)
@@ -196,7 +185,7 @@ def main() -> int:
         except Exception as error:  # a policy is foreign code
             if not isinstance(error, LowlatError):
                 traceback.print_exc()
-            node.send(pack("refused", reason=_described(error)))
+            node.send(pack("refused", reason=brief(_described(error))))
             return 2
         worker.run()
     except ChannelClosedError:

@@ -10,10 +10,12 @@ import gc
 import os
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lowlat_nodes.stream.config import setting
+from lowlat_nodes.stream.errors import ConfigurationError
 
 _TIMER_ABSTIME = 1  # <time.h>
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4  # <sys/mman.h>
@@ -26,7 +28,7 @@ class RealtimeConfig:
     priority: int = setting(
         40, doc="SCHED_FIFO priority of the tick; 0 stays with the normal scheduler.", low=0, high=99
     )
-    cpus: tuple[int, ...] = setting((), doc="Cores for the tick process, first choice first; empty for any.")
+    cpus: tuple[int, ...] = setting((), doc="Cores for all threads of the tick process; empty for any.")
     standby: bool = setting(
         True, doc="Whether a second thread, on another core, serves a tick that the first one sleeps through."
     )
@@ -50,18 +52,49 @@ def sleep_until(deadline_ns: int) -> None:
         pass
 
 
-def _raise_all_threads(priority: int) -> None:
-    """Give the calling thread its priority, and those of the middleware one below.
+def current_core() -> int:
+    """Return the core that the calling thread runs on."""
+    core: int = _libc.sched_getcpu()
+    return core
 
-    Publishing takes locks that the middleware's threads hold now and then, to greet a new participant for
-    instance. Left to the normal scheduler, such a thread waits for a core while the tick waits for its lock.
-    """
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    others = os.sched_param(max(1, priority - 1))
+
+def _each_thread(ask: Callable[[int], object]) -> None:
+    """Ask the kernel for something for each thread of this process."""
     for thread in Path("/proc/self/task").iterdir():
-        if int(thread.name) != threading.get_native_id():
-            with contextlib.suppress(ProcessLookupError):  # it has just ended
-                os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, others)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            ask(int(thread.name))
+
+
+def request_fifo(priority: int, *, others: int) -> str:
+    """Ask for SCHED_FIFO for all threads of this process; those that they make later inherit it.
+
+    Args:
+        priority: Of the calling thread; 0 stays with the normal scheduler.
+        others: Of all other threads.
+
+    Returns:
+        What was granted, for people: `SCHED_FIFO 40`, or `SCHED_OTHER (FIFO refused: ...)`.
+    """
+    if not priority:
+        return "SCHED_OTHER"
+    caller = threading.get_native_id()
+
+    def ask(thread: int) -> None:
+        wanted = priority if thread == caller else others
+        os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(wanted))
+
+    try:
+        _each_thread(ask)
+    except OSError as error:
+        return f"SCHED_OTHER (FIFO refused: {error.strerror}; see limits.conf(5), rtprio)"
+    return f"SCHED_FIFO {priority}"
+
+
+def _bind(cpus: Sequence[int]) -> None:
+    allowed = os.sched_getaffinity(0)
+    if not allowed.issuperset(cpus):
+        raise ConfigurationError(f"realtime.cpus: expected cores out of {sorted(allowed)}, got {list(cpus)}")
+    _each_thread(lambda thread: os.sched_setaffinity(thread, cpus))
 
 
 def set_nice(nice: int) -> None:
@@ -76,17 +109,16 @@ def apply(config: RealtimeConfig) -> str:
     Threads made later inherit the priority: call this when all others exist.
 
     Returns:
-        What was granted, for people: `SCHED_FIFO 40`, or `SCHED_OTHER (FIFO refused: ...)`.
+        What was granted, as from `request_fifo`.
+
+    Raises:
+        ConfigurationError: If a core is not there or not for this process.
     """
     if config.cpus:
-        os.sched_setaffinity(0, config.cpus)
-    granted = "SCHED_OTHER"
-    if config.priority:
-        try:
-            _raise_all_threads(config.priority)
-            granted = f"SCHED_FIFO {config.priority}"
-        except OSError as error:
-            granted = f"SCHED_OTHER (FIFO refused: {error.strerror}; see limits.conf(5), rtprio)"
+        _bind(config.cpus)
+    # Publishing takes locks that the middleware's threads hold now and then, to greet a new participant
+    # for instance. Left to the normal scheduler, such a thread waits for a core while the tick waits for it.
+    granted = request_fifo(config.priority, others=max(1, config.priority - 1))
     # What is touched stays; the many pages that never are (stacks, pools) need no memory.
     if config.lock_memory and _libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT):
         granted += ", memory not locked"

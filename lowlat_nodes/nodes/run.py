@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Any
 
 import rclpy
@@ -17,6 +15,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.signals import SignalHandlerOptions
 
 from lowlat_nodes.nodes.base import LifecycleHost
+from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.transport.ros import prepare_process
 
@@ -24,25 +23,6 @@ EXIT_FATAL = 1  # starting it again may help
 EXIT_CONFIGURATION = os.EX_CONFIG  # 78: starting it again will not
 _SPIN_S = 0.1  # how late a signal may be noticed
 _LOG_PERIOD_S = 5.0
-
-
-class _Stop:
-    """Set by SIGINT or SIGTERM; further ones change nothing, as launchers repeat that of the terminal."""
-
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self) -> None:
-        self.requested = False
-        for number in self._SIGNALS:
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self.requested = True
-
-    def ignore(self) -> None:
-        """Pass over signals from here on; the interpreter drops handlers before the process has ended."""
-        for number in self._SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
 
 
 def run(make: Callable[[], LifecycleHost[Any]], argv: Sequence[str] | None = None) -> int:
@@ -58,27 +38,27 @@ def run(make: Callable[[], LifecycleHost[Any]], argv: Sequence[str] | None = Non
         0 after a clean end; 1 where the node found that it cannot go on; 78 (EX_CONFIG) where arguments,
         parameters or the start were refused. The reason is on standard error.
     """
-    stop = _Stop()
-    try:
-        prepare_process()
-        arguments = list(sys.argv if argv is None else argv)
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        return _serve(make(), stop)
-    except (LowlatError, rclpy_implementation.RCLError) as error:
-        print(error, file=sys.stderr)
-        return EXIT_CONFIGURATION
-    finally:
-        rclpy.try_shutdown()
-        stop.ignore()
+    with stop_on_signals(ends=True) as stop:
+        try:
+            prepare_process()
+            arguments = list(sys.argv if argv is None else argv)
+            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+            return _serve(make(), stop)
+        except (LowlatError, rclpy_implementation.RCLError) as error:
+            print(error, file=sys.stderr)
+            return EXIT_CONFIGURATION
+        finally:
+            rclpy.try_shutdown()
 
 
-def _serve(node: LifecycleHost[Any], stop: _Stop) -> int:
+def _serve(node: LifecycleHost[Any], stop: StopRequest) -> int:
+    node.stop = stop
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
         if node.get_parameter("autostart").value and not node.start():
-            return EXIT_CONFIGURATION
-        while not (stop.requested or node.fatal) and node.context.ok():
+            return 0 if stop.is_set() else EXIT_CONFIGURATION
+        while not (stop.is_set() or node.fatal) and node.context.ok():
             _turn(executor, node)
     finally:
         node.destroy_node()

@@ -4,22 +4,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from std_srvs.srv import Trigger
 
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
 from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_values
-from lowlat_nodes.nodes.realtime import sleep_until
+from lowlat_nodes.nodes.realtime import request_fifo, sleep_until
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.sim.arm import ArmSim
 from lowlat_nodes.sim.camera import CameraConfig, TableCamera
@@ -127,7 +124,8 @@ class SimArmNode(LifecycleHost[SimArmSettings]):
     def setup(self, config: SimArmSettings) -> None:
         """Build the arm and its camera."""
         self._config = config
-        self._sched = _raise_threads(config.priority)
+        # A real arm takes no time of the machine that drives it, and does not suffer from a busy one.
+        self._sched = request_fifo(config.priority, others=config.priority)
         self._camera = _Camera(CameraConfig(config.image_width_px, config.image_height_px))
         self._world = World(ArmSim(seed=config.sensor_seed))
 
@@ -169,22 +167,6 @@ class SimArmNode(LifecycleHost[SimArmSettings]):
             response.success = True
             response.message = f"{len(schedule.targets)} targets in {schedule.duration_ns / _S:.1f} s"
         return response
-
-
-def _raise_threads(priority: int) -> str:
-    """Ask for a priority for all threads, those made later included, and return what was granted.
-
-    A real arm takes no time of the machine that drives it; a simulated one should not suffer from a busy one.
-    """
-    if not priority:
-        return "SCHED_OTHER"
-    try:
-        for thread in Path("/proc/self/task").iterdir():
-            with contextlib.suppress(ProcessLookupError):  # it has just ended
-                os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
-    except OSError as error:
-        return f"SCHED_OTHER (FIFO refused: {error.strerror})"
-    return f"SCHED_FIFO {priority}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

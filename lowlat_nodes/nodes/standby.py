@@ -11,28 +11,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from lowlat_nodes.nodes.realtime import sleep_until
-
-
-def two_cores(wanted: Sequence[int]) -> tuple[int, int] | None:
-    """Return a core for the first thread and one for its standby, None where there is only one.
-
-    Args:
-        wanted: Cores to choose from, first choice first; empty for any, the last ones first, since devices
-            interrupt the first ones.
-    """
-    allowed = os.sched_getaffinity(0)
-    usable = [cpu for cpu in wanted or sorted(allowed, reverse=True) if cpu in allowed]
-    return (usable[0], usable[1]) if len(usable) > 1 else None
+from lowlat_nodes.nodes.realtime import current_core, sleep_until
 
 
 class Standby:
     """Serves each deadline once, from whichever of two threads is there first.
 
-    The thread that made this object sleeps and calls `serve`; once `start` was called, a second one looks a
-    while after each deadline whether that has happened, and serves the deadline if not.
+    One thread sleeps and calls `serve`; once `start` was called, a second one looks a while after each
+    deadline whether that has happened, and serves the deadline if not. It keeps off the core of the first.
 
     Args:
         serve: Serves a deadline, and first of all sets `deadline_ns` to the next one; never called by both
@@ -40,34 +28,48 @@ class Standby:
 
     Attributes:
         deadline_ns: The deadline to be served next, CLOCK_MONOTONIC.
-        taken_over: How many deadlines the second thread has served.
+        taken_over: How many deadlines the second thread has served since the last `watch(True)`.
     """
 
     def __init__(self, serve: Callable[[int], None]) -> None:
         self.deadline_ns = 0
         self.taken_over = 0
         self._serve = serve
+        self._core = -1  # of the first thread, where it sleeps
         self._turn = threading.Lock()
         self._watching = threading.Event()
         self._error: BaseException | None = None
 
-    def start(self, cores: tuple[int, int], *, after_ns: int) -> None:
-        """Bind the calling thread to one core and start the second one, of equal priority, on the other.
+    def start(self, *, after_ns: int) -> bool:
+        """Start the second thread, with the priority and the cores of the calling one.
 
         Args:
-            cores: See `two_cores`.
-            after_ns: How long after a deadline the second thread looks.
+            after_ns: How long after a deadline it looks.
+
+        Returns:
+            Whether there is one; with a single core it would be of no use.
         """
-        os.sched_setaffinity(0, {cores[0]})
-        thread = threading.Thread(target=self._stand_by, args=[cores[1], after_ns], daemon=True)
-        thread.start()
+        cores = os.sched_getaffinity(0)
+        if len(cores) < 2:
+            return False
+        threading.Thread(target=self._stand_by, args=[cores, after_ns], daemon=True).start()
+        return True
 
     def watch(self, watching: bool) -> None:
-        """Begin with the deadlines, or end; call it with `deadline_ns` set, from the first thread."""
-        if watching:
-            self._watching.set()
-        else:
-            self._watching.clear()
+        """Begin with the deadlines, or end; call it with `deadline_ns` set, from the first thread.
+
+        After the end the second thread does nothing, and waits for nothing but the next beginning.
+
+        Raises:
+            BaseException: Whatever serving has raised in the second thread.
+        """
+        with self._turn:
+            if watching:
+                self.taken_over = 0
+                self._watching.set()
+            else:
+                self._watching.clear()
+            self._raise_error()
 
     def serve(self, deadline_ns: int) -> None:
         """Serve a deadline unless the second thread has.
@@ -76,24 +78,33 @@ class Standby:
             BaseException: Whatever serving raised, in either thread.
         """
         with self._turn:
-            if self._error is not None:
-                raise self._error
+            self._raise_error()
             if self.deadline_ns == deadline_ns:
                 self._serve(deadline_ns)
+        self._core = current_core()
 
-    def _stand_by(self, core: int, after_ns: int) -> None:
-        os.sched_setaffinity(0, {core})
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _stand_by(self, cores: set[int], after_ns: int) -> None:
+        avoided = -1
         while self._error is None:
             self._watching.wait()
             deadline_ns = self.deadline_ns
             sleep_until(deadline_ns + after_ns)
-            if self.deadline_ns != deadline_ns:
-                continue
-            with self._turn:
-                if self.deadline_ns != deadline_ns or not self._watching.is_set():
-                    continue
-                self.taken_over += 1
-                try:
-                    self._serve(deadline_ns)
-                except BaseException as error:  # the first thread raises it
-                    self._error = error
+            if self.deadline_ns == deadline_ns:
+                self._take_over(deadline_ns)
+            elif self._core != avoided:
+                avoided = self._core
+                os.sched_setaffinity(0, cores - {avoided})
+
+    def _take_over(self, deadline_ns: int) -> None:
+        with self._turn:
+            if self.deadline_ns != deadline_ns or not self._watching.is_set():
+                return
+            self.taken_over += 1
+            try:
+                self._serve(deadline_ns)
+            except BaseException as error:  # the first thread raises it
+                self._error = error

@@ -34,16 +34,24 @@ class StopRequest:
             select.select([self._fd], [], [], max(timeout_s, 0.0))
         return self._set
 
+    def fileno(self) -> int:
+        """Return a descriptor that becomes readable with the request."""
+        return self._fd
+
     def close(self) -> None:
         """Release the descriptor."""
         os.close(self._fd)
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(*, ends: bool = False) -> Iterator[StopRequest]:
     """Let SIGINT and SIGTERM ask to stop, inside the `with` block; only the main thread may.
 
     More of them change nothing, because launchers repeat that of the terminal.
+
+    Args:
+        ends: Whether the process ends after the block. Signals are passed over from there on; the interpreter
+            drops handlers before the process has ended.
     """
     stop = StopRequest()
 
@@ -55,5 +63,5 @@ def stop_on_signals() -> Iterator[StopRequest]:
         yield stop
     finally:
         for number, handler in former.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if ends else handler)
         stop.close()

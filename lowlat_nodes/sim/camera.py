@@ -46,7 +46,7 @@ class TableCamera:
         try:
             import cv2
         except ImportError as error:
-            raise MissingExtra("cv2", extra="sim") from error
+            raise MissingExtra("cv2") from error
         self._cv2 = cv2
         self.config = config or CameraConfig()
         self._px_per_m = self.config.width_px / VIEW_WIDTH_M

@@ -22,6 +22,11 @@ class Counters:
         with self._lock:
             self._counts[name] = self._counts.get(name, 0) + by
 
+    def clear(self) -> None:
+        """Forget all counts."""
+        with self._lock:
+            self._counts.clear()
+
     def __getitem__(self, name: str) -> int:
         """Return a count, 0 for what never happened."""
         with self._lock:

@@ -14,17 +14,18 @@ class ConfigurationError(LowlatError):
 
 
 class MissingExtra(ConfigurationError):
-    """An optional library is needed here and not installed.
+    """A library is needed here and not installed.
 
     Args:
         module: The import name that failed.
-        extra: The pip extra of this package that brings it.
+        extra: The pip extra of this package that brings it; empty for what comes with the package itself.
     """
 
-    def __init__(self, module: str, extra: str) -> None:
+    def __init__(self, module: str, extra: str = "") -> None:
+        package = f"'lowlat_nodes[{extra}]'" if extra else "lowlat_nodes"
         super().__init__(
             f"this needs the Python module {module!r}, which is not installed; "
-            f"install it with: pip install 'lowlat_nodes[{extra}]'"
+            f"install it with: pip install {package}"
         )
         self.module = module
         self.extra = extra

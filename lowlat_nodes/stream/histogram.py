@@ -61,20 +61,6 @@ class Histogram:
         self.count += 1
         self.total += value
 
-    def merge(self, other: Histogram) -> None:
-        """Add all values of another histogram."""
-        if other.count == 0:
-            return
-        slots, others = self._slots, other._slots
-        for index in range(_SLOTS):
-            if others[index]:
-                slots[index] += others[index]
-        self.minimum = other.minimum if self.count == 0 else min(self.minimum, other.minimum)
-        self.maximum = max(self.maximum, other.maximum)
-        self.count += other.count
-        self.total += other.total
-        self.negative += other.negative
-
     def copy(self) -> Histogram:
         """Return an independent copy."""
         twin = Histogram.__new__(Histogram)

@@ -175,12 +175,19 @@ class Foresight:
     def __init__(self, arm: ArmSim) -> None:
         self._arm = arm
 
-    def project(self, state: RobotState, past: Floats, commands: Floats, step_ns: int) -> RobotState:  # noqa: ARG002
+    def project(
+        self,
+        state: RobotState,
+        past: Floats,  # noqa: ARG002
+        commands: Floats,
+        step_ns: int,
+        first_ns: int,
+    ) -> RobotState:
         """Return the state after `commands` from the arm's true state, as `RollForward.project`."""
         ahead = self._arm.fork()
-        for command in commands:
-            ahead.step(command, step_ns)
-        return RobotState(state.stamp_ns + len(commands) * step_ns, ahead.q, ahead.qd)
+        for index, command in enumerate(commands):
+            ahead.step(command, step_ns if index else first_ns)
+        return RobotState(state.later_ns(len(commands), step_ns, first_ns), ahead.q, ahead.qd)
 
 
 class Episode:

@@ -118,6 +118,11 @@ def word(message: Recorded) -> str:
     return decoded
 
 
+def report(output: str) -> Any:
+    """The JSON object on standard output, where Fast DDS prints what it logs before it."""
+    return json.loads(output[output.index("{") :])
+
+
 def by_topic(path: Path) -> dict[str, list[str]]:
     with BagReader(path) as bag:
         found: dict[str, list[str]] = {topic.name: [] for topic in bag.topics}
@@ -156,11 +161,11 @@ def test_what_is_replayed_is_recorded(tmp_path: Path, start: Callable[..., Comma
     record = start("record", *topics, "-o", out, "--json")
     player = start("replay", source, "--wait", PATIENCE_S, "--json")
     code, output = player.end()
-    played = json.loads(output)
+    played = report(output)
     assert code == 0, player.lines
     assert played["published"] == 1800
     code, output = record.end(signal.SIGINT)
-    recorded = json.loads(output)
+    recorded = report(output)
     assert recorded["bag"] == str(out)
     assert recorded["dropped"] == 0
     assert code == (1 if recorded["lost"] else 0), record.lines
@@ -214,7 +219,7 @@ def test_all_topics_are_recorded_as_they_appear_and_hidden_ones_are_not(
     assert start("replay", second, "--wait", PATIENCE_S).end()[0] == 0
     assert playing.end(signal.SIGINT)[0] == 130
     _, output = record.end(signal.SIGINT)
-    topics = json.loads(output)["topics"]
+    topics = report(output)["topics"]
     assert set(topics) == {"/early", "/late"}
     assert topics["/late"]["messages"] == 10
     assert by_topic(out)["/late"] == by_topic(second)["/late"]
@@ -283,9 +288,9 @@ def test_recording_ends_after_its_duration_and_tells_what_never_came(
     tmp_path: Path, start: Callable[..., Command]
 ) -> None:
     code, output = start("record", "/nobody", "-o", tmp_path / "out", "--duration", 0.5, "--json").end()
-    report = json.loads(output)
+    recorded = report(output)
     assert code == 0
-    assert (report["messages"], report["skipped"]) == (0, {"/nobody": "never seen"})
+    assert (recorded["messages"], recorded["skipped"]) == (0, {"/nobody": "never seen"})
     assert by_topic(tmp_path / "out") == {}
 
 

@@ -57,9 +57,16 @@ def column(*values: float) -> Floats:
 
 
 def project(
-    drive: JointActuator, state: RobotState, past: Floats, commands: Floats, step_ns: int = STEP_NS
+    drive: JointActuator,
+    state: RobotState,
+    past: Floats,
+    commands: Floats,
+    step_ns: int = STEP_NS,
+    first_ns: int | None = None,
 ) -> RobotState:
-    return ActuatorModel({"joint": drive}).project(state, past, commands, step_ns)
+    return ActuatorModel({"joint": drive}).project(
+        state, past, commands, step_ns, step_ns if first_ns is None else first_ns
+    )
 
 
 def integrate(
@@ -148,6 +155,21 @@ def test_without_limits_the_length_of_steps_does_not_matter(
     np.testing.assert_allclose(fine.velocity, coarse.velocity, atol=1e-7)
 
 
+@given(drives, st.lists(st.floats(-1.0, 1.0), min_size=1, max_size=8), st.integers(1, 9))
+def test_a_state_within_a_step_is_rolled_over_the_rest_of_it(
+    drive: JointActuator, commands: list[float], begun: int
+) -> None:
+    past, rows = column(0.3, -0.2, 0.1, 0.5, 0.2, -0.4), column(*commands)
+    fine = rows.repeat(10, axis=0)
+    before = np.concatenate([past.repeat(10, axis=0), fine[:begun]])
+    tenth_ns = STEP_NS // 10
+    end = project(drive, at(0.1, 0.4), past, rows, first_ns=STEP_NS - begun * tenth_ns)
+    truth = project(drive, at(0.1, 0.4), before, fine[begun:], tenth_ns)
+    assert end.stamp_ns == truth.stamp_ns
+    np.testing.assert_allclose(end.position, truth.position, atol=1e-9)
+    np.testing.assert_allclose(end.velocity, truth.velocity, atol=1e-7)
+
+
 @pytest.mark.parametrize("velocity_lag_ms", [0.0, 12.0])
 @pytest.mark.parametrize("dead_time_ms", [0.0, 13.0, 47.0])
 @pytest.mark.parametrize("limits", [(0.0, 0.0), (1.5, 0.0), (0.0, 12.0), (1.5, 12.0)])
@@ -201,7 +223,7 @@ def test_joints_are_independent_and_ordered() -> None:
     both = ActuatorModel({"slow": slow, "fast": fast})
     state = RobotState(0, np.array([0.1, 0.2]), np.array([0.0, 0.5]))
     past, commands = np.zeros((4, 2)), np.random.default_rng(0).normal(size=(9, 2))
-    end = both.project(state, past, commands, STEP_NS)
+    end = both.project(state, past, commands, STEP_NS, STEP_NS)
     for index, drive in enumerate((slow, fast)):
         one = project(
             drive,
@@ -215,9 +237,9 @@ def test_joints_are_independent_and_ordered() -> None:
 
 def test_another_step_length_is_another_plan() -> None:
     model = ActuatorModel({"joint": drive_of(50.0, 4.0, 33.0)})
-    reused = [model.project(at(0.0), column(0.0), column(1.0, 1.0), ns * MS) for ns in (20, 30, 20)]
+    reused = [model.project(at(0.0), column(0.0), column(1.0, 1.0), ns * MS, ns * MS) for ns in (20, 30, 20)]
     for end, ns in zip(reused, (20, 30, 20), strict=True):
-        fresh = ActuatorModel(model.joints).project(at(0.0), column(0.0), column(1.0, 1.0), ns * MS)
+        fresh = ActuatorModel(model.joints).project(at(0.0), column(0.0), column(1.0, 1.0), ns * MS, ns * MS)
         np.testing.assert_array_equal(end.position, fresh.position)
 
 

@@ -20,6 +20,12 @@ def test_sample_lies_on_the_line_between_rows_and_stays_at_the_ends(now_ns: int,
     assert CHUNK.sample(now_ns) == pytest.approx([expected, -expected])
 
 
+def test_many_samples_are_the_same_as_one_by_one() -> None:
+    chunk = Chunk(0, 1000, 7, np.random.default_rng(3).normal(size=(20, 3)))
+    times_ns = np.arange(1000, chunk.last_ns + 1)
+    np.testing.assert_array_equal(chunk.sample_all(times_ns), [chunk.sample(int(now)) for now in times_ns])
+
+
 def test_last_row_holds_for_one_period() -> None:
     assert CHUNK.end_ns == 1300
 

@@ -51,6 +51,7 @@ def test_joints_are_taken_by_name_whatever_their_order() -> None:
     ("message", "words"),
     [
         (joints(("arm",), [1.0], [0.0]), r"'hand'.*missing"),
+        (joints(("arm", *"abcdefgh"), [], []), r"missing in \['arm', .* 'g'\] and 1 more"),
         (joints(("arm", "hand"), [1.0], [0.0, 0.0]), "expected 2 positions, one per joint, got 1"),
         (joints(("arm", "hand"), [1.0, 2.0], []), "needs velocities; expected 2, got 0"),
         (joints(("arm", "hand"), [1.0, 1e300], [0.0, 0.0]), "expected rad or m"),
@@ -139,6 +140,10 @@ def test_images_of_another_size_or_encoding_are_refused(shape: tuple[int, ...], 
         ({"gripper.hand.closed": 1.0, "gripper.hand.open": 1.0}, "must differ"),
         ({"state_mean": [1.0]}, "expected 4 numbers"),
         ({"state_std": [1.0, 0.0, 1.0, 1.0]}, "not zero"),
+        (
+            {"camera.front.compressed": True, "camera.front.encoding": "bgr8"},
+            "decoded to rgb8.*got bgr8; leave encoding out",
+        ),
         ({"joints.nams": ["arm"]}, "did you mean 'joints.names'"),
     ],
 )

@@ -9,9 +9,9 @@ import pytest
 from lowlat_nodes.control.delay import DelayEstimator
 
 
-def test_the_prior_holds_until_something_was_measured() -> None:
-    delay = DelayEstimator(prior_ns=7)
-    assert (delay.estimate_ns, delay.known) == (7, False)
+def test_nothing_is_known_until_something_was_measured() -> None:
+    delay = DelayEstimator()
+    assert (delay.estimate_ns, delay.known) == (0, False)
     delay.record(3)
     assert (delay.estimate_ns, delay.known) == (3, True)
 

@@ -157,34 +157,49 @@ def test_the_last_command_as_target_brakes_to_a_stand_without_turning_back() -> 
     assert (path[-1] - path[0] <= speed**2 / (2 * ACCELERATION) + 1e-9).all()
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300])
-def test_a_target_that_is_not_finite_is_refused(bad: float) -> None:
-    made = limiter()
-    position, velocity = made.limit(np.array([0.3, 0.3]), DT_S)
-    again = made.limit(np.array([bad, 0.3]), DT_S)
-    np.testing.assert_array_equal(again[0], position)
-    np.testing.assert_array_equal(again[1], velocity)
-    assert made.refused == 1
+@pytest.mark.parametrize("bad", [[math.nan, 0.3], [math.inf, 0.3], [0.3, -math.inf], [1e300, 0.3], [0.3]])
+def test_a_target_that_makes_no_sense_is_refused_and_braked_for(bad: list[float]) -> None:
+    made, reference = limiter(), limiter()
+    rows = np.cumsum(np.full((20, 2), 0.004), axis=0)
+    follow(made, rows)
+    follow(reference, rows)
+    for _ in range(30):
+        braked = reference.limit(reference.position, DT_S)
+        np.testing.assert_array_equal(made.limit(np.array(bad), DT_S), braked)
+    assert (made.velocity == 0.0).all()
+    assert made.counts.refused == 30
     # And nothing of it stays behind.
-    reference = limiter()
-    reference.limit(np.array([0.3, 0.3]), DT_S)
-    np.testing.assert_array_equal(
-        made.limit(np.array([0.3, 0.3]), DT_S)[0], reference.limit(np.array([0.3, 0.3]), DT_S)[0]
-    )
+    np.testing.assert_array_equal(made.limit(rows[-1], DT_S), reference.limit(rows[-1], DT_S))
 
 
-@pytest.mark.parametrize("dt_s", [0.0, -0.01, math.nan])
-def test_a_period_that_is_none_is_refused(dt_s: float) -> None:
+@given(
+    st.lists(
+        st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2), st.integers(1, 25)), min_size=1, max_size=8
+    ),
+    st.integers(0, 40),
+    st.sampled_from([LIMITS, JointLimits(), JointLimits(velocity=(0.8,)), JointLimits(acceleration=(4.0,))]),
+)
+def test_many_rows_are_the_same_as_one_by_one(
+    pieces: list[tuple[float, float, int]], before: int, limits: JointLimits
+) -> None:
+    speeds = np.repeat([[a, b] for a, b, _ in pieces], [count for *_, count in pieces], axis=0)
+    rows = np.cumsum(np.cumsum(speeds, axis=0) * DT_S, axis=0)
+    made = Limiter(limits, 2)
+    follow(made, rows[:before])
+    twin = made.copy()
+    one_by_one = [made.limit(row, DT_S)[0] for row in rows[before:]]
+    together = twin.limit_rows(rows[before:], DT_S)
+    np.testing.assert_array_equal(together, np.reshape(one_by_one, (-1, 2)))
+    np.testing.assert_array_equal(twin.velocity, made.velocity)
+    np.testing.assert_array_equal(twin.limit(rows[0], DT_S), made.limit(rows[0], DT_S))
+
+
+def test_a_copy_moves_on_its_own() -> None:
     made = limiter()
-    made.limit(np.array([0.3, 0.3]), dt_s)
-    assert made.refused == 1
+    twin = made.copy()
+    twin.limit(np.array([5.0, 5.0]), DT_S)
     assert (made.position == 0.0).all()
-
-
-def test_a_target_of_other_size_is_refused() -> None:
-    made = limiter()
-    made.limit(np.array([0.3]), DT_S)
-    assert made.refused == 1
+    assert made.counts == LimitCounts()
 
 
 def test_counts_say_which_limit_acted() -> None:

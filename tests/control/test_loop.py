@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from cubic_controller import Controller
 
 from lowlat_nodes.control.delay import DelayEstimator
 from lowlat_nodes.control.executor import ChunkExecutor, Outcome
+from lowlat_nodes.control.follower import Served, Tick
 from lowlat_nodes.control.limits import JointLimits, Limiter
-from lowlat_nodes.control.loop import ControlLoop, Delivery, Launch, LoopSettings, Served, Tick
+from lowlat_nodes.control.loop import ControlLoop, Delivery, Launch, LoopSettings
 from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.control.rollforward import LastAction, RollForward
 from lowlat_nodes.control.state import RobotState
@@ -30,11 +32,15 @@ HORIZON = 32
 class Lag:
     """The same first-order lag as the simulated robot: a perfect roll-forward."""
 
-    def project(self, state: RobotState, _past: Floats, commands: Floats, step_ns: int) -> RobotState:
+    def project(
+        self, state: RobotState, _past: Floats, commands: Floats, step_ns: int, first_ns: int
+    ) -> RobotState:
         position = state.position
-        for command in commands:
-            position = command + (position - command) * math.exp(-step_ns * 1e-9 / LAG_S)
-        return RobotState(state.stamp_ns + len(commands) * step_ns, position, np.zeros_like(position))
+        for index, command in enumerate(commands):
+            span_ns = step_ns if index else first_ns
+            position = command + (position - command) * math.exp(-span_ns * 1e-9 / LAG_S)
+        end_ns = state.stamp_ns + first_ns + (len(commands) - 1) * step_ns
+        return RobotState(end_ns, position, np.zeros_like(position))
 
 
 @dataclass
@@ -52,17 +58,29 @@ class Rig:
     delta: bool = False
     merge: int = 1
     rows: int = 0
+    age_ns: Callable[[int], int] = lambda tick: 0
+    action_ns: int = ACTION
+    delay_window: int = 10
+    trajectories: bool = False
     early: bool = False  # launch before the command of the tick instead of after it
 
     def __post_init__(self) -> None:
         self.loop = ControlLoop(
-            LoopSettings(TICK, ACTION, np.array([self.delta]), self.merge, self.rows, 5 * TICK),
+            LoopSettings(
+                TICK,
+                self.action_ns,
+                np.array([self.delta]),
+                self.merge,
+                self.rows,
+                5 * TICK,
+                trajectories=self.trajectories,
+            ),
             make_strategy(self.strategy, launch=self.launch, margin_ticks=1, naive_aligned=self.aligned),
             ChunkExecutor(),
             self.roll_forward,
             MissPolicy(self.miss, deadline_ns=5 * TICK, decay_ns=5 * TICK),
             Limiter(self.limits, 1),
-            DelayEstimator(window=10),
+            DelayEstimator(window=self.delay_window),
         )
         self.now = 0
         self.q = np.array([0.0])
@@ -78,7 +96,9 @@ class Rig:
     def run(self, ticks: int) -> Rig:
         for _ in range(ticks):
             if self.sensing:
-                self.loop.observe(RobotState(self.now, self.q.copy(), np.zeros(1)))
+                self.loop.observe(
+                    RobotState(self.now - self.age_ns(self.now // TICK), self.q.copy(), np.zeros(1))
+                )
             self.states[self.now] = float(self.q[0])
             self._deliver()
             if self.early:
@@ -197,6 +217,87 @@ def test_last_action_projects_to_the_last_command_before_the_swap() -> None:
     assert launch.state.position == pytest.approx(before.position)
 
 
+LIMITED = [
+    JointLimits(),
+    JointLimits(velocity=(0.7,)),
+    JointLimits(acceleration=(2.0,)),
+    JointLimits(lower=(-0.2,), upper=(0.4,), velocity=(1.5,), acceleration=(8.0,)),
+]
+
+
+@pytest.mark.parametrize("limits", LIMITED)
+@pytest.mark.parametrize("miss", ["hold", "decay", "continue"])
+@pytest.mark.parametrize(("delta", "trajectories"), [(False, False), (True, False), (False, True)])
+def test_what_is_projected_is_executed_whatever_limits_act(
+    limits: JointLimits, miss: str, delta: bool, trajectories: bool
+) -> None:
+    random = np.random.default_rng(7)
+    ages, rates = random.integers(-2_000_000, 4 * TICK, 600), random.uniform(-3.0, 3.0, 600)
+    rig = Rig(
+        delays=lambda request: 8 + 70 * (request % 7 == 5) - request % 3,
+        policy=lambda q, request: ramp(0.0 if delta else q, rates[request]),
+        roll_forward=LastAction(),
+        limits=limits,
+        miss=miss,
+        delta=delta,
+        age_ns=lambda tick: int(ages[tick]),
+        trajectories=trajectories,
+    ).run(600)
+    commands = {index * TICK: tick.position[0] for index, tick in enumerate(rig.ticks)}
+    took_over = {tick.swapped.request: index * TICK for index, tick in enumerate(rig.ticks) if tick.swapped}
+    compared = 0
+    for launch in rig.launches:
+        start_ns = launch.intent.start_ns
+        if launch.intent.project and start_ns in commands:
+            assert start_ns is not None
+            assert launch.state.stamp_ns == start_ns
+            # A later answer that is due before takes its place, after a spike of the delay.
+            if not any(
+                now_ns < start_ns for request, now_ns in took_over.items() if request > launch.request
+            ):
+                assert launch.state.position[0] == commands[start_ns - TICK]
+                compared += 1
+    assert compared > 15
+    assert {Outcome.SCHEDULED, Outcome.EXPIRED} <= {delivery.outcome for delivery in rig.deliveries}
+
+
+def test_a_state_between_ticks_is_rolled_forward_from_its_own_instant() -> None:
+    class Clock:
+        """Tells how long each command acts, oldest first."""
+
+        def project(
+            self, state: RobotState, _past: Floats, commands: Floats, step_ns: int, first_ns: int
+        ) -> RobotState:
+            acts.append((first_ns, commands[0, 0], len(commands)))
+            return RobotState(
+                state.later_ns(len(commands), step_ns, first_ns), state.position, state.velocity
+            )
+
+    acts: list[tuple[int, float, int]] = []
+    rig = Rig(roll_forward=Clock(), age_ns=lambda tick: 4_900_000).run(100)
+    launch = rig.launches[-1]
+    first_ns, command, steps = acts[-1]
+    assert launch.state.stamp_ns == launch.intent.start_ns
+    # 4.9 ms before this tick the command before it was in force, and stays so for 4.9 ms.
+    assert first_ns == 4_900_000
+    assert command == rig.ticks[launch.launched_ns // TICK - 1].position[0]
+    assert first_ns + (steps - 1) * TICK == launch.state.stamp_ns - (launch.launched_ns - 4_900_000)
+
+
+@pytest.mark.parametrize("limits", [JointLimits(velocity=(1.0,)), JointLimits(upper=(1.0,))])
+def test_limits_do_not_part_the_policy_from_the_robot(limits: JointLimits) -> None:
+    rig = Rig(
+        policy=lambda q, request: ramp(q, 3.0 if request < 40 else -3.0),
+        roll_forward=LastAction(),
+        limits=limits,
+    ).run(600)
+    for launch in rig.launches:
+        assert abs(launch.state.position[0] - rig.states[launch.launched_ns]) < 0.5
+    turned = next(launch for launch in rig.launches if launch.request == 40).intent.start_ns
+    assert turned is not None
+    assert rig.ticks[turned // TICK + 15].velocity[0] < 0.0
+
+
 def test_sync_holds_while_it_thinks_and_counts_it() -> None:
     rig = Rig("sync").run(400)
     served = rig.served()
@@ -224,6 +325,55 @@ def test_a_late_chunk_is_trimmed_to_now() -> None:
     assert late.outcome is Outcome.TRIMMED
     index = (late.start_ns + late.late_ns) // TICK
     assert rig.ticks[index].position == pytest.approx([late.late_ns / ACTION])
+
+
+def test_just_in_time_is_before_the_last_row_not_before_the_end_of_its_hold() -> None:
+    period_ns = 5 * TICK
+    rig = Rig(
+        launch="just_in_time",
+        roll_forward=LastAction(),
+        action_ns=period_ns,
+        policy=lambda q, request: q + 1e-9 * (TICK + period_ns * np.arange(HORIZON)[:, None]),
+    ).run(1200)
+    first = rig.served().index(Served.CHUNK)
+    speed = np.diff([tick.position[0] for tick in rig.ticks[first:]]) / (TICK * 1e-9)
+    assert speed.min() == pytest.approx(1.0, rel=1e-6)
+    assert len([tick for tick in rig.ticks if tick.swapped]) > 5
+
+
+def test_continue_goes_on_for_its_deadline_and_no_longer() -> None:
+    rig = Rig(miss="continue").run(100)
+    rig.thinking, rig.due = False, None
+    rig.loop.lose_policy()
+    rig.run(120)
+    running = next(tick.swapped for tick in reversed(rig.ticks) if tick.swapped)
+    last, speed = running.last_ns // TICK, np.diff([tick.position[0] for tick in rig.ticks])
+    assert speed[last - 1 : last + 5] == pytest.approx([TICK * 1e-9] * 6)
+    assert (np.diff(speed[last + 4 : last + 40]) < 0.0).all()
+
+
+def test_chunks_far_ahead_do_not_displace_those_that_come_before_them() -> None:
+    """One answer in eight takes a second, so all are planned a second ahead, and most come long before."""
+    rig = Rig(delays=lambda request: 100 if request % 40 < 5 else 8, delay_window=40).run(2000)
+    assert rig.loop.delay.estimate_ns == 100 * TICK
+    served = rig.served()[1000:]
+    # While the slow ones are under way, a chunk lasts for two thirds of the time.
+    assert served.count(Served.CHUNK) > 0.7 * len(served)
+
+
+def test_the_delay_is_not_measured_across_a_jump_of_time() -> None:
+    rig = Rig().run(40)
+    while rig.due is None:
+        rig.run(1)
+    estimate_ns = rig.loop.delay.estimate_ns
+    launch = rig.due[1]
+    rig.loop.reset()
+    for later in (3_600_000_000_000, 3_600_000_000_000 + TICK):
+        rig.loop.observe(RobotState(later, np.zeros(1), np.zeros(1)))
+        rig.loop.tick(later)
+    delivery = rig.loop.deliver(launch.request, ramp(0.0), 0, 3_600_000_000_000 + 2 * TICK)
+    assert delivery.outcome is Outcome.SUPERSEDED
+    assert rig.loop.delay.estimate_ns == estimate_ns
 
 
 @pytest.mark.parametrize("miss", ["hold", "decay", "continue"])
@@ -275,6 +425,18 @@ def test_nan_chunks_are_refused_and_the_plan_goes_on() -> None:
     assert rig.loop.counters["stalled_ticks"] == 0
 
 
+def test_finite_garbage_is_refused_like_nan_and_breaks_no_limit() -> None:
+    limits = JointLimits(velocity=(2.0,), acceleration=(5.0,))
+    garbage = np.full((HORIZON, 1), 1e12)
+    rig = Rig(limits=limits, policy=lambda q, request: garbage if request > 5 else ramp(q)).run(400)
+    assert rig.loop.counters["chunks_not_finite"] > 5
+    assert rig.loop.counters["misses"] == 1
+    path = np.array([tick.position[0] for tick in rig.ticks])
+    assert np.abs(np.diff(path, 2)).max() <= 5.0 * (TICK * 1e-9) ** 2 * (1 + 1e-6)
+    assert rig.served()[-1] is Served.MISSED
+    assert path[-1] == pytest.approx(path[-2], abs=1e-9)
+
+
 def test_nan_states_are_ignored_and_counted() -> None:
     rig = Rig().run(100)
     rig.loop.observe(RobotState(rig.now, np.array([np.nan]), np.zeros(1)))
@@ -321,6 +483,48 @@ def test_stop_brakes_within_the_limits_and_start_moves_again() -> None:
     assert rig.served()[-1] is Served.CHUNK
 
 
+@pytest.mark.parametrize("gap", ["stop", "stale"])
+def test_a_robot_that_was_moved_meanwhile_is_commanded_from_where_it_is(gap: str) -> None:
+    rig = Rig(roll_forward=LastAction()).run(150)
+    rig.loop.stop() if gap == "stop" else setattr(rig, "sensing", False)
+    rig.run(60)
+    stood = float(rig.ticks[-1].position[0])
+    assert stood > 0.5
+    rig.q = np.array([0.0])
+    rig.loop.start()
+    rig.sensing = True
+    rig.run(60)
+    path = np.array([tick.position[0] for tick in rig.ticks[-60:]])
+    assert path[0] == pytest.approx(0.0, abs=1e-9)
+    assert rig.served()[-1] is Served.CHUNK
+    assert np.abs(path).max() < 0.8
+    assert rig.loop.counters["robot_moved"] == 1
+
+
+def test_a_joint_that_sags_under_load_goes_on_from_its_command() -> None:
+    rig = Rig().run(150)
+    rig.loop.stop()
+    rig.run(60)
+    stood = float(rig.ticks[-1].position[0])
+    rig.q -= 0.08
+    rig.loop.start()
+    rig.run(1)
+    assert rig.ticks[-1].position[0] == stood
+    assert rig.loop.counters["robot_moved"] == 0
+
+
+def test_a_start_while_it_brakes_is_no_jump() -> None:
+    limits = JointLimits(velocity=(3.0,), acceleration=(10.0,))
+    rig = Rig(limits=limits, policy=lambda q, request: ramp(q, 3.0)).run(150)
+    rig.loop.stop()
+    rig.run(3)
+    rig.loop.start()
+    rig.run(60)
+    path = np.array([tick.position[0] for tick in rig.ticks])
+    assert np.abs(np.diff(path, 2)).max() <= 10.0 * (TICK * 1e-9) ** 2 * (1 + 1e-6)
+    assert rig.loop.counters["robot_moved"] == 0
+
+
 def test_the_first_command_is_where_the_robot_is() -> None:
     rig = Rig()
     rig.q = np.array([0.7])
@@ -354,10 +558,61 @@ def test_no_tick_before_the_first_state() -> None:
     assert rig.launches == []
 
 
-def test_limited_rows_keep_the_limits_and_lie_ahead() -> None:
-    rig = Rig(limits=JointLimits(velocity=(0.5,)), policy=lambda q, request: ramp(q, 3.0)).run(40)
-    chunk = next(tick.swapped for tick in rig.ticks if tick.swapped is not None)
-    times_ns, rows = rig.loop.limited_rows(chunk, chunk.start_ns)
-    assert times_ns[0] == ACTION
-    assert (np.diff(times_ns) == ACTION).all()
-    assert np.abs(np.diff(rows[:, 0])).max() <= 0.5 * ACTION * 1e-9 + 1e-12
+def test_no_tick_at_a_pose_that_the_robot_had_once() -> None:
+    rig = Rig()
+    rig.loop.observe(RobotState(-6 * TICK, np.array([0.7]), np.zeros(1)))
+    rig.sensing = False
+    rig.run(5)
+    assert rig.ticks == []
+    assert rig.launches == []
+    assert rig.loop.counters["ticks_state_stale"] == 5
+    rig.sensing = True
+    rig.q = np.array([0.2])
+    rig.run(1)
+    assert rig.ticks[0].position == pytest.approx([0.2])
+
+
+@pytest.mark.parametrize("strategy", ["vlash", "sync", "naive_async"])
+@pytest.mark.parametrize("miss", ["hold", "decay", "continue"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_controller_that_gets_motions_is_where_the_commands_say_and_within_the_limits(
+    strategy: str, miss: str, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    rates = random.uniform(-4.0, 4.0, 600)
+    rig = Rig(
+        strategy,
+        delays=lambda request: 60 if random.random() < 0.1 else int(random.integers(3, 12)),
+        policy=lambda q, request: ramp(q, rates[request]),
+        roll_forward=LastAction(),
+        limits=JointLimits(lower=(-0.8,), upper=(0.8,), velocity=(3.0,), acceleration=(20.0,)),
+        miss=miss,
+        trajectories=True,
+    )
+    robot, motions = Controller(), 0
+    for tick in range(600):
+        if random.random() < 0.02:
+            random.choice(np.array([rig.loop.restart_plan, rig.loop.stop, rig.loop.start]))()
+        if random.random() < 0.02:  # ticks are slept through
+            robot.run(rig.now, rig.now + 3 * TICK)
+            rig.now += 3 * TICK
+        rig.sensing = not 300 < tick < 330
+        rig.q = robot.at(rig.now * 1e-9)[:1]
+        now_ns = rig.now
+        rig.run(1)
+        if tick == 0:
+            continue
+        answer = rig.ticks[-1]
+        if answer.points is not None:
+            robot.take(now_ns, answer.points)
+            motions += 1
+        robot.run(now_ns, rig.now)
+        assert robot.at(rig.now * 1e-9)[:2] == pytest.approx(
+            [answer.position[0], answer.velocity[0]], abs=1e-6
+        )
+    position, velocity, acceleration = np.abs(robot.samples).max(axis=0)
+    assert 5 < motions < 150
+    assert velocity <= 3.0 * (1 + 1e-6)
+    assert acceleration <= 20.0 * (1 + 1e-5)
+    assert position <= 0.8 + 20.0 * (ACTION * 1e-9) ** 2 / 16
+    assert rig.loop.counters["robot_moved"] == 0

@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lowlat_nodes.control.contract import ObservationError
 from lowlat_nodes.control.offline import OfflinePolicy, make_policy
 from lowlat_nodes.control.policies.load import PolicyConfig
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import NO_FLOATS, Image, Joints, Text
+from lowlat_nodes.stream.requester import RequestLate
 from lowlat_nodes.stream.trace import Trace
 
 MS = 1_000_000
@@ -81,11 +84,29 @@ def recording(seconds: float = 1.0) -> list[Message]:
     return messages
 
 
+class Moody(Follower):
+    """Fails at some requests, in two ways."""
+
+    def infer(self, observation: Observation) -> np.ndarray:
+        if observation.request % 5 == 3:
+            raise RuntimeError("no mood")
+        actions = super().infer(observation)
+        return actions[:3] if observation.request % 5 == 4 else actions
+
+
+def make_moody(_config: PolicyConfig) -> Moody:
+    return Moody()
+
+
 def play(messages: list[Message], **changes: Any) -> tuple[list[tuple[int, list[float]]], dict[str, int]]:
     processor = make_policy(PARAMETERS | changes)
     processor.open()
-    results = [result for item in messages for result in processor.process(item)]
-    results += processor.finish(messages[-1].trace.received_ns)
+    results: list[Message] = []
+    for item in messages:
+        with contextlib.suppress(ObservationError, RuntimeError, ValueError):
+            results.extend(processor.advance(item.trace.received_ns))
+        with contextlib.suppress(ObservationError):
+            processor.process(item)
     return [(r.trace.published_ns - START, r.payload.tolist()) for r in results], processor.counts()
 
 
@@ -97,6 +118,19 @@ def test_ticks_lie_on_the_grid_from_the_first_state_to_the_end() -> None:
 
 def test_the_same_messages_give_the_same_commands() -> None:
     assert play(recording()) == play(recording())
+
+
+def test_trajectories_go_out_where_the_plan_changes() -> None:
+    processor = make_policy(PARAMETERS | {"command.kind": "chunk"})
+    processor.open()
+    results: list[Message] = []
+    for item in recording():
+        results.extend(processor.advance(item.trace.received_ns))
+        processor.process(item)
+    assert 10 < len(results) < 30
+    for result in results:
+        assert result.payload.start_ns == result.trace.published_ns
+        assert not result.payload.velocities[-1].any()
 
 
 def test_an_inference_takes_its_configured_time() -> None:
@@ -121,6 +155,59 @@ def test_old_images_start_no_inference() -> None:
     messages = [m for m in recording(2.0) if m.topic != "image" or m.trace.received_ns < START + 500 * MS]
     _, counts = play(messages)
     assert counts["failures_image_stale"] > 10
+
+
+def test_an_image_that_does_not_fit_costs_no_command() -> None:
+    messages = recording()
+    bad = [
+        Message(m.topic, Image(np.zeros((7, 8, 3), np.uint8), "rgb8"), m.trace) if m.topic == "image" else m
+        for m in messages
+    ]
+    times = [[time_ns for time_ns, _ in play(played)[0]] for played in (messages, bad)]
+    assert times[0] == times[1]
+
+
+def test_a_policy_that_fails_is_asked_again() -> None:
+    results, counts = play(recording(2.0), **{"policy.factory": f"{__name__}:make_moody"})
+    assert len(results) == 199
+    assert counts["failures_policy_error"] > 10
+    assert counts["inferences"] > 15
+
+
+def test_what_the_policy_raised_comes_after_the_ticks() -> None:
+    processor = make_policy(PARAMETERS | {"policy.factory": f"{__name__}:make_moody"})
+    processor.open()
+    for item in recording(0.1):
+        assert processor.process(item) == []
+    results: list[Message] = []
+    with pytest.raises((RuntimeError, ValueError), match=r"no mood|expected float64 actions"):
+        results.extend(processor.advance(START + 1000 * MS))
+    assert len(results) == 100
+
+
+@pytest.mark.parametrize("jump_ms", [600_000.0, -600_000.0, -20.0])
+def test_ticks_begin_anew_where_time_jumps(jump_ms: float) -> None:
+    messages = recording(2.0)
+    later = [
+        message(m.topic, m.payload, (m.trace.received_ns - START) / MS + jump_ms)
+        for m in messages
+        if m.trace.received_ns >= START + 1000 * MS
+    ]
+    earlier = messages[: len(messages) - len(later)]
+    results, counts = play([*earlier, *later])
+    assert counts["clock_jumps"] == 1
+    assert counts["inferences"] > 30
+    times = [time_ns for time_ns, _ in results]
+    first, last = (later[index].trace.received_ns - START for index in (0, -1))
+    assert times[:99] == list(range(10 * MS, 1000 * MS, 10 * MS))
+    assert times[99:] == list(range((first // (10 * MS) + 1) * 10 * MS, last, 10 * MS))
+
+
+def test_a_pause_is_ticked_through() -> None:
+    messages = [m for m in recording(2.0) if not START + 500 * MS < m.trace.received_ns < START + 1400 * MS]
+    results, counts = play(messages)
+    assert len(results) == 199
+    assert "clock_jumps" not in counts
 
 
 def test_stamps_of_another_clock_are_replaced_by_the_time_of_the_bag() -> None:
@@ -150,3 +237,22 @@ def test_typos_are_refused() -> None:
         make_policy(PARAMETERS | {"execution.strateg": "sync"})
     with pytest.raises(ConfigurationError, match="did you mean 'tick_hz'"):
         make_policy(PARAMETERS | {"tick_hs": 50.0})
+
+
+def test_a_server_that_is_late_is_counted() -> None:
+    class Late:
+        def describe(self) -> dict[str, Any]:
+            return {"lowlat": {"spec": Follower.spec.to_plain(), "keys": []}}
+
+        def request(self, _observation: Any, **_: Any) -> dict[str, Any]:
+            raise RequestLate("no answer")
+
+        def close(self) -> None:
+            pass
+
+    server = {"policy.kind": "remote", "policy.remote.address": "somewhere"}
+    processor = make_policy(PARAMETERS | server, lambda *_, **__: Late())
+    processor.open()
+    for item in recording():
+        processor.process(item)
+    assert processor.counts()["failures_late"] > 0

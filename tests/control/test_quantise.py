@@ -17,34 +17,23 @@ ABSOLUTE, DELTA = np.array([False, False]), np.array([True, True])
 
 
 @st.composite
-def chunks(draw: st.DrawFn) -> tuple[np.ndarray, int, np.ndarray, int]:
+def chunks(draw: st.DrawFn) -> tuple[np.ndarray, int, np.ndarray]:
     rows, columns = draw(st.integers(1, 40)), draw(st.integers(1, 4))
     seed = draw(st.integers(0, 2**16))
     actions = np.random.default_rng(seed).normal(size=(rows, columns))
     delta = np.array(draw(st.lists(st.booleans(), min_size=columns, max_size=columns)))
-    return actions, draw(st.integers(1, 8)), delta, draw(st.integers(0, rows))
+    return actions, draw(st.integers(1, 8)), delta
 
 
 @given(chunks())
-def test_ends_of_groups_are_reached(case: tuple[np.ndarray, int, np.ndarray, int]) -> None:
-    actions, q, delta, first = case
-    merged = quantise(actions, q, delta, first)
-    executed = actions[first:]
-    assert merged.shape == (math.ceil(len(executed) / q), actions.shape[1])
-    ends = [min(len(executed), (group + 1) * q) - 1 for group in range(len(merged))]
-    np.testing.assert_array_equal(merged[:, ~delta], executed[ends][:, ~delta])
-    travelled = np.cumsum(executed[:, delta], axis=0)
+def test_ends_of_groups_are_reached(case: tuple[np.ndarray, int, np.ndarray]) -> None:
+    actions, q, delta = case
+    merged = quantise(actions, q, delta)
+    assert merged.shape == (math.ceil(len(actions) / q), actions.shape[1])
+    ends = [min(len(actions), (group + 1) * q) - 1 for group in range(len(merged))]
+    np.testing.assert_array_equal(merged[:, ~delta], actions[ends][:, ~delta])
+    travelled = np.cumsum(actions[:, delta], axis=0)
     np.testing.assert_allclose(np.cumsum(merged[:, delta], axis=0), travelled[ends], atol=1e-12)
-
-
-@given(st.integers(1, 30), st.integers(1, 6), st.lists(st.integers(0, 5), min_size=1, max_size=6))
-def test_the_phase_does_not_drift_over_chunks(horizon: int, q: int, firsts: list[int]) -> None:
-    """Whatever is cut off the front of each chunk, its first executed group is whole if there is enough."""
-    for first in (min(first, horizon - 1) for first in firsts):
-        actions = np.arange(horizon, dtype=float)[:, None]
-        merged = quantise(actions, q, np.array([False]), first)
-        assert merged[0, 0] == min(first + q, horizon) - 1
-        assert merged[-1, 0] == horizon - 1
 
 
 def test_one_by_one_changes_nothing() -> None:
@@ -65,15 +54,14 @@ def test_the_input_is_left_alone() -> None:
     assert (actions == 1.0).all()
 
 
-def test_nothing_left_to_execute_gives_no_rows() -> None:
-    assert quantise(np.ones((4, 2)), 2, DELTA, first=4).shape == (0, 2)
+def test_no_actions_give_no_rows() -> None:
     assert quantise(np.ones((0, 2)), 2, DELTA).shape == (0, 2)
 
 
-@pytest.mark.parametrize(("q", "first"), [(0, 0), (-1, 0), (2, -1), (2, 5)])
-def test_numbers_out_of_range_are_refused(q: int, first: int) -> None:
-    with pytest.raises(ValueError, match=r"expected q >= 1 and first in 0\.\.4"):
-        quantise(np.ones((4, 2)), q, ABSOLUTE, first)
+@pytest.mark.parametrize("q", [0, -1])
+def test_groups_of_nothing_are_refused(q: int) -> None:
+    with pytest.raises(ValueError, match="expected q >= 1"):
+        quantise(np.ones((4, 2)), q, ABSOLUTE)
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -12,7 +13,7 @@ from lowlat_nodes.transport.channel import ChannelClosedError
 
 
 def echo() -> None:
-    die_with_parent()
+    die_with_parent(os.getppid())
     channel = channel_from_parent()
     try:
         while channel.wait(None):

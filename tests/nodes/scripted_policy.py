@@ -56,6 +56,11 @@ def make_broken(_config: Any) -> ScriptedPolicy:
     raise RuntimeError("no such accelerator")
 
 
+def make_slow(_config: Any) -> ScriptedPolicy:
+    time.sleep(600.0)
+    return ScriptedPolicy()
+
+
 class _Endless(ScriptedPolicy):
     spec = dataclasses.replace(ScriptedPolicy.spec, horizon=100_000)
 
@@ -65,10 +70,13 @@ def make_endless(_config: Any) -> ScriptedPolicy:
 
 
 def make_changing(config: Any) -> ScriptedPolicy:
-    """Return a policy whose horizon stands in a file, the `model`."""
+    """Return a policy whose horizon stands in a file, the `model`; without a number it never loads."""
+    text = Path(config.model).read_text()
+    if not text.isdigit():
+        time.sleep(600.0)
 
     class Changing(ScriptedPolicy):
-        spec = dataclasses.replace(ScriptedPolicy.spec, horizon=int(Path(config.model).read_text()))
+        spec = dataclasses.replace(ScriptedPolicy.spec, horizon=int(text))
 
         def infer(self, _observation: Observation) -> np.ndarray:
             return np.zeros((self.spec.horizon, len(JOINTS)))

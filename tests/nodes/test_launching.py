@@ -20,6 +20,7 @@ pytest.importorskip("launch_ros", reason="launch_ros comes with a ROS installati
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
+from launch.utilities import perform_substitutions
 from launch_ros.substitutions import ExecutableInPackage
 from lifecycle_msgs.srv import GetState
 
@@ -58,10 +59,17 @@ def _no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_every_argument_has_a_default_and_says_what_it_is(file: str) -> None:
     arguments = load(file).get_launch_arguments()
-    expected = "name namespace params_file use_sim_time autostart log_level fastdds_profile"
+    expected = "name namespace params_file use_sim_time autostart log_level fastdds_profile respawn"
     assert [argument.name for argument in arguments] == expected.split()
     assert all(argument.default_value is not None for argument in arguments)
     assert all(argument.description.endswith(".") or ": " in argument.description for argument in arguments)
+
+
+@pytest.mark.parametrize(("file", "default"), [("policy.launch.py", "true"), ("sim.launch.py", "false")])
+def test_the_policy_node_is_started_again_unless_told_otherwise(file: str, default: str) -> None:
+    context = LaunchContext()
+    (respawn,) = [each for each in load(file).get_launch_arguments() if each.name == "respawn"]
+    assert perform_substitutions(context, respawn.default_value) == default
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from lowlat_nodes.control.policies.policy import ImageSpec, PolicySpec
-from lowlat_nodes.nodes.policy_messages import floats, pack, pack_spec, unpack, unpack_spec
+from lowlat_nodes.nodes.policy_messages import LONGEST_REASON, brief, floats, pack, unpack
 from lowlat_nodes.transport.channel import MAX_MESSAGE
 
 
@@ -29,6 +29,14 @@ def test_a_large_array_fits_a_message() -> None:
     assert np.array_equal(floats(content["actions"]), values)
 
 
+def test_a_reason_is_cut_where_a_message_must_end() -> None:
+    fits = "x" * LONGEST_REASON
+    assert brief(fits) == fits
+    cut = brief(f"{fits}x")
+    assert len(cut) == LONGEST_REASON
+    assert cut == f"{fits[:-4]} ..."
+
+
 def test_a_specification_comes_back_equal() -> None:
     spec = PolicySpec(
         joints=("a", "b"),
@@ -39,5 +47,5 @@ def test_a_specification_comes_back_equal() -> None:
         action_period_ns=20_000_000,
         delta=(False, True),
     )
-    _, content = unpack(pack("ready", spec=pack_spec(spec)))
-    assert unpack_spec(content["spec"]) == spec
+    _, content = unpack(pack("ready", spec=spec.to_plain()))
+    assert PolicySpec.from_plain(content["spec"]) == spec

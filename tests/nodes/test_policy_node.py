@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from policy_rig import Rig, children, merged, runs, until
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from scripted_policy import HEIGHT, JOINTS, WIDTH
 from sensor_msgs.msg import JointState
 
@@ -61,6 +61,7 @@ def start(ros_domain_id: int, tmp_path: Path) -> Iterator[Start]:
 
 
 def test_it_reports_what_it_does(rig: Rig) -> None:
+    assert rig.robot.values["reports_lost"] == "0"
     names = ("tick_late", "publish_late", "state_age", "inference", "observation_age")
 
     def healthy() -> bool:
@@ -77,10 +78,15 @@ def test_it_reports_what_it_does(rig: Rig) -> None:
         return True
 
     rig.until(healthy, "a healthy report with all figures")
-    rig.until(lambda: rig.robot.inferences, "the report of an inference")
-    newest = rig.robot.inferences[-1]
-    assert newest["observed_ns"] <= newest["launched_ns"] < newest["received_ns"]
-    assert newest["inference_ms"] >= 50.0
+
+    def in_order() -> bool:
+        """The image may be one that came after the question, where the policy had to wait for a core."""
+        return any(item["observed_ns"] <= item["launched_ns"] for item in rig.robot.inferences)
+
+    rig.until(in_order, "the report of an inference")
+    for item in list(rig.robot.inferences):
+        assert max(item["observed_ns"], item["launched_ns"]) < item["received_ns"]
+        assert item["inference_ms"] >= 50.0
 
 
 def test_a_killed_policy_comes_back_and_the_robot_moves_on(rig: Rig) -> None:
@@ -180,10 +186,15 @@ def _with(position: float | None, names: tuple[str, ...] = JOINTS) -> Callable[[
         (_with(float("nan")), "state_not_finite", ""),
         (_with(1e300), "states_refused", "got [1e+300, 1e+300]"),
         (_with(0.0, ("shoulder", "wrist")), "states_refused", "['elbow'] missing in ['shoulder', 'wrist']"),
+        (
+            _with(0.0, tuple(f"{'finger_' * 8}{number}" for number in range(3000))),
+            "states_refused",
+            "['shoulder', 'elbow'] missing",
+        ),
         (lambda robot: JointState(name=list(JOINTS)), "states_refused", "expected 2 positions"),
         (lambda robot: None, "ticks_state_stale", ""),
     ],
-    ids=["nan", "beyond sense", "missing joint", "no positions", "stopped"],
+    ids=["nan", "beyond sense", "missing joint", "many joints", "no positions", "stopped"],
 )
 def test_without_sound_joint_states_the_robot_is_held(
     rig: Rig, joints: Callable[[Any], Any], counted: str, reason: str
@@ -279,6 +290,18 @@ def test_a_dead_tick_ends_the_node_with_status_1(start: Start) -> None:
     until(lambda: not runs(kin["policy_worker"]), "the end of the policy's process")
 
 
+def test_a_tick_that_hangs_is_an_error_and_then_ends_the_node(start: Start) -> None:
+    rig = start()
+    rig.until_moving()
+    kin = children(rig.process.pid)
+    os.kill(kin["policy_tick"], signal.SIGSTOP)
+    rig.until(lambda: rig.robot.status.message.startswith("no word from the tick process for"), "a report")
+    assert rig.robot.status.level == bytes([Level.ERROR])
+    assert rig.process.wait(60) == 1
+    assert "the tick process said nothing for 5 s and was killed" in rig.output
+    until(lambda: not any(map(runs, kin.values())), "the end of its processes")
+
+
 def test_a_dead_node_leaves_a_standing_robot_and_no_processes(start: Start) -> None:
     rig = start()
     rig.until_moving()
@@ -310,6 +333,9 @@ def test_points_and_a_clean_end(start: Start, number: signal.Signals) -> None:
                 "/commands": {"publisher": lossy},
                 "/joint_states": {"subscription": {"reliability": "reliable"}},
                 "/image": {"subscription": lossy},
+                "/task": {"subscription": lossy},
+                "/policy_node/inferences": {"publisher": lossy},
+                "/diagnostics": {"publisher": {"durability": "transient_local"}},
             },
         },
         commands=ReliabilityPolicy.BEST_EFFORT,
@@ -320,15 +346,29 @@ def test_points_and_a_clean_end(start: Start, number: signal.Signals) -> None:
     assert reliability(robot.get_publishers_info_by_topic("commands")) == {best_effort}
     assert reliability(robot.get_subscriptions_info_by_topic("joint_states")) == {reliable}
     assert reliability(robot.get_subscriptions_info_by_topic("image")) == {best_effort}
+    assert reliability(robot.get_subscriptions_info_by_topic("task")) == {best_effort}
+    assert reliability(robot.get_publishers_info_by_topic("policy_node/inferences")) == {best_effort}
+    diagnostics = robot.get_publishers_info_by_topic("/diagnostics")
+    assert {endpoint.qos_profile.durability for endpoint in diagnostics} == {DurabilityPolicy.TRANSIENT_LOCAL}
     newest = rig.robot.commands[-1]
     assert newest.joint_names == list(JOINTS)
     assert len(newest.points) == 1
-    assert len(newest.points[0].velocities) == 2
+    assert list(newest.points[0].velocities) == []
     assert newest.points[0].time_from_start.nanosec == 100_000_000
     kin = children(rig.process.pid)
     assert rig.end(number) == 0, rig.output
     assert "Traceback" not in rig.output
     assert not any(map(runs, kin.values()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_policy_that_is_loading_does_not_hold_up_the_end(start: Start, number: signal.Signals) -> None:
+    rig = start({"policy": {"factory": "scripted_policy:make_slow"}})
+    rig.until(lambda: "policy_worker" in children(rig.process.pid), "the start of the policy's process")
+    worker = children(rig.process.pid)["policy_worker"]
+    assert rig.end(number) == 0, rig.output
+    assert "told to stop before the policy was ready" in rig.output
+    assert not runs(worker)
 
 
 def test_chunks_are_stamped_and_end_in_a_stand(start: Start) -> None:
@@ -343,9 +383,6 @@ def test_chunks_are_stamped_and_end_in_a_stand(start: Start) -> None:
         assert np.abs([point.velocities for point in command.points[:-1]]).max() > 0.0
     rig.robot.image = lambda: None
     rig.until_counted("misses")
-    # Nothing is sent for ticks that only stand.
-    rig.until(lambda: len(rig.robot.commands[-1].points) == 1, "the command to stand")
-    assert list(rig.robot.commands[-1].points[0].velocities) == [0.0, 0.0]
     assert rig.end() == 0
 
 
@@ -390,6 +427,8 @@ def test_simulated_time_may_stand_leap_and_go_back(start: Start) -> None:
         ({"policy": {"factory": "scripted_policy:missing"}}, "cannot import 'scripted_policy:missing'"),
         ({"policy": {"factory": "scripted_policy:make_broken"}}, "RuntimeError: no such accelerator"),
         ({"policy": {"factory": "scripted_policy:make_endless"}}, "horizon of 100000 for 2 joints"),
+        ({"policy": {"inference_delay_ms": 4000.0}}, "policy.timeout_ms: expected more than 4000 ms"),
+        ({"observation": {"task": {"text": "x" * 5000}}}, "expected at most 4096 characters, got 5000"),
         ({"tick_rate": 50.0}, "there is no parameter 'tick_rate'; did you mean 'tick_hz'?"),
         ({"tick_hz": 5000.0}, "tick_hz"),
         ({"roll_forward": {"kind": "actuator"}}, "lowlat identify"),

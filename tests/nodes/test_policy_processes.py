@@ -24,6 +24,8 @@ from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, 
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.transport.ros.topics import Input
 
+LOAD_TIMEOUT_MS = 15_000.0  # what loading takes on a busy machine, and what a test may wait
+
 pytestmark = pytest.mark.ros
 
 WIRING = Wiring("policy", "/", "/joint_states", "/commands", use_sim_time=False)
@@ -44,7 +46,11 @@ def heard() -> list[str]:
 
 @pytest.fixture
 def processes(model: Path, heard: list[str], robot: Any) -> Iterator[PolicyProcesses]:
-    policy = {"factory": "scripted_policy:make_changing", "model": str(model)}
+    policy = {
+        "factory": "scripted_policy:make_changing",
+        "model": str(model),
+        "load_timeout_ms": LOAD_TIMEOUT_MS,
+    }
     config = build(PolicyNodeConfig, merged(PARAMETERS, {"policy": policy}))
     image = Input(topic="/image", type_name="sensor_msgs/msg/Image")
     cameras = CameraServer("policy_cameras", "/", {"image": image})
@@ -88,9 +94,33 @@ def test_a_policy_that_has_become_another_one_is_not_let_in(processes: PolicyPro
     assert processes.worker_restarts >= 2
 
 
+@pytest.mark.slow
+def test_a_policy_that_hangs_while_it_loads_is_replaced(processes: PolicyProcesses, model: Path) -> None:
+    model.write_text("hang")
+    os.kill(children(os.getpid())["policy_worker"], signal.SIGKILL)
+    watch_until(processes, lambda: "not ready within 15 s" in processes.worker_problem)
+    model.write_text(str(HORIZON))
+    watch_until(processes, lambda: not processes.worker_problem)
+    assert processes.worker_restarts == 2
+
+
 def test_a_lost_tick_is_an_error(processes: PolicyProcesses) -> None:
-    assert processes.send("stop")
+    processes.tell("stop")
     os.kill(children(os.getpid())["policy_tick"], signal.SIGKILL)
     with pytest.raises(TickLostError, match="status -9"):
         watch_until(processes, lambda: False)
-    assert not processes.send("stop")
+    with pytest.raises(TickLostError, match="told to stop"):
+        processes.tell("stop")
+
+
+def test_a_tick_that_hangs_is_told_nothing_more(processes: PolicyProcesses) -> None:
+    os.kill(children(os.getpid())["policy_tick"], signal.SIGSTOP)
+
+    def tell_on() -> None:
+        for _ in range(1000):
+            processes.tell("task", text="x" * 4096)
+
+    with pytest.raises(TickLostError, match="told to task"):
+        tell_on()
+    with pytest.raises(TickLostError, match="said nothing for 5 s and was killed"):
+        watch_until(processes, lambda: False)

@@ -15,7 +15,8 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from lowlat_nodes.nodes.realtime import sleep_until
+from lowlat_nodes.nodes.realtime import RealtimeConfig, apply, sleep_until
+from lowlat_nodes.stream.errors import ConfigurationError
 
 PROGRAM = """
 import gc, json, os, resource, sys, threading
@@ -37,7 +38,7 @@ print(json.dumps({
     "policy": os.sched_getscheduler(0) == os.SCHED_FIFO,
     "priority": os.sched_getparam(0).sched_priority,
     "others": [os.sched_getparam(thread).sched_priority for thread in others],
-    "cpus": sorted(os.sched_getaffinity(0)),
+    "cpus": [sorted(os.sched_getaffinity(thread)) for thread in [0, *others]],
     "collects": gc.isenabled(),
     "frozen": gc.get_freeze_count() > 0,
     "nice": os.getpriority(os.PRIO_PROCESS, 0),
@@ -90,9 +91,15 @@ def test_what_is_refused_is_said() -> None:
     assert result["nice"] == os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def test_cores_can_be_chosen() -> None:
+def test_cores_can_be_chosen_for_all_threads() -> None:
     cpu = max(os.sched_getaffinity(0))
-    assert applied(priority=0, lock_memory=False, cpus=[cpu])["cpus"] == [cpu]
+    assert applied(priority=0, lock_memory=False, cpus=[cpu])["cpus"] == [[cpu], [cpu]]
+
+
+@pytest.mark.parametrize("cpus", [(-1,), (1 << 14,)])
+def test_cores_that_are_not_there_are_refused(cpus: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigurationError, match=r"expected cores out of \[.*\], got \[.*\]"):
+        apply(RealtimeConfig(cpus=cpus))
 
 
 def test_a_sleep_does_not_end_early() -> None:

@@ -7,28 +7,19 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 pytest.importorskip("rclpy")
 
-from lowlat_nodes.nodes import standby as module
 from lowlat_nodes.nodes.realtime import sleep_until
-from lowlat_nodes.nodes.standby import Standby, two_cores
+from lowlat_nodes.nodes.standby import Standby
 
 PERIOD_NS = 5_000_000
 PATIENCE_S = 60.0
 
-
-@pytest.fixture
-def cores() -> Iterator[tuple[int, int]]:
-    """Two cores for the threads, or one twice where there is no other; the test's thread goes free after."""
-    allowed = os.sched_getaffinity(0)
-    found = two_cores(())
-    cpu = min(allowed)
-    yield found or (cpu, cpu)
-    os.sched_setaffinity(0, allowed)
+two_cores = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a single core has no standby")
 
 
 class Deadlines:
@@ -64,10 +55,11 @@ def test_without_a_standby_the_caller_serves() -> None:
     assert standby.taken_over == 0
 
 
-def test_the_standby_serves_while_the_first_thread_is_held_up(cores: tuple[int, int]) -> None:
+@two_cores
+def test_the_standby_serves_while_the_first_thread_is_held_up() -> None:
     deadlines = Deadlines()
     standby = deadlines.standby
-    standby.start(cores, after_ns=PERIOD_NS // 4)
+    standby.start(after_ns=PERIOD_NS // 4)
     standby.watch(True)
     until(lambda: deadlines.from_standby() >= 3)
     standby.watch(False)
@@ -75,10 +67,11 @@ def test_the_standby_serves_while_the_first_thread_is_held_up(cores: tuple[int, 
     assert len({deadline_ns for deadline_ns, _ in deadlines.served}) == len(deadlines.served)
 
 
-def test_each_deadline_is_served_once_by_whoever_comes_first(cores: tuple[int, int]) -> None:
+@two_cores
+def test_each_deadline_is_served_once_by_whoever_comes_first() -> None:
     deadlines = Deadlines()
     standby = deadlines.standby
-    standby.start(cores, after_ns=0)
+    standby.start(after_ns=0)
     standby.watch(True)
     calls = 0
     while calls < 200:
@@ -92,10 +85,11 @@ def test_each_deadline_is_served_once_by_whoever_comes_first(cores: tuple[int, i
     assert len(times) >= 200
 
 
-def test_nothing_is_served_unless_it_watches(cores: tuple[int, int]) -> None:
+@two_cores
+def test_nothing_is_served_unless_it_watches() -> None:
     deadlines = Deadlines()
     standby = deadlines.standby
-    standby.start(cores, after_ns=0)
+    standby.start(after_ns=0)
     time.sleep(10 * PERIOD_NS * 1e-9)
     assert deadlines.served == []
     standby.watch(True)
@@ -103,34 +97,46 @@ def test_nothing_is_served_unless_it_watches(cores: tuple[int, int]) -> None:
     standby.watch(False)
 
 
-def test_what_fails_in_the_standby_is_raised_in_the_first_thread(cores: tuple[int, int]) -> None:
+@two_cores
+def test_what_fails_in_the_standby_is_raised_in_the_first_thread() -> None:
     def fail(_deadline_ns: int) -> None:
         raise ConnectionError("the node is gone")
 
     standby = Standby(fail)
     standby.deadline_ns = time.monotonic_ns()
-    standby.start(cores, after_ns=0)
+    standby.start(after_ns=0)
     standby.watch(True)
     until(lambda: standby.taken_over)
-    with pytest.raises(ConnectionError, match="the node is gone"):
-        standby.serve(standby.deadline_ns)
+    for raises in (lambda: standby.serve(standby.deadline_ns), lambda: standby.watch(False)):
+        with pytest.raises(ConnectionError, match="the node is gone"):
+            raises()
 
 
-@pytest.mark.parametrize(
-    ("wanted", "allowed", "expected"),
-    [
-        ((), {0, 1, 2, 3}, (3, 2)),
-        ((1, 3), {0, 1, 2, 3}, (1, 3)),
-        ((3, 1), {0, 1, 2, 3}, (3, 1)),
-        ((1,), {0, 1, 2, 3}, None),
-        ((), {5}, None),
-    ],
-)
-def test_the_cores_are_the_wanted_ones_or_the_last(
-    wanted: tuple[int, ...],
-    allowed: set[int],
-    expected: tuple[int, int] | None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module.os, "sched_getaffinity", lambda _thread: allowed)
-    assert two_cores(wanted) == expected
+@two_cores
+def test_once_it_no_longer_watches_nothing_is_being_served() -> None:
+    busy = threading.Event()
+
+    def serve(_deadline_ns: int) -> None:
+        standby.deadline_ns = time.monotonic_ns()
+        busy.set()
+        time.sleep(0.02)
+        busy.clear()
+
+    standby = Standby(serve)
+    standby.start(after_ns=0)
+    for _ in range(5):
+        standby.deadline_ns = time.monotonic_ns()
+        standby.watch(True)
+        assert busy.wait(PATIENCE_S)
+        standby.watch(False)
+        assert not busy.is_set()
+        assert standby.taken_over > 0
+
+
+def test_a_single_core_has_no_standby() -> None:
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert not Deadlines().standby.start(after_ns=0)
+    finally:
+        os.sched_setaffinity(0, allowed)

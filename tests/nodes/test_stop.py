@@ -33,6 +33,15 @@ def test_a_request_ends_the_wait_of_another_thread_and_all_later_ones() -> None:
     stop.close()
 
 
+def test_a_process_that_ends_passes_over_further_signals() -> None:
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with stop_on_signals(ends=True):
+        pass
+    assert {signal.getsignal(number) for number in former} == {signal.SIG_IGN}
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_a_request(number: signal.Signals) -> None:
     former = signal.getsignal(number)

@@ -28,6 +28,15 @@ def test_a_snapshot_does_not_change() -> None:
     assert "asked" not in counters.snapshot()
 
 
+def test_counts_can_begin_anew() -> None:
+    counters = Counters()
+    counters.add("late", 3)
+    counters.clear()
+    assert counters.snapshot() == {}
+    counters.add("late")
+    assert counters["late"] == 1
+
+
 def test_no_count_is_lost_between_threads() -> None:
     counters = Counters()
 

@@ -101,15 +101,6 @@ def test_a_histogram_that_started_with_large_values_still_finds_its_minimum() ->
     assert filled([500, 600]).minimum == 500
 
 
-@given(st.lists(st.integers(-10, LIMIT), max_size=60), st.lists(st.integers(-10, LIMIT), max_size=60))
-def test_merge_equals_recording_everything_in_one(first: list[int], second: list[int]) -> None:
-    merged, together = filled(first), filled(first + second)
-    merged.merge(filled(second))
-    for field in ("count", "total", "minimum", "maximum", "negative"):
-        assert getattr(merged, field) == getattr(together, field), field
-    assert merged.quantiles(SHARES) == together.quantiles(SHARES)
-
-
 def test_copy_is_independent() -> None:
     histogram = filled([1000])
     copied = histogram.copy()

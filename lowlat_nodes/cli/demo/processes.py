@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -66,7 +67,7 @@ class Processes:
                     stderr=log,
                     env=self._environment,
                     start_new_session=True,
-                    preexec_fn=die_with_parent,  # noqa: PLW1509
+                    preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509
                 )
             except OSError as error:
                 raise ProcessError(f"{name} cannot be started: {error}") from error

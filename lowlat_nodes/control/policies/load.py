@@ -12,8 +12,11 @@ from pathlib import Path
 from lowlat_nodes import resources
 from lowlat_nodes.control.policies.onnx import OnnxPolicy
 from lowlat_nodes.control.policies.policy import Policy
-from lowlat_nodes.stream.config import setting
+from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
+from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.requester import Connect, RequestError
+from lowlat_nodes.stream.token import read_token
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class PolicyConfig:
 
     kind: str = setting(
         "onnx",
-        doc="onnx: an exported file. python: a factory of your own.",
-        choices=("onnx", "python"),
+        doc="onnx: an exported file. python: a factory of your own. remote: a policy server.",
+        choices=("onnx", "python", "remote"),
     )
     model: str = setting("reach_flow", doc="Path of an .onnx file, or the name of a shipped model.")
     factory: str = setting(
@@ -54,20 +57,36 @@ class PolicyConfig:
         unit="ms",
         low=1.0,
     )
+    remote: RemoteConfig = section(RemoteConfig, doc="The policy server, for kind remote.")
 
     def __post_init__(self) -> None:
         if self.kind == "python" and ":" not in self.factory:
             raise ConfigurationError(
                 f"policy.factory: expected module:function for kind python, got {self.factory!r}"
             )
+        if self.kind == "remote" and not self.remote.address:
+            raise ConfigurationError("policy.remote.address must be given for kind remote")
+        if self.kind == "remote" and self.remote.timeout_ms >= self.timeout_ms:
+            raise ConfigurationError(
+                f"policy.remote.timeout_ms: expected less than policy.timeout_ms, {self.timeout_ms:g} ms, "
+                f"after which the process counts as hung; got {self.remote.timeout_ms:g} ms"
+            )
 
 
-def load_policy(config: PolicyConfig) -> Policy:
+def load_policy(config: PolicyConfig, connect: Connect | None = None) -> Policy:
     """Return the policy that the parameters name.
+
+    Args:
+        config: The parameters.
+        connect: Makes the connection, for kind remote.
 
     Raises:
         ConfigurationError: If it cannot be loaded, with the reason.
     """
+    if config.kind == "remote":
+        if connect is None:
+            raise ConfigurationError("policy.kind: expected a policy of this process here, got 'remote'")
+        return _remote(config, connect)
     if config.kind == "python":
         policy: Policy = _factory(config.factory)(config)
         return policy
@@ -82,6 +101,30 @@ def load_policy(config: PolicyConfig) -> Policy:
         action_period_ns=round(config.action_period_ms * 1e6),
         action_kind=config.action_kind,
     )
+
+
+def _remote(config: PolicyConfig, connect: Connect) -> RemotePolicy:
+    remote = config.remote
+    requester = connect(
+        remote.protocol,
+        remote.address,
+        token=read_token(remote.token_file),
+        key_file=remote.key_file,
+        server_key_file=remote.server_key_file,
+    )
+    try:
+        return RemotePolicy(
+            requester,
+            remote,
+            action_period_ns=round(config.action_period_ms * 1e6),
+            action_kind=config.action_kind,
+        )
+    except RequestError as error:
+        requester.close()
+        raise ConfigurationError(f"policy.remote: {error}") from error
+    except ConfigurationError:
+        requester.close()
+        raise
 
 
 def _factory(name: str) -> Callable[[PolicyConfig], Policy]:

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import Floats
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,53 @@ class PolicySpec:
     action_period_ns: int
     delta: tuple[bool, ...]
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return the specification as lists, maps, text and numbers."""
+        return {
+            "joints": list(self.joints),
+            "state_fields": list(self.state_fields),
+            "images": {name: [size.height, size.width] for name, size in self.images.items()},
+            "takes_task": self.takes_task,
+            "horizon": self.horizon,
+            "action_period_ns": self.action_period_ns,
+            "delta": list(self.delta),
+        }
+
+    @staticmethod
+    def from_plain(plain: Mapping[str, Any]) -> PolicySpec:
+        """Return the reverse of `to_plain`, of another process or a server.
+
+        Raises:
+            ConfigurationError: If anything is missing or of another type.
+        """
+        try:
+            spec = PolicySpec(
+                joints=_all(str, plain["joints"]),
+                state_fields=_all(str, plain["state_fields"]),
+                images={name: ImageSpec(*_all(int, size)) for name, size in plain["images"].items()},
+                takes_task=_of_type(bool, plain["takes_task"]),
+                horizon=_of_type(int, plain["horizon"]),
+                action_period_ns=_of_type(int, plain["action_period_ns"]),
+                delta=_all(bool, plain["delta"]),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(f"expected the specification of a policy: {error}") from error
+        if not spec.delta or len(spec.joints) not in (0, len(spec.delta)):
+            raise ConfigurationError(
+                f"expected a policy that moves joints, got {list(spec.joints)} and {len(spec.delta)} actions"
+            )
+        return spec
+
+
+def _of_type(kind: type[T], value: Any) -> T:
+    if type(value) is not kind or (isinstance(value, int) and not 0 <= value < 1 << 63):
+        raise TypeError(f"expected {kind.__name__}, got {value!r:.80}")
+    return value
+
+
+def _all(kind: type[T], values: Any) -> tuple[T, ...]:
+    return tuple(_of_type(kind, value) for value in _of_type(list, values))
+
 
 @dataclass(slots=True, eq=False)
 class Observation:
@@ -62,6 +112,15 @@ class Observation:
     request: int = 0
 
 
+def blank_observation(spec: PolicySpec, task: str = "") -> Observation:
+    """Return what a policy would see of an empty scene: zeros; for warming up."""
+    return Observation(
+        np.zeros(len(spec.state_fields) * len(spec.delta), np.float32),
+        {name: np.zeros((size.height, size.width, 3), np.uint8) for name, size in spec.images.items()},
+        task,
+    )
+
+
 class Policy(Protocol):
     """Turns an observation into a chunk of actions; used by one thread."""
 
@@ -73,3 +132,17 @@ class Policy(Protocol):
     def infer(self, observation: Observation) -> Floats:
         """Return float64 [horizon, joints], actions in the policy's units."""
         ...
+
+
+def infer(policy: Policy, observation: Observation) -> Floats:
+    """Run a policy and return its actions, float64 [horizon, joints].
+
+    Raises:
+        ValueError: If they have another shape or type than the policy's `spec` says.
+        Exception: Whatever the policy raises: it is foreign code.
+    """
+    shape = (policy.spec.horizon, len(policy.spec.delta))
+    actions = policy.infer(observation)
+    if actions.shape != shape or actions.dtype != np.float64:
+        raise ValueError(f"expected float64 actions of shape {shape}, got {actions.dtype} {actions.shape}")
+    return actions

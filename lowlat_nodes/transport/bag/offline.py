@@ -7,7 +7,7 @@ The same bag, processor and parameters give the same output bytes, as fast as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -31,13 +31,15 @@ CLOCK_TOPIC = "/clock"
 class TimedProcessor(Protocol):
     """A processor that also makes results between its inputs, such as a tick loop.
 
-    In `process` it returns, before the result of the message itself, whatever fell due since the message
-    before: any number of messages, each with its own `trace.published_ns` in the time of the bag. The present
-    time is the `trace.received_ns` of the message in hand.
+    Each result has its own `trace.published_ns` in the time of the bag.
     """
 
-    def finish(self, end_ns: int) -> Sequence[Message]:
-        """Return what is still due up to `end_ns`, the stamp of the last message; called once, after it."""
+    def advance(self, now_ns: int) -> Iterable[Message]:
+        """Give what fell due since the last call, up to `now_ns`.
+
+        Called before each `process`, with the `trace.received_ns` of its message, and after the last message.
+        What was given before it raises counts all the same.
+        """
         ...
 
 
@@ -119,9 +121,8 @@ class OfflineReplay:
             for recorded in self._bag.messages():
                 self._tell_time(recorded)
                 self._deliver(recorded)
-            if self._now_ns is not None and isinstance(self._processor, TimedProcessor):
-                finish, end_ns = self._processor.finish, self._now_ns
-                self._collect(lambda: finish(end_ns), end_ns)
+            if self._now_ns is not None:
+                self._advance(self._now_ns)
         finally:
             self._processor.close()
         return self._run
@@ -168,16 +169,22 @@ class OfflineReplay:
                 tally.skip(topic, type_name, f"malformed: {error}")
                 return
             tally.publish(topic, type_name)
+            self._advance(now_ns)
             self._collect(lambda: self._processor.process(message), now_ns)
 
-    def _collect(self, make: Callable[[], Sequence[Message]], now_ns: int) -> None:
+    def _advance(self, now_ns: int) -> None:
+        if isinstance(self._processor, TimedProcessor):
+            advance = self._processor.advance
+            self._collect(lambda: advance(now_ns), now_ns)
+
+    def _collect(self, make: Callable[[], Iterable[Message]], now_ns: int) -> None:
         try:
-            results = list(make())
+            for result in make():
+                self._write(result, now_ns)
+        except DiskError:
+            raise
         except Exception as error:  # as in a pipeline: it concerns this message alone
             self._failed("process", error)
-            return
-        for result in results:
-            self._write(result, now_ns)
 
     def _write(self, result: Message, now_ns: int) -> None:
         try:

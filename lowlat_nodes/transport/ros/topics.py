@@ -110,12 +110,14 @@ def profile(depth: int, reliability: ReliabilityPolicy, *, latched: bool = False
     )
 
 
-def overridable(*, reliability: bool = True) -> QoSOverridingOptions:
+def overridable(*, reliability: bool = True, durability: bool = True) -> QoSOverridingOptions:
     """Let users override the profile of an endpoint through `qos_overrides.<topic>.*` parameters.
 
     Args:
         reliability: Whether that policy is among them. It must not be where we choose it while running,
             because the declared parameter would fix the first choice.
+        durability: The same for that policy; it must not be where two subscriptions differ in it.
     """
-    kinds = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.DURABILITY]
-    return QoSOverridingOptions([*kinds, QoSPolicyKind.RELIABILITY] if reliability else kinds)
+    kinds = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
+    chosen = ((QoSPolicyKind.RELIABILITY, reliability), (QoSPolicyKind.DURABILITY, durability))
+    return QoSOverridingOptions(kinds + [kind for kind, free in chosen if free])

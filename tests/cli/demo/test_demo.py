@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
+from lowlat_nodes import resources
 from lowlat_nodes.cli.demo.recording import TOPICS, read_bag
 
 pytest.importorskip("rclpy")
@@ -42,9 +44,15 @@ def processes_that_mention(text: str) -> list[str]:
 
 def test_the_loop_is_closed_over_ros_and_leaves_a_scored_bag(tmp_path: Path) -> None:
     out = tmp_path / "run"
+    # Lights that burn so long that a loaded machine, which may stand still for a second, touches some.
+    parameters = yaml.safe_load(resources.path("config", "demo.yaml").read_text(encoding="utf-8"))
+    parameters["/**/sim_arm_node"]["ros__parameters"]["lights"]["window_ms"] = 2500.0
+    patient = tmp_path / "patient.yaml"
+    patient.write_text(yaml.safe_dump(parameters))
+    command = demo("--json", "--strategies", "vlash", "--targets", "8", "--out", str(out))
 
     ended = subprocess.run(
-        demo("--json", "--strategies", "vlash", "--targets", "8", "--out", str(out)),
+        [*command, "--params-file", str(patient)],
         capture_output=True,
         text=True,
         timeout=280,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import NO_FLOATS, CompressedImage, Image, Joints, Text, Trajectory
 from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.bag import (
     BagReader,
@@ -61,22 +62,16 @@ class Ticker(Processor):
         self._last = ""
 
     def process(self, message: Message) -> Sequence[Message]:
-        now_ns = message.trace.received_ns
-        due = self._due(now_ns) if self._next_ns else []
-        self._next_ns = self._next_ns or now_ns
+        self._next_ns = self._next_ns or message.trace.received_ns
         self._last = message.payload.data
-        return due
+        if self._last == "bad":
+            raise ValueError(self._last)
+        return []
 
-    def finish(self, end_ns: int) -> Sequence[Message]:
-        return self._due(end_ns + 1)
-
-    def _due(self, before_ns: int) -> list[Message]:
-        results = []
-        while self._next_ns < before_ns:
-            results.append(Message("~/ticks", Text(self._last)))
-            results[-1].trace.published_ns = self._next_ns
+    def advance(self, now_ns: int) -> Iterator[Message]:
+        while 0 < self._next_ns <= now_ns:
+            yield Message("~/ticks", Text(self._last), Trace(published_ns=self._next_ns))
             self._next_ns += self.PERIOD_NS
-        return results
 
 
 def run(path: Path, processor: Processor, out: Path | None = None, **options: Any) -> OfflineRun:
@@ -168,6 +163,13 @@ def test_results_between_inputs_have_their_own_time(tmp_path: Path) -> None:
     ]
     period = Ticker.PERIOD_NS
     assert found == [("/ticker/ticks", period * index, "one") for index in range(3)]
+
+
+def test_a_message_that_fails_takes_no_results_between_inputs_with_it(tmp_path: Path) -> None:
+    words = [text("/a", START_NS + STEP_NS * index, "bad" if index % 2 else "good") for index in range(6)]
+    result = run(write("ours", tmp_path / "bag", words), Ticker())
+    assert result.failures.snapshot() == {"process: ValueError": 3}
+    assert result.outputs == {"/processor/ticks": 5 * STEP_NS // Ticker.PERIOD_NS + 1}
 
 
 def test_the_end_of_the_bag_is_that_of_all_topics(tmp_path: Path) -> None:

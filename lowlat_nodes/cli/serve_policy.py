@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`lowlat serve policy`: any policy that the policy node can load, for clients of known protocols."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lowlat_nodes.cli import parameter_file
+from lowlat_nodes.cli.arguments import assignment
+from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
+from lowlat_nodes.control.policies.policy import blank_observation
+from lowlat_nodes.control.policies.serving import PolicyResponder
+from lowlat_nodes.stream.config import build
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.token import read_token
+from lowlat_nodes.transport.policy.connect import connect
+from lowlat_nodes.transport.policy.serve import SERVERS, PolicyServer, make_server
+
+_OURS = "policy."
+
+
+def main(argv: Sequence[str]) -> int:
+    """Load a policy, run it once, and serve it until SIGINT or SIGTERM.
+
+    Returns:
+        0 after a signal.
+    """
+    options = _parse(argv)
+    config = build(PolicyConfig, _parameters(options))
+    token = read_token(options.token_file)
+    policy = load_policy(config, connect)
+    responder = PolicyResponder(policy, config.remote.request_form(policy.spec.images))
+    policy.infer(blank_observation(policy.spec))
+    server = make_server(
+        options.protocol,
+        responder,
+        host=options.host,
+        port=options.port,
+        token=token,
+        insecure_bind=options.insecure_bind,
+        path=options.socket,
+        key_file=options.key_file,
+        allow=options.allow,
+    )
+    with _closed_by_signals(server):
+        print(f"serving {_name(config)} at {server.address} ({options.protocol})", flush=True)
+        server.serve()
+    print(", ".join(f"{name} {count}" for name, count in server.counts().items()) or "nobody asked")
+    return 0
+
+
+@contextmanager
+def _closed_by_signals(server: PolicyServer) -> Iterator[None]:
+    """Close the server on SIGINT and SIGTERM.
+
+    A thread does it: a handler would run in the main thread, which may be just about to wait for a request.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+
+    def close() -> None:
+        if reader.recv(1):
+            server.close()
+
+    closing = threading.Thread(target=close, name="close_on_signal")
+    closing.start()
+    former = {number: signal.signal(number, _do_nothing) for number in (signal.SIGINT, signal.SIGTERM)}
+    former_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(former_fd)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        writer.close()
+        closing.join()
+        reader.close()
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Let the descriptor tell of a signal."""
+
+
+def _name(config: PolicyConfig) -> str:
+    return {"onnx": config.model, "python": config.factory, "remote": config.remote.address}[config.kind]
+
+
+def _parameters(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters below `policy.`, from the file, then from the command line."""
+    found: dict[str, Any] = {}
+    if options.parameters:
+        sections = parameter_file.read(options.parameters)
+        if not any(section.matches(f"/{options.node}") for section in sections):
+            raise ConfigurationError(f"{options.parameters}: expected parameters of a node {options.node!r}")
+        found |= parameter_file.parameters_of(f"/{options.node}", sections)
+    found |= {name: parameter_file.value(text) for name, text in options.parameter}
+    wrong = [name for name, _ in options.parameter if not name.startswith(_OURS)]
+    if wrong:
+        raise ConfigurationError(f"-p: expected parameters that begin with {_OURS}, got {wrong}")
+    return {name.removeprefix(_OURS): value for name, value in found.items() if name.startswith(_OURS)}
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="lowlat serve policy",
+        description="Serve a policy to clients of a known protocol.",
+        epilog="Of the parameters of a policy node, those below policy. count.",
+    )
+    parser.add_argument(
+        "parameters",
+        nargs="?",
+        type=Path,
+        metavar="PARAMETERS",
+        help="ROS parameter file (the shipped policy)",
+    )
+    parser.add_argument("--protocol", required=True, metavar="NAME", help=", ".join(SERVERS))
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=_port, help="0 takes a free one (the usual one of the protocol)")
+    parser.add_argument("--socket", default="", metavar="PATH", help="Unix socket instead of host and port")
+    parser.add_argument("--token-file", default="", metavar="FILE", help="what clients must know; chmod 600")
+    parser.add_argument(
+        "--insecure-bind", action="store_true",
+        help="listen to other machines although nothing is encrypted; needs --token-file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--key-file", default="", metavar="FILE",
+        help="secret certificate of this server, for lowlat to other machines; chmod 600",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="FILE",
+        help="public certificate of a client that may come in, or a folder of them",
+    )  # fmt: skip
+    parser.add_argument(
+        "--node", default="policy_node", metavar="NAME", help="whose parameters (policy_node)"
+    )
+    parser.add_argument(
+        "-p", dest="parameter", action="append", default=[], type=assignment, metavar="NAME:=VALUE",
+        help="a parameter, such as policy.model:=reach_flow",
+    )  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
+    return int(text)

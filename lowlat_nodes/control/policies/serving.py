@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A policy as something that a server can serve."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lowlat_nodes.control.policies.policy import Policy
+from lowlat_nodes.control.policies.remote import EXTENSION
+from lowlat_nodes.control.policies.request_form import POLICY_DIGEST, REQUEST_NUMBER, RequestForm
+from lowlat_nodes.stream.errors import ConfigurationError
+
+
+class PolicyResponder:
+    """Answers requests of one form with the actions of a policy.
+
+    Args:
+        policy: Infers.
+        form: Keys and shapes of requests and answers.
+
+    Raises:
+        ConfigurationError: If the form does not fit the policy.
+    """
+
+    def __init__(self, policy: Policy, form: RequestForm) -> None:
+        self._policy = policy
+        self._form = form
+        self._number = 0
+        spec = policy.spec
+        self._digest = hashlib.sha256(json.dumps(spec.to_plain(), sort_keys=True).encode()).hexdigest()[:16]
+        for name, sizes, expected in (
+            ("state_sizes", form.state_sizes, len(spec.state_fields) * len(spec.delta)),
+            ("action_sizes", form.action_sizes, len(spec.delta)),
+        ):
+            if sizes and sum(sizes) != expected:
+                raise ConfigurationError(
+                    f"policy.remote.{name}: expected {expected} together, got {list(sizes)}"
+                )
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the policy's specification, for clients of this package, and GR00T's modalities."""
+        spec = self._policy.spec
+        extension = {"spec": spec.to_plain(), "keys": [REQUEST_NUMBER], "digest": self._digest}
+        description: dict[str, Any] = {EXTENSION: extension}
+        if self._form.lead:
+            description["modality"] = self._form.modality(spec.horizon)
+        return description
+
+    def respond(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the actions for an observation; requests without a number are numbered from 0.
+
+        Raises:
+            RequestRefused: If the observation does not fit the policy.
+        """
+        observation = self._form.read_request(request, self._policy.spec, self._number)
+        self._number += 1
+        answer = self._form.write_answer(self._policy.infer(observation))
+        if REQUEST_NUMBER in request:
+            answer |= {REQUEST_NUMBER: observation.request, POLICY_DIGEST: self._digest}
+        return answer
+
+    def reset(self) -> None:
+        """Begin to number anew."""
+        self._number = 0

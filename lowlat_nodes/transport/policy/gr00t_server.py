@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Serves a responder to clients that speak Isaac-GR00T's ZeroMQ protocol."""
+
+from __future__ import annotations
+
+import hmac
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.requester import RequestRefused, Responder
+from lowlat_nodes.transport.policy import gr00t
+from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
+from lowlat_nodes.transport.zmq.inbox import Arrival
+from lowlat_nodes.transport.zmq.router import Router
+
+_MOST_HOPS = 8  # frames of the envelope
+_UNAUTHORIZED = "Unauthorized: Invalid API token"  # clients look for this very text
+
+
+class Gr00tServer:
+    """A GR00T server for clients of either generation.
+
+    A client that asks again has given up its last request: only the newest of each one waits. `kill` works
+    where a token is set, and given; otherwise anybody could end the server.
+
+    The responder gets `{"video": {KEY: uint8 [B, T, H, W, 3]}, "state": {KEY: float [B, T, D]}, "language":
+    {KEY: [[str]]}}` and answers `{"action": {KEY: float32 [B, H, D]}, "info": {...}}`. Its description may
+    hold `modality`, in the form of `Gr00tClient.describe`.
+
+    Args:
+        responder: Answers.
+        address: Where to listen: `tcp://HOST:PORT` (port 0 takes a free one) or `ipc:///PATH`.
+        token: What clients must give as their API token, empty for nothing.
+        generation: In which form modality configurations go out, `1.5` or `1.6`. Observations are taken in
+            both, and answered in the form they had.
+
+    Raises:
+        ConfigurationError: If the address cannot be had, or the generation is unknown.
+    """
+
+    def __init__(
+        self, responder: Responder, *, address: str, token: str = "", generation: str = "1.6"
+    ) -> None:
+        if generation not in gr00t.GENERATIONS:
+            raise ConfigurationError(
+                f"expected a GR00T generation of {', '.join(gr00t.GENERATIONS)}, got {generation!r}"
+            )
+        self._responder = responder
+        self._token = token
+        self._generation = generation
+        self._counts = Counters()
+        self._router = Router(
+            address,
+            per_client=1,
+            max_bytes=MAX_MESSAGE,
+            max_frames=_MOST_HOPS + 2,
+            keys=None,
+            counts=self._counts,
+        )
+
+    @property
+    def address(self) -> str:
+        """Return where clients find it."""
+        return self._router.endpoint
+
+    def serve(self) -> None:
+        """Answer requests, one at a time and in this thread, until `close`."""
+        try:
+            while (arrival := self._router.take()) is not None:
+                self._serve(arrival)
+        finally:
+            self._router.close()
+            self._router.join()
+
+    def close(self) -> None:
+        """Let `serve` return; for other threads and signal handlers."""
+        self._router.close()
+
+    def counts(self) -> dict[str, int]:
+        """Return what happened so far, by name."""
+        return self._counts.snapshot()
+
+    def _serve(self, arrival: Arrival) -> None:
+        *envelope, message = (frame.bytes for frame in arrival.frames)
+        if len(envelope) > _MOST_HOPS or not envelope or envelope[-1]:
+            self._counts.add("malformed")  # no REQ socket sent this, nobody waits
+            return
+        killed = False
+        try:
+            request = self._admit(gr00t.decode(message))
+            killed = request.get("endpoint") == "kill"
+            reply = gr00t.encode(self._answer(request))
+            self._counts.add("answered")
+        except (WireError, RequestRefused) as error:
+            self._counts.add("refused")
+            reply = gr00t.encode({"error": str(error)})
+            killed = False
+        except Exception as error:  # a policy is foreign code; what it says may be for our eyes only
+            self._counts.add("failed")
+            traceback.print_exc(file=sys.stderr)
+            reply = gr00t.encode({"error": type(error).__name__})
+        self._router.send(arrival.route, [*envelope, reply])
+        if killed:
+            self.close()
+
+    def _admit(self, request: Any) -> dict[str, Any]:
+        """Return the request if it is a map, and has the token where one is asked for."""
+        if not isinstance(request, dict):
+            raise RequestRefused(f"expected a map, got {type(request).__name__}")
+        given = request.get("api_token")
+        given = given if isinstance(given, str) else ""
+        if self._token and not hmac.compare_digest(given.encode(), self._token.encode()):
+            raise RequestRefused(_UNAUTHORIZED)
+        return request
+
+    def _answer(self, request: Mapping[str, Any]) -> Any:
+        endpoint = request.get("endpoint", "get_action")
+        if endpoint == "get_action":
+            data = request.get("data")
+            if not isinstance(data, dict):
+                raise RequestRefused("expected the observation as a map in 'data'")
+            return self._act(data)
+        if endpoint == "ping":
+            return {"status": "ok", "message": "Server is running"}
+        if endpoint == "reset":
+            self._responder.reset()
+            return {}
+        if endpoint == "get_modality_config":
+            return self._modality()
+        if endpoint == "kill":
+            if not self._token:
+                raise RequestRefused("kill is for servers that have an API token; end this one where it runs")
+            return None
+        raise RequestRefused("expected get_action, ping, reset, get_modality_config or kill as the endpoint")
+
+    def _act(self, data: dict[str, Any]) -> Any:
+        observation = data.get("observation")
+        if isinstance(observation, dict):
+            answer = self._responder.respond(observation)
+            return [answer["action"], answer.get("info", {})]
+        nested = gr00t.nest(data)
+        actions = self._responder.respond(nested)["action"]
+        single = gr00t.is_single(data)
+        return {f"action.{key}": np.squeeze(value) if single else value for key, value in actions.items()}
+
+    def _modality(self) -> dict[str, Any]:
+        found = {}
+        for name, item in self._responder.describe().get("modality", {}).items():
+            prefix = f"{name}." if self._generation == "1.5" and name != "language" else ""
+            keys = tuple(f"{prefix}{key}" for key in item["modality_keys"])
+            config = gr00t.ModalityConfig(tuple(item["delta_indices"]), keys, self._generation)
+            found[name] = gr00t.encode_modality(config)
+        return found

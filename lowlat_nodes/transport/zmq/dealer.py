@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The asking end of request and reply: one connection, a deadline for every call, nothing that wedges."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.requester import RequestLate, ServerGone
+from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
+from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.options import keep_alive, receive
+
+T = TypeVar("T")
+
+_ROOM_NS = 1_000_000  # how long to wait for room in the socket; a connection that takes requests has some
+_RECONNECT_MS = 20
+_RECONNECT_MAX_MS = 200
+_CONNECT_MS = 1000  # then anew: a host that was away does not answer what was asked meanwhile
+
+_WATCHED = (
+    zmq.Event.HANDSHAKE_SUCCEEDED
+    | zmq.Event.DISCONNECTED
+    | zmq.Event.HANDSHAKE_FAILED_AUTH
+    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+)
+_REFUSALS = {
+    zmq.Event.HANDSHAKE_FAILED_AUTH: "it does not let our key in; allow it there",
+    zmq.Event.HANDSHAKE_FAILED_PROTOCOL: "it wants keys and we have none, or the reverse",
+    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL: "it has another key than we were told, or is no such server",
+}
+
+
+class Dealer:
+    """A DEALER socket that asks one ROUTER or REP socket; used by one thread.
+
+    A request goes out over a connection that stands, or not at all; it is never kept for a later one. A
+    connection that breaks while an answer is due ends the call. Silent peers are found by ZMTP heartbeats.
+
+    Args:
+        endpoint: Address of the server; it need not be there yet.
+        max_bytes: Largest frame of an answer; a larger one breaks the connection.
+        max_frames: Most frames of an answer; what is beyond is dropped, and with it the answer.
+        keys: Keys of CURVE, None for a connection in the clear.
+        counts: Where `late` answers are counted.
+
+    Raises:
+        ConfigurationError: If the endpoint is none.
+    """
+
+    def __init__(
+        self, endpoint: str, *, max_bytes: int, max_frames: int, keys: ClientKeys | None, counts: Counters
+    ) -> None:
+        self._endpoint = check_endpoint(endpoint)
+        self._max_frames = max_frames
+        self._counts = counts
+        self._connected = False
+        self._trouble = "nobody listens there"
+        self._context = zmq.Context()
+        self._socket = socket = self._context.socket(zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.SNDHWM, 1)
+        socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
+        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
+        keep_alive(socket)
+        allow_ipv6(socket, endpoint)
+        if keys is not None:
+            secure_client(socket, keys)
+        self._monitor = socket.get_monitor_socket(_WATCHED)
+        self._poller = zmq.Poller()
+        self._poller.register(socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
+        try:
+            socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ConfigurationError(f"cannot connect to {endpoint!r}: {error}") from error
+
+    def connect(self, deadline_ns: int) -> None:
+        """Wait until the server is there.
+
+        Raises:
+            ServerGone: If it is not by the deadline (CLOCK_MONOTONIC).
+        """
+        self._follow()
+        while not self._connected:
+            if not self._monitor.poll(_milliseconds(deadline_ns)):
+                raise self._gone()
+            self._follow()
+
+    def call(
+        self,
+        frames: Sequence[bytes | memoryview],
+        read: Callable[[list[zmq.Frame]], T | None],
+        *,
+        deadline_ns: int,
+    ) -> T:
+        """Send a request and wait for its answer.
+
+        Args:
+            frames: The request; copied, so that the caller may change arrays afterwards.
+            read: Gets each message that comes and returns the answer, or None for a message that answers an
+                earlier request. What it raises ends the call.
+            deadline_ns: CLOCK_MONOTONIC time at which the call ends.
+
+        Raises:
+            RequestLate: If there was no answer by then.
+            ServerGone: If there is no connection, or it broke while waiting.
+        """
+        self._follow()
+        self._forget(deadline_ns)
+        self._send(frames, deadline_ns)
+        while True:
+            wait_ms = _milliseconds(deadline_ns)
+            if not self._poller.poll(wait_ms):
+                raise RequestLate(f"{self._endpoint}: no answer by the deadline")
+            while (message := self._receive()) is not None:
+                answer = read(message)
+                if answer is not None:
+                    return answer
+                self._counts.add("late")
+                if time.monotonic_ns() > deadline_ns:
+                    break
+            if self._follow():
+                raise self._gone()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.disable_monitor()
+        self._context.destroy(linger=0)
+
+    def _send(self, frames: Sequence[bytes | memoryview], deadline_ns: int) -> None:
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            room_ns = min(time.monotonic_ns() + _ROOM_NS, deadline_ns)
+            if not self._socket.poll(_milliseconds(room_ns), zmq.POLLOUT):
+                self._follow()
+                raise self._gone() from None
+            with contextlib.suppress(zmq.Again):
+                self._socket.send_multipart(frames, zmq.NOBLOCK)
+                return
+            raise self._gone() from None
+
+    def _forget(self, deadline_ns: int) -> None:
+        """Drop what came after its call had ended."""
+        while self._receive() is not None:
+            self._counts.add("late")
+            if time.monotonic_ns() > deadline_ns:
+                break
+
+    def _receive(self) -> list[zmq.Frame] | None:
+        return receive(self._socket, self._max_frames)
+
+    def _follow(self) -> bool:
+        """Take note of what happened to the connection; return whether it broke since the last look."""
+        broke = False
+        while _readable(self._monitor):
+            event = zmq.Event(parse_monitor_message(self._monitor.recv_multipart())["event"])
+            if event == zmq.Event.HANDSHAKE_SUCCEEDED:
+                self._connected = True
+            elif event in _REFUSALS:
+                self._trouble = _REFUSALS[event]
+            elif self._connected:
+                self._connected, broke = False, True
+                self._trouble = "the connection broke"
+        return broke
+
+    def _gone(self) -> ServerGone:
+        why = "it does not take requests any more" if self._connected else self._trouble
+        return ServerGone(f"no connection to the server at {self._endpoint}: {why}")
+
+
+def _readable(socket: zmq.Socket[bytes]) -> bool:
+    """Return whether a message waits; a tenth of the price of a poll."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
+def _milliseconds(deadline_ns: int) -> int:
+    """Return the time left, rounded up so that a poll does not spin through the last millisecond."""
+    return max(0, -((time.monotonic_ns() - deadline_ns) // 1_000_000))

@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Options and habits that all our ZeroMQ sockets share."""
+
+from __future__ import annotations
+
+import zmq
+
+HEARTBEAT_MS = 200
+DEAD_AFTER_MS = 600
+"""A peer that was silent for so long is gone: stopped, cut off, or without power."""
+
+
+def keep_alive(socket: zmq.Socket[bytes]) -> None:
+    """Exchange ZMTP heartbeats: the link is checked, not the process, whose I/O thread answers them."""
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_AFTER_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, DEAD_AFTER_MS)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, 2 * DEAD_AFTER_MS)
+
+
+def receive(socket: zmq.Socket[bytes], max_frames: int) -> list[zmq.Frame] | None:
+    """Return a message that waits, None if none does; frames beyond the limit are thrown away.
+
+    A message that is cut so has `max_frames` + 1 frames, and is thereby known.
+    """
+    try:
+        frame = socket.recv(zmq.NOBLOCK, copy=False)
+    except zmq.Again:
+        return None
+    frames = [frame]
+    while frame.more:
+        frame = socket.recv(copy=False)  # the parts of a message come together
+        if len(frames) <= max_frames:
+            frames.append(frame)
+    return frames
