@@ -11,6 +11,7 @@ All times are nanoseconds of one timeline that the owner chooses; ticks lie on i
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -281,32 +282,42 @@ class ControlLoop:
         return tick
 
     def launch(self, now_ns: int, *, ready: bool = True) -> Launch | None:
-        """Decide, after the command of this tick was sent, whether to ask the policy.
+        """Decide whether to ask the policy, after the command of this tick was sent or before.
 
         Args:
-            now_ns: Time of the tick.
+            now_ns: Time of the tick. Where its command is still to come, the answer may go into it.
             ready: Whether there is a policy to ask.
         """
         state, settings = self._state, self._settings
         if state is None or not self._running or self._in_flight is not None or not ready:
             return None
-        if now_ns - state.stamp_ns > settings.state_timeout_ns:
+        if self._last_tick_ns is None or now_ns - state.stamp_ns > settings.state_timeout_ns:
             return None
+        sent_ns = now_ns if now_ns <= self._last_tick_ns else now_ns - settings.tick_ns
         last, remaining_ns = self._executor.last, 0
         if last is not None:
             # The hold of the last row is for strategies that wait; others would have lost their pace in it.
             end_ns = last.end_ns if self._strategy.waits else last.last_ns
-            remaining_ns = max(0, end_ns - (now_ns + settings.tick_ns))
+            remaining_ns = max(0, end_ns - (sent_ns + settings.tick_ns))
         situation = Situation(now_ns, settings.tick_ns, self.delay.estimate_ns, remaining_ns)
         intent = self._strategy.decide(situation)
         if intent is None:
             return None
         if intent.project and intent.start_ns is not None:
-            state = self._project(state, intent.start_ns, now_ns)
+            state = self._project(state, intent.start_ns, sent_ns)
         launch = Launch(self._requests, intent, now_ns, state)
         self._requests += 1
         self._in_flight = launch
         return launch
+
+    def fork(self, roll_forward: RollForward) -> ControlLoop:
+        """Return an independent loop in the same state, with nothing counted: what would happen if.
+
+        Args:
+            roll_forward: Projects states in the new loop.
+        """
+        memo = {id(self.counters): Counters(), id(self._roll_forward): roll_forward}
+        return copy.deepcopy(self, memo)
 
     def _begin(self, position: Floats, now_ns: int) -> None:
         """Start from where the robot is, so that the first command is no jump."""
@@ -335,17 +346,19 @@ class ControlLoop:
         self._history[self._filled] = position
         self._filled += 1
 
-    def _project(self, state: RobotState, start_ns: int, now_ns: int) -> RobotState:
-        """Roll the measured state forward to `start_ns` over the commands sent since and still to come."""
+    def _project(self, state: RobotState, start_ns: int, sent_ns: int) -> RobotState:
+        """Roll the measured state forward to `start_ns` over the commands sent since and still to come.
+
+        `sent_ns` is the tick of the newest command.
+        """
         assert self._history is not None
         if state.stamp_ns >= start_ns:
             return state
         tick_ns = self._settings.tick_ns
-        # The command of this tick is out already: it is the last row of the history.
         sent = self._history[self._filled - self._kept_ticks : self._filled]
-        planned = self._follower.preview(now_ns + tick_ns, (start_ns - now_ns) // tick_ns - 1)
+        planned = self._follower.preview(sent_ns + tick_ns, (start_ns - sent_ns) // tick_ns - 1)
         commands = np.concatenate([sent, planned])
-        ticks_after, into_ns = divmod(state.stamp_ns - now_ns, tick_ns)
+        ticks_after, into_ns = divmod(state.stamp_ns - sent_ns, tick_ns)
         first = len(sent) - 1 + ticks_after  # in force at the measurement, for what is left of its tick
         past, coming = commands[:first], commands[first:]
         return self._roll_forward.project(state, past, coming, tick_ns, tick_ns - into_ns)

@@ -21,7 +21,8 @@ from lowlat_nodes.nodes.run import run
 from lowlat_nodes.sim.arm import ArmSim
 from lowlat_nodes.sim.camera import CameraConfig, TableCamera
 from lowlat_nodes.sim.kinematics import JOINT_NAMES
-from lowlat_nodes.sim.reaction import COLOURS, Light, Schedule, ScheduleConfig
+from lowlat_nodes.sim.reaction import COLOURS, ReactionTask, Schedule, ScheduleConfig
+from lowlat_nodes.sim.scene import Thing
 from lowlat_nodes.sim.world import World
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.counters import Counters
@@ -162,7 +163,7 @@ class SimArmNode(LifecycleHost[SimArmSettings]):
         else:
             schedule = lights.schedule()
             simulation.say(schedule.task)
-            world.play(schedule, seed=lights.seed)
+            world.play(ReactionTask(schedule), seed=lights.seed)
             response.success = True
             response.message = f"{len(schedule.targets)} targets in {schedule.duration_ns / _S:.1f} s"
         return response
@@ -173,7 +174,7 @@ class _Scene:
     """What the camera looks at."""
 
     q: Floats
-    burning: Sequence[Light]
+    things: Sequence[Thing]
 
 
 class _Camera(Processor):
@@ -187,7 +188,7 @@ class _Camera(Processor):
 
     def process(self, message: Message) -> list[Message]:
         scene: _Scene = message.payload
-        return [message.derive("image", Image(self._camera.render(scene.q, scene.burning), "rgb8"))]
+        return [message.derive("image", Image(self._camera.render(scene.q, scene.things), "rgb8"))]
 
 
 class _Simulation:
@@ -297,7 +298,7 @@ class _Simulation:
         for record in records:
             self._sink.write(Message("event", Text(json.dumps(record))))
         if image_due:
-            scene = _Scene(self._world.q, tuple(self._world.burning))
+            scene = _Scene(self._world.q, self._world.things)
             self._pipeline.deliver(
                 Message("scene", scene, Trace(capture_ns=stamp_ns), frame_id=self._config.frame_id)
             )

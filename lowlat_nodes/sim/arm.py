@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lowlat_nodes.sim.kinematics import JOINT_NAMES, LINK_LENGTHS_M, forward
+from lowlat_nodes.sim.kinematics import JOINT_NAMES, LINK_LENGTHS_M, fingertip
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class ArmSim:
         self._data.qvel[:] = 0.0
         self._data.qpos[:] = np.asarray(q, dtype=np.float64)
         self._data.ctrl[:] = self._data.qpos
+        self._data.xfrc_applied[:] = 0.0
         self._time_ns = 0
         self._ahead_ns = 0
         self._forward(self._model, self._data)
@@ -133,12 +134,17 @@ class ArmSim:
             self._step(self._model, self._data, nstep=steps)
         self._time_ns += dt_ns
 
+    def push(self, force_n: tuple[float, float]) -> None:
+        """Push the middle of the last link with a force in N in the table frame, until another is set."""
+        self._data.xfrc_applied[-1, :2] = force_n
+
     def fork(self) -> ArmSim:
         """An independent arm in the same state: what would happen if."""
         other = copy.copy(self)
         other._data = self._new_data(self._model)
         other._data.qpos[:], other._data.qvel[:] = self._data.qpos, self._data.qvel
         other._data.ctrl[:], other._data.time = self._data.ctrl, self._data.time
+        other._data.xfrc_applied[:] = self._data.xfrc_applied
         other._random = copy.deepcopy(self._random)
         return other
 
@@ -160,8 +166,7 @@ class ArmSim:
     @property
     def tip(self) -> NDArray[np.float64]:
         """Fingertip position [2] in m in the table frame."""
-        tip: NDArray[np.float64] = forward(self._data.qpos)[-1]
-        return tip
+        return np.array(fingertip(self._data.qpos))
 
     def read(self) -> JointReading:
         """One encoder reading: the true state with the configured noise."""

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lowlat_nodes.sim.kinematics import forward
-from lowlat_nodes.sim.reaction import LIGHT_RADIUS_M, Light
+from lowlat_nodes.sim.scene import Disc, Shape, Thing
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 VIEW_WIDTH_M: Final = 1.28
 VIEW_ORIGIN_M: Final = (-0.64, -0.16)  # lower left corner in the table frame; the base is at (0, 0)
-LIGHT_RGB: Final = {"red": (255, 48, 40), "green": (40, 235, 70), "blue": (50, 90, 255)}
 _FRACTION_BITS: Final = 4  # sub-pixel bits of OpenCV's anti-aliased drawing
 
 
@@ -37,9 +36,9 @@ class CameraConfig:
 
 
 class TableCamera:
-    """Draws table, arm and burning lights as rgb8; the same state gives the same image.
+    """Draws the table, the arm and what lies on the table as rgb8; the same state gives the same image.
 
-    The table top is translucent and the arm moves under it, so that a light is never hidden.
+    The table top is translucent and the arm moves under it, so that nothing that matters is ever hidden.
     Raises MissingExtra where OpenCV is not installed.
     """
 
@@ -58,23 +57,26 @@ class TableCamera:
         xy = (np.asarray(point, dtype=np.float64) - VIEW_ORIGIN_M) * self._px_per_m
         return np.stack([xy[..., 0], self.config.height_px - xy[..., 1]], axis=-1) - 0.5
 
-    def render(self, q: ArrayLike, lights: Iterable[Light] = ()) -> NDArray[np.uint8]:
-        """The image of the arm at joint angles `q` [3] in rad with some lights on: uint8 [H, W, 3], rgb8."""
+    def render(self, q: ArrayLike, things: Iterable[Thing] = ()) -> NDArray[np.uint8]:
+        """The image of the arm at joint angles `q` [3] in rad under some things: uint8 [H, W, 3], rgb8."""
         image: NDArray[np.uint8] = self._table.copy()
         points = self._fixed_point(self.pixel(forward(q)))
         for shade, width_m in (((52, 56, 62), 0.052), ((168, 172, 178), 0.036)):
-            self._cv2.polylines(
-                image, [points], False, shade, self._thickness(width_m), self._cv2.LINE_AA, _FRACTION_BITS
-            )
+            self._line(image, points, width_m, shade)
         for joint in points[:-1]:
             self._disc(image, joint, 0.016, (70, 74, 80))
         self._disc(image, points[-1], 0.022, (250, 250, 245))
-        for light in lights:
-            centre = self._fixed_point(self.pixel((light.x_m, light.y_m)))
-            colour = LIGHT_RGB[light.colour]
-            self._disc(image, centre, LIGHT_RADIUS_M, colour)
-            self._disc(image, centre, 0.4 * LIGHT_RADIUS_M, tuple(min(255, c + 70) for c in colour))
+        for thing in things:
+            for shape in thing.shapes:
+                self._draw(image, shape)
         return image
+
+    def _draw(self, image: NDArray[np.uint8], shape: Shape) -> None:
+        if isinstance(shape, Disc):
+            centre = self._fixed_point(self.pixel((shape.x_m, shape.y_m)))
+            self._disc(image, centre, shape.radius_m, shape.rgb)
+        else:
+            self._line(image, self._fixed_point(self.pixel(shape.points_m)), shape.width_m, shape.rgb)
 
     def _draw_table(self) -> NDArray[np.uint8]:
         height, width = self.config.height_px, self.config.width_px
@@ -86,8 +88,11 @@ class TableCamera:
     def _fixed_point(self, px: NDArray[np.float64]) -> NDArray[np.int32]:
         return np.rint(px * (1 << _FRACTION_BITS)).astype(np.int32)
 
-    def _thickness(self, width_m: float) -> int:
-        return max(1, round(width_m * self._px_per_m))
+    def _line(
+        self, image: NDArray[np.uint8], points: NDArray[np.int32], width_m: float, colour: tuple[int, ...]
+    ) -> None:
+        thickness = max(1, round(width_m * self._px_per_m))
+        self._cv2.polylines(image, [points], False, colour, thickness, self._cv2.LINE_AA, _FRACTION_BITS)
 
     def _disc(
         self, image: NDArray[np.uint8], centre: NDArray[np.int32], radius_m: float, colour: tuple[int, ...]

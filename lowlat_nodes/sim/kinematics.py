@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,16 @@ def forward(q: ArrayLike) -> NDArray[np.float64]:
     links = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * np.asarray(LINK_LENGTHS_M)[:, None]
     base = np.zeros((*links.shape[:-2], 1, 2))
     return np.concatenate([base, np.cumsum(links, axis=-2)], axis=-2)
+
+
+def fingertip(q: NDArray[np.float64]) -> tuple[float, float]:
+    """Position of the fingertip in m for one posture [3] in rad, by `forward` up to rounding, and faster."""
+    angle = x = y = 0.0
+    for joint, length in zip(q.tolist(), LINK_LENGTHS_M, strict=True):
+        angle += joint
+        x += length * math.cos(angle)
+        y += length * math.sin(angle)
+    return x, y
 
 
 def _bend_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lowlat_nodes.sim.scene import Disc
+from lowlat_nodes.sim.task import Record, Trial
 from lowlat_nodes.stream.errors import ConfigurationError
 
-COLOURS: Final = ("red", "green", "blue")
+LIGHT_RGB: Final = {"red": (255, 48, 40), "green": (40, 235, 70), "blue": (50, 90, 255)}
+COLOURS: Final = tuple(LIGHT_RGB)
 LIGHT_RADIUS_M: Final = 0.035
 
 
@@ -34,6 +38,16 @@ class Light:
     y_m: float
     onset_ns: int
     window_ns: int
+
+    @property
+    def shapes(self) -> tuple[Disc, Disc]:
+        """A disc of its colour with a bright middle."""
+        red, green, blue = LIGHT_RGB[self.colour]
+        bright = (min(255, red + 70), min(255, green + 70), min(255, blue + 70))
+        return (
+            Disc(self.x_m, self.y_m, LIGHT_RADIUS_M, LIGHT_RGB[self.colour]),
+            Disc(self.x_m, self.y_m, 0.4 * LIGHT_RADIUS_M, bright),
+        )
 
 
 @dataclass(frozen=True)
@@ -143,6 +157,19 @@ class Event:
     time_ns: int
     light: Light
 
+    def record(self) -> Record:
+        """Return it as plain data."""
+        light = self.light
+        return {
+            "event": self.kind.value,
+            "id": light.id,
+            "x": light.x_m,
+            "y": light.y_m,
+            "colour": light.colour,
+            "asked": light.asked,
+            "window_ns": light.window_ns,
+        }
+
 
 class ReactionTask:
     """Plays a schedule against a moving fingertip and keeps the score.
@@ -161,13 +188,43 @@ class ReactionTask:
         self._burning: list[Light] = []
         self._touched_decoys: set[int] = set()
         self._tip: NDArray[np.float64] | None = None
-        self.hits = 0
-        self.misses = 0
+        self._trials: list[Trial] = []
 
     @property
-    def burning(self) -> Sequence[Light]:
+    def text(self) -> str:
+        """The instruction."""
+        return self.schedule.task
+
+    @property
+    def size(self) -> int:
+        """How many targets there are."""
+        return len(self.schedule.targets)
+
+    @property
+    def duration_ns(self) -> int:
+        """When the last target is decided at the latest."""
+        return self.schedule.duration_ns
+
+    @property
+    def things(self) -> tuple[Light, ...]:
         """The lights that are on now."""
         return tuple(self._burning)
+
+    @property
+    def push_n(self) -> tuple[float, float]:
+        """Nothing pushes the arm."""
+        return 0.0, 0.0
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """The decided targets; one is done when it is touched."""
+        return tuple(self._trials)
+
+    @property
+    def surprise_ns(self) -> int | None:
+        """The onset of the next target."""
+        ahead = (light.onset_ns for light in self.schedule.lights[self._next :] if light.asked)
+        return next(ahead, None)
 
     @property
     def finished(self) -> bool:
@@ -175,10 +232,19 @@ class ReactionTask:
         return self._next == len(self.schedule.lights) and not self._burning
 
     @property
+    def hits(self) -> int:
+        """How many targets were touched in time."""
+        return sum(trial.success for trial in self._trials)
+
+    @property
+    def misses(self) -> int:
+        """How many targets burned out."""
+        return len(self._trials) - self.hits
+
+    @property
     def hit_rate(self) -> float:
         """Hits per decided target; 0.0 before the first is decided."""
-        decided = self.hits + self.misses
-        return self.hits / decided if decided else 0.0
+        return self.hits / len(self._trials) if self._trials else 0.0
 
     def advance(self, now_ns: int, tip: ArrayLike) -> list[Event]:
         """Move to a time since the schedule's start with the fingertip at `tip` [2] in m; return the events.
@@ -194,6 +260,9 @@ class ReactionTask:
             kind = self._judge(light, now_ns, before, here)
             if kind is not None:
                 events.append(Event(kind, now_ns, light))
+            if kind in (EventKind.HIT, EventKind.MISS):
+                took_ns = now_ns - light.onset_ns if kind is EventKind.HIT else None
+                self._trials.append(Trial(light.id, light.onset_ns, now_ns, took_ns))
             if kind in (None, EventKind.WRONG):
                 still.append(light)
         self._burning = still
@@ -202,9 +271,19 @@ class ReactionTask:
             events.append(Event(EventKind.ON, now_ns, lights[self._next]))
             self._burning.append(lights[self._next])
             self._next += 1
-        self.hits += sum(event.kind is EventKind.HIT for event in events)
-        self.misses += sum(event.kind is EventKind.MISS for event in events)
         return events
+
+    def fork(self, *, calm: bool) -> ReactionTask:
+        """An independent copy in the same state; `calm` leaves the next target out of it."""
+        other = copy.copy(self)
+        other._burning = list(self._burning)
+        other._touched_decoys = set(self._touched_decoys)
+        other._trials = list(self._trials)
+        if calm:
+            coming = next(light for light in self.schedule.lights[self._next :] if light.asked)
+            lights = tuple(light for light in self.schedule.lights if light is not coming)
+            other.schedule = replace(self.schedule, lights=lights)
+        return other
 
     def _judge(
         self, light: Light, now_ns: int, before: NDArray[np.float64], here: NDArray[np.float64]

@@ -54,10 +54,13 @@ file holds the exponential average of the weights. Another machine, library vers
 rounds differently and ends with other weights.
 
 ## Measured
-By `python -m lowlat_nodes.train.evaluate` in simulated time: {targets} targets (window {window_ms} ms,
-schedule seed {schedule_seed}), camera at 30 Hz, inference takes {delay_ms} ms. `oracle` has no delay; the
-`vlash` rows differ in how the state at the switch is known: exactly, from a first-order lag model, or taken
-to be the last command.
+By `python -m lowlat_nodes.train.evaluate` in simulated time: {targets} targets (window {window_ms} ms, in
+series of ten from seed {schedule_seed} on), camera at 30 Hz, inference takes {delay_ms} ms. `oracle` replans
+as often as that but without delay, `sync` plays whole chunks and holds while it thinks. `naive_async` and
+`naive_aligned` enter a chunk from the state at launch at its first row, or at the row that is due. The
+`vlash` rows differ in how the state at the switch is known: taken to be the last command, the measured one
+plus the commanded motion, by a first-order lag model, or exactly. A reaction is the time from a light to the
+first command that would have been another without it.
 
 {table}
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy scores at the reaction task when inference takes time, in simulated time without ROS."""
+"""What a policy scores at the simulated tasks when inference takes time, by method of execution."""
 
 from __future__ import annotations
 
@@ -9,203 +9,184 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lowlat_nodes.control.policies.onnx import OnnxPolicy
-from lowlat_nodes.control.policies.policy import Observation, Policy
-from lowlat_nodes.sim.arm import ArmSim
-from lowlat_nodes.sim.camera import TableCamera
-from lowlat_nodes.sim.kinematics import forward
-from lowlat_nodes.sim.reaction import EventKind, ReactionTask, Schedule, ScheduleConfig
-from lowlat_nodes.sim.score import CommandTrack, Target, score
+from lowlat_nodes.sim.insertion import InsertionConfig, InsertionTask, draw_insertions
+from lowlat_nodes.sim.interception import FlightConfig, InterceptionTask, draw_flights
+from lowlat_nodes.sim.reaction import ReactionTask, Schedule, ScheduleConfig
+from lowlat_nodes.sim.task import Task
+from lowlat_nodes.train.expert import BRISK, ExpertConfig
+from lowlat_nodes.train.step_delay import ChunkPolicy, Execution, Figures, from_expert, from_policy, play
 
-Floats = NDArray[np.float64]
-STEP_NS: Final = 20_000_000
-SUBSTEP_NS: Final = 5_000_000
-FRAME_NS: Final = 33_333_333
-STRATEGIES: Final = ("oracle", "sync", "naive_async", "vlash", "vlash_lag", "vlash_last_action")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one strategy achieved; `wrong` counts touched decoys, the rest is as in `sim.score`."""
-
-    hit_rate: float
-    hit_rate_ci95: tuple[float, float]
-    targets: int
-    wrong: int
-    reaction_p50_ms: float
-    reaction_p99_ms: float
-    touch_p50_ms: float
-    resting_sigma_mm: float
+METHODS: Final = (
+    "oracle",
+    "sync",
+    "sync_short",
+    "naive_async",
+    "naive_aligned",
+    "vlash_last_action",
+    "vlash_sum_deltas",
+    "vlash_actuator",
+    "vlash_perfect",
+)
+EXPERTS: Final = {"reaction": ExpertConfig(), "interception": BRISK, "insertion": BRISK}
+_SERIES = 10  # trials of one episode
 
 
-class _Run:
-    """One pass over a schedule: arm, camera at 30 Hz and task, stepped by a command of 20 ms at a time."""
-
-    def __init__(self, schedule: Schedule, seed: int) -> None:
-        self.arm = ArmSim(seed=seed)
-        self.now_ns = 0
-        self.commands: list[Floats] = []
-        self.targets: list[Target] = []
-        self.wrong = 0
-        self._task = ReactionTask(schedule)
-        self._camera = TableCamera()
-        self._image = self._camera.render(self.arm.q)
-        self._next_frame_ns = 0
-
-    def observe(self) -> tuple[Floats, NDArray[np.uint8]]:
-        """The measured state [6] of now and the newest image."""
-        reading = self.arm.read()
-        return np.concatenate([reading.position, reading.velocity]), self._image
-
-    def foresee(self, commands: Floats) -> Floats:
-        """The true state [6] after some commands, from a copy of the simulator."""
-        ahead = self.arm.fork()
-        for command in commands:
-            ahead.step(command, STEP_NS)
-        return np.concatenate([ahead.q, ahead.qd])
-
-    def step(self, command: Floats) -> None:
-        """Send a command and let one action period pass."""
-        self.commands.append(command)
-        for _ in range(STEP_NS // SUBSTEP_NS):
-            for event in self._task.advance(self.now_ns, self.arm.tip):
-                light = event.light
-                self.wrong += event.kind is EventKind.WRONG
-                if event.kind in (EventKind.HIT, EventKind.MISS):
-                    hit = event.kind is EventKind.HIT
-                    self.targets.append(
-                        Target(light.id, light.onset_ns, event.time_ns, light.x_m, light.y_m, hit)
-                    )
-            if self.now_ns >= self._next_frame_ns:
-                self._image = self._camera.render(self.arm.q, self._task.burning)
-                self._next_frame_ns += FRAME_NS
-            self.arm.step(command, SUBSTEP_NS)
-            self.now_ns += SUBSTEP_NS
+def _reaction(trials: int, seed: int) -> Task:
+    # At a random time, lest the first light of every series be in step with the launches.
+    lead_in_ns = int(np.random.default_rng(seed).integers(500_000_000, 1_300_000_001))
+    return ReactionTask(Schedule.generate(ScheduleConfig(targets=trials, lead_in_ns=lead_in_ns), seed=seed))
 
 
-def play(strategy: str, policy: Policy, schedule: Schedule, *, delay_steps: int, seed: int) -> Result:
-    """Run one strategy over a schedule; inference takes `delay_steps` action periods.
+def _interception(trials: int, seed: int) -> Task:
+    return InterceptionTask(draw_flights(FlightConfig(balls=trials), seed=seed))
 
-    `oracle` infers in no time at every step. `sync` executes a whole chunk, then holds while it infers. The
-    others launch back to back and switch when the result is there: `naive_async` with a chunk that starts
-    from the state at the launch, `vlash` with one that starts from the state at the switch, known exactly
-    (`vlash`), by a first-order lag model (`vlash_lag`), or taken to be the last command
-    (`vlash_last_action`).
+
+def _insertion(trials: int, seed: int) -> Task:
+    return InsertionTask(draw_insertions(InsertionConfig(slots=trials), seed=seed))
+
+
+TASKS: Final[Mapping[str, Callable[[int, int], Task]]] = {
+    "reaction": _reaction,
+    "interception": _interception,
+    "insertion": _insertion,
+}
+"""Makes a task of so many trials from a seed, by name."""
+
+
+def execution(method: str, delay_steps: int) -> Execution:
+    """A method of execution by its name, one of `METHODS`, where inference takes `delay_steps`.
+
+    `sync` plays whole chunks. `sync_short` plays as many rows as an inference takes, at least one, and
+    `oracle` does the same without any delay. The others launch back to back and switch when the answer is
+    there: `naive_async` to its first row, `naive_aligned` to the row that is due, and `vlash` to a chunk that
+    was planned from where the roll-forward in its name says that the arm would be.
     """
-    run = _Run(schedule, seed)
-    lag_s = np.asarray(run.arm.config.lag_ns) * 1e-9
-    chunk = np.repeat(run.arm.q[None], delay_steps, axis=0)
-    request = 0
-    while run.now_ns < schedule.duration_ns:
-        upcoming = chunk[:delay_steps]
-        if strategy == "oracle":
-            upcoming = chunk[:0]
-        elif strategy == "sync":
-            upcoming = np.repeat(chunk[-1:], delay_steps, axis=0)
-        state, image = run.observe()
-        if strategy == "vlash":
-            state = run.foresee(upcoming)
-        elif strategy == "vlash_lag":
-            state = _roll_lag(state, upcoming, lag_s)
-        elif strategy == "vlash_last_action":
-            state = np.concatenate([upcoming[-1], (upcoming[-1] - upcoming[-2]) / (STEP_NS * 1e-9)])
-        observation = Observation(state.astype(np.float32), {"image": image}, schedule.task, request)
-        chunk, request = policy.infer(observation), request + 1
-        for command in upcoming:
-            run.step(command)
-        if strategy in ("oracle", "sync"):
-            for command in chunk[: 1 if strategy == "oracle" else None]:
-                run.step(command)
-    return _result(run)
-
-
-def _roll_lag(state: Floats, commands: Floats, lag_s: Floats) -> Floats:
-    """The state after some commands if each joint is a first-order lag."""
-    position, velocity = state[:3], state[3:]
-    decay = np.exp(-STEP_NS * 1e-9 / lag_s)
-    for command in commands:
-        velocity = (command - position) / lag_s * decay
-        position = command + (position - command) * decay
-    return np.concatenate([position, velocity])
-
-
-def _result(run: _Run) -> Result:
-    stamps = np.arange(len(run.commands), dtype=np.int64) * STEP_NS
-    scored = score(run.targets, CommandTrack(stamps, forward(np.array(run.commands))[:, -1]))
-    touches = [target.off_ns - target.onset_ns for target in run.targets if target.hit]
-    return Result(
-        hit_rate=scored.hit_rate,
-        hit_rate_ci95=scored.hit_ci95,
-        targets=scored.targets,
-        wrong=run.wrong,
-        reaction_p50_ms=scored.reaction_quantile_ns(0.5) * 1e-6,
-        reaction_p99_ms=scored.reaction_quantile_ns(0.99) * 1e-6,
-        touch_p50_ms=float(np.median(touches)) * 1e-6 if touches else math.nan,
-        resting_sigma_mm=float(scored.sigma_m[-1]) * 1e3,
-    )
+    if method == "oracle":
+        return Execution("sync", rows=max(1, delay_steps))
+    if method in ("sync", "sync_short"):
+        return Execution(
+            "sync", delay_steps=delay_steps, rows=max(1, delay_steps) if method == "sync_short" else 0
+        )
+    strategy, _, variant = method.partition("_")
+    if strategy == "naive":
+        return Execution("naive_async", aligned=variant == "aligned", delay_steps=delay_steps)
+    return Execution("vlash", variant, delay_steps=delay_steps)
 
 
 def evaluate(
-    policy: Policy,
-    config: ScheduleConfig,
+    policy: ChunkPolicy,
+    task: str,
     *,
+    trials: int,
     seed: int,
     delay_steps: int = 8,
-    strategies: Sequence[str] = STRATEGIES,
-) -> dict[str, Result]:
-    """Play strategies over the same schedule."""
-    schedule = Schedule.generate(config, seed=seed)
-    return {
-        strategy: play(strategy, policy, schedule, delay_steps=delay_steps, seed=seed)
-        for strategy in strategies
-    }
+    jitter_steps: int = 0,
+    methods: Sequence[str] = METHODS,
+) -> dict[str, Figures]:
+    """Play the same trials of a task by its name, in series of ten, with each method.
+
+    With jitter, an inference takes up to so many steps longer, and vlash allows for one of them.
+    """
+    results = {}
+    for method in methods:
+        sizes = [_SERIES] * (trials // _SERIES) + [trials % _SERIES] * (trials % _SERIES > 0)
+        tasks = [TASKS[task](size, seed + number) for number, size in enumerate(sizes)]
+        how = execution(method, delay_steps)
+        if method != "oracle":
+            how = replace(how, jitter_steps=jitter_steps, margin_steps=min(1, jitter_steps))
+        results[method] = play(tasks, policy, how, seed=seed)
+    return results
 
 
-def table(results: dict[str, Result]) -> str:
+def table(results: Mapping[str, Figures]) -> str:
     """The results as a Markdown table."""
-    lines = [
-        "| strategy | hit rate | 95 % interval | decoys touched | reaction p50, p99 (ms) | touch p50 (ms) |",
-        "|---|---|---|---|---|---|",
-    ]
+    head = (
+        "| method | success | 95 % interval | reaction p50, p99 (ms) | completion p50 (ms) | jerk (m/s³) "
+        "| jump p95 (mrad) | held |"
+    )
+    lines = [head, "|---|---|---|---|---|---|---|---|"]
     for name, one in results.items():
-        low, high = one.hit_rate_ci95
+        low, high = one.success_ci95
         lines.append(
-            f"| {name} | {one.hit_rate:.3f} | {low:.3f} to {high:.3f} | {one.wrong} "
-            f"| {one.reaction_p50_ms:.0f}, {one.reaction_p99_ms:.0f} | {one.touch_p50_ms:.0f} |"
+            f"| {name} | {one.success_rate:.3f} | {low:.3f} to {high:.3f} "
+            f"| {one.reaction_ms(0.5):.0f}, {one.reaction_ms(0.99):.0f} | {one.completion_ms(0.5):.0f} "
+            f"| {one.jerk_m_s3:.0f} | {one.boundary_jump_rad_p95 * 1e3:.0f} "
+            f"| {one.held_steps / one.steps:.1%} |"
         )
     return "\n".join(lines)
 
 
+def to_record(figures: Figures) -> dict[str, Any]:
+    """The figures as JSON has them; NaN, where nothing happened, is null."""
+    record: dict[str, Any] = {
+        "trials": len(figures.trials),
+        "successes": figures.successes,
+        "success_rate": figures.success_rate,
+        "success_ci95": list(figures.success_ci95),
+        "reaction_min_ms": figures.reaction_ms(0.0),
+        "reaction_p50_ms": figures.reaction_ms(0.5),
+        "reaction_p99_ms": figures.reaction_ms(0.99),
+        "reaction_max_ms": figures.reaction_ms(1.0),
+        "reactions_missed": figures.reactions_missed,
+        "completion_p50_ms": figures.completion_ms(0.5),
+        "jerk_m_s3": figures.jerk_m_s3,
+        "boundary_jump_p95_rad": figures.boundary_jump_rad_p95,
+        "held_steps": figures.held_steps,
+        "steps": figures.steps,
+        "inferences": figures.inferences,
+    }
+    never = {name for name, value in record.items() if isinstance(value, float) and math.isnan(value)}
+    return {name: None if name in never else value for name, value in record.items()}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Score the strategies with a policy in simulated time."""
+    """Score methods of execution with a policy, or with the demonstrator, in simulated time."""
     parser = argparse.ArgumentParser(prog="python -m lowlat_nodes.train.evaluate", description=main.__doc__)
     parser.add_argument("model", type=Path, nargs="?", default=Path("models/reach_flow.onnx"))
-    parser.add_argument("--targets", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1, help="of the schedule")
-    parser.add_argument("--delay-steps", type=int, default=8, help="inference time in 20 ms steps")
-    parser.add_argument("--strategy", choices=STRATEGIES, action="append", help="default: all")
+    parser.add_argument("--expert", action="store_true", help="the demonstrator instead of a model")
+    parser.add_argument("--task", choices=TASKS, action="append", help="default: reaction")
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--delay-steps", type=int, nargs="+", default=[8], help="inference time, 20 ms each")
+    parser.add_argument("--jitter-steps", type=int, default=0, help="by how much it may be longer")
+    parser.add_argument("--method", choices=METHODS, action="append", help="default: all")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args(argv)
     started = time.monotonic()
-    results = evaluate(
-        OnnxPolicy(options.model),
-        ScheduleConfig(targets=options.targets),
-        seed=options.seed,
-        delay_steps=options.delay_steps,
-        strategies=options.strategy or STRATEGIES,
+    steps, cpu_s = 0, 0.0
+    records: dict[str, dict[str, Any]] = {}
+    for task in options.task or ["reaction"]:
+        policy = from_expert(EXPERTS[task]) if options.expert else from_policy(OnnxPolicy(options.model))
+        for delay_steps in options.delay_steps:
+            results = evaluate(
+                policy,
+                task,
+                trials=options.trials,
+                seed=options.seed,
+                delay_steps=delay_steps,
+                jitter_steps=options.jitter_steps,
+                methods=options.method or METHODS,
+            )
+            print(f"\n{task}, delay of {delay_steps} steps\n\n{table(results)}", file=sys.stderr, flush=True)
+            records.setdefault(task, {})[str(delay_steps)] = {
+                method: to_record(figures) for method, figures in results.items()
+            }
+            steps += sum(figures.steps for figures in results.values())
+            cpu_s += sum(figures.cpu_s for figures in results.values())
+    print(
+        f"\n{time.monotonic() - started:.0f} s, {steps / cpu_s:.0f} control steps per CPU-second",
+        file=sys.stderr,
     )
-    print(table(results), file=sys.stderr)
-    print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
     if options.json:
-        print(json.dumps({name: asdict(one) for name, one in results.items()}))
+        print(json.dumps(records))
     return 0
 
 

@@ -1,15 +1,22 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demonstrator of the reaction task: a speed- and acceleration-limited reach with lag feed-forward."""
+"""The demonstrator: where to go, and a speed- and acceleration-limited reach there with lag feed-forward."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.sim.arm import ArmConfig
+from lowlat_nodes.sim.insertion import Slot
+from lowlat_nodes.sim.interception import LINE_Y_M, Ball, CrossingLine
+from lowlat_nodes.sim.kinematics import inverse
+from lowlat_nodes.sim.reaction import Light
+from lowlat_nodes.sim.scene import Thing
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,31 @@ class ExpertConfig:
     inertia_lag_ns: tuple[int, int, int] = (12_000_000, 10_000_000, 8_000_000)
     action_dt_ns: int = 20_000_000
     substeps: int = 4
+
+
+BRISK: Final = ExpertConfig(
+    speed_rad_s=(6.0, 7.0, 8.0), acceleration_rad_s2=(60.0, 60.0, 60.0), approach_s=0.04
+)
+"""For interception and insertion, where a leisurely reach comes too late."""
+
+READY_M: Final = (0.0, LINE_Y_M)
+
+
+def aim(things: Iterable[Thing]) -> NDArray[np.float64]:
+    """Where the joints should go for what lies on the table: [3] in rad, NaN to brake and stay.
+
+    To the light that is asked for, to where the ball will cross the line (to its middle while none flies),
+    into the slot.
+    """
+    goal = np.full(3, np.nan)
+    for thing in things:
+        if isinstance(thing, CrossingLine):
+            goal = inverse(READY_M)
+        elif isinstance(thing, Ball):
+            goal = inverse((thing.crossing_x_m, LINE_Y_M))
+        elif isinstance(thing, Slot) or (isinstance(thing, Light) and thing.asked):
+            goal = inverse((thing.x_m, thing.y_m))
+    return goal
 
 
 def plan(

@@ -27,9 +27,10 @@ from lowlat_nodes.sim.kinematics import JOINT_NAMES
 from lowlat_nodes.sim.reaction import ScheduleConfig, task_text
 from lowlat_nodes.stream.errors import MissingExtra
 from lowlat_nodes.train.card import write_card
-from lowlat_nodes.train.evaluate import evaluate, table
+from lowlat_nodes.train.evaluate import METHODS, evaluate, table
 from lowlat_nodes.train.expert import ExpertConfig, plan
 from lowlat_nodes.train.rollouts import Demonstrations, collect
+from lowlat_nodes.train.step_delay import from_policy
 
 if TYPE_CHECKING:
     import torch
@@ -215,8 +216,11 @@ def _write_card(
     import torch
 
     policy = OnnxPolicy(path)
-    schedule, schedule_seed, delay_steps = ScheduleConfig(targets=targets), 1, 8
-    results = evaluate(policy, schedule, seed=schedule_seed, delay_steps=delay_steps)
+    seed, delay_steps = 1, 8
+    methods = [method for method in METHODS if method != "sync_short"]
+    results = evaluate(
+        from_policy(policy), "reaction", trials=targets, seed=seed, delay_steps=delay_steps, methods=methods
+    )
     libraries = f"torch {torch.__version__}, numpy {np.__version__}, onnxruntime {onnxruntime.__version__}"
     period_ms = expert.action_dt_ns // 1_000_000
     write_card(
@@ -237,8 +241,8 @@ def _write_card(
             "batch": config.batch,
             "branches": config.branches,
             "targets": targets,
-            "window_ms": schedule.window_ns // 1_000_000,
-            "schedule_seed": schedule_seed,
+            "window_ms": ScheduleConfig().window_ns // 1_000_000,
+            "schedule_seed": seed,
             "delay_ms": delay_steps * period_ms,
             "table": table(results),
             "difference": difference,

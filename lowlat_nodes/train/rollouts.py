@@ -15,7 +15,7 @@ from lowlat_nodes.sim.arm import ArmSim
 from lowlat_nodes.sim.camera import CameraConfig, TableCamera
 from lowlat_nodes.sim.kinematics import inverse
 from lowlat_nodes.sim.reaction import COLOURS, Light, ReactionTask, Schedule, ScheduleConfig, task_text
-from lowlat_nodes.train.expert import ExpertConfig, plan
+from lowlat_nodes.train.expert import ExpertConfig, aim, plan
 
 IMAGE_SHRINK = 2  # the network averages 2x2 pixels first; the data set keeps the averages
 
@@ -142,17 +142,16 @@ def _episode(random: np.random.Generator, expert: ExpertConfig, *, seed: int) ->
     for tick in range(ticks):
         if task.advance(tick * expert.action_dt_ns, arm.tip):
             delay = int(random.integers(0, 24))
-        burning.append(tuple(task.burning))
-        for light in task.burning:
-            if asked is not None and light.asked:
-                goal[tick] = inverse((light.x_m, light.y_m))
+        burning.append(task.things)
+        if asked is not None:
+            goal[tick] = aim(task.things)
         if random.random() < 0.02:
             detour = _random_posture(random) if random.random() < 0.35 else None
         sample = arm.read()
         reading[tick, :3], reading[tick, 3:] = sample.position, sample.velocity
         q[tick] = arm.q
-        aim = goal[max(0, tick - delay)] if detour is None else detour
-        command = plan(sample.position[None], sample.velocity[None], aim[None], 1, expert)[0, 0]
+        wanted = goal[max(0, tick - delay)] if detour is None else detour
+        command = plan(sample.position[None], sample.velocity[None], wanted[None], 1, expert)[0, 0]
         disturbance = 0.8 * disturbance + 0.6 * strength_rad * random.standard_normal(3)
         arm.step(command + disturbance, expert.action_dt_ns)
     return _Track(asked, q, reading, burning, goal)

@@ -62,6 +62,7 @@ class Rig:
     action_ns: int = ACTION
     delay_window: int = 10
     trajectories: bool = False
+    early: bool = False  # launch before the command of the tick instead of after it
 
     def __post_init__(self) -> None:
         self.loop = ControlLoop(
@@ -99,21 +100,31 @@ class Rig:
                     RobotState(self.now - self.age_ns(self.now // TICK), self.q.copy(), np.zeros(1))
                 )
             self.states[self.now] = float(self.q[0])
-            if self.due is not None and self.due[0] <= self.now:
-                launch = self.due[1]
-                self.due = None
-                actions = self.policy(float(launch.state.position[0]), launch.request)
-                self.deliveries.append(self.loop.deliver(launch.request, actions, 0, self.now))
+            self._deliver()
+            if self.early:
+                self._launch()
+                self._deliver()
             tick = self.loop.tick(self.now)
             if tick is not None:
                 self.ticks.append(tick)
                 self.q = tick.position + (self.q - tick.position) * math.exp(-TICK * 1e-9 / LAG_S)
-            asked = self.loop.launch(self.now, ready=self.thinking)
-            if asked is not None:
-                self.launches.append(asked)
-                self.due = (self.now + self.delays(asked.request) * TICK, asked)
+            if not self.early:
+                self._launch()
             self.now += TICK
         return self
+
+    def _launch(self) -> None:
+        asked = self.loop.launch(self.now, ready=self.thinking)
+        if asked is not None:
+            self.launches.append(asked)
+            self.due = (self.now + self.delays(asked.request) * TICK, asked)
+
+    def _deliver(self) -> None:
+        if self.due is not None and self.due[0] <= self.now:
+            launch = self.due[1]
+            self.due = None
+            actions = self.policy(float(launch.state.position[0]), launch.request)
+            self.deliveries.append(self.loop.deliver(launch.request, actions, 0, self.now))
 
     def served(self) -> list[Served]:
         return [tick.served for tick in self.ticks]
@@ -156,6 +167,46 @@ def test_a_perfect_model_projects_the_state_that_the_robot_will_have() -> None:
             assert launch.state.position[0] == pytest.approx(rig.states[start_ns], abs=1e-9)
             compared += 1
     assert compared > 10
+
+
+def test_a_launch_before_the_command_of_its_tick_projects_over_that_command_too() -> None:
+    rig = Rig(early=True).run(300)
+    compared = 0
+    for launch in rig.launches[:-1]:
+        if launch.intent.project and launch.intent.start_ns in rig.states:
+            expected = rig.states[launch.intent.start_ns]
+            assert launch.state.position[0] == pytest.approx(expected, abs=1e-9)
+            compared += 1
+    assert compared > 10
+    assert rig.loop.counters["stalled_ticks"] == 0
+
+
+@pytest.mark.parametrize("strategy", ["sync", "naive_async", "vlash"])
+def test_an_answer_without_delay_goes_into_the_command_of_its_own_tick(strategy: str) -> None:
+    rig = Rig(strategy, delays=lambda request: 0, early=True, rows=1).run(100)
+    assert rig.served()[1:] == [Served.CHUNK] * 99
+    swapped = {index: tick.swapped for index, tick in enumerate(rig.ticks) if tick.swapped is not None}
+    assert all(chunk.start_ns == index * TICK for index, chunk in swapped.items())
+    assert len(swapped) >= 49  # a row lasts for two ticks
+
+
+def test_a_fork_goes_its_own_way_from_the_same_state() -> None:
+    rig = Rig().run(100)
+    fork = rig.loop.fork(Lag())
+    assert fork.counters.snapshot() == {}
+    assert fork.in_flight is not None
+    assert rig.loop.in_flight is not None
+    assert fork.in_flight.request == rig.loop.in_flight.request
+    for now in range(rig.now, rig.now + 3 * TICK, TICK):
+        state = RobotState(now, rig.q, np.zeros(1))
+        fork.observe(state)
+        rig.loop.observe(state)
+        ours, theirs = fork.tick(now), rig.loop.tick(now)
+        assert ours is not None
+        assert theirs is not None
+        assert np.array_equal(ours.position, theirs.position)
+    fork.stop()
+    assert rig.loop.running
 
 
 def test_last_action_projects_to_the_last_command_before_the_swap() -> None:

@@ -84,6 +84,21 @@ def test_a_fork_goes_its_own_way() -> None:
     assert np.array_equal(arm.read().position, fork.read().position)
 
 
+def test_a_push_moves_the_arm_until_it_ends() -> None:
+    arm = ArmSim()
+    start, place = arm.q, arm.tip
+    arm.push((0.0, -20.0))
+    arm.step(start, 200_000_000)
+    fork = arm.fork()
+    assert arm.tip[1] < place[1] - 0.01
+    for each in (arm, fork):
+        each.step(start, 20_000_000)
+    assert np.array_equal(arm.q, fork.q)  # the fork is pushed as well
+    arm.push((0.0, 0.0))
+    arm.step(start, 1_000_000_000)
+    assert arm.q == pytest.approx(start, abs=1e-3)
+
+
 @pytest.mark.parametrize("command", [[0.0, 0.0], [0.0, np.nan, 0.0], [np.inf, 0.0, 0.0]])
 def test_bad_commands_are_refused(command: list[float]) -> None:
     with pytest.raises(ValueError, match="3 finite joint targets"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lowlat_nodes.sim.camera import LIGHT_RGB, CameraConfig, TableCamera
+from lowlat_nodes.sim.camera import CameraConfig, TableCamera
 from lowlat_nodes.sim.kinematics import forward
-from lowlat_nodes.sim.reaction import Light
+from lowlat_nodes.sim.reaction import LIGHT_RGB, Light
 from lowlat_nodes.stream.errors import ConfigurationError
 
 pytest.importorskip("cv2")

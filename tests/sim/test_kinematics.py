@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lowlat_nodes.sim.arm import ArmConfig, mjcf
-from lowlat_nodes.sim.kinematics import LINK_LENGTHS_M, REACH_M, forward, inverse
+from lowlat_nodes.sim.kinematics import LINK_LENGTHS_M, REACH_M, fingertip, forward, inverse
 
 
 def test_a_stretched_arm_reaches_the_sum_of_its_links() -> None:
@@ -19,6 +19,11 @@ def test_inverse_then_forward_returns_to_the_point() -> None:
     bearing = np.linspace(0.2, 2.9, 40)
     points = np.stack([radius * np.cos(bearing), radius * np.sin(bearing)], axis=-1)
     assert forward(inverse(points))[..., -1, :] == pytest.approx(points, abs=1e-6)
+
+
+def test_the_fingertip_is_where_forward_puts_it() -> None:
+    for q in np.random.default_rng(0).uniform(-2.0, 2.0, (20, 3)):
+        assert fingertip(q) == pytest.approx(tuple(forward(q)[-1]), abs=1e-12)
 
 
 @pytest.mark.parametrize("point", [(0.0, 0.05), (0.0, 0.9)])

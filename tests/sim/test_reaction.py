@@ -61,10 +61,10 @@ def test_a_touch_within_the_window_is_a_hit_and_puts_the_light_out() -> None:
     task = _task(_light())
     assert task.advance(99 * MS, FAR) == []
     assert [event.kind for event in task.advance(100 * MS, FAR)] == [EventKind.ON]
-    assert [light.id for light in task.burning] == [0]
+    assert [light.id for light in task.things] == [0]
     (event,) = task.advance(300 * MS, (0.3, 0.37))
     assert (event.kind, event.time_ns, event.light.id) == (EventKind.HIT, 300 * MS, 0)
-    assert not task.burning
+    assert not task.things
     assert task.finished
     assert (task.hits, task.misses, task.hit_rate) == (1, 0, 1.0)
 
@@ -100,7 +100,7 @@ def test_a_decoy_is_reported_once_burns_on_and_never_scores() -> None:
     task = _task(_light(asked=False))
     task.advance(100 * MS, FAR)
     assert [event.kind for event in task.advance(200 * MS, (0.3, 0.4))] == [EventKind.WRONG]
-    assert [light.id for light in task.burning] == [0]
+    assert [light.id for light in task.things] == [0]
     assert task.advance(210 * MS, (0.3, 0.4)) == []
     assert [event.kind for event in task.advance(700 * MS, FAR)] == [EventKind.OFF]
     assert (task.hits, task.misses) == (0, 0)
@@ -109,9 +109,33 @@ def test_a_decoy_is_reported_once_burns_on_and_never_scores() -> None:
 def test_lights_are_judged_on_their_own() -> None:
     task = _task(_light(0, x_m=0.3), _light(1, x_m=-0.3, onset_ms=200))
     task.advance(200 * MS, FAR)
-    assert [light.id for light in task.burning] == [0, 1]
+    assert [light.id for light in task.things] == [0, 1]
     assert [event.light.id for event in task.advance(250 * MS, (-0.3, 0.4))] == [1]
-    assert [light.id for light in task.burning] == [0]
+    assert [light.id for light in task.things] == [0]
+
+
+def test_trials_tell_how_long_a_touch_took() -> None:
+    task = _task(_light(), _light(1, x_m=-0.3, onset_ms=700))
+    for ms, tip in ((100, FAR), (350, (0.3, 0.4)), (700, FAR), (1201, FAR)):
+        task.advance(ms * MS, tip)
+    assert [(trial.id, trial.completion_ns, trial.success) for trial in task.trials] == [
+        (0, 250 * MS, True),
+        (1, None, False),
+    ]
+
+
+def test_a_calm_fork_is_spared_the_next_target_and_nothing_else() -> None:
+    task = _task(_light(), _light(1, asked=False, onset_ms=300), _light(2, onset_ms=700))
+    task.advance(100 * MS, FAR)
+    assert task.surprise_ns == 700 * MS
+    calm = task.fork(calm=True)
+    twin = task.fork(calm=False)
+    for each, lit in ((calm, [1]), (twin, [1, 2]), (task, [1, 2])):
+        each.advance(601 * MS, FAR)
+        each.advance(700 * MS, FAR)
+        assert [light.id for light in each.things] == lit
+    assert calm.surprise_ns is None
+    assert calm.misses == 1
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ pytest.importorskip("mujoco")
 
 from lowlat_nodes.sim.arm import HOME_RAD, ArmSim
 from lowlat_nodes.sim.kinematics import inverse
-from lowlat_nodes.sim.reaction import Schedule, ScheduleConfig
-from lowlat_nodes.sim.world import Record, World
+from lowlat_nodes.sim.reaction import ReactionTask, Schedule, ScheduleConfig
+from lowlat_nodes.sim.task import Record
+from lowlat_nodes.sim.world import World
 
 pytestmark = pytest.mark.sim
 
@@ -77,7 +78,7 @@ def test_commands_that_are_none_are_refused_and_change_nothing(world: World, wro
 def test_a_schedule_is_told_from_start_to_end_with_stamps_of_its_steps(world: World) -> None:
     run(world, 20)
     schedule = Schedule.generate(ScheduleConfig(targets=4), seed=2)
-    world.play(schedule, seed=2)
+    world.play(ReactionTask(schedule), seed=2)
     assert world.playing
     events = run(world, schedule.duration_ns // STEP_NS + 400, start=20, aim=True)
 
@@ -100,20 +101,21 @@ def test_a_schedule_is_told_from_start_to_end_with_stamps_of_its_steps(world: Wo
 
 
 def test_lights_burn_only_while_a_schedule_plays(world: World) -> None:
-    world.play(Schedule.generate(ScheduleConfig(targets=1, lead_in_ns=0, decoy_share=0.0), seed=0), seed=0)
+    schedule = Schedule.generate(ScheduleConfig(targets=1, lead_in_ns=0, decoy_share=0.0), seed=0)
+    world.play(ReactionTask(schedule), seed=0)
     run(world, 2)
-    assert len(world.burning) == 1
+    assert len(world.things) == 1
 
     events = run(world, 400, start=2)
 
     assert [event["event"] for event in events] == ["miss", "end"]
-    assert not world.burning
+    assert not world.things
 
 
 def test_a_second_schedule_follows_the_first(world: World) -> None:
     for seed in (0, 1):
         schedule = Schedule.generate(ScheduleConfig(targets=1, lead_in_ns=0), seed=seed)
-        world.play(schedule, seed=seed)
+        world.play(ReactionTask(schedule), seed=seed)
         events = run(world, schedule.duration_ns // STEP_NS + 400)
         assert events[0]["seed"] == seed
         assert events[-1]["event"] == "end"

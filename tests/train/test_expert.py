@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from lowlat_nodes.sim.arm import ArmSim
-from lowlat_nodes.train.expert import ExpertConfig, plan
+from lowlat_nodes.sim.insertion import Slot
+from lowlat_nodes.sim.interception import LINE_Y_M, Ball, CrossingLine
+from lowlat_nodes.sim.kinematics import forward
+from lowlat_nodes.sim.reaction import Light
+from lowlat_nodes.sim.scene import Thing
+from lowlat_nodes.train.expert import READY_M, ExpertConfig, aim, plan
 
 CONFIG = ExpertConfig()
 HORIZON = 60
@@ -42,6 +47,24 @@ def test_plans_of_a_batch_do_not_mix() -> None:
     together = plan(q, qd, goal, HORIZON, CONFIG)
     alone = [plan(q[i : i + 1], qd[i : i + 1], goal[i : i + 1], HORIZON, CONFIG)[0] for i in range(5)]
     assert np.array_equal(together, np.array(alone))
+
+
+@pytest.mark.parametrize(
+    ("things", "place"),
+    [
+        ([Light(0, "red", True, 0.3, 0.4, 0, 1), Light(1, "blue", False, -0.3, 0.4, 0, 1)], (0.3, 0.4)),
+        ([CrossingLine()], READY_M),
+        ([CrossingLine(), Ball(0.1, LINE_Y_M + 0.2, 0.25, -0.5)], (0.2, LINE_Y_M)),
+        ([Slot(-0.2, 0.45, 1.0, 0.03, 0.012)], (-0.2, 0.45)),
+    ],
+)
+def test_it_aims_at_what_the_task_is_about(things: list[Thing], place: tuple[float, float]) -> None:
+    assert forward(aim(things))[-1] == pytest.approx(place, abs=1e-6)
+
+
+@pytest.mark.parametrize("things", [[], [Light(0, "blue", False, 0.3, 0.4, 0, 1)]])
+def test_it_stays_when_there_is_nothing_to_aim_at(things: list[Thing]) -> None:
+    assert np.isnan(aim(things)).all()
 
 
 @pytest.mark.sim
