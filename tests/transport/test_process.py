@@ -76,3 +76,19 @@ def test_shared_memory_is_mapped_for_large_messages_only(discovery: str, kind: s
         check=False,
     )
     assert done.stdout.split()[-1:] == [mapped], done.stderr  # after what Fast DDS logs
+
+
+@pytest.mark.parametrize("prepare", ["prepare_process", "prepare_control_process"])
+def test_standard_output_has_what_is_printed_and_nothing_else(prepare: str) -> None:
+    program = f"""
+import os
+from lowlat_nodes.transport.ros.process import {prepare}
+print("before")
+{prepare}()
+{prepare}()
+os.write(1, b"a log of the middleware\\n")
+print("result")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "before\nresult\n"
+    assert "a log of the middleware" in done.stderr

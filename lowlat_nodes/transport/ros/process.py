@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a process sets before its first node: the allocator and the shared memory of Fast DDS."""
+"""What a process sets before its first node: the allocator, and the shared memory and the log of Fast DDS."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
 from lowlat_nodes import resources
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES, profile_environment
@@ -22,8 +23,25 @@ def prepare_process() -> None:
     about half of all best-effort VGA frames. A profile or a choice of transports already in the environment
     is left alone. Where the C library is not glibc, the allocator stays as it is.
     """
+    _keep_output_clean()
     keep_freed_memory()
     os.environ.update(profile_environment(os.environ))
+
+
+def _keep_output_clean() -> None:
+    """Leave standard output to `sys.stdout`: what Fast DDS logs there goes to standard error.
+
+    It complains on standard output, now and then, when two processes open a port of shared memory at once; a
+    reader of our JSON must not have to know.
+    """
+    if sys.stdout is None or sys.stdout is not sys.__stdout__ or sys.stdout.fileno() != 1:
+        return  # it was done, or somebody else has the output in hand
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = open(  # noqa: SIM115
+        ours, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False
+    )
 
 
 def keep_freed_memory() -> None:
@@ -45,6 +63,7 @@ def prepare_control_process() -> None:
     hundred bytes take no longer. A profile or a choice of transports already in the environment is left
     alone, except ours for large messages.
     """
+    _keep_output_clean()
     keep_freed_memory()
     environment = os.environ
     for name, ours in profile_environment({}).items():
