@@ -30,6 +30,7 @@ from lowlat_nodes.benchmarks._control_architectures import ARCHITECTURES
 from lowlat_nodes.benchmarks._control_node import NodeUnderTest
 from lowlat_nodes.benchmarks._control_policies import INFERENCE_NS, SLOW_EVERY, SLOW_FACTOR, WORK
 from lowlat_nodes.nodes.timeline import PHASE_NS
+from lowlat_nodes.transport.ros.process import keep_output_clean
 
 TICK_HZ = 500
 TICK_NS = 1_000_000_000 // TICK_HZ
@@ -379,6 +380,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
         os.environ |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOG_DIR": folder}
         os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as many as policy.threads has by default
+        keep_output_clean()
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         try:
             figures = run(QUICK if options.quick else FULL, Path(folder))

@@ -52,6 +52,10 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parser().parse_args(argv)
     monitor_type = _monitor_type()
+    if options.json:
+        from lowlat_nodes.transport.ros.process import keep_output_clean
+
+        keep_output_clean()
     reports = Reports(SteadyClock())
     # No KeyboardInterrupt: raised while rclpy makes a message, it would come out as another error.
     with stop_on_signals() as stop:

@@ -20,6 +20,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lowlat_nodes.control.executor import Outcome
+from lowlat_nodes.transport.ros.process import keep_output_clean
 
 _QUEUE = 1000
 _SPIN_S = 0.05
@@ -150,6 +151,7 @@ def main() -> int:
     )
     parser.add_argument("topics", nargs="+", help="what the recorder must listen to")
     options = parser.parse_args()
+    keep_output_clean()
     rclpy.init(args=[])
     try:
         DemoDriver(options.topics, options.recorder).play(options.patience_s)

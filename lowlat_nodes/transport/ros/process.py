@@ -23,13 +23,13 @@ def prepare_process() -> None:
     about half of all best-effort VGA frames. A profile or a choice of transports already in the environment
     is left alone. Where the C library is not glibc, the allocator stays as it is.
     """
-    _keep_output_clean()
+    keep_output_clean()
     keep_freed_memory()
     os.environ.update(profile_environment(os.environ))
 
 
-def _keep_output_clean() -> None:
-    """Leave standard output to `sys.stdout`: what Fast DDS logs there goes to standard error.
+def keep_output_clean() -> None:
+    """Leave standard output to `sys.stdout`, so that what Fast DDS logs there goes to standard error.
 
     It complains on standard output, now and then, when two processes open a port of shared memory at once; a
     reader of our JSON must not have to know.
@@ -63,7 +63,7 @@ def prepare_control_process() -> None:
     hundred bytes take no longer. A profile or a choice of transports already in the environment is left
     alone, except ours for large messages.
     """
-    _keep_output_clean()
+    keep_output_clean()
     keep_freed_memory()
     environment = os.environ
     for name, ours in profile_environment({}).items():
