@@ -92,3 +92,19 @@ print("result")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "before\nresult\n"
     assert "a log of the middleware" in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_stays_as_buffered_as_it_was(unbuffered: str) -> None:
+    program = """
+import os, sys
+from lowlat_nodes.transport.ros.process import prepare_process
+prepare_process()
+print("said")
+os._exit(0)  # what is buffered is lost
+"""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout == ("said\n" if unbuffered else "")

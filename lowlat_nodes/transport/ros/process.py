@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import sys
 
@@ -36,11 +37,17 @@ def keep_output_clean() -> None:
     """
     if sys.stdout is None or sys.stdout is not sys.__stdout__ or sys.stdout.fileno() != 1:
         return  # it was done, or somebody else has the output in hand
-    sys.stdout.flush()
+    former = sys.stdout
+    former.flush()
     ours = os.dup(1)
     os.dup2(2, 1)
-    sys.stdout = open(  # noqa: SIM115
-        ours, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False
+    # As buffered as before: an unbuffered one (PYTHONUNBUFFERED) is followed by whoever started this process.
+    sys.stdout = io.TextIOWrapper(
+        open(ours, "wb", buffering=0 if former.write_through else -1, closefd=False),  # noqa: SIM115
+        encoding=former.encoding,
+        errors=former.errors,
+        line_buffering=former.line_buffering,
+        write_through=former.write_through,
     )
 
 
