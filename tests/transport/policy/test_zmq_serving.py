@@ -141,7 +141,7 @@ def test_keys_in_files_let_a_client_in_from_anywhere(started: Start, tmp_path: P
         ("lowlat", {"host": "0.0.0.0", "insecure_bind": True}, "--key-file, --allow"),  # noqa: S104
         ("lowlat", {"token": "t"}, "keys instead of a token"),
         ("lowlat", {"allow": ["robot.key"]}, "key file beside"),
-        ("openpi", {"path": "/tmp/s"}, "no Unix sockets"),
+        ("openpi", {"path": "socket"}, "no Unix sockets"),
     ],
 )
 def test_what_a_protocol_does_not_have_is_refused(protocol: str, options: dict[str, Any], words: str) -> None:
