@@ -462,31 +462,20 @@ def test_the_multi_array_writer_writes_as_encode_does(sample: Floats) -> None:
 
 
 @unhurried
-@given(st.integers(1, 7), st.booleans(), st.booleans(), stamps_ns, st.integers(0, 10**12), names, st.data())
+@given(st.integers(1, 7), stamps_ns, st.integers(0, 10**12), names, st.data())
 def test_the_trajectory_point_writer_writes_as_encode_does(
-    size: int,
-    with_velocities: bool,
-    with_accelerations: bool,
-    start_ns: int,
-    time_ns: int,
-    frame_id: str,
-    data: st.DataObject,
+    size: int, start_ns: int, time_ns: int, frame_id: str, data: st.DataObject
 ) -> None:
     joint_names = tuple(data.draw(st.lists(names, min_size=size, max_size=size)))
-    rows = [
-        data.draw(values(size)) if given_ else NO_FLOATS
-        for given_ in (True, with_velocities, with_accelerations)
-    ]
-    tables = [row.reshape(1, -1) if row.size else NO_FLOATS for row in rows]
-    trajectory = Trajectory(joint_names, start_ns, np.array([time_ns]), *tables)
-    writer = TrajectoryPointWriter(
-        joint_names, frame_id=frame_id, velocities=with_velocities, accelerations=with_accelerations
-    )
-    assert writer.write(start_ns, time_ns, *rows) == encode(TRAJECTORY, 0, frame_id, trajectory)
+    positions = data.draw(values(size))
+    trajectory = Trajectory(joint_names, start_ns, np.array([time_ns]), positions[None], NO_FLOATS, NO_FLOATS)
+    writer = TrajectoryPointWriter(joint_names, frame_id=frame_id)
+    writer.write(0, 0, np.zeros(size))
+    assert writer.write(start_ns, time_ns, positions) == encode(TRAJECTORY, 0, frame_id, trajectory)
 
 
 def test_the_fixed_writers_refuse_another_size() -> None:
     with pytest.raises(CdrError, match=r"data: expected 3 values, got shape \(1,\)"):
         Float64MultiArrayWriter(3).write(np.zeros(1))
-    with pytest.raises(CdrError, match=r"velocities: expected 0 values, got shape \(2,\)"):
-        TrajectoryPointWriter(("a", "b")).write(0, 0, np.zeros(2), np.zeros(2))
+    with pytest.raises(CdrError, match=r"positions: expected 2 values, got shape \(1,\)"):
+        TrajectoryPointWriter(("a", "b")).write(0, 0, np.zeros(1))

@@ -108,55 +108,34 @@ class Float64MultiArrayWriter:
 
 
 class TrajectoryPointWriter:
-    """Writes trajectory_msgs/JointTrajectory messages of one point: a command per tick.
+    """Writes trajectory_msgs/JointTrajectory messages of one point of positions: a command per tick.
 
     Args:
         names: The joints, in the order of the values.
         frame_id: Of the header.
-        velocities: Whether the point has them.
-        accelerations: Whether the point has them.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        *,
-        frame_id: str = "",
-        velocities: bool = False,
-        accelerations: bool = False,
-    ) -> None:
+    def __init__(self, names: Sequence[str], *, frame_id: str = "") -> None:
         writer = Writer()
         writer.time_ns(0)
         writer.string(frame_id)
         writer.strings(names)
         writer.u4(1)
-        starts = []
-        for given in (True, velocities, accelerations):
-            writer.floats(np.zeros(len(names) if given else 0))
-            starts.append((len(writer) - 8 * len(names), len(names)) if given else (0, 0))
-        writer.u4(0)  # no effort
+        writer.floats(np.zeros(len(names)))
+        start = len(writer) - 8 * len(names)
+        for _ in ("velocities", "accelerations", "effort"):
+            writer.floats(NO_FLOATS)
         writer.time_ns(0)
         self._buffer = bytearray(writer.finish())
-        self._positions, self._velocities, self._accelerations = (
-            np.frombuffer(self._buffer, _F8, count, start) for start, count in starts
-        )
+        self._positions = np.frombuffer(self._buffer, _F8, len(names), start)
 
-    def write(
-        self,
-        start_ns: int,
-        time_from_start_ns: int,
-        positions: Floats,
-        velocities: Floats = NO_FLOATS,
-        accelerations: Floats = NO_FLOATS,
-    ) -> bytes:
+    def write(self, start_ns: int, time_from_start_ns: int, positions: Floats) -> bytes:
         """Return the message with this point; `start_ns` becomes the stamp, 0 means now.
 
         Raises:
-            CdrError: If an array is not of the configured size (empty where not configured).
+            CdrError: If there are not as many positions as joints.
         """
         _fill(self._positions, positions, "positions")
-        _fill(self._velocities, velocities, "velocities")
-        _fill(self._accelerations, accelerations, "accelerations")
         self._buffer[START:_STAMP_END] = pack_time(start_ns)
         self._buffer[-8:] = pack_time(time_from_start_ns)
         return bytes(self._buffer)
