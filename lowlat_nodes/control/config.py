@@ -11,6 +11,7 @@ import numpy as np
 
 from lowlat_nodes.control.contract import CommandConfig, ObservationConfig
 from lowlat_nodes.control.delay import DelayEstimator
+from lowlat_nodes.control.ensemble import TemporalEnsemble
 from lowlat_nodes.control.executor import ChunkExecutor
 from lowlat_nodes.control.limits import JointLimits, Limiter
 from lowlat_nodes.control.loop import ControlLoop, LoopSettings
@@ -18,7 +19,8 @@ from lowlat_nodes.control.miss import MISS_POLICIES, MissPolicy
 from lowlat_nodes.control.policies.load import PolicyConfig
 from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.rollforward import ROLL_FORWARDS, make_roll_forward
-from lowlat_nodes.control.strategies import LAUNCHES, STRATEGIES, make_strategy
+from lowlat_nodes.control.strategies.make import LAUNCHES, PROJECTING, STRATEGIES, make_strategy
+from lowlat_nodes.control.strategies.strategy import Strategy
 from lowlat_nodes.control.urdf import limits_from_urdf
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -39,6 +41,9 @@ class ExecutionConfig:
     margin_ticks: int = setting(1, doc="Slack on the estimated delay.", unit="ticks", low=0, high=1000)
     naive_aligned: bool = setting(
         False, doc="naive_async enters a chunk at the row of the present instead of row 0."
+    )
+    ensemble_decay: float = setting(
+        0.01, doc="temporal_ensemble weighs the i-th oldest chunk with exp(-decay i).", low=0.0, high=100.0
     )
     merge: int = setting(
         1, doc="Fine actions merged into one macro action (action quantisation).", low=1, high=64
@@ -92,10 +97,11 @@ class ControlConfig:
     limits: LimitsConfig = section(LimitsConfig, doc="Safety limits.")
 
     def __post_init__(self) -> None:
-        if self.observation.align == "image" and self.execution.strategy == "vlash":
+        if self.observation.align == "image" and self.execution.strategy in PROJECTING:
             raise ConfigurationError(
-                "observation.align: image shows the policy the state of the past, vlash that of the future; "
-                "expected newest with vlash, or another execution.strategy"
+                f"observation.align: image shows the policy the state of the past, "
+                f"{self.execution.strategy} that of the future; expected newest, or another "
+                f"execution.strategy than {', '.join(PROJECTING)}"
             )
 
     @property
@@ -117,6 +123,13 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
             f"execution: {execution.rows} rows of {execution.merge} merged actions need a horizon of "
             f"{execution.rows * execution.merge}, the policy's is {spec.horizon}"
         )
+    strategy = make_strategy(
+        execution.strategy,
+        launch=execution.launch,
+        margin_ticks=execution.margin_ticks,
+        naive_aligned=execution.naive_aligned,
+    )
+    _check_needs(strategy, execution, spec)
     limits: JointLimits = config.limits
     if config.limits.urdf:
         limits = limits_from_urdf(Path(config.limits.urdf), config.observation.joints.names, config.limits)
@@ -131,13 +144,9 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
             state_timeout_ns=round(config.observation.joints.timeout_ms * 1e6),
             tracking_tolerance=config.command.tracking_tolerance,
             trajectories=config.command.kind == "chunk",
+            horizon=spec.horizon,
         ),
-        make_strategy(
-            execution.strategy,
-            launch=execution.launch,
-            margin_ticks=execution.margin_ticks,
-            naive_aligned=execution.naive_aligned,
-        ),
+        strategy,
         ChunkExecutor(trim_late=execution.late == "trim", max_late_ns=round(execution.max_late_ms * 1e6)),
         make_roll_forward(
             config.roll_forward.kind,
@@ -151,5 +160,24 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
         ),
         Limiter(limits, joints),
         DelayEstimator(window=execution.delay_window, quantile=execution.delay_quantile),
+        ensemble=(
+            TemporalEnsemble(decay=execution.ensemble_decay)
+            if execution.strategy == "temporal_ensemble"
+            else None
+        ),
         history_ticks=max(64, _HISTORY_NS // tick_ns),
     )
+
+
+def _check_needs(strategy: Strategy, execution: ExecutionConfig, spec: PolicySpec) -> None:
+    missing = sorted(strategy.needs - set(spec.accepts))
+    if missing:
+        raise ConfigurationError(
+            f"execution.strategy: {execution.strategy} needs a policy that accepts {', '.join(missing)}; "
+            f"this one accepts {', '.join(spec.accepts) or 'nothing of the kind'}"
+        )
+    if execution.merge > 1 and strategy.needs & {"prefix", "guidance"}:
+        raise ConfigurationError(
+            f"execution.merge: expected 1 with {execution.strategy}, whose policy continues the plan row by "
+            f"row, got {execution.merge}"
+        )

@@ -106,7 +106,7 @@ class ObservationConfig:
     align: str = setting(
         "newest",
         doc="State that goes with an image: the newest one, or the one at the image's capture time "
-        "(not with vlash, which shows the state at the swap).",
+        "(not with strategies that show the state at the swap).",
         choices=("newest", "image"),
     )
     image_timeout_ms: float = setting(

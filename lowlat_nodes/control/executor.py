@@ -151,6 +151,34 @@ class ChunkExecutor:
         )
         return running.sample_all(from_ns + np.arange(steps) * step_ns)
 
+    def planned(self, from_ns: int, rows: int, row_ns: int) -> Floats:
+        """Return the targets of coming instants by the plan as it stands, without advancing.
+
+        Args:
+            from_ns: The first instant.
+            rows: How many.
+            row_ns: Time between them.
+
+        Returns:
+            float64 [n, joints], n <= rows: up to the end of the plan or a gap in it.
+        """
+        ahead, parts = self.copy(), []
+        while rows > 0:
+            part = ahead.targets(from_ns, rows, row_ns)
+            if not len(part):
+                break
+            parts.append(part)
+            rows -= len(part)
+            from_ns += len(part) * row_ns
+        return np.concatenate(parts) if parts else np.empty((0, 0))
+
+    def chunk_at(self, now_ns: int) -> Chunk | None:
+        """Return the chunk that will be in force at an instant, unless another arrives."""
+        ahead = self.copy()
+        ahead.advance(now_ns)
+        running = ahead.running
+        return running if running is not None and now_ns <= running.last_ns else None
+
     def ticks_to_next(self, now_ns: int, tick_ns: int) -> int | None:
         """Return after how many ticks the next chunk takes over, None where none waits."""
         return -(-(self._scheduled[0].start_ns - now_ns) // tick_ns) if self._scheduled else None

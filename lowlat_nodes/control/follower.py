@@ -68,6 +68,7 @@ class PlanFollower(ABC):
         self._tick_ns = tick_ns
         self._waits = waits
         self._began = False
+        self._correction: Floats | None = None
 
     @property
     def began(self) -> bool:
@@ -91,6 +92,10 @@ class PlanFollower(ABC):
     def begin(self) -> None:
         """Wait for a first chunk."""
         self._began = False
+
+    def correct(self, correction: Floats | None) -> None:
+        """Add float64 [joints] to the targets of chunks from now on, until told otherwise."""
+        self._correction = correction
 
     @abstractmethod
     def stand_at(self, position: Floats) -> None:
@@ -172,6 +177,8 @@ class TickFollower(PlanFollower):
         running, target = self._executor.running, self.position
         if running is not None and served is Served.CHUNK and (now_ns <= running.last_ns or self._waits):
             target = running.sample(now_ns)
+            if self._correction is not None:
+                target = target + self._correction
         elif served is not Served.WAITING:
             # The last row says where to be, not how fast to leave: the miss policy leads out of motion.
             if running is not None:
@@ -191,6 +198,8 @@ class TickFollower(PlanFollower):
             now_ns = from_ns + done * tick_ns
             targets = ahead._executor.targets(now_ns, ticks - done, tick_ns)
             if len(targets):
+                if self._correction is not None:
+                    targets = targets + self._correction
                 commands.append(ahead._limiter.limit_rows(targets, tick_ns * 1e-9))
                 ahead._began = True
             else:

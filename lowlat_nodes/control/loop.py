@@ -18,6 +18,7 @@ import numpy as np
 
 from lowlat_nodes.control.chunk import Chunk, absolute
 from lowlat_nodes.control.delay import DelayEstimator
+from lowlat_nodes.control.ensemble import TemporalEnsemble
 from lowlat_nodes.control.executor import ChunkExecutor, Outcome
 from lowlat_nodes.control.follower import PlanFollower, Served, Tick, TickFollower, TrajectoryFollower
 from lowlat_nodes.control.limits import Limiter
@@ -25,7 +26,7 @@ from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.control.quantise import quantise
 from lowlat_nodes.control.rollforward import RollForward
 from lowlat_nodes.control.state import RobotState
-from lowlat_nodes.control.strategies import Intent, Situation, Strategy
+from lowlat_nodes.control.strategies.strategy import Intent, Situation, Strategy
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.payload import Floats
 
@@ -39,12 +40,19 @@ class Launch:
         intent: What the strategy asked for.
         launched_ns: The tick of the launch.
         state: The state for the policy: measured, or projected to `intent.start_ns`.
+        start_ns: When row 0 is due, as well as it is known now.
+        decided: float64 [n, joints], the targets that the plan has for the rows of the answer; none where the
+            strategy does not continue the plan.
+        committed: How many of those are executed whatever the answer is.
     """
 
     request: int
     intent: Intent
     launched_ns: int
     state: RobotState
+    start_ns: int
+    decided: Floats
+    committed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +61,14 @@ class Delivery:
 
     Attributes:
         outcome: The executor's verdict, or None where the result answered no launch in flight.
+        launch: The launch that it answered.
         delay_ns: From launch to the tick that could first use it.
         late_ns: How far past its start it came; negative when it was early.
         start_ns: When its row 0 is due.
     """
 
     outcome: Outcome | None
+    launch: Launch | None = None
     delay_ns: int = 0
     late_ns: int = 0
     start_ns: int = 0
@@ -78,6 +88,8 @@ class LoopSettings:
         tracking_tolerance: How far a joint may be from a command that stands, rad or m, to go on from that
             command after a stop or a gap in the states. What is further was moved by others.
         trajectories: Whether the robot gets motions that it carries out on its own, not a position per tick.
+        correction_timeout_ns: How long after its tick a correction still counts.
+        horizon: Rows of an answer before merging.
     """
 
     tick_ns: int
@@ -88,6 +100,21 @@ class LoopSettings:
     state_timeout_ns: int = 100_000_000
     tracking_tolerance: float = 0.1
     trajectories: bool = False
+    correction_timeout_ns: int = 50_000_000
+    horizon: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the plan says about an instant and after, for a corrector.
+
+    Attributes:
+        planned: float64 [rows, joints], targets without any correction, one action period apart.
+        age_ns: How much older the observation behind them is.
+    """
+
+    planned: Floats
+    age_ns: int
 
 
 class ControlLoop:
@@ -101,6 +128,7 @@ class ControlLoop:
         miss: Answers ticks without a chunk.
         limiter: The last word on every command.
         delay: Estimates the inference delay.
+        ensemble: Averages each chunk with its predecessors; None to execute them as they come.
         history_ticks: How many commands before the measured state the roll-forward can see at least.
     """
 
@@ -114,6 +142,7 @@ class ControlLoop:
         limiter: Limiter,
         delay: DelayEstimator,
         *,
+        ensemble: TemporalEnsemble | None = None,
         history_ticks: int = 256,
     ) -> None:
         self.counters = Counters()
@@ -122,6 +151,7 @@ class ControlLoop:
         self._strategy = strategy
         self._executor = executor
         self._roll_forward = roll_forward
+        self._ensemble = ensemble
         tick_ns, waits = settings.tick_ns, strategy.waits
         self._follower: PlanFollower = (
             TrajectoryFollower(
@@ -135,7 +165,10 @@ class ControlLoop:
         self._history: Floats | None = None  # [2 * kept_ticks, joints]; the newest rows end at _filled
         self._filled = 0
         self._state: RobotState | None = None
-        self._in_flight: Launch | None = None
+        self._in_flight: dict[int, Launch] = {}
+        self._launched_ns: int | None = None  # the last launch
+        self._changed = False
+        self._correction: tuple[Floats, int] | None = None  # and the tick that it is for
         self._requests = 0
         self._first_valid = 0  # request since the last reset
         self._running = False
@@ -149,9 +182,9 @@ class ControlLoop:
         return self._running
 
     @property
-    def in_flight(self) -> Launch | None:
-        """Return the inference that is under way."""
-        return self._in_flight
+    def in_flight(self) -> tuple[Launch, ...]:
+        """Return the inferences that are under way, oldest first."""
+        return tuple(self._in_flight.values())
 
     @property
     def state(self) -> RobotState | None:
@@ -185,7 +218,7 @@ class ControlLoop:
         self._forget_plan()
         self._follower.begin()
         self._first_valid = self._requests
-        self._state = self._history = self._last_tick_ns = None
+        self._state = self._history = self._last_tick_ns = self._launched_ns = self._correction = None
 
     def observe(self, state: RobotState) -> None:
         """Take in a joint state; one that is not finite or older than the last counts and is ignored."""
@@ -205,15 +238,14 @@ class ControlLoop:
             observed_ns: Capture time of the oldest observation that went in.
             now_ns: The coming tick.
         """
-        launch = self._in_flight
-        if launch is None or launch.request != request:
+        launch = self._in_flight.pop(request, None)
+        if launch is None:
             self.counters.add("answers_unasked")
             return Delivery(None)
-        self._in_flight = None
         self.counters.add("inferences")
         if request < self._first_valid:  # asked for before the reset; who knows how long ago
             self.counters.add(f"chunks_{Outcome.SUPERSEDED.value}")
-            return Delivery(Outcome.SUPERSEDED)
+            return Delivery(Outcome.SUPERSEDED, launch)
         delay_ns = now_ns - launch.launched_ns
         self.delay.record(delay_ns)
         start_ns = now_ns if launch.intent.start_ns is None else launch.intent.start_ns
@@ -224,20 +256,48 @@ class ControlLoop:
         if settings.delta.any():
             rows = absolute(rows, settings.delta, self._decided(start_ns - settings.action_ns))
         chunk = Chunk(request, start_ns, settings.action_ns, rows, observed_ns)
+        if self._ensemble is not None:
+            chunk = self._ensemble.blend(chunk)
         outcome = self._executor.accept(chunk, now_ns, aligned=launch.intent.aligned)
         self.counters.add(f"chunks_{outcome.value}")
-        return Delivery(outcome, delay_ns, now_ns - start_ns, start_ns)
+        return Delivery(outcome, launch, delay_ns, now_ns - start_ns, start_ns)
 
     def fail(self, request: int, reason: str) -> None:
         """Take note that an inference brought no answer; `reason` is one of our own words."""
-        if self._in_flight is not None and self._in_flight.request == request:
-            self._in_flight = None
+        if self._in_flight.pop(request, None) is not None:
             self.counters.add(f"failures_{reason}")
 
     def lose_policy(self) -> None:
         """Take note that the policy is gone, and whatever it was thinking about with it."""
-        self._in_flight = None
+        self._in_flight.clear()
         self.counters.add("policy_losses")
+
+    def note_change(self) -> None:
+        """Take note that the scene changed abruptly: what is being planned was asked for before."""
+        self._changed = True
+        self.counters.add("scene_changes")
+
+    def outlook(self, at_ns: int, rows: int) -> Outlook | None:
+        """Return what the plan says about a coming tick, None where it says nothing.
+
+        Args:
+            at_ns: The tick.
+            rows: How many targets from there on; beyond the plan's end the last one is repeated.
+        """
+        chunk = self._executor.chunk_at(at_ns)
+        if chunk is None or not self._running:
+            return None
+        action_ns = self._settings.action_ns
+        targets = [chunk.sample(at_ns + row * action_ns) for row in range(rows)]
+        return Outlook(np.array(targets), at_ns - (chunk.observed_ns or chunk.start_ns))
+
+    def correct(self, correction: Floats, for_ns: int) -> None:
+        """Take in what to add to the plan's targets, float64 [joints], as computed for a tick."""
+        if np.isfinite(correction).all():
+            self.counters.add("corrections")
+            self._correction = correction, for_ns
+        else:
+            self.counters.add("corrections_not_finite")
 
     def tick(self, now_ns: int) -> Tick | None:
         """Answer one tick; None while no fresh joint state was seen since the beginning or the last `reset`.
@@ -270,6 +330,7 @@ class ControlLoop:
             if self._resumes:
                 self._resumes = False
                 self._find_robot(state.position, now_ns)
+            follower.correct(self._correction_at(now_ns))
             tick = follower.step(now_ns)
         self._remember(tick.position)
         self._last_tick_ns = now_ns
@@ -289,7 +350,9 @@ class ControlLoop:
             ready: Whether there is a policy to ask.
         """
         state, settings = self._state, self._settings
-        if state is None or not self._running or self._in_flight is not None or not ready:
+        if state is None or not self._running or not ready:
+            return None
+        if len(self._in_flight) >= self._strategy.slots:
             return None
         if self._last_tick_ns is None or now_ns - state.stamp_ns > settings.state_timeout_ns:
             return None
@@ -299,15 +362,34 @@ class ControlLoop:
             # The hold of the last row is for strategies that wait; others would have lost their pace in it.
             end_ns = last.end_ns if self._strategy.waits else last.last_ns
             remaining_ns = max(0, end_ns - (sent_ns + settings.tick_ns))
-        situation = Situation(now_ns, settings.tick_ns, self.delay.estimate_ns, remaining_ns)
+        situation = Situation(
+            now_ns,
+            settings.tick_ns,
+            self.delay.estimate_ns,
+            remaining_ns,
+            in_flight=len(self._in_flight),
+            since_launch_ns=0 if self._launched_ns is None else now_ns - self._launched_ns,
+            changed=self._changed,
+        )
         intent = self._strategy.decide(situation)
         if intent is None:
             return None
         if intent.project and intent.start_ns is not None:
             state = self._project(state, intent.start_ns, sent_ns)
-        launch = Launch(self._requests, intent, now_ns, state)
+        start_ns = now_ns + self.delay.estimate_ns if intent.start_ns is None else intent.start_ns
+        decided, committed = np.empty((0, len(state.position))), 0
+        if intent.committed_until_ns is not None:
+            planned = self._executor.planned(start_ns, settings.horizon, settings.action_ns)
+            if len(planned):
+                decided = planned
+                committed = min(
+                    len(planned), -(-(intent.committed_until_ns - start_ns) // settings.action_ns)
+                )
+        launch = Launch(self._requests, intent, now_ns, state, start_ns, decided, committed)
         self._requests += 1
-        self._in_flight = launch
+        self._in_flight[launch.request] = launch
+        self._launched_ns = now_ns
+        self._changed = False
         return launch
 
     def fork(self, roll_forward: RollForward) -> ControlLoop:
@@ -318,6 +400,13 @@ class ControlLoop:
         """
         memo = {id(self.counters): Counters(), id(self._roll_forward): roll_forward}
         return copy.deepcopy(self, memo)
+
+    def _correction_at(self, now_ns: int) -> Floats | None:
+        """Return the correction that is new enough for a tick."""
+        if self._correction is None:
+            return None
+        correction, for_ns = self._correction
+        return correction if now_ns - for_ns <= self._settings.correction_timeout_ns else None
 
     def _begin(self, position: Floats, now_ns: int) -> None:
         """Start from where the robot is, so that the first command is no jump."""
@@ -377,4 +466,7 @@ class ControlLoop:
 
     def _forget_plan(self) -> None:
         self._follower.drop_plan()
+        self._correction = None
+        if self._ensemble is not None:
+            self._ensemble.clear()
         self._executor.refuse_until(self._requests - 1)

@@ -273,7 +273,6 @@ class PolicyTick:
         if data is None:
             return
         kind, answer = unpack(data)
-        launch = self._loop.in_flight
         if answer["refused"]:
             self._loop.counters.add("images_refused", answer["refused"])
         self._refusal = answer["problem"] or self._refusal
@@ -284,6 +283,7 @@ class PolicyTick:
         observed_ns = self._timeline.from_ros(answer["image_ns"]) if answer["image_ns"] else 0
         actions = floats(answer["actions"], self._columns)
         delivery = self._loop.deliver(answer["request"], actions, observed_ns, now_ns)
+        launch = delivery.launch
         if launch is None or delivery.outcome is None:
             return
         self._figures.record_inference(answer["ended_ns"] - answer["started_ns"])
@@ -404,7 +404,7 @@ class PolicyTick:
                 running=loop.running,
                 worker=self._worker is not None,
                 served=self._tick.served.value if self._tick else "",
-                in_flight_ms=0.0 if loop.in_flight is None else (now_ns - self._asked_ns) * 1e-6,
+                in_flight_ms=0.0 if not loop.in_flight else (now_ns - self._asked_ns) * 1e-6,
                 delay_estimate_ms=loop.delay.estimate_ns * 1e-6,
                 counters=loop.counters.snapshot(),
                 limits={name: count - self._limited[name] for name, count in loop.limit_counts().items()},

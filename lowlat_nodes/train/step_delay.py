@@ -34,7 +34,7 @@ from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.control.policies.policy import Observation, Policy
 from lowlat_nodes.control.rollforward import RollForward, make_roll_forward
 from lowlat_nodes.control.state import RobotState
-from lowlat_nodes.control.strategies import make_strategy
+from lowlat_nodes.control.strategies.make import make_strategy
 from lowlat_nodes.sim.arm import JOINT_RANGE_RAD, ArmConfig, ArmSim
 from lowlat_nodes.sim.camera import TableCamera
 from lowlat_nodes.sim.environment import Environment

@@ -17,7 +17,7 @@ from lowlat_nodes.control.loop import ControlLoop, LoopSettings
 from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.control.rollforward import LastAction
 from lowlat_nodes.control.state import RobotState
-from lowlat_nodes.control.strategies import make_strategy
+from lowlat_nodes.control.strategies.make import make_strategy
 from lowlat_nodes.stream.payload import Trajectory
 
 TICK = 10_000_000

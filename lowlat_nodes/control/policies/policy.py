@@ -16,6 +16,9 @@ from lowlat_nodes.stream.payload import Floats
 
 T = TypeVar("T")
 
+CONDITIONS = ("delay", "prefix", "guidance")
+"""What a policy may accept besides the observation; see `PolicySpec.accepts`."""
+
 
 @dataclass(frozen=True)
 class ImageSpec:
@@ -37,6 +40,9 @@ class PolicySpec:
         horizon: Rows of a chunk.
         action_period_ns: Time between rows.
         delta: For each joint, whether its action is a step from the target before.
+        accepts: Which of `CONDITIONS` it makes use of: `delay`, how old its images will be when the chunk
+            begins; `prefix`, clean first rows that the chunk continues; `guidance`, a plan that the chunk
+            is drawn to.
     """
 
     joints: tuple[str, ...]
@@ -46,6 +52,7 @@ class PolicySpec:
     horizon: int
     action_period_ns: int
     delta: tuple[bool, ...]
+    accepts: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Return the specification as lists, maps, text and numbers."""
@@ -57,6 +64,7 @@ class PolicySpec:
             "horizon": self.horizon,
             "action_period_ns": self.action_period_ns,
             "delta": list(self.delta),
+            "accepts": list(self.accepts),
         }
 
     @staticmethod
@@ -75,6 +83,7 @@ class PolicySpec:
                 horizon=_of_type(int, plain["horizon"]),
                 action_period_ns=_of_type(int, plain["action_period_ns"]),
                 delta=_all(bool, plain["delta"]),
+                accepts=_all(str, plain.get("accepts", [])),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(f"expected the specification of a policy: {error}") from error
@@ -82,6 +91,9 @@ class PolicySpec:
             raise ConfigurationError(
                 f"expected a policy that moves joints, got {list(spec.joints)} and {len(spec.delta)} actions"
             )
+        unknown = [name for name in spec.accepts if name not in CONDITIONS]
+        if unknown:
+            raise ConfigurationError(f"expected a policy that accepts some of {CONDITIONS}, got {unknown}")
         return spec
 
 
@@ -104,12 +116,19 @@ class Observation:
         images: uint8 [height, width, 3], rgb, by feature name.
         task: What to do.
         request: Number of the request; seeds whatever is random, so that a replay repeats it.
+        delay_rows: How much later than its oldest image the chunk begins, in action periods.
+        decided: float64 [n, joints], the present plan from row 0 of the chunk on, in the policy's units; no
+            rows where the strategy does not continue the plan, or nothing is planned.
+        committed: How many of those rows are executed whatever the policy answers.
     """
 
     state: NDArray[np.float32]
     images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     task: str = ""
     request: int = 0
+    delay_rows: float = 0.0
+    decided: Floats | None = None
+    committed: int = 0
 
 
 def blank_observation(spec: PolicySpec, task: str = "") -> Observation:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from lowlat_nodes.control.strategies import STRATEGIES, Intent, Situation, make_strategy
+from lowlat_nodes.control.strategies.make import make_strategy
+from lowlat_nodes.control.strategies.strategy import Intent, Situation
 
 
 def decide(name: str, remaining_ns: int, *, delay_ns: int = 25, launch: str = "back_to_back", aligned=False):
@@ -29,7 +30,14 @@ def test_vlash_aims_at_the_tick_at_which_the_answer_is_expected() -> None:
     assert decide("vlash", 500, delay_ns=0) == Intent(None)
 
 
-@pytest.mark.parametrize("name", ["naive_async", "vlash"])
+@pytest.mark.parametrize("name", ["rtc", "rtc_trained"])
+def test_rtc_begins_at_the_launch_and_is_committed_until_the_answer(name: str) -> None:
+    assert decide(name, 500) == Intent(1000, aligned=True, committed_until_ns=1040)
+
+
+@pytest.mark.parametrize(
+    "name", ["naive_async", "temporal_ensemble", "rtc", "rtc_trained", "vlash", "vlash_delay_conditioned"]
+)
 @pytest.mark.parametrize(("remaining_ns", "launches"), [(41, False), (40, True), (0, True)])
 def test_just_in_time_launches_when_the_plan_lasts_no_longer_than_the_delay(
     name: str, remaining_ns: int, launches: bool
@@ -38,7 +46,6 @@ def test_just_in_time_launches_when_the_plan_lasts_no_longer_than_the_delay(
 
 
 def test_unknown_names_are_refused() -> None:
-    assert STRATEGIES == ("sync", "naive_async", "vlash")
-    for name, launch in (("rtc", "back_to_back"), ("vlash", "sometimes")):
+    for name, launch in (("rtx", "back_to_back"), ("vlash", "sometimes")):
         with pytest.raises(ValueError, match="expected one of"):
             make_strategy(name, launch=launch, margin_ticks=1, naive_aligned=False)

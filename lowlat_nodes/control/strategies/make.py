@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From parameters to a strategy."""
+
+from __future__ import annotations
+
+from lowlat_nodes.control.strategies.naive import NaiveAsync
+from lowlat_nodes.control.strategies.rtc import Rtc, RtcTrained
+from lowlat_nodes.control.strategies.strategy import Strategy, Trigger
+from lowlat_nodes.control.strategies.sync import Sync
+from lowlat_nodes.control.strategies.vlash import DelayConditioned, Vlash
+
+STRATEGIES = (
+    "sync",
+    "naive_async",
+    "temporal_ensemble",
+    "rtc",
+    "rtc_trained",
+    "vlash",
+    "vlash_delay_conditioned",
+)
+PROJECTING = ("vlash", "vlash_delay_conditioned")
+"""Those that show the policy the state at the swap."""
+
+LAUNCHES = ("back_to_back", "just_in_time")
+
+
+def make_strategy(name: str, *, launch: str, margin_ticks: int, naive_aligned: bool) -> Strategy:
+    """Return a strategy by its parameter names.
+
+    Raises:
+        ValueError: If the name or the launch rule is unknown.
+    """
+    if launch not in LAUNCHES:
+        raise ValueError(f"expected one of {LAUNCHES}, got {launch!r}")
+    trigger = Trigger(launch == "back_to_back", margin_ticks)
+    if name == "sync":
+        return Sync()
+    if name == "naive_async":
+        return NaiveAsync(trigger, naive_aligned)
+    if name == "temporal_ensemble":  # the average itself is the loop's: control.ensemble
+        return NaiveAsync(trigger, aligned=True)
+    if name == "rtc":
+        return Rtc(trigger)
+    if name == "rtc_trained":
+        return RtcTrained(trigger)
+    if name == "vlash":
+        return Vlash(trigger)
+    if name == "vlash_delay_conditioned":
+        return DelayConditioned(trigger)
+    raise ValueError(f"expected one of {STRATEGIES}, got {name!r}")
