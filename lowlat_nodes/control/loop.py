@@ -111,10 +111,12 @@ class Outlook:
     Attributes:
         planned: float64 [rows, joints], targets without any correction, one action period apart.
         age_ns: How much older the observation behind them is.
+        state: The state at that instant, rolled forward from the newest measured one.
     """
 
     planned: Floats
     age_ns: int
+    state: RobotState
 
 
 class ControlLoop:
@@ -281,15 +283,16 @@ class ControlLoop:
         """Return what the plan says about a coming tick, None where it says nothing.
 
         Args:
-            at_ns: The tick.
+            at_ns: The tick, after the last one.
             rows: How many targets from there on; beyond the plan's end the last one is repeated.
         """
         chunk = self._executor.chunk_at(at_ns)
-        if chunk is None or not self._running:
+        if chunk is None or self._state is None or self._last_tick_ns is None or not self._running:
             return None
         action_ns = self._settings.action_ns
         targets = [chunk.sample(at_ns + row * action_ns) for row in range(rows)]
-        return Outlook(np.array(targets), at_ns - (chunk.observed_ns or chunk.start_ns))
+        state = self._project(self._state, at_ns, self._last_tick_ns)
+        return Outlook(np.array(targets), at_ns - (chunk.observed_ns or chunk.start_ns), state)
 
     def correct(self, correction: Floats, for_ns: int) -> None:
         """Take in what to add to the plan's targets, float64 [joints], as computed for a tick."""

@@ -22,7 +22,9 @@ from lowlat_nodes.sim.interception import FlightConfig, InterceptionTask, draw_f
 from lowlat_nodes.sim.reaction import ReactionTask, Schedule, ScheduleConfig
 from lowlat_nodes.sim.task import Task
 from lowlat_nodes.train.expert import BRISK, ExpertConfig
-from lowlat_nodes.train.step_delay import ChunkPolicy, Execution, Figures, from_expert, from_policy, play
+from lowlat_nodes.train.figures import Figures
+from lowlat_nodes.train.sights import ChunkPolicy, from_expert, from_policy
+from lowlat_nodes.train.step_delay import Execution, play
 
 METHODS: Final = (
     "oracle",

@@ -30,7 +30,7 @@ from lowlat_nodes.train.card import write_card
 from lowlat_nodes.train.evaluate import METHODS, evaluate, table
 from lowlat_nodes.train.expert import ExpertConfig, plan
 from lowlat_nodes.train.rollouts import Demonstrations, collect
-from lowlat_nodes.train.step_delay import from_policy
+from lowlat_nodes.train.sights import from_policy
 
 if TYPE_CHECKING:
     import torch

@@ -18,7 +18,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,94 +27,29 @@ from numpy.typing import NDArray
 
 from lowlat_nodes.control.actuator import ActuatorModel, JointActuator
 from lowlat_nodes.control.delay import DelayEstimator
+from lowlat_nodes.control.ensemble import TemporalEnsemble
 from lowlat_nodes.control.executor import ChunkExecutor
 from lowlat_nodes.control.limits import JointLimits, Limiter
 from lowlat_nodes.control.loop import ControlLoop, Launch, LoopSettings
 from lowlat_nodes.control.miss import MissPolicy
-from lowlat_nodes.control.policies.policy import Observation, Policy
 from lowlat_nodes.control.rollforward import RollForward, make_roll_forward
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.control.strategies.make import make_strategy
-from lowlat_nodes.sim.arm import JOINT_RANGE_RAD, ArmConfig, ArmSim
-from lowlat_nodes.sim.camera import TableCamera
+from lowlat_nodes.sim.arm import ArmConfig, ArmSim
 from lowlat_nodes.sim.environment import Environment
 from lowlat_nodes.sim.kinematics import JOINT_NAMES, forward
 from lowlat_nodes.sim.scene import Frame
-from lowlat_nodes.sim.score import wilson_ci95
 from lowlat_nodes.sim.smoothness import boundary_jumps, rms_jerk
-from lowlat_nodes.sim.task import Task, Trial
+from lowlat_nodes.sim.task import Task
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.train.expert import ExpertConfig, aim, plan
+from lowlat_nodes.train.figures import Figures
+from lowlat_nodes.train.sights import ChunkCorrector, ChunkPolicy, Glance, Sight
 
 Floats = NDArray[np.float64]
 STEP_NS: Final = 20_000_000
 SUBSTEP_NS: Final = 5_000_000
 FRAME_NS: Final = 33_333_333
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """What a policy is asked with.
-
-    Attributes:
-        state: float64 [6], positions in rad and velocities in rad/s, for the instant at which the chunk is to
-            begin, as well as the execution knows it.
-        frame: The newest view of the camera.
-        task: The instruction.
-        request: Number of the launch in its episode.
-    """
-
-    state: Floats
-    frame: Frame
-    task: str
-    request: int
-
-
-ChunkPolicy = Callable[[Sequence[Sight]], Floats]
-"""Sights of n episodes to float64 [n, rows, 3], joint targets in rad, one row per step.
-
-What it plans for an episode must not depend on the others in the call.
-"""
-
-
-def from_policy(policy: Policy) -> ChunkPolicy:
-    """Ask a policy that wants images, with the feature name `image`, one observation at a time."""
-    camera = TableCamera()
-
-    def infer(sights: Sequence[Sight]) -> Floats:
-        return np.array(
-            [
-                policy.infer(
-                    Observation(
-                        sight.state.astype(np.float32),
-                        {"image": camera.render(sight.frame.q, sight.frame.things)},
-                        sight.task,
-                        sight.request,
-                    )
-                )
-                for sight in sights
-            ]
-        )
-
-    return infer
-
-
-def from_expert(config: ExpertConfig, *, rows: int = 32) -> ChunkPolicy:
-    """Let the demonstrator plan, which sees the things themselves instead of an image of them.
-
-    Of a state that the arm cannot be in it takes the nearest one that it can. Without that, a roll-forward to
-    the last command feeds on itself: the commands lead by the lag, and so does the next plan's beginning.
-    """
-    lowest, highest = np.array(JOINT_RANGE_RAD).T
-    fastest = np.array(ArmConfig().speed_limit_rad_s)
-
-    def infer(sights: Sequence[Sight]) -> Floats:
-        states = np.array([sight.state for sight in sights])
-        q, qd = np.clip(states[:, :3], lowest, highest), np.clip(states[:, 3:], -fastest, fastest)
-        goals = np.array([aim(sight.frame.things) for sight in sights])
-        return plan(q, qd, goals, rows, config)
-
-    return infer
+OUTLOOK_ROWS: Final = 4
 
 
 ROLL_FORWARDS: Final = ("none", "last_action", "sum_deltas", "actuator", "perfect")
@@ -132,6 +67,7 @@ class Execution:
         jitter_steps: It takes up to so many steps longer, uniformly.
         margin_steps: Slack on the estimated delay.
         rows: Rows of a chunk that may be executed; 0 for all.
+        launch: When an asynchronous strategy asks, one of `control.strategies.make.LAUNCHES`.
         actuators: The drives as the roll-forward knows them; None for those that the arm is made of.
         limits: The last word on every command; none by default, so that they hide no jump.
     """
@@ -143,6 +79,7 @@ class Execution:
     jitter_steps: int = 0
     margin_steps: int = 0
     rows: int = 0
+    launch: str = "back_to_back"
     actuators: ActuatorModel | None = None
     limits: JointLimits = field(default_factory=JointLimits)
 
@@ -207,10 +144,16 @@ class Episode:
         self.positions: list[Floats] = []
         self.swapped: list[bool] = []
         self.loop = ControlLoop(
-            LoopSettings(STEP_NS, STEP_NS, np.zeros(3, dtype=bool), execution_rows=execution.rows),
+            LoopSettings(
+                STEP_NS,
+                STEP_NS,
+                np.zeros(3, dtype=bool),
+                execution_rows=execution.rows,
+                correction_timeout_ns=STEP_NS,
+            ),
             make_strategy(
                 execution.strategy,
-                launch="back_to_back",
+                launch=execution.launch,
                 margin_ticks=execution.margin_steps,
                 naive_aligned=execution.aligned,
             ),
@@ -219,13 +162,14 @@ class Episode:
             MissPolicy("hold", deadline_ns=0, decay_ns=1),
             Limiter(execution.limits, 3),
             DelayEstimator(),
+            ensemble=TemporalEnsemble() if execution.strategy == "temporal_ensemble" else None,
             history_ticks=64,
         )
         self._random = np.random.default_rng(seed)
         self._frame = self.environment.frame()
         self._next_frame_ns = FRAME_NS
-        self._asked: tuple[Launch, int, Frame] | None = None
-        self._answer: Floats | None = None
+        self._asked: list[tuple[Launch, int, Frame]] = []  # not yet answered by the policy
+        self._answers: list[tuple[Launch, int, Frame, Floats]] = []  # on their way
         self.loop.start()
 
     @property
@@ -247,29 +191,57 @@ class Episode:
             return None
         longest = self.execution.jitter_steps
         steps = self.execution.delay_steps + (int(self._random.integers(longest + 1)) if longest else 0)
-        self._asked = launch, now_ns + steps * STEP_NS, self._frame
-        state = np.concatenate([launch.state.position, launch.state.velocity])
-        return Sight(state, self._frame, self.environment.task.text, launch.request)
+        self._asked.append((launch, now_ns + steps * STEP_NS, self._frame))
+        return Sight(
+            np.concatenate([launch.state.position, launch.state.velocity]),
+            self._frame,
+            self.environment.task.text,
+            launch.request,
+            (launch.start_ns - self._frame.captured_ns) / STEP_NS,
+            launch.decided,
+            launch.committed,
+        )
 
     def answer(self, chunk: Floats) -> None:
         """Take in what the policy plans; the loop gets it when the delay is over."""
-        self._answer = chunk
+        self._answers.append((*self._asked.pop(0), chunk))
         self._deliver()
 
-    def act(self) -> Floats:
-        """Send the command of this step, let it pass, and return the command."""
-        environment = self.environment
-        tick = self.loop.tick(environment.now_ns)
+    def command(self) -> Floats:
+        """Return the command of this step."""
+        tick = self.loop.tick(self.environment.now_ns)
         assert tick is not None
         self.commands.append(tick.position)
-        self.positions.append(environment.arm.q)
+        self.positions.append(self.environment.arm.q)
         self.swapped.append(tick.swapped is not None)
+        return tick.position
+
+    def glance(self) -> Glance | None:
+        """Return what a corrector of the next step's command is asked with, None while nothing is planned."""
+        next_ns = self.environment.now_ns + STEP_NS
+        outlook = self.loop.outlook(next_ns, OUTLOOK_ROWS)
+        if outlook is None:
+            return None
+        return Glance(
+            np.concatenate([outlook.state.position, outlook.state.velocity]),
+            self._frame,
+            self.environment.task.text,
+            outlook.planned,
+            outlook.age_ns / STEP_NS,
+        )
+
+    def correct(self, correction: Floats) -> None:
+        """Take in a correction of the next step's command."""
+        self.loop.correct(correction, self.environment.now_ns + STEP_NS)
+
+    def pass_step(self) -> None:
+        """Let the step pass under its command."""
+        environment = self.environment
         for _ in range(STEP_NS // SUBSTEP_NS):
-            environment.step(tick.position, SUBSTEP_NS)
+            environment.step(self.commands[-1], SUBSTEP_NS)
             if environment.now_ns >= self._next_frame_ns:
                 self._frame = environment.frame()
                 self._next_frame_ns += FRAME_NS
-        return tick.position
 
     def calm_twin(self) -> Episode:
         """The same episode without its task's next surprise; its records begin now."""
@@ -277,15 +249,16 @@ class Episode:
         twin.environment = self.environment.fork(calm=True)
         twin.loop = self.loop.fork(twin._roll_forward())
         twin._random = copy.deepcopy(self._random)
+        twin._asked, twin._answers = list(self._asked), list(self._answers)
         twin.commands, twin.positions, twin.swapped = [], [], []
         return twin
 
     def _deliver(self) -> None:
-        if self._asked is None or self._answer is None or self._asked[1] > self.environment.now_ns:
-            return
-        launch, _, frame = self._asked
-        self.loop.deliver(launch.request, self._answer, frame.captured_ns, self.environment.now_ns)
-        self._asked = self._answer = None
+        now_ns = self.environment.now_ns
+        for answer in [answer for answer in self._answers if answer[1] <= now_ns]:
+            self._answers.remove(answer)
+            launch, _, frame, chunk = answer
+            self.loop.deliver(launch.request, chunk, frame.captured_ns, now_ns)
 
     def _roll_forward(self) -> RollForward:
         kind = self.execution.roll_forward
@@ -305,72 +278,12 @@ class _Watch:
     surprise_ns: int
 
 
-@dataclass(frozen=True, eq=False)
-class Figures:
-    """What an execution achieved over some episodes.
-
-    Attributes:
-        trials: The decided trials of all episodes.
-        reaction_ns: float64 [surprises], NaN where no command differed until the next surprise.
-        jerk_m_s3: Root mean square of the fingertip's jerk.
-        boundary_jump_rad: float64 [swaps]: by how much commands change where a chunk takes over.
-        held_steps: Steps at which no chunk was in force, after the first one.
-        steps: All steps.
-        inferences: Answers of the policy.
-        cpu_s: Processor time of all that, twins and policy included.
-    """
-
-    trials: tuple[Trial, ...]
-    reaction_ns: Floats
-    jerk_m_s3: float
-    boundary_jump_rad: Floats
-    held_steps: int
-    steps: int
-    inferences: int
-    cpu_s: float
-
-    @property
-    def successes(self) -> int:
-        """How many trials were done."""
-        return sum(trial.success for trial in self.trials)
-
-    @property
-    def success_rate(self) -> float:
-        """Share of the trials that were done, 0 without any."""
-        return self.successes / len(self.trials) if self.trials else 0.0
-
-    @property
-    def success_ci95(self) -> tuple[float, float]:
-        """Wilson's interval of the success rate."""
-        return wilson_ci95(self.successes, len(self.trials))
-
-    @property
-    def reactions_missed(self) -> int:
-        """How many surprises changed no command."""
-        return int(np.isnan(self.reaction_ns).sum())
-
-    def reaction_ms(self, quantile: float) -> float:
-        """A quantile of the reactions that happened, NaN if none did."""
-        seen = self.reaction_ns[~np.isnan(self.reaction_ns)]
-        return float(np.quantile(seen, quantile)) * 1e-6 if len(seen) else math.nan
-
-    @property
-    def boundary_jump_rad_p95(self) -> float:
-        """The 95 % quantile of the boundary jumps, NaN without any."""
-        jumps = self.boundary_jump_rad
-        return float(np.quantile(jumps, 0.95)) if len(jumps) else math.nan
-
-    def completion_ms(self, quantile: float) -> float:
-        """A quantile of the completion times of the trials that were done, NaN if none was."""
-        took_ns = [trial.completion_ns for trial in self.trials if trial.completion_ns is not None]
-        return float(np.quantile(took_ns, quantile)) * 1e-6 if took_ns else math.nan
-
-
 def play(
     tasks: Iterable[Task],
     policy: ChunkPolicy,
     execution: Execution,
     *,
+    corrector: ChunkCorrector | None = None,
     seed: int = 0,
     differs_rad: float = 1e-3,
 ) -> Figures:
@@ -380,6 +293,7 @@ def play(
         tasks: The tasks, before their first step.
         policy: Plans chunks.
         execution: How chunks are executed.
+        corrector: Corrects each command after the first; asked at the step before.
         seed: Episode i gets `seed + i`.
         differs_rad: Commands that are further apart in any joint are different ones.
     """
@@ -391,8 +305,8 @@ def play(
     while active:
         _ask(policy, [*active, *(watch.twin for watch in watches)])
         coming = [_Watch(e, e.calm_twin(), at_ns) for e in active if (at_ns := _surprise_ns(e)) is not None]
-        for episode in active:
-            episode.act()
+        twins = [watch.twin for watch in (*watches, *coming)]
+        _act(corrector, [*active, *twins])
         watches, decided_ns = _watch([*watches, *coming], differs_rad)
         reactions_ns += decided_ns
         active = [episode for episode in active if not episode.finished]
@@ -419,6 +333,20 @@ def _ask(policy: ChunkPolicy, episodes: Sequence[Episode]) -> None:
             episode.answer(chunk)
 
 
+def _act(corrector: ChunkCorrector | None, episodes: Sequence[Episode]) -> None:
+    """Let a step of all episodes pass, with the next one's corrections asked for in one call."""
+    for episode in episodes:
+        episode.command()
+    if corrector is not None:
+        glances = [(episode, glance) for episode in episodes if (glance := episode.glance()) is not None]
+        if glances:
+            corrections = corrector([glance for _, glance in glances])
+            for (episode, _), correction in zip(glances, corrections, strict=True):
+                episode.correct(correction)
+    for episode in episodes:
+        episode.pass_step()
+
+
 def _surprise_ns(episode: Episode) -> int | None:
     """When a surprise comes within the step that is about to pass, None if none does."""
     surprise_ns = episode.environment.task.surprise_ns
@@ -428,13 +356,13 @@ def _surprise_ns(episode: Episode) -> int | None:
 
 
 def _watch(watches: Sequence[_Watch], differs_rad: float) -> tuple[list[_Watch], list[float]]:
-    """Let the twins act as their episodes just did; return the open watches and the decided reactions."""
+    """Compare the commands of twins and episodes; return the open watches and the decided reactions."""
     newest = {id(watch.episode): watch for watch in watches}
     still: list[_Watch] = []
     decided_ns: list[float] = []
     for watch in watches:
-        now_ns = watch.twin.environment.now_ns
-        command = watch.twin.act()
+        now_ns = watch.twin.environment.now_ns - STEP_NS  # when the command was sent
+        command = watch.twin.commands[-1]
         if np.abs(command - watch.episode.commands[-1]).max() > differs_rad:
             decided_ns.append(float(now_ns - watch.surprise_ns))
         elif watch.episode.finished or newest[id(watch.episode)] is not watch:

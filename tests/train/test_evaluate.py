@@ -12,7 +12,8 @@ from lowlat_nodes.sim.camera import VIEW_ORIGIN_M, VIEW_WIDTH_M
 from lowlat_nodes.sim.kinematics import JOINT_NAMES, inverse
 from lowlat_nodes.train.evaluate import EXPERTS, METHODS, TASKS, evaluate, execution, main, table, to_record
 from lowlat_nodes.train.expert import ExpertConfig, plan
-from lowlat_nodes.train.step_delay import Figures, from_expert, from_policy
+from lowlat_nodes.train.figures import Figures
+from lowlat_nodes.train.sights import from_expert, from_policy
 
 pytest.importorskip("mujoco")
 pytest.importorskip("cv2")

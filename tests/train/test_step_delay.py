@@ -14,7 +14,9 @@ from lowlat_nodes.sim.interception import FlightConfig, InterceptionTask, draw_f
 from lowlat_nodes.sim.task import Task
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.expert import BRISK
-from lowlat_nodes.train.step_delay import STEP_NS, Episode, Execution, Figures, Sight, from_expert, play
+from lowlat_nodes.train.figures import Figures
+from lowlat_nodes.train.sights import Sight, from_expert
+from lowlat_nodes.train.step_delay import STEP_NS, Episode, Execution, play
 
 pytest.importorskip("mujoco")
 pytestmark = pytest.mark.sim
@@ -105,7 +107,8 @@ def test_a_perfect_roll_forward_hands_the_policy_the_state_of_the_switch() -> No
         if sight is not None:
             expected[step + 4] = sight.state
             episode.answer(EXPERT([sight])[0])
-        episode.act()
+        episode.command()
+        episode.pass_step()
     switches = [step for step in sorted(expected)[2:] if step in truth]
     assert len(switches) > 15
     for step in switches:
@@ -117,7 +120,10 @@ def _act(episodes: Sequence[Episode]) -> list[np.ndarray]:
         sight = episode.look()
         if sight is not None:
             episode.answer(EXPERT([sight])[0])
-    return [episode.act() for episode in episodes]
+    commands = [episode.command() for episode in episodes]
+    for episode in episodes:
+        episode.pass_step()
+    return commands
 
 
 def test_a_twin_is_the_same_until_the_surprise_and_leaves_the_episode_alone() -> None:
