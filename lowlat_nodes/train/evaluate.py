@@ -10,7 +10,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +22,11 @@ from lowlat_nodes.sim.reaction import ReactionTask, Schedule, ScheduleConfig
 from lowlat_nodes.sim.task import Task
 from lowlat_nodes.train.expert import BRISK, ExpertConfig
 from lowlat_nodes.train.figures import Figures
+from lowlat_nodes.train.methods import METHODS
 from lowlat_nodes.train.sights import ChunkPolicy, from_expert, from_policy
-from lowlat_nodes.train.step_delay import Execution, play
+from lowlat_nodes.train.step_delay import play
 
-METHODS: Final = (
+OF_ONE_POLICY: Final = (
     "oracle",
     "sync",
     "sync_short",
@@ -37,8 +37,11 @@ METHODS: Final = (
     "vlash_actuator",
     "vlash_perfect",
 )
+"""The methods that ask nothing special of a policy."""
+
 EXPERTS: Final = {"reaction": ExpertConfig(), "interception": BRISK, "insertion": BRISK}
-_SERIES = 10  # trials of one episode
+SERIES: Final = 10
+"""Trials of one episode."""
 
 
 def _reaction(trials: int, seed: int) -> Task:
@@ -63,24 +66,10 @@ TASKS: Final[Mapping[str, Callable[[int, int], Task]]] = {
 """Makes a task of so many trials from a seed, by name."""
 
 
-def execution(method: str, delay_steps: int) -> Execution:
-    """A method of execution by its name, one of `METHODS`, where inference takes `delay_steps`.
-
-    `sync` plays whole chunks. `sync_short` plays as many rows as an inference takes, at least one, and
-    `oracle` does the same without any delay. The others launch back to back and switch when the answer is
-    there: `naive_async` to its first row, `naive_aligned` to the row that is due, and `vlash` to a chunk that
-    was planned from where the roll-forward in its name says that the arm would be.
-    """
-    if method == "oracle":
-        return Execution("sync", rows=max(1, delay_steps))
-    if method in ("sync", "sync_short"):
-        return Execution(
-            "sync", delay_steps=delay_steps, rows=max(1, delay_steps) if method == "sync_short" else 0
-        )
-    strategy, _, variant = method.partition("_")
-    if strategy == "naive":
-        return Execution("naive_async", aligned=variant == "aligned", delay_steps=delay_steps)
-    return Execution("vlash", variant, delay_steps=delay_steps)
+def draw(task: str, trials: int, seed: int) -> list[Task]:
+    """Return a task by its name in series of `SERIES` trials, each drawn from its own seed."""
+    sizes = [SERIES] * (trials // SERIES) + [trials % SERIES] * (trials % SERIES > 0)
+    return [TASKS[task](size, seed + number) for number, size in enumerate(sizes)]
 
 
 def evaluate(
@@ -91,20 +80,13 @@ def evaluate(
     seed: int,
     delay_steps: int = 8,
     jitter_steps: int = 0,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] = OF_ONE_POLICY,
 ) -> dict[str, Figures]:
-    """Play the same trials of a task by its name, in series of ten, with each method.
-
-    With jitter, an inference takes up to so many steps longer, and vlash allows for one of them.
-    """
+    """Play the same trials of a task by its name, in series of ten, with each method of `train.methods`."""
     results = {}
     for method in methods:
-        sizes = [_SERIES] * (trials // _SERIES) + [trials % _SERIES] * (trials % _SERIES > 0)
-        tasks = [TASKS[task](size, seed + number) for number, size in enumerate(sizes)]
-        how = execution(method, delay_steps)
-        if method != "oracle":
-            how = replace(how, jitter_steps=jitter_steps, margin_steps=min(1, jitter_steps))
-        results[method] = play(tasks, policy, how, seed=seed)
+        how = METHODS[method].execution(delay_steps, jitter_steps)
+        results[method] = play(draw(task, trials, seed), policy, how, seed=seed)
     return results
 
 
@@ -159,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--delay-steps", type=int, nargs="+", default=[8], help="inference time, 20 ms each")
     parser.add_argument("--jitter-steps", type=int, default=0, help="by how much it may be longer")
-    parser.add_argument("--method", choices=METHODS, action="append", help="default: all")
+    parser.add_argument("--method", choices=OF_ONE_POLICY, action="append", help="default: all")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args(argv)
     started = time.monotonic()
@@ -175,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 seed=options.seed,
                 delay_steps=delay_steps,
                 jitter_steps=options.jitter_steps,
-                methods=options.method or METHODS,
+                methods=options.method or OF_ONE_POLICY,
             )
             print(f"\n{task}, delay of {delay_steps} steps\n\n{table(results)}", file=sys.stderr, flush=True)
             records.setdefault(task, {})[str(delay_steps)] = {

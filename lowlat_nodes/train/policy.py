@@ -27,7 +27,7 @@ from lowlat_nodes.sim.kinematics import JOINT_NAMES
 from lowlat_nodes.sim.reaction import ScheduleConfig, task_text
 from lowlat_nodes.stream.errors import MissingExtra
 from lowlat_nodes.train.card import write_card
-from lowlat_nodes.train.evaluate import METHODS, evaluate, table
+from lowlat_nodes.train.evaluate import OF_ONE_POLICY, evaluate, table
 from lowlat_nodes.train.expert import ExpertConfig, plan
 from lowlat_nodes.train.rollouts import Demonstrations, collect
 from lowlat_nodes.train.sights import from_policy
@@ -217,7 +217,7 @@ def _write_card(
 
     policy = OnnxPolicy(path)
     seed, delay_steps = 1, 8
-    methods = [method for method in METHODS if method != "sync_short"]
+    methods = [method for method in OF_ONE_POLICY if method != "sync_short"]
     results = evaluate(
         from_policy(policy), "reaction", trials=targets, seed=seed, delay_steps=delay_steps, methods=methods
     )

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.control.policies.policy import Observation, Policy
+from lowlat_nodes.inference.onnx import OnnxModel
+from lowlat_nodes.inference.tokens import tokenize
 from lowlat_nodes.sim.arm import JOINT_RANGE_RAD, ArmConfig
 from lowlat_nodes.sim.camera import TableCamera
 from lowlat_nodes.sim.scene import Frame
@@ -98,6 +100,24 @@ def from_policy(policy: Policy) -> ChunkPolicy:
         return np.array([policy.infer(observation) for observation in observations])
 
     return infer
+
+
+def from_corrector(model: OnnxModel) -> ChunkCorrector:
+    """Ask a trained residual head, in one call for all."""
+    camera = TableCamera()
+
+    def correct(glances: Sequence[Glance]) -> Floats:
+        feed = {
+            "image": np.stack([camera.render(glance.frame.q, glance.frame.things) for glance in glances]),
+            "tokens": np.stack([tokenize(glance.task) for glance in glances]),
+            "state": np.array([glance.state for glance in glances], np.float32),
+            "planned": np.array([glance.planned for glance in glances], np.float32),
+            "age": np.array([[glance.age_rows] for glance in glances], np.float32),
+        }
+        (corrections,) = model.run(feed, ["correction"])
+        return corrections.astype(np.float64)
+
+    return correct
 
 
 def from_expert(config: ExpertConfig, *, rows: int = 32) -> ChunkPolicy:

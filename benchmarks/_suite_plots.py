@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Plots of the control suite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lowlat_nodes.benchmarks._suite_figures import Pools
+from lowlat_nodes.sim.score import wilson_ci95
+from lowlat_nodes.stream.errors import MissingExtra
+from lowlat_nodes.train.evaluate import TASKS
+from lowlat_nodes.train.step_delay import STEP_NS
+
+SHOWN: Final = {
+    "oracle": ("zero latency", "#9aa0a6", "--"),
+    "sync": ("sync, 25 rows", "#b8860b", "-"),
+    "naive_async": ("naive, row 0", "#d1495b", "-"),
+    "naive_aligned": ("naive, aligned", "#e58f9b", "-"),
+    "rtc": ("RTC", "#8e6bbf", "-"),
+    "rtc_trained": ("RTC, trained", "#b79fd9", "-"),
+    "vlash_last_action": ("VLASH, last action", "#4c78a8", "-"),
+    "vlash_actuator": ("VLASH, drive model", "#72b7b2", "-"),
+    "ours": ("ours", "#1b7f3b", "-"),
+}
+"""Label, colour and line of the methods that are drawn."""
+
+
+def draw(pools: Pools, delays: Sequence[int], folder: Path) -> list[Path]:
+    """Write the plots as SVG into a folder and return their paths.
+
+    Raises:
+        MissingExtra: If Matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise MissingExtra("matplotlib", extra="viz") from error
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    style = {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": "#888888",
+        "svg.hashsalt": "lowlat_nodes",
+        "svg.fonttype": "none",
+        "font.family": "sans-serif",
+    }
+    written = []
+    with plt.rc_context(style):
+        for name, plot in (("success", _success), ("reaction", _reaction), ("smoothness", _smoothness)):
+            figure = plot(plt, pools, delays)
+            path = folder / f"control_suite_{name}.svg"
+            figure.savefig(path, metadata={"Date": None})
+            plt.close(figure)
+            written.append(path)
+    return written
+
+
+def _success(plt: Any, pools: Pools, delays: Sequence[int]) -> Any:
+    figure, axes = plt.subplots(1, len(TASKS), figsize=(9.5, 3.3), sharey=True, layout="constrained")
+    for axis, task in zip(axes, TASKS, strict=True):
+        for method, (label, colour, line) in SHOWN.items():
+            cells = [pools[task, method, delay, 0] for delay in delays]
+            spans = [wilson_ci95(int(cell.series.sum()), cell.trials) for cell in cells]
+            rates = [cell.rate for cell in cells]
+            width = 2.4 if method == "ours" else 1.3
+            axis.plot(delays, rates, line, color=colour, lw=width, marker="o", ms=3, label=label)
+            low, high = zip(*spans, strict=True)
+            axis.fill_between(delays, low, high, color=colour, alpha=0.12, lw=0)
+        axis.set_title(task, fontsize=9, loc="left")
+        axis.set_xticks(list(delays))
+        axis.set_xlabel(f"inference delay (steps of {STEP_NS // 1_000_000} ms)")
+        axis.grid(axis="y", color="#e6e6e6", lw=0.6)
+    axes[0].set_ylabel("success")
+    axes[0].set_ylim(-0.02, 1.02)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    return figure
+
+
+def _reaction(plt: Any, pools: Pools, delays: Sequence[int]) -> Any:
+    """Distributions of reaction times at one delay, over all tasks."""
+    delay = 4 if 4 in delays else delays[-1]
+    figure, axis = plt.subplots(figsize=(9.5, 3.3), layout="constrained")
+    for method, (label, colour, line) in SHOWN.items():
+        reactions = np.sort(np.concatenate([pools[task, method, delay, 0].reaction_ms for task in TASKS]))
+        missed = sum(
+            record["reactions_missed"] for task in TASKS for record in pools[task, method, delay, 0].records
+        )
+        share = np.arange(1, len(reactions) + 1) / (len(reactions) + missed)
+        axis.step(
+            reactions,
+            share,
+            line,
+            where="post",
+            color=colour,
+            lw=2.4 if method == "ours" else 1.3,
+            label=label,
+        )
+    axis.set_xlabel(f"ms from a surprise to the first command that differs, delay of {delay} steps")
+    axis.set_ylabel("share of surprises")
+    axis.set_xlim(left=0)
+    axis.set_ylim(0, 1.01)
+    axis.grid(color="#e6e6e6", lw=0.6)
+    axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def _smoothness(plt: Any, pools: Pools, delays: Sequence[int]) -> Any:
+    """Success against boundary jumps at one delay."""
+    delay = 4 if 4 in delays else delays[-1]
+    figure, axis = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    for method, (label, colour, _) in SHOWN.items():
+        cells = [pools[task, method, delay, 0] for task in TASKS]
+        rate = np.mean([cell.rate for cell in cells])
+        jump = np.mean([cell.figures()["boundary_jump_p95_rad"] for cell in cells])
+        axis.scatter(jump, rate, color=colour, s=60 if method == "ours" else 32, zorder=3)
+        axis.annotate(label, (jump, rate), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axis.set_xscale("log")
+    axis.set_xlabel("jump of the command where chunks take over, 95 % quantile (rad)")
+    axis.set_ylabel(f"success, delay of {delay} steps")
+    axis.grid(color="#e6e6e6", lw=0.6)
+    return figure
