@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lowlat_nodes import resources
 from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.control.policies.onnx_conditions import GUIDANCES
 from lowlat_nodes.control.policies.policy import Policy
 from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
 from lowlat_nodes.stream.config import section, setting
@@ -35,6 +36,12 @@ class PolicyConfig:
     threads: int = setting(1, doc="Threads of one inference.", low=1, high=64)
     seed: int = setting(0, doc="Seed of the noise that generative policies start from.", low=0)
     noise_scale: float = setting(1.0, doc="Scale of that noise; 0 makes inference deterministic.", low=0.0)
+    guidance: str = setting(
+        "vjp",
+        doc="How rtc draws a chunk to the plan: through the network's Jacobian, as published, or as if that "
+        "were the identity, as LeRobot does.",
+        choices=GUIDANCES,
+    )
     action_period_ms: float = setting(
         0.0, doc="Time between actions, where the model does not say it.", unit="ms", low=0.0, high=10_000.0
     )
@@ -100,6 +107,7 @@ def load_policy(config: PolicyConfig, connect: Connect | None = None) -> Policy:
         noise_scale=config.noise_scale,
         action_period_ns=round(config.action_period_ms * 1e6),
         action_kind=config.action_kind,
+        guidance=config.guidance,
     )
 
 
