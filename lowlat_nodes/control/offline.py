@@ -31,8 +31,9 @@ _OF_A_RUNNING_NODE = frozenset(
 class OfflinePolicy(Processor):
     """Turns recorded joint states, images and tasks into the commands that the policy would have sent.
 
-    Ticks lie on the grid of the period in message time, and an inference takes exactly
-    `policy.inference_delay_ms` of it (rounded up to a tick), so the outputs depend on the messages alone.
+    Ticks lie on the grid of the period in message time, and an inference takes exactly what
+    `policy.inference_delay_ms` and `policy.inference_delay` say of it (rounded up to a tick), so the outputs
+    depend on the messages alone.
     A recorded robot does not follow the commands: this shows what a policy says, not how it would fare.
 
     Args:
@@ -52,7 +53,7 @@ class OfflinePolicy(Processor):
         self._connect = connect
         self._cameras = {camera.topic: name for name, camera in observation.camera.items()}
         self._tick_ns = config.tick_ns
-        self._inference_ns = round(config.policy.inference_delay_ms * 1e6)
+        self._latency = config.policy.latency
         self._image_timeout_ns = round(observation.image_timeout_ms * 1e6)
         self._task = observation.task.text
         self._now_ns: int | None = None
@@ -149,7 +150,8 @@ class OfflinePolicy(Processor):
             answer = error.reason
         except Exception as error:  # a policy is foreign code: as on a robot, the ticks go on
             answer, self._error = "policy_error", error
-        ready_ns = launch.launched_ns + (0 if isinstance(answer, str) else self._inference_ns)
+        takes_ns = 0 if isinstance(answer, str) else self._latency.draw_ns(launch.request)
+        ready_ns = launch.launched_ns + takes_ns
         self._answer = (ready_ns, launch.request, answer, image_ns)
 
     def _deliver(self, now_ns: int) -> None:

@@ -61,7 +61,7 @@ class PolicyWorker:
         self._observer = Observer(self._config.observation, self._contract)
         self._refused = 0  # images, since the last answer
         self._problem = ""
-        self._least_ns = round(self._config.policy.inference_delay_ms * 1e6)
+        self._latency = self._config.policy.latency
         warm_ns = self._warm_up()
         node.send(pack("ready", spec=self._policy.spec.to_plain(), warm_ns=warm_ns))
 
@@ -99,7 +99,7 @@ class PolicyWorker:
             failure, problem = "policy_error", _described(error)
         refusals = [f"camera {name!r}: {why}" for name, why in self._observer.refusals.items()]
         self._complain(brief(problem or "; ".join(refusals)))
-        rest_ns = started_ns + self._least_ns - time.monotonic_ns()
+        rest_ns = started_ns + self._latency.draw_ns(launch["request"]) - time.monotonic_ns()
         if rest_ns > 0 and not failure:
             time.sleep(rest_ns * 1e-9)
         ended_ns = time.monotonic_ns()
@@ -151,7 +151,7 @@ class PolicyWorker:
             started_ns = time.monotonic_ns()
             infer(self._policy, observation)
             elapsed_ns = time.monotonic_ns() - started_ns
-        return max(elapsed_ns, self._least_ns)
+        return max(elapsed_ns, self._latency.typical_ns)
 
 
 def _described(error: Exception) -> str:

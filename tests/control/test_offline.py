@@ -140,6 +140,14 @@ def test_an_inference_takes_its_configured_time() -> None:
     assert fast["inferences"] == pytest.approx(2000 / 10, abs=6)
 
 
+def test_drawn_inference_times_are_those_of_the_requests() -> None:
+    drawn = {"policy.inference_delay.distribution": "spikes", "policy.inference_delay.spike_share": 0.5}
+    results, spiked = play(recording(2.0), **drawn)
+    assert 2000 / 250 < spiked["inferences"] < 2000 / 60
+    assert play(recording(2.0), **drawn) == (results, spiked)
+    assert play(recording(2.0), **drawn, **{"policy.seed": 1})[0] != results
+
+
 def test_a_new_task_drops_the_plan_and_counts() -> None:
     messages = [*recording(0.5), message("task", Text("hurry"), 500.0)]
     later = [m for m in recording(1.0) if m.trace.received_ns > START + 500 * MS]

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowlat_nodes import resources
+from lowlat_nodes.control.policies.latency import Latency, LatencyConfig
 from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.control.policies.onnx_conditions import GUIDANCES
 from lowlat_nodes.control.policies.policy import Policy
 from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
 from lowlat_nodes.stream.config import section, setting
@@ -33,8 +35,16 @@ class PolicyConfig:
         "", doc="module:function that takes this configuration and returns a Policy, for kind python."
     )
     threads: int = setting(1, doc="Threads of one inference.", low=1, high=64)
-    seed: int = setting(0, doc="Seed of the noise that generative policies start from.", low=0)
+    seed: int = setting(
+        0, doc="Seed of the noise that generative policies start from, and of drawn delays.", low=0
+    )
     noise_scale: float = setting(1.0, doc="Scale of that noise; 0 makes inference deterministic.", low=0.0)
+    guidance: str = setting(
+        "vjp",
+        doc="How rtc draws a chunk to the plan: through the network's Jacobian, as published, or as if that "
+        "were the identity, as LeRobot does.",
+        choices=GUIDANCES,
+    )
     action_period_ms: float = setting(
         0.0, doc="Time between actions, where the model does not say it.", unit="ms", low=0.0, high=10_000.0
     )
@@ -48,6 +58,7 @@ class PolicyConfig:
         low=0.0,
         high=60_000.0,
     )
+    inference_delay: LatencyConfig = section(LatencyConfig, doc="How that time varies.")
     load_timeout_ms: float = setting(
         120_000.0, doc="How long loading and warming up may take.", unit="ms", low=100.0
     )
@@ -71,6 +82,17 @@ class PolicyConfig:
                 f"policy.remote.timeout_ms: expected less than policy.timeout_ms, {self.timeout_ms:g} ms, "
                 f"after which the process counts as hung; got {self.remote.timeout_ms:g} ms"
             )
+        spikes = self.inference_delay
+        if spikes.distribution == "spikes" and spikes.spike_ms >= self.timeout_ms:
+            raise ConfigurationError(
+                f"policy.inference_delay.spike_ms: expected less than policy.timeout_ms, "
+                f"{self.timeout_ms:g} ms, after which the process counts as hung; got {spikes.spike_ms:g} ms"
+            )
+
+    @property
+    def latency(self) -> Latency:
+        """Return what decides how long inferences are made to take."""
+        return Latency(self.inference_delay_ms, self.inference_delay, self.seed)
 
 
 def load_policy(config: PolicyConfig, connect: Connect | None = None) -> Policy:
@@ -100,6 +122,7 @@ def load_policy(config: PolicyConfig, connect: Connect | None = None) -> Policy:
         noise_scale=config.noise_scale,
         action_period_ns=round(config.action_period_ms * 1e6),
         action_kind=config.action_kind,
+        guidance=config.guidance,
     )
 
 

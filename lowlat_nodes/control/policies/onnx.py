@@ -2,25 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """A policy in an ONNX file.
 
-Inputs are found by name: `state` float32 [1, fields * joints]; images uint8 [1, height, width, 3], or float32
-[1, 3, height, width] in 0..1; `tokens` int64 [1, 12] (`inference.tokens`); `noise` float32 [1, horizon,
-joints]. The output `actions` is float32 [1, horizon, joints]. Joint names, action period and kind stand in
-the metadata (`lowlat train policy` writes them) or in the parameters.
+Inputs are found by name: `state` float32 [B, fields * joints]; images uint8 [B, height, width, 3], or float32
+[B, 3, height, width] in 0..1; `tokens` int64 [B, 12] (`inference.tokens`); `noise` float32 [B, horizon,
+joints]; the delay and the plan to continue as in `onnx_conditions`. The output `actions` is float32 [B,
+horizon, joints]. The batch B is 1, or left open. Joint names, action period and kind stand in the metadata
+(`lowlat train policy` writes them) or in the parameters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lowlat_nodes.control.policies.onnx_conditions import INPUTS, OnnxConditions
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
 from lowlat_nodes.inference.onnx import OnnxModel, TensorSpec
 from lowlat_nodes.inference.tokens import SCHEME, tokenize
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import Floats
 
-_RESERVED = ("state", "tokens", "noise")
+_RESERVED = ("state", "tokens", "noise", *INPUTS)
 
 
 class OnnxPolicy:
@@ -33,6 +36,10 @@ class OnnxPolicy:
         noise_scale: Its standard deviation; 0 makes the policy deterministic.
         action_period_ns: Overrides nothing: needed only where the file does not say it.
         action_kind: `absolute` or `delta`; likewise.
+        guidance: How a graph with that choice draws a chunk to the plan: `vjp` or `identity`.
+
+    Attributes:
+        batched: Whether `infer_batch` takes more than one observation.
 
     Raises:
         ConfigurationError: If inputs, outputs or metadata do not make a policy.
@@ -47,6 +54,7 @@ class OnnxPolicy:
         noise_scale: float = 1.0,
         action_period_ns: int = 0,
         action_kind: str = "",
+        guidance: str = "vjp",
     ) -> None:
         self._model = OnnxModel(path, threads=threads)
         self._seed = seed
@@ -77,7 +85,12 @@ class OnnxPolicy:
                 f"{path}: expected an action period in ns and an action kind 'absolute' or 'delta', got "
                 f"{period_ns!r} and {kind!r}"
             )
-        self._noise_shape = (1, horizon, joints)
+        self._noise_shape = (horizon, joints)
+        self._conditions = OnnxConditions(
+            path, inputs, metadata, horizon=horizon, joints=joints, guidance=guidance
+        )
+        tensors = [*inputs.values(), self._model.outputs["actions"]]
+        self.batched = all(item.shape[:1] == (0,) for item in tensors)
         self.spec = PolicySpec(
             joints=tuple(filter(None, metadata.get("joint_names", "").split(","))),
             state_fields=fields,
@@ -86,22 +99,37 @@ class OnnxPolicy:
             horizon=horizon,
             action_period_ns=int(period_ns),
             delta=(kind == "delta",) * joints,
+            accepts=self._conditions.accepts,
         )
 
     def infer(self, observation: Observation) -> Floats:
         """Return float64 [horizon, joints]."""
-        feed: dict[str, np.ndarray] = {"state": observation.state[None]}
+        actions: Floats = self.infer_batch([observation])[0]
+        return actions
+
+    def infer_batch(self, observations: Sequence[Observation]) -> Floats:
+        """Return the chunks of many observations from one run of the graph, float64 [n, horizon, joints].
+
+        Raises:
+            ValueError: If there are none, or several and the graph does not leave its batch open.
+        """
+        if len(observations) != 1 and not (observations and self.batched):
+            raise ValueError(
+                f"{self._model.path}: expected one observation{' or more' if self.batched else ''}, got "
+                f"{len(observations)}"
+            )
+        feed = self._conditions.feed(observations)
+        feed["state"] = np.stack([each.state for each in observations])
         for name, item in self._images.items():
-            image = observation.images[name]
-            if item.dtype is np.uint8:
-                feed[name] = image[None]
-            else:
-                feed[name] = (image.transpose(2, 0, 1)[None] * np.float32(1 / 255)).astype(item.dtype)
+            images = np.stack([each.images[name] for each in observations])
+            if item.dtype is not np.uint8:
+                images = (images.transpose(0, 3, 1, 2) * np.float32(1 / 255)).astype(item.dtype)
+            feed[name] = images
         if "tokens" in self._model.inputs:
-            feed["tokens"] = tokenize(observation.task)[None]
+            feed["tokens"] = np.stack([tokenize(each.task) for each in observations])
         if "noise" in self._model.inputs:
-            feed["noise"] = self._noise(observation.request)
-        actions: Floats = self._model.run(feed, ["actions"])[0][0].astype(np.float64)
+            feed["noise"] = np.stack([self._noise(each.request) for each in observations])
+        actions: Floats = self._model.run(feed, ["actions"])[0].astype(np.float64)
         return actions
 
     def _noise(self, request: int) -> np.ndarray:
@@ -136,6 +164,6 @@ def _image(path: Path, item: TensorSpec) -> ImageSpec:
     if item.dtype in (np.float32, np.float16) and shape[1] == 3:
         return ImageSpec(shape[2], shape[3])
     raise ConfigurationError(
-        f"{path}: input {item.name!r} is neither state, tokens, noise nor an image (uint8 [1, H, W, 3] or "
+        f"{path}: input {item.name!r} is neither {', '.join(_RESERVED)} nor an image (uint8 [1, H, W, 3] or "
         f"float [1, 3, H, W]): {item.dtype.__name__} {list(shape)}"
     )

@@ -105,7 +105,7 @@ def test_metadata_that_does_not_fit_is_refused(
 
 def test_inputs_that_nothing_can_feed_are_refused(tmp_path: Path) -> None:
     path = write_policy(tmp_path / "p.onnx", {"lidar": (onnx.TensorProto.FLOAT, [1, 5, 5, 5])})
-    with pytest.raises(ConfigurationError, match="'lidar' is neither state, tokens, noise nor an image"):
+    with pytest.raises(ConfigurationError, match="'lidar' is neither state, tokens, noise, delay"):
         OnnxPolicy(path)
 
 
