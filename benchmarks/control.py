@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lowlat_nodes.benchmarks import _suite
 from lowlat_nodes.benchmarks._bare_loop import SHARES
 from lowlat_nodes.benchmarks._control_architectures import ARCHITECTURES
 from lowlat_nodes.benchmarks._control_node import NodeUnderTest
@@ -371,8 +372,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="lowlat bench control", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    parser.add_argument("--quick", action="store_true", help="less than a minute, for a first look")
+    parser.add_argument("--quick", action="store_true", help="for a first look: fewer and shorter runs")
+    suite = parser.add_argument_group("the suite of strategies, instead of the tick")
+    suite.add_argument("--suite", action="store_true", help="success and reactions of all strategies")
+    suite.add_argument("--policies", type=Path, metavar="FOLDER", help="of three training seeds")
+    suite.add_argument("--work", type=Path, metavar="FOLDER", help="keeps what was played, to go on later")
+    suite.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the figures")
+    suite.add_argument("--part", choices=_suite.PARTS, action="append", help="default: all")
     options = parser.parse_args(argv)
+    if options.suite:
+        _print(
+            _suite.run(
+                quick=options.quick,
+                policies=options.policies,
+                work=options.work,
+                plots=options.plots,
+                parts=tuple(options.part or _suite.PARTS),
+            ),
+            options.json,
+        )
+        return 0
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
@@ -386,12 +405,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             figures = run(QUICK if options.quick else FULL, Path(folder))
         finally:
             rclpy.try_shutdown()
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in figures.items():
-            print(f"{name}: {json.dumps(value)}")
+    _print(figures, options.json)
     return 0
+
+
+def _print(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name}: {json.dumps(value)}")
 
 
 if __name__ == "__main__":
