@@ -79,3 +79,20 @@ def absolute(actions: Floats, delta: np.ndarray, base: Floats) -> Floats:
         with np.errstate(over="ignore", invalid="ignore"):  # garbage in, refused by the executor
             targets[:, delta] = base[delta] + np.cumsum(targets[:, delta], axis=0)
     return targets
+
+
+def relative(targets: Floats, delta: np.ndarray, base: Floats) -> Floats:
+    """Turn absolute targets into a policy's actions: the reverse of `absolute`.
+
+    Args:
+        targets: float64 [rows, joints].
+        delta: bool [joints]; True where a row is a step from the target before it.
+        base: float64 [joints], the target in force just before row 0.
+
+    Returns:
+        float64 [rows, joints], a new array.
+    """
+    actions = targets.astype(np.float64, copy=True)
+    if delta.any():
+        actions[:, delta] = np.diff(targets[:, delta], axis=0, prepend=base[None, delta])
+    return actions

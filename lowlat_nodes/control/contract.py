@@ -159,6 +159,7 @@ class Contract:
         self.names = observation.joints.names
         _check_joints(self.names, spec)
         self.cameras = _check_cameras(observation.camera, spec)
+        self.action_period_ns = spec.action_period_ns
         joints = len(self.names)
         for name in observation.gripper:
             if name not in self.names:
@@ -231,6 +232,12 @@ class Contract:
         shift = np.where(self._delta, 0.0, self._shift)
         targets: Floats = (values - shift) / self._scale
         return targets
+
+    def actions(self, targets: Floats) -> Floats:
+        """Return joint positions or steps float64 [rows, joints] as actions of the policy, in its units."""
+        shift = np.where(self._delta, 0.0, self._shift)
+        values: Floats = (targets * self._scale + shift - self._action_mean) / self._action_std
+        return values
 
     def image(self, camera: str, image: Image) -> NDArray[np.uint8]:
         """Return the policy's image uint8 [height, width, 3] rgb of one camera.

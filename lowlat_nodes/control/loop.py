@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lowlat_nodes.control.chunk import Chunk, absolute
+from lowlat_nodes.control.chunk import Chunk, absolute, relative
 from lowlat_nodes.control.delay import DelayEstimator
 from lowlat_nodes.control.ensemble import TemporalEnsemble
 from lowlat_nodes.control.executor import ChunkExecutor, Outcome
@@ -41,8 +41,8 @@ class Launch:
         launched_ns: The tick of the launch.
         state: The state for the policy: measured, or projected to `intent.start_ns`.
         start_ns: When row 0 is due, as well as it is known now.
-        decided: float64 [n, joints], the targets that the plan has for the rows of the answer; none where the
-            strategy does not continue the plan.
+        decided: float64 [n, joints], the actions that would go on with the plan: targets of the rows of the
+            answer, or steps; none where the strategy does not continue the plan.
         committed: How many of those are executed whatever the answer is.
     """
 
@@ -388,6 +388,9 @@ class ControlLoop:
                 committed = min(
                     len(planned), -(-(intent.committed_until_ns - start_ns) // settings.action_ns)
                 )
+                if settings.delta.any():
+                    base = self._decided(start_ns - settings.action_ns)
+                    decided = relative(planned, settings.delta, base)
         launch = Launch(self._requests, intent, now_ns, state, start_ns, decided, committed)
         self._requests += 1
         self._in_flight[launch.request] = launch

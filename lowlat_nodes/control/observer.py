@@ -13,7 +13,7 @@ from lowlat_nodes.control.alignment import StateHistory
 from lowlat_nodes.control.contract import Contract, ObservationConfig, ObservationError
 from lowlat_nodes.control.policies.policy import Observation
 from lowlat_nodes.control.state import RobotState
-from lowlat_nodes.stream.payload import CompressedImage, Image
+from lowlat_nodes.stream.payload import CompressedImage, Floats, Image
 
 _HISTORY = 1024
 
@@ -41,6 +41,8 @@ class Observer:
         self.refusals: dict[str, str] = {}
         self._cameras = {name: camera.feature or name for name, camera in config.camera.items()}
         self._contract = contract
+        self._image_timeout_ns = round(config.image_timeout_ms * 1e6)
+        self._period_ns = contract.action_period_ns
         self._images: dict[str, tuple[int, NDArray[np.uint8]]] = {}
         self._history = StateHistory(_HISTORY)
 
@@ -64,7 +66,16 @@ class Observer:
             self._history.add(state)
 
     def observe(
-        self, state: RobotState, *, request: int, task: str, not_before_ns: int, align: bool
+        self,
+        state: RobotState,
+        *,
+        request: int,
+        task: str,
+        launched_ns: int,
+        align: bool,
+        start_ns: int | None = None,
+        decided: Floats | None = None,
+        committed: int = 0,
     ) -> tuple[Observation, int]:
         """Return what the policy sees now.
 
@@ -72,8 +83,11 @@ class Observer:
             state: The state for the policy, unless `align` finds a better one.
             request: Number of the request.
             task: What to do.
-            not_before_ns: Images captured earlier are too old.
+            launched_ns: The tick that asked, in the clock of the images, which may not be too old then.
             align: Take the remembered state of the oldest image's capture time instead of `state`.
+            start_ns: When the chunk begins, in the same clock; None where the policy need not know.
+            decided: The plan to continue, as a `Launch` has it.
+            committed: Likewise.
 
         Returns:
             The observation, and the capture time of its oldest image, 0 without cameras.
@@ -84,12 +98,19 @@ class Observer:
         if len(self._images) < len(self._cameras):
             raise NoObservation("no_image")
         image_ns = min((stamp_ns for stamp_ns, _ in self._images.values()), default=0)
-        if self._cameras and image_ns < not_before_ns:
+        if self._cameras and image_ns < launched_ns - self._image_timeout_ns:
             raise NoObservation("image_stale")
         if align and self._cameras:
             state = self._history.at(image_ns) or state
         images = {feature: self._images[name][1] for name, feature in self._cameras.items()}
-        return Observation(self._contract.features(state), images, task, request), image_ns
+        observation = Observation(self._contract.features(state), images, task, request)
+        if start_ns is not None:
+            seen_ns = image_ns if self._cameras else launched_ns
+            observation.delay_rows = max(0, start_ns - seen_ns) / self._period_ns
+        if decided is not None and len(decided):
+            observation.decided = self._contract.actions(decided)
+            observation.committed = committed
+        return observation, image_ns
 
 
 def _decompress(payload: CompressedImage) -> Image:

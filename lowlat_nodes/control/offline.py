@@ -54,7 +54,6 @@ class OfflinePolicy(Processor):
         self._cameras = {camera.topic: name for name, camera in observation.camera.items()}
         self._tick_ns = config.tick_ns
         self._latency = config.policy.latency
-        self._image_timeout_ns = round(observation.image_timeout_ms * 1e6)
         self._task = observation.task.text
         self._now_ns: int | None = None
         self._due_ns: int | None = None
@@ -142,8 +141,11 @@ class OfflinePolicy(Processor):
                 launch.state,
                 request=launch.request,
                 task=self._task,
-                not_before_ns=launch.launched_ns - self._image_timeout_ns,
+                launched_ns=launch.launched_ns,
                 align=self._config.observation.align == "image",
+                start_ns=launch.start_ns,
+                decided=launch.decided,
+                committed=launch.committed,
             )
             answer = self._contract.targets(infer(self._policy, observation))
         except (NoObservation, RequestError) as error:

@@ -24,10 +24,40 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from lowlat_nodes.control.policies.policy import PolicySpec
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import Floats
 from lowlat_nodes.transport.channel import MAX_MESSAGE
 
 LONGEST_REASON = 2000
+LONGEST_TASK = 4096
+"""Characters of a task."""
+
+HISTORY_ROOM = MAX_MESSAGE // 2
+"""Bytes of a launch for the measured states since the last one."""
+
+_REST_OF_LAUNCH = 4 * LONGEST_TASK + 1024
+_REST_OF_ANSWER = 16_384
+
+
+def check_size(spec: PolicySpec) -> None:
+    """Refuse a policy whose chunks, or the plans that it continues, do not fit into a message.
+
+    Raises:
+        ConfigurationError: With the sizes.
+    """
+    joints, plan = len(spec.delta), 0
+    if {"prefix", "guidance"} & set(spec.accepts):
+        plan = spec.horizon
+    for what, rows, room in (
+        ("chunks", spec.horizon, MAX_MESSAGE - _REST_OF_ANSWER),
+        ("states and plans to continue", 2 + plan, MAX_MESSAGE - HISTORY_ROOM - _REST_OF_LAUNCH),
+    ):
+        if 8 * rows * joints > room:
+            raise ConfigurationError(
+                f"the policy's horizon of {spec.horizon} for {joints} joints makes {what} of "
+                f"{8 * rows * joints} bytes; expected at most {room}"
+            )
 
 
 def brief(reason: str) -> str:

@@ -25,6 +25,7 @@ from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.diagnostics import Level, Report, standard_values
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
+from lowlat_nodes.nodes.policy_messages import LONGEST_TASK
 from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, Wiring
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -32,7 +33,6 @@ from lowlat_nodes.transport.ros.topics import Input, overridable
 
 _WATCH_S = 0.05
 _SILENT_S = 1.0
-_TASK_LIMIT = 4096
 _QUEUE = 10
 _ACCEPTED = frozenset({"chunks_scheduled", "chunks_swapped", "chunks_aligned", "chunks_trimmed"})
 _ALWAYS = ("ticks", "stalls", "stalled_ticks", "misses", "inferences")
@@ -63,9 +63,9 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
     def setup(self, config: PolicyNodeConfig) -> None:
         """Load the policy in its process and prepare the tick; nothing moves yet."""
         observation = config.observation
-        if len(observation.task.text) > _TASK_LIMIT:
+        if len(observation.task.text) > LONGEST_TASK:
             raise ConfigurationError(
-                f"observation.task.text: expected at most {_TASK_LIMIT} characters, got "
+                f"observation.task.text: expected at most {LONGEST_TASK} characters, got "
                 f"{len(observation.task.text)}"
             )
         wiring = Wiring(
@@ -256,8 +256,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             self._processes.replace_worker(f"an inference took longer than {self._timeout_ms:g} ms")
 
     def _on_task(self, message: String) -> None:
-        if len(message.data) > _TASK_LIMIT:
-            self.get_logger().warning(f"task ignored: expected at most {_TASK_LIMIT} characters")
+        if len(message.data) > LONGEST_TASK:
+            self.get_logger().warning(f"task ignored: expected at most {LONGEST_TASK} characters")
         elif self._processes is not None:
             try:
                 self._processes.tell("task", text=message.data)

@@ -34,14 +34,14 @@ from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.child import channel_from_parent
 from lowlat_nodes.nodes.policy_commands import CommandPublisher
 from lowlat_nodes.nodes.policy_figures import Figures
-from lowlat_nodes.nodes.policy_messages import brief, floats, pack, unpack
+from lowlat_nodes.nodes.policy_messages import HISTORY_ROOM, brief, floats, pack, unpack
 from lowlat_nodes.nodes.realtime import RealtimeConfig, apply
 from lowlat_nodes.nodes.standby import Standby
 from lowlat_nodes.nodes.timeline import SimulatedTimeline, SteadyTimeline, Timeline
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.transport import cdr
-from lowlat_nodes.transport.channel import MAX_MESSAGE, Channel, ChannelClosedError
+from lowlat_nodes.transport.channel import Channel, ChannelClosedError
 from lowlat_nodes.transport.ros.polled import PolledSubscription
 from lowlat_nodes.transport.ros.process import prepare_control_process
 from lowlat_nodes.transport.ros.topics import Input
@@ -75,8 +75,8 @@ class PolicyTick:
         self._contract = Contract(self._config.observation, self._config.command, spec)
         self._loop = build_loop(self._config, spec)
         self._columns = len(spec.delta)
+        self._accepts = frozenset(spec.accepts)
         self._align = self._config.observation.align == "image"
-        self._image_timeout_ns = round(self._config.observation.image_timeout_ms * 1e6)
         self._task = self._config.observation.task.text
         self._ros = rclpy.create_node(
             setup["name"],
@@ -105,7 +105,7 @@ class PolicyTick:
         self._limited = self._loop.limit_counts()  # before it
         # Newest states for the worker; they share a message with a launch.
         self._unsent_states: deque[tuple[int, bytes, bytes]] = deque(
-            maxlen=min(256, MAX_MESSAGE // 2 // (16 * self._columns + 32))
+            maxlen=min(256, HISTORY_ROOM // (16 * self._columns + 32))
         )
         self._tick: Tick | None = None
         self._refusal = ""
@@ -243,15 +243,22 @@ class PolicyTick:
         """Send a launch to the worker; one that cannot be sent has failed."""
         assert self._worker is not None
         state = launch.state
+        launched_ns = self._timeline.ros_ns(launch.launched_ns)
+        conditions: dict[str, Any] = {}
+        if "delay" in self._accepts:
+            conditions["start_ns"] = launched_ns + launch.start_ns - launch.launched_ns
+        if len(launch.decided):
+            conditions |= {"decided": launch.decided.tobytes(), "committed": launch.committed}
         content = pack(
             "launch",
             request=launch.request,
             position=state.position.tobytes(),
             velocity=state.velocity.tobytes(),
-            not_before_ns=self._timeline.ros_ns(launch.launched_ns) - self._image_timeout_ns,
+            launched_ns=launched_ns,
             task=self._task,
             align=self._align,
             history=list(self._unsent_states),
+            **conditions,
         )
         self._unsent_states.clear()
         self._asked_ns = time.monotonic_ns()

@@ -21,21 +21,20 @@ from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.contract import Contract, ObservationError
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
-from lowlat_nodes.control.policies.policy import Observation, PolicySpec, blank_observation, infer
+from lowlat_nodes.control.policies.policy import Observation, blank_observation, infer
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
 from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
-from lowlat_nodes.nodes.policy_messages import brief, floats, pack, unpack
+from lowlat_nodes.nodes.policy_messages import brief, check_size, floats, pack, unpack
 from lowlat_nodes.nodes.realtime import set_nice
 from lowlat_nodes.stream.config import build
-from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
+from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.requester import RequestError
 from lowlat_nodes.transport import cdr
-from lowlat_nodes.transport.channel import MAX_MESSAGE, Channel, ChannelClosedError
+from lowlat_nodes.transport.channel import Channel, ChannelClosedError
 from lowlat_nodes.transport.policy.connect import connect
 
 _WARM_UP_RUNS = 3
-_REST_OF_ANSWER = 16_384
 
 
 class PolicyWorker:
@@ -57,7 +56,7 @@ class PolicyWorker:
         self._config = build(ControlConfig, setup["config"])
         self._policy = load_policy(self._config.policy, connect)
         self._contract = Contract(self._config.observation, self._config.command, self._policy.spec)
-        _check_size(self._policy.spec)
+        check_size(self._policy.spec)
         self._observer = Observer(self._config.observation, self._contract)
         self._refused = 0  # images, since the last answer
         self._problem = ""
@@ -130,8 +129,11 @@ class PolicyWorker:
             RobotState(0, floats(launch["position"]), floats(launch["velocity"])),
             request=launch["request"],
             task=launch["task"],
-            not_before_ns=launch["not_before_ns"],
+            launched_ns=launch["launched_ns"],
             align=launch["align"],
+            start_ns=launch.get("start_ns"),
+            decided=floats(launch.get("decided", b""), len(self._contract.names)),
+            committed=launch.get("committed", 0),
         )
 
     def _see(self, camera: str, sight: Sight) -> None:
@@ -158,15 +160,6 @@ def _described(error: Exception) -> str:
     if isinstance(error, LowlatError):
         return str(error)
     return f"policy: {type(error).__name__}: {error}"
-
-
-def _check_size(spec: PolicySpec) -> None:
-    size, room = 8 * spec.horizon * len(spec.delta), MAX_MESSAGE - _REST_OF_ANSWER
-    if size > room:
-        raise ConfigurationError(
-            f"the policy's horizon of {spec.horizon} for {len(spec.delta)} joints makes chunks of {size} "
-            f"bytes; expected at most {room}"
-        )
 
 
 def main() -> int:

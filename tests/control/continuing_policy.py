@@ -85,7 +85,8 @@ def write_continuing_policy(
     graph = _Graph()
     for name in without:
         graph.constant(name, np.zeros([1 if size == batch else size for size in inputs.pop(name)[1]]))
-    state = graph.unsqueezed("state", 1)
+    pace = graph.constant("pace", np.array(float(action_kind == "absolute")))  # steps lead nowhere
+    state = graph.node("Mul", graph.unsqueezed("state", 1), pace)
     if delay:
         state = graph.node("Add", state, graph.unsqueezed("delay", 1))
     free = graph.node("Add", state, graph.node("Mul", "noise", graph.constant("spread", np.array(SPREAD))))

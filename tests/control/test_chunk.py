@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from lowlat_nodes.control.chunk import Chunk, absolute
+from lowlat_nodes.control.chunk import Chunk, absolute, relative
 
 CHUNK = Chunk(0, 1000, 100, np.array([[0.0, 0.0], [1.0, -1.0], [3.0, -3.0]]))
 
@@ -35,3 +38,17 @@ def test_deltas_add_up_from_the_base_and_absolutes_stay() -> None:
     targets = absolute(actions, np.array([True, False]), np.array([1.0, 99.0]))
     assert targets == pytest.approx(np.array([[1.1, 5.0], [1.3, 6.0]]))
     assert actions[0, 0] == 0.1
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(0, 20), st.just(3)), elements=st.floats(-1e3, 1e3)),
+    arrays(np.bool_, 3),
+    arrays(np.float64, 3, elements=st.floats(-1e3, 1e3)),
+)
+def test_relative_is_the_reverse_of_absolute(
+    targets: np.ndarray, delta: np.ndarray, base: np.ndarray
+) -> None:
+    actions = relative(targets, delta, base)
+    assert absolute(actions, delta, base) == pytest.approx(targets, abs=1e-9)
+    assert np.array_equal(actions[:, ~delta], targets[:, ~delta])
+    assert not np.shares_memory(actions, targets)

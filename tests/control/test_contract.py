@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from lowlat_nodes.control.contract import CommandConfig, Contract, ObservationConfig, ObservationError
 from lowlat_nodes.control.policies.policy import ImageSpec, PolicySpec
@@ -115,6 +118,23 @@ def test_images_become_rgb_of_the_policys_size(encoding: str, first: list[int]) 
     assert image.shape == (60, 80, 3)
     assert image.dtype == np.uint8
     assert image[0, 0].tolist() == first
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(0, 9), st.just(2)), elements=st.floats(-10.0, 10.0)),
+    st.tuples(st.booleans(), st.booleans()),
+    st.sampled_from(["rad", "deg"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_actions_are_the_reverse_of_targets(
+    targets: np.ndarray, delta: tuple[bool, bool], unit: str, gripper: bool, scaled: bool
+) -> None:
+    opening = {"gripper.hand.closed": 0.7, "gripper.hand.open": -0.1} if gripper else {}
+    scales = {"action_mean": [0.3, -2.0], "action_std": [0.5, 4.0]} if scaled else {}
+    both = contract({"joints.unit": unit, **opening}, replace(SPEC, delta=delta), **scales)
+    assert both.targets(both.actions(targets)) == pytest.approx(targets, abs=1e-9)
+    assert both.actions(both.targets(targets)) == pytest.approx(targets, abs=1e-9)
 
 
 @pytest.mark.parametrize(

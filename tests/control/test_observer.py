@@ -28,6 +28,7 @@ CONFIG = build(
 SPEC = PolicySpec(
     ("a",), ("position",), {"front": ImageSpec(6, 8), "back": ImageSpec(6, 8)}, True, 4, 20_000_000, (False,)
 )
+TIMEOUT = 500_000_000
 GREY = np.full((6, 8, 3), 128, np.uint8)
 
 
@@ -47,7 +48,7 @@ def observer() -> Observer:
 def test_all_cameras_must_have_spoken(observer: Observer) -> None:
     observer.see("front", Image(GREY, "rgb8"), 100)
     with pytest.raises(NoObservation) as info:
-        observer.observe(state(1.0), request=0, task="", not_before_ns=0, align=False)
+        observer.observe(state(1.0), request=0, task="", launched_ns=0, align=False)
     assert info.value.reason == "no_image"
 
 
@@ -57,7 +58,7 @@ def test_observation_of_raw_and_compressed_images(observer: Observer) -> None:
     observer.see("front", Image(GREY, "rgb8"), 100)
     observer.see("back", png(red), 90)
     observation, image_ns = observer.observe(
-        state(1.5), request=3, task="wave", not_before_ns=90, align=False
+        state(1.5), request=3, task="wave", launched_ns=90 + TIMEOUT, align=False
     )
     assert image_ns == 90
     assert (observation.images["front"] == GREY).all()
@@ -70,7 +71,7 @@ def test_the_oldest_image_decides_about_staleness(observer: Observer) -> None:
     observer.see("front", Image(GREY, "rgb8"), 500)
     observer.see("back", png(GREY), 90)
     with pytest.raises(NoObservation) as info:
-        observer.observe(state(1.0), request=0, task="", not_before_ns=91, align=False)
+        observer.observe(state(1.0), request=0, task="", launched_ns=91 + TIMEOUT, align=False)
     assert info.value.reason == "image_stale"
 
 
@@ -78,8 +79,8 @@ def test_the_state_of_the_images_time_is_taken_where_asked(observer: Observer) -
     observer.see("front", Image(GREY, "rgb8"), 150)
     observer.see("back", png(GREY), 200)
     observer.remember([state(1.0, 100), state(2.0, 200), state(3.0, 300)])
-    aligned, _ = observer.observe(state(9.0), request=0, task="", not_before_ns=0, align=True)
-    newest, _ = observer.observe(state(9.0), request=0, task="", not_before_ns=0, align=False)
+    aligned, _ = observer.observe(state(9.0), request=0, task="", launched_ns=0, align=True)
+    newest, _ = observer.observe(state(9.0), request=0, task="", launched_ns=0, align=False)
     assert aligned.state.tolist() == pytest.approx([1.5])
     assert newest.state.tolist() == [9.0]
 
@@ -101,7 +102,36 @@ def test_a_bad_image_is_refused_and_the_former_one_stays(
     with pytest.raises(ObservationError, match="expected"):
         observer.see("front", payload, 200)
     assert "expected" in observer.refusals["front"]
-    _, image_ns = observer.observe(state(0.0), request=0, task="", not_before_ns=0, align=False)
+    _, image_ns = observer.observe(state(0.0), request=0, task="", launched_ns=0, align=False)
     assert image_ns == 100
     observer.see("front", Image(GREY, "rgb8"), 300)
     assert observer.refusals == {}
+
+
+def test_the_delay_counts_from_the_oldest_image(observer: Observer) -> None:
+    observer.see("front", Image(GREY, "rgb8"), 50_000_000)
+    observer.see("back", png(GREY), 30_000_000)
+
+    def delay_rows(start_ns: int | None) -> float:
+        asked = {"request": 0, "task": "", "launched_ns": 60_000_000, "align": False}
+        return observer.observe(state(0.0), **asked, start_ns=start_ns)[0].delay_rows
+
+    assert delay_rows(80_000_000) == 2.5
+    assert delay_rows(20_000_000) == 0.0
+    assert delay_rows(None) == 0.0
+
+
+def test_the_delay_counts_from_the_launch_without_cameras_and_the_plan_is_in_units_of_the_policy() -> None:
+    config = build(ObservationConfig, {"joints.names": ["a"], "joints.unit": "deg"})
+    spec = PolicySpec(("a",), ("position",), {}, False, 4, 20_000_000, (False,))
+    observer = Observer(config, Contract(config, CommandConfig(), spec))
+    asked = {"request": 0, "task": "", "launched_ns": 60_000_000, "align": False}
+    observation, image_ns = observer.observe(
+        state(0.0), **asked, start_ns=90_000_000, decided=np.array([[np.pi], [0.0]]), committed=1
+    )
+    assert image_ns == 0
+    assert observation.delay_rows == 1.5
+    assert observation.decided == pytest.approx(np.array([[180.0], [0.0]]))
+    assert observation.committed == 1
+    nothing, _ = observer.observe(state(0.0), **asked, decided=np.empty((0, 1)))
+    assert nothing.decided is None

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -265,3 +266,38 @@ def test_a_server_that_is_late_is_counted() -> None:
         list(processor.advance(item.trace.received_ns))
         processor.process(item)
     assert processor.counts()["failures_late"] > 0
+
+
+class Continuing(Follower):
+    """Answers with the plan that it is shown, and remembers what it was."""
+
+    spec = dataclasses.replace(Follower.spec, accepts=("delay", "prefix"))
+    seen: ClassVar[list[Observation]] = []
+
+    def infer(self, observation: Observation) -> np.ndarray:
+        self.seen.append(observation)
+        actions = super().infer(observation)
+        if observation.decided is not None:
+            actions[: len(observation.decided)] = observation.decided
+        return actions
+
+
+def make_continuing(_config: PolicyConfig) -> Continuing:
+    Continuing.seen.clear()
+    return Continuing()
+
+
+def test_the_plan_and_the_delay_are_shown_as_on_a_robot() -> None:
+    continuing = {
+        "policy.factory": f"{__name__}:make_continuing",
+        "execution.strategy": "rtc_trained",
+    }
+    first, counts = play(recording(2.0), **continuing)
+    assert counts["chunks_aligned"] > 20
+    later = Continuing.seen[2:]
+    assert all(
+        seen.decided is not None and seen.committed == 3 for seen in later
+    )  # 5 ticks and one of margin
+    # Images come every 30 ms; the chunk begins at the launch.
+    assert {0.0 <= seen.delay_rows <= 1.6 for seen in later} == {True}
+    assert play(recording(2.0), **continuing)[0] == first

@@ -10,7 +10,17 @@ import pytest
 pytest.importorskip("rclpy")
 
 from lowlat_nodes.control.policies.policy import ImageSpec, PolicySpec
-from lowlat_nodes.nodes.policy_messages import LONGEST_REASON, brief, floats, pack, unpack
+from lowlat_nodes.nodes.policy_messages import (
+    HISTORY_ROOM,
+    LONGEST_REASON,
+    LONGEST_TASK,
+    brief,
+    check_size,
+    floats,
+    pack,
+    unpack,
+)
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.channel import MAX_MESSAGE
 
 
@@ -49,3 +59,39 @@ def test_a_specification_comes_back_equal() -> None:
     )
     _, content = unpack(pack("ready", spec=spec.to_plain()))
     assert PolicySpec.from_plain(content["spec"]) == spec
+
+
+@pytest.mark.parametrize("accepts", [(), ("delay",), ("prefix",), ("guidance", "delay")])
+@pytest.mark.parametrize("horizon", [1, 7, 50, 400, 6000])
+def test_whatever_is_accepted_at_configuration_fits_a_message(horizon: int, accepts: tuple[str, ...]) -> None:
+    def spec(joints: int) -> PolicySpec:
+        return PolicySpec((), ("position",), {}, True, horizon, 20_000_000, (False,) * joints, accepts)
+
+    def accepted(joints: int) -> bool:
+        try:
+            check_size(spec(joints))
+        except ConfigurationError:
+            return False
+        return True
+
+    joints = max(joints for joints in range(1, 5000) if accepted(joints))
+    state = bytes(8 * joints)
+    plan = bytes(8 * horizon * joints) if {"prefix", "guidance"} & set(accepts) else b""
+    launch = pack(
+        "launch",
+        request=2**63,
+        position=state,
+        velocity=state,
+        launched_ns=2**63,
+        task="\U0001f916" * LONGEST_TASK,
+        align=True,
+        history=[(2**63, state, state)] * min(256, HISTORY_ROOM // (16 * joints + 32)),
+        start_ns=2**63,
+        decided=plan,
+        committed=horizon,
+    )
+    answer = pack("answer", problem="\U0001f916" * LONGEST_REASON, actions=bytes(8 * horizon * joints))
+    assert len(launch) <= MAX_MESSAGE
+    assert len(answer) <= MAX_MESSAGE
+    with pytest.raises(ConfigurationError, match=f"horizon of {horizon} for {joints + 1} joints makes"):
+        check_size(spec(joints + 1))

@@ -38,13 +38,15 @@ class Rig:
 
     Attributes:
         commands: Positions that came.
+        launches: What the policy was asked with.
         heard: Messages to the policy node, by kind.
         answer: Makes the actions that a launch is answered with, as bytes.
     """
 
-    def __init__(self, robot: Any, changes: dict[str, Any]) -> None:
+    def __init__(self, robot: Any, changes: dict[str, Any], accepts: tuple[str, ...] = ()) -> None:
         self._robot = robot
         self.commands: list[list[float]] = []
+        self.launches: list[dict[str, Any]] = []
         self.heard: dict[str, list[dict[str, Any]]] = {}
         self.answer: Callable[[dict[str, Any]], bytes] = move
         self._states = robot.outside.create_publisher(JointState, "/joint_states", 1)
@@ -59,7 +61,7 @@ class Rig:
         self.tell(
             "setup",
             config=to_flat(build(ControlConfig, flatten(parameters))),
-            spec=ScriptedPolicy.spec.to_plain(),
+            spec=dataclasses.replace(ScriptedPolicy.spec, accepts=accepts).to_plain(),
             realtime=to_flat(realtime),
             **dataclasses.asdict(WIRING),
         )
@@ -85,6 +87,7 @@ class Rig:
                 self.policy.send(self._answered(unpack(data)[1]))
 
     def _answered(self, launch: dict[str, Any]) -> bytes:
+        self.launches.append(launch)
         now_ns = time.monotonic_ns()
         times = {"started_ns": now_ns, "ended_ns": now_ns, "image_ns": 0}
         common = {"request": launch["request"], "refused": 0, "problem": ""}
@@ -130,8 +133,8 @@ def start(robot: Any) -> Iterator[Callable[..., Rig]]:
     """Starts a tick without cameras."""
     started: list[Rig] = []
 
-    def make(changes: dict[str, Any] | None = None) -> Rig:
-        started.append(Rig(robot, changes or {}))
+    def make(changes: dict[str, Any] | None = None, **options: Any) -> Rig:
+        started.append(Rig(robot, changes or {}, **options))
         return started[-1]
 
     yield make
@@ -179,3 +182,30 @@ def test_what_is_counted_is_that_of_the_activation(start: Callable[..., Rig]) ->
     for status in told(2):
         assert "chunks_scheduled" not in status["counters"]
         assert not any(status["limits"].values())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "accepts", "told"),
+    [
+        ("vlash", (), set()),
+        ("vlash", ("prefix",), set()),
+        ("vlash", ("delay",), {"start_ns"}),
+        ("rtc_trained", ("prefix",), {"decided", "committed"}),
+        ("rtc", ("delay", "guidance"), {"start_ns", "decided", "committed"}),
+    ],
+)
+def test_a_policy_is_told_what_it_accepts(
+    start: Callable[..., Rig], strategy: str, accepts: tuple[str, ...], told: set[str]
+) -> None:
+    rig = start({"execution": {"strategy": strategy}}, accepts=accepts)
+    rig.tell("activate", number=1, start=True)
+    rig.until(lambda: any(told <= launch.keys() for launch in rig.launches[1:]))
+    rig.until_it_moves()
+    launch = rig.launches[-1]
+    assert launch.keys() & {"start_ns", "decided", "committed"} == told
+    if "start_ns" in told:
+        assert 0 <= launch["start_ns"] - launch["launched_ns"] < PERIOD_NS * HORIZON
+    if "decided" in told:
+        decided = floats(launch["decided"], len(JOINTS))
+        assert 1 <= launch["committed"] <= len(decided) <= HORIZON
+        assert np.diff(decided, axis=0) == pytest.approx(SPEED * PERIOD_NS * 1e-9, rel=0.2)
