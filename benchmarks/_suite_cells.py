@@ -18,13 +18,13 @@ from typing import Any, Final
 import numpy as np
 
 from lowlat_nodes.control.actuator import ActuatorModel, load_actuators
+from lowlat_nodes.control.policies.corrector import OnnxCorrector
 from lowlat_nodes.control.policies.onnx import OnnxPolicy
-from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.sim.kinematics import JOINT_NAMES
 from lowlat_nodes.train.evaluate import SERIES, TASKS, draw
 from lowlat_nodes.train.figures import Figures
 from lowlat_nodes.train.methods import METHODS
-from lowlat_nodes.train.sights import ChunkCorrector, ChunkPolicy, from_corrector, from_policy
+from lowlat_nodes.train.sights import ChunkCorrector, from_corrector, from_policy
 from lowlat_nodes.train.step_delay import play
 
 TRIAL_SEED: Final = 100_000
@@ -149,8 +149,10 @@ def play_cell(cell: Cell, checkpoints: Checkpoints, actuators: Path) -> dict[str
     how = replace(method.execution(cell.delay_steps, cell.jitter_steps), actuators=_drives(actuators))
     corrector = None
     if method.corrector:
-        corrector = _corrector(checkpoints.path(method.corrector, cell.seed))
-    policy = _policy(checkpoints.path(method.policy, cell.seed), method.guidance)
+        corrector = _corrector(
+            checkpoints.path(method.corrector, cell.seed), checkpoints.path(method.policy, cell.seed)
+        )
+    policy = from_policy(_policy(checkpoints.path(method.policy, cell.seed), method.guidance))
     first = TRIAL_SEED + 10_000 * cell.seed
     figures = play(draw(cell.task, cell.trials, first), policy, how, corrector=corrector, seed=first)
     return to_record(cell, figures)
@@ -215,13 +217,13 @@ def _sha256(path: Path) -> str:
 
 
 @cache
-def _policy(path: Path, guidance: str) -> ChunkPolicy:
-    return from_policy(OnnxPolicy(path, guidance=guidance))
+def _policy(path: Path, guidance: str) -> OnnxPolicy:
+    return OnnxPolicy(path, guidance=guidance)
 
 
 @cache
-def _corrector(path: Path) -> ChunkCorrector:
-    return from_corrector(OnnxModel(path))
+def _corrector(path: Path, policy: Path) -> ChunkCorrector:
+    return from_corrector(OnnxCorrector(path, _policy(policy, "vjp").spec))
 
 
 @cache

@@ -16,10 +16,17 @@ from lowlat_nodes.control.executor import ChunkExecutor
 from lowlat_nodes.control.limits import JointLimits, Limiter
 from lowlat_nodes.control.loop import ControlLoop, LoopSettings
 from lowlat_nodes.control.miss import MISS_POLICIES, MissPolicy
+from lowlat_nodes.control.policies.corrector import CorrectorConfig
 from lowlat_nodes.control.policies.load import PolicyConfig
 from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.rollforward import ROLL_FORWARDS, make_roll_forward
-from lowlat_nodes.control.strategies.make import LAUNCHES, PROJECTING, STRATEGIES, make_strategy
+from lowlat_nodes.control.strategies.make import (
+    CORRECTED,
+    LAUNCHES,
+    PROJECTING,
+    STRATEGIES,
+    make_strategy,
+)
 from lowlat_nodes.control.strategies.strategy import Strategy
 from lowlat_nodes.control.urdf import limits_from_urdf
 from lowlat_nodes.stream.config import section, setting
@@ -92,6 +99,7 @@ class ControlConfig:
     observation: ObservationConfig = section(ObservationConfig, doc="What the policy sees.")
     command: CommandConfig = section(CommandConfig, doc="What the robot gets.")
     execution: ExecutionConfig = section(ExecutionConfig, doc="Chunks in time.")
+    corrector: CorrectorConfig = section(CorrectorConfig, doc="Correction of the plan at every tick.")
     miss: MissConfig = section(MissConfig, doc="Ticks without a chunk.")
     roll_forward: RollForwardConfig = section(RollForwardConfig, doc="Future-state awareness.")
     limits: LimitsConfig = section(LimitsConfig, doc="Safety limits.")
@@ -102,6 +110,16 @@ class ControlConfig:
                 f"observation.align: image shows the policy the state of the past, "
                 f"{self.execution.strategy} that of the future; expected newest, or another "
                 f"execution.strategy than {', '.join(PROJECTING)}"
+            )
+
+        if self.execution.strategy in CORRECTED and not self.corrector.model:
+            raise ConfigurationError(
+                f"execution.strategy: {self.execution.strategy} needs a corrector; give corrector.model"
+            )
+        if self.corrector.model and self.command.kind == "chunk":
+            raise ConfigurationError(
+                "corrector.model: a correction is for one tick, and with command.kind chunk the robot gets "
+                "whole motions; expected positions or point, or no corrector"
             )
 
     @property
@@ -144,6 +162,8 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
             state_timeout_ns=round(config.observation.joints.timeout_ms * 1e6),
             tracking_tolerance=config.command.tracking_tolerance,
             trajectories=config.command.kind == "chunk",
+            correction_timeout_ns=round(config.corrector.timeout_ms * 1e6),
+            max_correction=config.corrector.max_correction,
             horizon=spec.horizon,
         ),
         strategy,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,14 +148,22 @@ class Contract:
         observation: The observation contract.
         command: The command contract.
         spec: What the policy says of itself.
+        state_fields: What joint states must have besides, for others than the policy.
 
     Raises:
         ConfigurationError: For every way in which the three do not fit, with both sides.
     """
 
-    def __init__(self, observation: ObservationConfig, command: CommandConfig, spec: PolicySpec) -> None:
+    def __init__(
+        self,
+        observation: ObservationConfig,
+        command: CommandConfig,
+        spec: PolicySpec,
+        state_fields: Sequence[str] = (),
+    ) -> None:
         self._observation = observation
         self._spec = spec
+        self._needs_velocity = "velocity" in {*spec.state_fields, *state_fields}
         self.names = observation.joints.names
         _check_joints(self.names, spec)
         self.cameras = _check_cameras(observation.camera, spec)
@@ -203,7 +211,7 @@ class Contract:
         position: Floats = joints.position[order]
         if len(joints.velocity) == len(joints.names):
             velocity: Floats = joints.velocity[order]
-        elif "velocity" in self._spec.state_fields:
+        elif self._needs_velocity:
             raise ObservationError(
                 f"the policy needs velocities; expected {len(joints.names)}, got {len(joints.velocity)}"
             )
@@ -234,10 +242,15 @@ class Contract:
         return targets
 
     def actions(self, targets: Floats) -> Floats:
-        """Return joint positions or steps float64 [rows, joints] as actions of the policy, in its units."""
+        """Return joint positions or steps float64 [rows, joints] as the policy's actions: undo `targets`."""
         shift = np.where(self._delta, 0.0, self._shift)
-        values: Floats = (targets * self._scale + shift - self._action_mean) / self._action_std
-        return values
+        actions: Floats = (targets * self._scale + shift - self._action_mean) / self._action_std
+        return actions
+
+    def offsets(self, values: Floats) -> Floats:
+        """Return differences between the policy's actions, float64 [joints], in ROS units."""
+        offsets: Floats = values * self._action_std / self._scale
+        return offsets
 
     def image(self, camera: str, image: Image) -> NDArray[np.uint8]:
         """Return the policy's image uint8 [height, width, 3] rgb of one camera.

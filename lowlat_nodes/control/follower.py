@@ -30,6 +30,30 @@ class Served(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What to add to the targets of one chunk.
+
+    Another chunk has looked since, and is not corrected by what the first one lacked. Only at the very tick
+    that the correction was made for, the corrected target is as good as ever: nobody has seen anything newer.
+
+    Attributes:
+        at_ns: The tick.
+        request: Number of the chunk.
+        values: float64 [joints].
+        target: float64 [joints], the corrected target of the tick.
+    """
+
+    at_ns: int
+    request: int
+    values: Floats
+    target: Floats
+
+    def corrects(self, chunk: Chunk | None) -> bool:
+        """Return whether a chunk is the one."""
+        return chunk is not None and chunk.request == self.request
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The answer of one tick.
 
@@ -39,6 +63,7 @@ class Tick:
         served: Who answered.
         swapped: The chunk that took over at this tick, if one did.
         points: The motion to a stand that begins at this tick, for a robot that gets motions, if it is new.
+        corrected: Whether the plan's target was corrected.
     """
 
     position: Floats
@@ -46,6 +71,7 @@ class Tick:
     served: Served
     swapped: Chunk | None
     points: Points | None = None
+    corrected: bool = False
 
 
 class PlanFollower(ABC):
@@ -68,7 +94,7 @@ class PlanFollower(ABC):
         self._tick_ns = tick_ns
         self._waits = waits
         self._began = False
-        self._correction: Floats | None = None
+        self._correction: Correction | None = None
 
     @property
     def began(self) -> bool:
@@ -93,8 +119,8 @@ class PlanFollower(ABC):
         """Wait for a first chunk."""
         self._began = False
 
-    def correct(self, correction: Floats | None) -> None:
-        """Add float64 [joints] to the targets of chunks from now on, until told otherwise."""
+    def correct(self, correction: Correction | None) -> None:
+        """Correct the targets of a chunk from now on, until told otherwise."""
         self._correction = correction
 
     @abstractmethod
@@ -174,11 +200,13 @@ class TickFollower(PlanFollower):
     def step(self, now_ns: int) -> Tick:
         """Answer one tick from the plan."""
         served, swapped = self._serve(now_ns)
-        running, target = self._executor.running, self.position
+        running, target, corrected = self._executor.running, self.position, False
         if running is not None and served is Served.CHUNK and (now_ns <= running.last_ns or self._waits):
-            target = running.sample(now_ns)
-            if self._correction is not None:
-                target = target + self._correction
+            target, correction = running.sample(now_ns), self._correction
+            if correction is not None and correction.corrects(running):
+                target, corrected = target + correction.values, True
+            elif correction is not None and correction.at_ns == now_ns:
+                target, corrected = correction.target, True
         elif served is not Served.WAITING:
             # The last row says where to be, not how fast to leave: the miss policy leads out of motion.
             if running is not None:
@@ -186,7 +214,7 @@ class TickFollower(PlanFollower):
             elif self._lost_ns is None:
                 self._lost_ns = now_ns - self._tick_ns
             target = self._miss.target(target, self.velocity, now_ns - self._lost_ns, self._tick_ns)
-        return self._answer(target, served, swapped)
+        return self._answer(target, served, swapped, corrected=corrected)
 
     def preview(self, from_ns: int, ticks: int) -> Floats:
         """Return the commands of the coming ticks, as `PlanFollower.preview`."""
@@ -198,8 +226,9 @@ class TickFollower(PlanFollower):
             now_ns = from_ns + done * tick_ns
             targets = ahead._executor.targets(now_ns, ticks - done, tick_ns)
             if len(targets):
-                if self._correction is not None:
-                    targets = targets + self._correction
+                correction = self._correction
+                if correction is not None and correction.corrects(ahead._executor.running):
+                    targets = targets + correction.values
                 commands.append(ahead._limiter.limit_rows(targets, tick_ns * 1e-9))
                 ahead._began = True
             else:
@@ -207,9 +236,11 @@ class TickFollower(PlanFollower):
             done += len(commands[-1])
         return np.concatenate(commands)
 
-    def _answer(self, target: Floats, served: Served, swapped: Chunk | None) -> Tick:
+    def _answer(
+        self, target: Floats, served: Served, swapped: Chunk | None, *, corrected: bool = False
+    ) -> Tick:
         position, velocity = self._limiter.limit(target, self._tick_ns * 1e-9)
-        return Tick(position, velocity, served, swapped)
+        return Tick(position, velocity, served, swapped, corrected=corrected)
 
 
 class TrajectoryFollower(PlanFollower):

@@ -20,7 +20,14 @@ from lowlat_nodes.control.chunk import Chunk, absolute, relative
 from lowlat_nodes.control.delay import DelayEstimator
 from lowlat_nodes.control.ensemble import TemporalEnsemble
 from lowlat_nodes.control.executor import ChunkExecutor, Outcome
-from lowlat_nodes.control.follower import PlanFollower, Served, Tick, TickFollower, TrajectoryFollower
+from lowlat_nodes.control.follower import (
+    Correction,
+    PlanFollower,
+    Served,
+    Tick,
+    TickFollower,
+    TrajectoryFollower,
+)
 from lowlat_nodes.control.limits import Limiter
 from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.control.quantise import quantise
@@ -89,6 +96,7 @@ class LoopSettings:
             command after a stop or a gap in the states. What is further was moved by others.
         trajectories: Whether the robot gets motions that it carries out on its own, not a position per tick.
         correction_timeout_ns: How long after its tick a correction still counts.
+        max_correction: Largest correction of a joint, rad or m; 0 for any.
         horizon: Rows of an answer before merging.
     """
 
@@ -101,6 +109,7 @@ class LoopSettings:
     tracking_tolerance: float = 0.1
     trajectories: bool = False
     correction_timeout_ns: int = 50_000_000
+    max_correction: float = 0.0
     horizon: int = 64
 
 
@@ -109,11 +118,15 @@ class Outlook:
     """What the plan says about an instant and after, for a corrector.
 
     Attributes:
+        at_ns: The instant.
+        request: Number of the chunk that says it.
         planned: float64 [rows, joints], targets without any correction, one action period apart.
         age_ns: How much older the observation behind them is.
         state: The state at that instant, rolled forward from the newest measured one.
     """
 
+    at_ns: int
+    request: int
     planned: Floats
     age_ns: int
     state: RobotState
@@ -170,7 +183,7 @@ class ControlLoop:
         self._in_flight: dict[int, Launch] = {}
         self._launched_ns: int | None = None  # the last launch
         self._changed = False
-        self._correction: tuple[Floats, int] | None = None  # and the tick that it is for
+        self._correction: Correction | None = None
         self._requests = 0
         self._first_valid = 0  # request since the last reset
         self._running = False
@@ -289,18 +302,25 @@ class ControlLoop:
         chunk = self._executor.chunk_at(at_ns)
         if chunk is None or self._state is None or self._last_tick_ns is None or not self._running:
             return None
-        action_ns = self._settings.action_ns
-        targets = [chunk.sample(at_ns + row * action_ns) for row in range(rows)]
+        times_ns = np.minimum(at_ns + np.arange(rows) * self._settings.action_ns, chunk.last_ns)
+        age_ns = at_ns - (chunk.observed_ns or chunk.start_ns)
         state = self._project(self._state, at_ns, self._last_tick_ns)
-        return Outlook(np.array(targets), at_ns - (chunk.observed_ns or chunk.start_ns), state)
+        return Outlook(at_ns, chunk.request, chunk.sample_all(times_ns), age_ns, state)
 
-    def correct(self, correction: Floats, for_ns: int) -> None:
-        """Take in what to add to the plan's targets, float64 [joints], as computed for a tick."""
-        if np.isfinite(correction).all():
-            self.counters.add("corrections")
-            self._correction = correction, for_ns
-        else:
+    def correct(self, values: Floats, outlook: Outlook) -> None:
+        """Take in what to add to the targets of a chunk, from now on and until it is out of date.
+
+        Args:
+            values: float64 [joints], rad or m.
+            outlook: What it was made from.
+        """
+        if not np.isfinite(values).all():
             self.counters.add("corrections_not_finite")
+            return
+        self.counters.add("corrections")
+        most = self._settings.max_correction
+        bounded = np.clip(values, -most, most) if most else values
+        self._correction = Correction(outlook.at_ns, outlook.request, bounded, outlook.planned[0] + bounded)
 
     def tick(self, now_ns: int) -> Tick | None:
         """Answer one tick; None while no fresh joint state was seen since the beginning or the last `reset`.
@@ -335,6 +355,8 @@ class ControlLoop:
                 self._find_robot(state.position, now_ns)
             follower.correct(self._correction_at(now_ns))
             tick = follower.step(now_ns)
+            if tick.corrected:
+                counters.add("ticks_corrected")
         self._remember(tick.position)
         self._last_tick_ns = now_ns
         counters.add("ticks")
@@ -407,12 +429,12 @@ class ControlLoop:
         memo = {id(self.counters): Counters(), id(self._roll_forward): roll_forward}
         return copy.deepcopy(self, memo)
 
-    def _correction_at(self, now_ns: int) -> Floats | None:
+    def _correction_at(self, now_ns: int) -> Correction | None:
         """Return the correction that is new enough for a tick."""
-        if self._correction is None:
+        correction = self._correction
+        if correction is None or now_ns - correction.at_ns > self._settings.correction_timeout_ns:
             return None
-        correction, for_ns = self._correction
-        return correction if now_ns - for_ns <= self._settings.correction_timeout_ns else None
+        return correction
 
     def _begin(self, position: Floats, now_ns: int) -> None:
         """Start from where the robot is, so that the first command is no jump."""

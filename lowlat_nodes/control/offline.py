@@ -14,6 +14,7 @@ from lowlat_nodes.control.loop import Launch
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
 from lowlat_nodes.control.policies.policy import infer
+from lowlat_nodes.control.residual import ResidualHead
 from lowlat_nodes.stream.config import build, flatten
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Floats, Joints, Text
@@ -34,6 +35,7 @@ class OfflinePolicy(Processor):
     Ticks lie on the grid of the period in message time, and an inference takes exactly what
     `policy.inference_delay_ms` and `policy.inference_delay` say of it (rounded up to a tick), so the outputs
     depend on the messages alone.
+    A correction takes no time: it is made at its tick, from the newest state and images.
     A recorded robot does not follow the commands: this shows what a policy says, not how it would fare.
 
     Args:
@@ -64,7 +66,13 @@ class OfflinePolicy(Processor):
         """Load the policy and compare it with the contracts."""
         config = self._config
         self._policy = load_policy(config.policy, self._connect)
-        self._contract = Contract(config.observation, config.command, self._policy.spec)
+        self._head = ResidualHead(config, self._policy.spec) if config.corrector.model else None
+        self._contract = Contract(
+            config.observation,
+            config.command,
+            self._policy.spec,
+            self._head.state_fields if self._head is not None else (),
+        )
         self._observer = Observer(config.observation, self._contract)
         self._loop = build_loop(config, self._policy.spec)
         self._commands = Commands(config.command, config.observation.joints.names, tick_ns=self._tick_ns)
@@ -81,7 +89,10 @@ class OfflinePolicy(Processor):
         if not stamp_ns or abs(now_ns - stamp_ns) > _SAME_CLOCK_NS:  # stamped by another clock than the bag's
             stamp_ns = now_ns
         if message.topic in self._cameras:
-            self._observer.see(self._cameras[message.topic], message.payload, stamp_ns)
+            camera = self._cameras[message.topic]
+            self._observer.see(camera, message.payload, stamp_ns)
+            if self._head is not None and camera in self._head.cameras:
+                self._head.see(camera, message.payload, stamp_ns)
         elif isinstance(message.payload, Joints):
             state = self._contract.state(message.payload, min(stamp_ns, now_ns))
             self._loop.observe(state)
@@ -106,6 +117,7 @@ class OfflinePolicy(Processor):
             due_ns = self._due_ns
             self._due_ns += self._tick_ns
             self._deliver(due_ns)
+            self._correct(due_ns)
             tick = self._loop.tick(due_ns)
             if tick is None:
                 continue
@@ -155,6 +167,18 @@ class OfflinePolicy(Processor):
         takes_ns = 0 if isinstance(answer, str) else self._latency.draw_ns(launch.request)
         ready_ns = launch.launched_ns + takes_ns
         self._answer = (ready_ns, launch.request, answer, image_ns)
+
+    def _correct(self, now_ns: int) -> None:
+        """Correct what the plan says about a tick by what is known at it."""
+        outlook = None if self._head is None else self._loop.outlook(now_ns, self._head.rows)
+        if self._head is None or outlook is None:
+            return
+        try:
+            values, _ = self._head.correct(outlook, task=self._task, now_ns=now_ns)
+        except NoObservation as error:
+            self._loop.counters.add(f"failures_corrector_{error.reason}")
+            return
+        self._loop.correct(values, outlook)
 
     def _deliver(self, now_ns: int) -> None:
         if self._answer is None or self._answer[0] > now_ns:

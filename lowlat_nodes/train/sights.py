@@ -11,9 +11,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.control.policies import corrector
+from lowlat_nodes.control.policies.corrector import OnnxCorrector
 from lowlat_nodes.control.policies.policy import Observation, Policy
-from lowlat_nodes.inference.onnx import OnnxModel
-from lowlat_nodes.inference.tokens import tokenize
 from lowlat_nodes.sim.arm import JOINT_RANGE_RAD, ArmConfig
 from lowlat_nodes.sim.camera import TableCamera
 from lowlat_nodes.sim.scene import Frame
@@ -102,20 +102,23 @@ def from_policy(policy: Policy) -> ChunkPolicy:
     return infer
 
 
-def from_corrector(model: OnnxModel) -> ChunkCorrector:
-    """Ask a trained residual head, in one call for all."""
+def from_corrector(head: OnnxCorrector) -> ChunkCorrector:
+    """Ask a trained residual head that wants images, with the feature name `image`."""
     camera = TableCamera()
 
     def correct(glances: Sequence[Glance]) -> Floats:
-        feed = {
-            "image": np.stack([camera.render(glance.frame.q, glance.frame.things) for glance in glances]),
-            "tokens": np.stack([tokenize(glance.task) for glance in glances]),
-            "state": np.array([glance.state for glance in glances], np.float32),
-            "planned": np.array([glance.planned for glance in glances], np.float32),
-            "age": np.array([[glance.age_rows] for glance in glances], np.float32),
-        }
-        (corrections,) = model.run(feed, ["correction"])
-        return corrections.astype(np.float64)
+        return head.correct(
+            [
+                corrector.Glance(
+                    glance.state.astype(np.float32),
+                    glance.planned,
+                    glance.age_rows,
+                    {"image": camera.render(glance.frame.q, glance.frame.things)},
+                    glance.task,
+                )
+                for glance in glances
+            ]
+        )
 
     return correct
 

@@ -30,7 +30,7 @@ from lowlat_nodes.control.delay import DelayEstimator
 from lowlat_nodes.control.ensemble import TemporalEnsemble
 from lowlat_nodes.control.executor import ChunkExecutor
 from lowlat_nodes.control.limits import JointLimits, Limiter
-from lowlat_nodes.control.loop import ControlLoop, Launch, LoopSettings
+from lowlat_nodes.control.loop import ControlLoop, Launch, LoopSettings, Outlook
 from lowlat_nodes.control.miss import MissPolicy
 from lowlat_nodes.control.rollforward import RollForward, make_roll_forward
 from lowlat_nodes.control.state import RobotState
@@ -170,6 +170,7 @@ class Episode:
         self._next_frame_ns = FRAME_NS
         self._asked: list[tuple[Launch, int, Frame]] = []  # not yet answered by the policy
         self._answers: list[tuple[Launch, int, Frame, Floats]] = []  # on their way
+        self._outlook: Outlook | None = None  # of the last glance
         self.loop.start()
 
     @property
@@ -219,7 +220,7 @@ class Episode:
     def glance(self) -> Glance | None:
         """Return what a corrector of the next step's command is asked with, None while nothing is planned."""
         next_ns = self.environment.now_ns + STEP_NS
-        outlook = self.loop.outlook(next_ns, OUTLOOK_ROWS)
+        outlook = self._outlook = self.loop.outlook(next_ns, OUTLOOK_ROWS)
         if outlook is None:
             return None
         return Glance(
@@ -231,8 +232,9 @@ class Episode:
         )
 
     def correct(self, correction: Floats) -> None:
-        """Take in a correction of the next step's command."""
-        self.loop.correct(correction, self.environment.now_ns + STEP_NS)
+        """Take in a correction of the next step's command, for the last glance."""
+        assert self._outlook is not None
+        self.loop.correct(correction, self._outlook)
 
     def pass_step(self) -> None:
         """Let the step pass under its command."""

@@ -18,3 +18,16 @@ def test_a_state_of_the_past_is_refused_where_the_strategy_shows_that_of_the_fut
         build(ControlConfig, {**JOINTS, "observation.align": "image"})
     for strategy in ("sync", "naive_async"):
         build(ControlConfig, {**JOINTS, "observation.align": "image", "execution.strategy": strategy})
+
+
+def test_a2c2_needs_a_corrector() -> None:
+    with pytest.raises(ConfigurationError, match=r"a2c2 needs a corrector; give corrector\.model"):
+        build(ControlConfig, {**JOINTS, "execution.strategy": "a2c2"})
+    build(ControlConfig, {**JOINTS, "execution.strategy": "a2c2", "corrector.model": "a.onnx"})
+
+
+def test_whole_motions_are_not_corrected() -> None:
+    for strategy in ("sync", "a2c2"):
+        changes = {"execution.strategy": strategy, "corrector.model": "a.onnx", "command.kind": "chunk"}
+        with pytest.raises(ConfigurationError, match=r"corrector\.model: a correction is for one tick"):
+            build(ControlConfig, {**JOINTS, **changes})

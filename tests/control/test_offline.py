@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from corrector_file import write_corrector
 
 from lowlat_nodes.control.contract import ObservationError
 from lowlat_nodes.control.offline import OfflinePolicy, make_policy
@@ -232,6 +234,49 @@ def test_stamps_of_another_clock_are_replaced_by_the_time_of_the_bag() -> None:
         ]
 
     assert play(stamped(3_600_000.0)) == play(stamped(None))
+
+
+def corrected(path: Path, **file: Any) -> dict[str, Any]:
+    """Return parameters with a corrector that only knows how old the plan is."""
+    pytest.importorskip("onnx")
+    metadata = {"joint_names": "a", "action_dt_ns": str(20 * MS)}
+    model = write_corrector(path / "c.onnx", joints=1, metadata=metadata, **file)
+    return {"execution.strategy": "a2c2", "corrector.model": str(model)}
+
+
+def with_velocities(messages: list[Message]) -> list[Message]:
+    return [
+        Message(m.topic, dataclasses.replace(m.payload, velocity=np.zeros(1)), m.trace)
+        if isinstance(m.payload, Joints)
+        else m
+        for m in messages
+    ]
+
+
+def test_each_tick_is_corrected_by_what_is_known_at_it(tmp_path: Path) -> None:
+    played = with_velocities(recording())
+    plain, _ = play(played, **corrected(tmp_path, image=None, gain=0.0))
+    results, counts = play(played, **corrected(tmp_path, image=None, gain=0.01))
+    first = next(index for index, (one, other) in enumerate(zip(plain, results, strict=True)) if one != other)
+    assert counts["ticks_corrected"] == len(results) - first
+    # The image is 8 to 38 ms old when the plan is made, which takes 50 ms, and the next one 50 ms more.
+    ages = np.subtract([c for _, c in results[first:]], [c for _, c in plain[first:]]) / 0.01
+    assert ages.min() >= 58 / 20 - 1e-4
+    assert ages.max() <= 138 / 20 + 1e-4
+    assert (results, counts) == play(played, **corrected(tmp_path, image=None, gain=0.01))
+
+
+def test_a_corrector_without_a_fresh_image_is_counted(tmp_path: Path) -> None:
+    messages = [m for m in recording(2.0) if m.topic != "image" or m.trace.received_ns < START + 500 * MS]
+    changes = corrected(tmp_path, gain=0.01) | {"execution.rows": 16, "miss.policy": "hold"}
+    _, counts = play(with_velocities(messages), **changes)
+    assert counts["failures_corrector_image_stale"] > 0
+    assert counts["ticks_corrected"] > 0
+
+
+def test_velocities_that_only_the_corrector_needs_are_asked_for(tmp_path: Path) -> None:
+    results, _ = play(recording(), **corrected(tmp_path, image=None))
+    assert results == []
 
 
 def test_names_its_topics() -> None:

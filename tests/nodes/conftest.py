@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-# So that tests can import the node that they share.
-sys.path.insert(0, str(Path(__file__).parent))
+# So that tests can import the node that they share, and the corrector of the tests of control.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "control")]
 
 _ANSWER_S = 5.0
 

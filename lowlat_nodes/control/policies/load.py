@@ -112,11 +112,8 @@ def load_policy(config: PolicyConfig, connect: Connect | None = None) -> Policy:
     if config.kind == "python":
         policy: Policy = _factory(config.factory)(config)
         return policy
-    path = Path(config.model).expanduser()
-    if not path.suffix:
-        path = resources.path("models", f"{config.model}.onnx")
     return OnnxPolicy(
-        path,
+        model_path(config.model),
         threads=config.threads,
         seed=config.seed,
         noise_scale=config.noise_scale,
@@ -124,6 +121,12 @@ def load_policy(config: PolicyConfig, connect: Connect | None = None) -> Policy:
         action_kind=config.action_kind,
         guidance=config.guidance,
     )
+
+
+def model_path(model: str) -> Path:
+    """Return the path of a model that is given as a path or by the name of a shipped one."""
+    path = Path(model).expanduser()
+    return path if path.suffix else resources.path("models", f"{model}.onnx")
 
 
 def _remote(config: PolicyConfig, connect: Connect) -> RemotePolicy:

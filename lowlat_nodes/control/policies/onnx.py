@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lowlat_nodes.control.policies.onnx_conditions import INPUTS, OnnxConditions
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
@@ -65,8 +67,8 @@ class OnnxPolicy:
                 f"{path}: expected an input 'state' and an output 'actions', found inputs {list(inputs)} "
                 f"and outputs {list(self._model.outputs)}"
             )
-        _, horizon, joints = _sizes(path, self._model.outputs["actions"], 3)
-        _, state_size = _sizes(path, inputs["state"], 2)
+        _, horizon, joints = sizes(path, self._model.outputs["actions"], 3)
+        _, state_size = sizes(path, inputs["state"], 2)
         self._images = {name: item for name, item in inputs.items() if name not in _RESERVED}
         fields = tuple(filter(None, metadata.get("state_layout", "position").split(",")))
         if state_size != len(fields) * joints:
@@ -94,7 +96,7 @@ class OnnxPolicy:
         self.spec = PolicySpec(
             joints=tuple(filter(None, metadata.get("joint_names", "").split(","))),
             state_fields=fields,
-            images={name: _image(path, item) for name, item in self._images.items()},
+            images={name: image_spec(path, item, _RESERVED) for name, item in self._images.items()},
             takes_task="tokens" in inputs,
             horizon=horizon,
             action_period_ns=int(period_ns),
@@ -121,10 +123,7 @@ class OnnxPolicy:
         feed = self._conditions.feed(observations)
         feed["state"] = np.stack([each.state for each in observations])
         for name, item in self._images.items():
-            images = np.stack([each.images[name] for each in observations])
-            if item.dtype is not np.uint8:
-                images = (images.transpose(0, 3, 1, 2) * np.float32(1 / 255)).astype(item.dtype)
-            feed[name] = images
+            feed[name] = image_batch(item, np.stack([each.images[name] for each in observations]))
         if "tokens" in self._model.inputs:
             feed["tokens"] = np.stack([tokenize(each.task) for each in observations])
         if "noise" in self._model.inputs:
@@ -148,7 +147,12 @@ def _either(path: Path, key: str, metadata: dict[str, str], given: str) -> str:
     return said or given
 
 
-def _sizes(path: Path, item: TensorSpec, rank: int) -> tuple[int, ...]:
+def sizes(path: Path, item: TensorSpec, rank: int) -> tuple[int, ...]:
+    """Return the sizes of an input or output, of which only the first may be open.
+
+    Raises:
+        ConfigurationError: If it has another rank, or an open size.
+    """
     if len(item.shape) != rank or 0 in item.shape[1:]:
         raise ConfigurationError(
             f"{path}: expected {item.name!r} to have {rank} dimensions of fixed size after the first, got "
@@ -157,13 +161,26 @@ def _sizes(path: Path, item: TensorSpec, rank: int) -> tuple[int, ...]:
     return item.shape
 
 
-def _image(path: Path, item: TensorSpec) -> ImageSpec:
-    shape = _sizes(path, item, 4)
+def image_spec(path: Path, item: TensorSpec, others: Sequence[str]) -> ImageSpec:
+    """Return what image an input takes that is none of the other inputs that one knows.
+
+    Raises:
+        ConfigurationError: If it takes none.
+    """
+    shape = sizes(path, item, 4)
     if item.dtype is np.uint8 and shape[3] == 3:
         return ImageSpec(shape[1], shape[2])
     if item.dtype in (np.float32, np.float16) and shape[1] == 3:
         return ImageSpec(shape[2], shape[3])
     raise ConfigurationError(
-        f"{path}: input {item.name!r} is neither {', '.join(_RESERVED)} nor an image (uint8 [1, H, W, 3] or "
+        f"{path}: input {item.name!r} is neither {', '.join(others)} nor an image (uint8 [1, H, W, 3] or "
         f"float [1, 3, H, W]): {item.dtype.__name__} {list(shape)}"
     )
+
+
+def image_batch(item: TensorSpec, images: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return images uint8 [B, height, width, 3] as an input takes them."""
+    if item.dtype is np.uint8:
+        return images
+    planes: NDArray[Any] = (images.transpose(0, 3, 1, 2) * np.float32(1 / 255)).astype(item.dtype)
+    return planes

@@ -18,9 +18,13 @@ STRATEGIES = (
     "rtc_trained",
     "vlash",
     "vlash_delay_conditioned",
+    "a2c2",
 )
 PROJECTING = ("vlash", "vlash_delay_conditioned")
 """Those that show the policy the state at the swap."""
+
+CORRECTED = ("a2c2",)
+"""Those that are nothing without a corrector."""
 
 LAUNCHES = ("back_to_back", "just_in_time")
 
@@ -38,7 +42,8 @@ def make_strategy(name: str, *, launch: str, margin_ticks: int, naive_aligned: b
         return Sync()
     if name == "naive_async":
         return NaiveAsync(trigger, naive_aligned)
-    if name == "temporal_ensemble":  # the average itself is the loop's: control.ensemble
+    # The average of the one and the correction of the other are the loop's.
+    if name in {"temporal_ensemble", "a2c2"}:
         return NaiveAsync(trigger, aligned=True)
     if name == "rtc":
         return Rtc(trigger)

@@ -25,6 +25,10 @@ def test_naive_launches_at_once_and_takes_the_state_as_it_is() -> None:
     assert decide("naive_async", 500, aligned=True) == Intent(1000, aligned=True)
 
 
+def test_a2c2_corrects_aligned_launches() -> None:
+    assert decide("a2c2", 500) == Intent(1000, aligned=True)
+
+
 def test_vlash_aims_at_the_tick_at_which_the_answer_is_expected() -> None:
     assert decide("vlash", 500) == Intent(1000 + 40, project=True)  # 25 ns are 3 ticks, and one of margin
     assert decide("vlash", 500, delay_ns=0) == Intent(None)
@@ -36,7 +40,8 @@ def test_rtc_begins_at_the_launch_and_is_committed_until_the_answer(name: str) -
 
 
 @pytest.mark.parametrize(
-    "name", ["naive_async", "temporal_ensemble", "rtc", "rtc_trained", "vlash", "vlash_delay_conditioned"]
+    "name",
+    ["naive_async", "temporal_ensemble", "rtc", "rtc_trained", "vlash", "vlash_delay_conditioned", "a2c2"],
 )
 @pytest.mark.parametrize(("remaining_ns", "launches"), [(41, False), (40, True), (0, True)])
 def test_just_in_time_launches_when_the_plan_lasts_no_longer_than_the_delay(
