@@ -27,29 +27,38 @@ PARTS: Final = ("step", "wall")
 SEEDS: Final = (0, 1, 2)
 
 
+ALL: Final = tuple(METHODS)
+HEADLINE: Final = tuple(name for name, method in METHODS.items() if method.headline)
+REAL: Final = tuple(name for name in HEADLINE if name not in ("rtc_identity", "vlash_perfect"))
+SOME: Final = ("oracle", "naive_aligned", "rtc_trained", "vlash_last_action", "vlash_actuator", "ours")
+
+
 @dataclass(frozen=True)
-class Extent:
-    """How much of the suite is played in simulated time.
+class Round:
+    """Delays and the methods that meet them.
 
     Attributes:
-        trials: Of each cell, pooled over the training seeds.
-        delays: Fixed delays in steps, of all methods.
-        jittering: Delays that may be up to twice as long.
-        beyond: Fixed delays beyond those of the training.
+        title: What is special about them.
+        delays: In steps.
         methods: Names.
+        jitter_steps: By how much longer each inference may take.
     """
 
-    trials: int
+    title: str
     delays: tuple[int, ...]
-    jittering: tuple[int, ...]
-    beyond: tuple[int, ...]
     methods: tuple[str, ...]
+    jitter_steps: int = 0
 
 
-FULL: Final = Extent(1000, (0, 1, 2, 4, 8), (2, 4), (12,), tuple(METHODS))
-QUICK: Final = Extent(
-    200, (0, 4, 8), (4,), (), tuple(name for name, method in METHODS.items() if method.headline)
+FULL: Final = (
+    Round("fixed delays", (0, 1, 2), HEADLINE),
+    Round("fixed delays", (4, 8), ALL),
+    Round("delays of 4 to 8 steps", (4,), REAL, jitter_steps=4),
+    Round("delays beyond those of the training", (12,), SOME),
 )
+QUICK: Final = (Round("fixed delays", (0, 4, 8), HEADLINE), Round("delays of 4 to 8 steps", (4,), SOME, 4))
+TRIALS: Final = {False: 1000, True: 200}
+"""Of each cell, pooled over the training seeds; fewer if quick."""
 
 
 def shipped() -> Checkpoints:
@@ -91,25 +100,24 @@ def run(
         work.mkdir(parents=True, exist_ok=True)
         figures: dict[str, Any] = {}
         if "step" in parts:
-            figures |= _step(QUICK if quick else FULL, checkpoints, work, plots)
+            figures |= _step(quick, checkpoints, work, plots)
     return figures | {"setting": _setting(quick, checkpoints), "machine": _machine()}
 
 
-def _step(extent: Extent, checkpoints: Checkpoints, work: Path, plots: Path | None) -> dict[str, Any]:
+def _step(quick: bool, checkpoints: Checkpoints, work: Path, plots: Path | None) -> dict[str, Any]:
     """The cells in simulated time."""
     began_s = time.monotonic()
     actuators = work / "actuators.yaml"
     identified = _suite_actuators.fit(work, actuators)
-    cells = _suite_cells.plan(
-        checkpoints,
-        trials=extent.trials,
-        delays=extent.delays,
-        jittering=extent.jittering,
-        beyond=extent.beyond,
-        methods=extent.methods,
-    )
+    rounds = QUICK if quick else FULL
     records = _suite_cells.run(
-        cells,
+        [
+            cell
+            for one in rounds
+            for cell in _suite_cells.plan(
+                checkpoints, TRIALS[quick], one.delays, one.methods, jitter_steps=one.jitter_steps
+            )
+        ],
         checkpoints,
         actuators,
         work / "cells.jsonl",
@@ -117,16 +125,16 @@ def _step(extent: Extent, checkpoints: Checkpoints, work: Path, plots: Path | No
         say=say,
     )
     pools = _suite_figures.pool(records)
+    fixed = sorted({delay for one in rounds for delay in one.delays if set(HEADLINE) <= set(one.methods)})
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
-        for path in _suite_plots.draw(pools, extent.delays, plots):
+        for path in _suite_plots.draw(pools, fixed, plots):
             say(f"wrote {path}")
-    for title, delays, jitter in (
-        ("fixed delays", (*extent.delays, *extent.beyond), 0),
-        *((f"delays of {delay} to {2 * delay} steps", (delay,), delay) for delay in extent.jittering),
-    ):
-        say(f"\nsuccess, mean over the tasks, {title}\n\n")
-        say(_suite_figures.table(pools, delays, extent.methods, jitter=jitter))
+    for jitter_steps in sorted({one.jitter_steps for one in rounds}):
+        delays = sorted({delay for one in rounds if one.jitter_steps == jitter_steps for delay in one.delays})
+        longer = f", up to {jitter_steps} steps longer" if jitter_steps else ""
+        say(f"\nsuccess, mean over the tasks{longer}\n")
+        say(_suite_figures.table(pools, delays, ALL, jitter=jitter_steps))
     return {
         **_suite_figures.headline(pools),
         "identify": identified,
@@ -141,17 +149,13 @@ def _cost(records: Mapping[Cell, Mapping[str, Any]], took_s: float) -> dict[str,
 
 
 def _setting(quick: bool, checkpoints: Checkpoints) -> dict[str, Any]:
-    extent = QUICK if quick else FULL
     return {
         "quick": quick,
         "training_seeds": list(checkpoints.seeds),
-        "trials_per_cell": extent.trials,
+        "trials_per_cell": TRIALS[quick],
         "trials_per_series": SERIES,
         "step_ms": STEP_NS * 1e-6,
-        "delays": list(extent.delays),
-        "jittering": list(extent.jittering),
-        "beyond_training": list(extent.beyond),
-        "methods": {name: METHODS[name].summary for name in extent.methods},
+        "methods": {name: method.summary for name, method in METHODS.items()},
     }
 
 

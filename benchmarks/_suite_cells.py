@@ -76,32 +76,41 @@ class Checkpoints:
 
 def plan(
     checkpoints: Checkpoints,
-    *,
     trials: int,
     delays: Sequence[int],
-    jittering: Sequence[int],
-    beyond: Sequence[int],
     methods: Sequence[str],
+    *,
+    jitter_steps: int = 0,
 ) -> list[Cell]:
-    """Return the shares of all cells.
+    """Return the shares of the cells of all tasks.
 
     Args:
         checkpoints: The trained policies.
         trials: Of each cell, pooled over the seeds.
-        delays: Fixed delays, in steps.
-        jittering: Delays that may also be twice as long.
-        beyond: Fixed delays beyond what the policies were trained for.
+        delays: In steps.
         methods: Names of methods.
+        jitter_steps: By how much longer inferences may take.
     """
     share = -(-trials // (SERIES * len(checkpoints.seeds))) * SERIES
-    times = [(delay, 0) for delay in (*delays, *beyond)] + [(delay, delay) for delay in jittering]
     return [
-        Cell(task, method, delay, jitter, seed, share)
-        for delay, jitter in times
+        Cell(task, method, delay, jitter_steps, seed, share)
+        for delay in delays
         for task in TASKS
         for method in methods
         for seed in checkpoints.seeds
     ]
+
+
+def alike(cell: Cell) -> Cell:
+    """Return the cell that is the same step by step, possibly the same one.
+
+    Where inference takes no time, nothing tells strategies apart that ask the same policy at every step.
+    """
+    if cell.delay_steps or cell.jitter_steps or not METHODS[cell.method].plain:
+        return cell
+    policy = METHODS[cell.method].policy
+    first = next(name for name, method in METHODS.items() if method.plain and method.policy == policy)
+    return replace(cell, method=first)
 
 
 def run(
@@ -124,10 +133,10 @@ def run(
         workers: How many processes.
         say: Hears about progress.
     """
-    keys = {_key(cell, checkpoints, actuators): cell for cell in cells}
+    keys = {_key(cell, checkpoints, actuators): cell for cell in dict.fromkeys(map(alike, cells))}
     done = {keys[key]: record for key, record in _kept(kept) if key in keys}
     left = [(key, cell) for key, cell in keys.items() if cell not in done]
-    say(f"{len(left)} of {len(cells)} cells to play")
+    say(f"{len(left)} of {len(keys)} cells to play")
     began_s = time.monotonic()
     with ProcessPoolExecutor(workers, initializer=_one_thread) as pool, kept.open("a") as file:
         playing = {pool.submit(play_cell, cell, checkpoints, actuators): (key, cell) for key, cell in left}
@@ -140,7 +149,7 @@ def run(
                 took_s = time.monotonic() - began_s
                 all_s = took_s / number * len(left)
                 say(f"{number} of {len(left)} cells, {took_s:.0f} of about {all_s:.0f} s")
-    return done
+    return {cell: {**done[alike(cell)], "method": cell.method} for cell in cells}
 
 
 def play_cell(cell: Cell, checkpoints: Checkpoints, actuators: Path) -> dict[str, Any]:

@@ -170,7 +170,8 @@ def table(pools: Pools, delays: Sequence[int], methods: Iterable[str], *, jitter
             found = [pools.get((task, method, delay, jitter)) for task in TASKS]
             known = [one.rate for one in found if one is not None]
             cells.append(f"{np.mean(known):.3f}" if len(known) == len(TASKS) else "")
-        lines.append(f"| `{method}` | " + " | ".join(cells) + " |")
+        if any(cells):
+            lines.append(f"| `{method}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

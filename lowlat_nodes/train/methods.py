@@ -30,7 +30,7 @@ class Method:
         guidance: How `rtc` takes the Jacobian, `vjp` or `identity`.
         rows: Rows of a chunk that are executed; 0 as many as an inference takes steps, at least one.
         foresees: Whether it gets its answers without any delay: nothing real can.
-        headline: Whether a quick run has it.
+        headline: Whether quick runs have it, and all delays.
     """
 
     summary: str
@@ -43,6 +43,12 @@ class Method:
     rows: int = 0
     foresees: bool = False
     headline: bool = True
+
+    @property
+    def plain(self) -> bool:
+        """Whether it asks at every step for what it does next, and for nothing else, were there no delay."""
+        asks = self.strategy in ("naive_async", "vlash", "vlash_delay_conditioned", "sync")
+        return asks and not self.rows and not self.corrector
 
     def execution(self, delay_steps: int, jitter_steps: int = 0) -> Execution:
         """Return it for inferences of so many steps, and up to so many more; one of those is allowed for."""

@@ -47,7 +47,7 @@ from lowlat_nodes.train.sights import ChunkCorrector, ChunkPolicy, Glance, Sight
 
 Floats = NDArray[np.float64]
 STEP_NS: Final = 20_000_000
-SUBSTEP_NS: Final = 5_000_000
+SUBSTEP_NS: Final = 10_000_000
 FRAME_NS: Final = 33_333_333
 OUTLOOK_ROWS: Final = 4
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lowlat_nodes.benchmarks import _suite_plots
-from lowlat_nodes.benchmarks._suite_cells import Cell, Checkpoints, plan
+from lowlat_nodes.benchmarks._suite_cells import Cell, Checkpoints, alike, plan
 from lowlat_nodes.benchmarks._suite_figures import gain, headline, pool, retained, table
 from lowlat_nodes.train.evaluate import TASKS
 from lowlat_nodes.train.methods import METHODS
@@ -42,7 +42,7 @@ def record(cell: Cell, series: list[int]) -> dict[str, Any]:
 
 def records(rate: Mapping[str, float]) -> dict[Cell, dict[str, Any]]:
     """Methods that are not named have a success rate of one half; delays take a tenth off every rate."""
-    cells = plan(CHECKPOINTS, trials=80, delays=DELAYS, jittering=(), beyond=(), methods=tuple(METHODS))
+    cells = plan(CHECKPOINTS, 80, DELAYS, tuple(METHODS))
     return {
         cell: record(cell, [round(10 * rate.get(cell.method, 0.5)) - (cell.delay_steps > 0)] * 4)
         for cell in cells
@@ -50,10 +50,22 @@ def records(rate: Mapping[str, float]) -> dict[Cell, dict[str, Any]]:
 
 
 def test_trials_are_shared_among_the_seeds_in_whole_series() -> None:
-    cells = plan(CHECKPOINTS, trials=90, delays=(0,), jittering=(2,), beyond=(12,), methods=("sync",))
+    cells = plan(CHECKPOINTS, 90, (0, 2), ("sync",), jitter_steps=1)
     assert {cell.trials for cell in cells} == {50}
-    assert {(cell.delay_steps, cell.jitter_steps) for cell in cells} == {(0, 0), (2, 2), (12, 0)}
-    assert len(cells) == 3 * 2 * len(TASKS)
+    assert {(cell.delay_steps, cell.jitter_steps) for cell in cells} == {(0, 1), (2, 1)}
+    assert len(cells) == 2 * 2 * len(TASKS)
+
+
+def test_without_delay_what_is_the_same_is_played_once() -> None:
+    def first(method: str, delay: int = 0, jitter: int = 0) -> str:
+        return alike(Cell("insertion", method, delay, jitter, 1, 10)).method
+
+    plain = ("oracle", "sync_short", "naive_async", "naive_aligned", "rollforward_actuator")
+    assert {first(method) for method in plain} == {"oracle"}
+    assert {first(method) for method in ("vlash_sum_deltas", "vlash_perfect")} == {"vlash_sum_deltas"}
+    for method in ("sync", "rtc", "temporal_ensemble", "a2c2", "ours", "naive_aligned_16"):
+        assert first(method) == method
+    assert first("naive_async", delay=1) == first("naive_async", jitter=1) == "naive_async"
 
 
 def test_headline() -> None:
