@@ -7,12 +7,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
+from lowlat_nodes.control.policies.request_conditions import understood, write_conditions
 from lowlat_nodes.control.policies.request_form import (
     FORMS,
     LAYOUTS,
@@ -131,7 +132,8 @@ class RemotePolicy:
         self, requester: Requester, config: RemoteConfig, *, action_period_ns: int = 0, action_kind: str = ""
     ) -> None:
         self._requester = requester
-        said, self._numbered, self._digest = _said(_describe(requester, round(config.wait_ms * 1e6)))
+        said, keys, self._digest = _said(_describe(requester, round(config.wait_ms * 1e6)))
+        self._numbered = REQUEST_NUMBER in keys
         self.spec, self._width, self._columns = _agree(config, said, action_period_ns, action_kind)
         self._form = config.request_form(self.spec.images)
         size = len(self.spec.state_fields) * len(self.spec.delta)
@@ -150,6 +152,7 @@ class RemotePolicy:
             RequestError: If there is no usable answer in time.
         """
         request = self._form.write_request(observation)
+        request |= write_conditions(observation, self.spec.accepts)
         if self._numbered:
             request[REQUEST_NUMBER] = observation.request
         timeout_ns = self._first_timeout_ns or self._timeout_ns
@@ -188,17 +191,17 @@ def _describe(requester: Requester, wait_ns: int) -> Mapping[str, Any]:
     return requester.describe()
 
 
-def _said(metadata: Mapping[str, Any]) -> tuple[PolicySpec | None, bool, str]:
-    """Return the specification of one of our servers, whether it numbers answers, and its policy's digest."""
+def _said(metadata: Mapping[str, Any]) -> tuple[PolicySpec | None, list[Any], str]:
+    """Return the specification of one of our servers, the keys that it knows, and its policy's digest."""
     extension = metadata.get(EXTENSION)
     if extension is None:
-        return None, False, ""
+        return None, [], ""
     keys = extension.get("keys") if isinstance(extension, Mapping) else None
     if not isinstance(keys, list) or "spec" not in extension:
         raise ConfigurationError(f"the server: expected a map with 'spec' and 'keys', got {extension!r:.80}")
-    numbered = REQUEST_NUMBER in keys
-    digest = str(extension.get("digest", "")) if numbered else ""
-    return PolicySpec.from_plain(extension["spec"]), numbered, digest
+    digest = str(extension.get("digest", "")) if REQUEST_NUMBER in keys else ""
+    spec = PolicySpec.from_plain(extension["spec"])
+    return replace(spec, accepts=understood(spec.accepts, keys)), keys, digest
 
 
 def _agree(
@@ -233,6 +236,7 @@ def _agree(
         horizon=horizon,
         action_period_ns=period_ns,
         delta=delta,
+        accepts=said.accepts if said else (),
     )
     return spec, width, columns
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lowlat_nodes.control.policies.policy import Policy
 from lowlat_nodes.control.policies.remote import EXTENSION
+from lowlat_nodes.control.policies.request_conditions import condition_keys, read_conditions
 from lowlat_nodes.control.policies.request_form import POLICY_DIGEST, REQUEST_NUMBER, RequestForm
 from lowlat_nodes.stream.errors import ConfigurationError
 
@@ -44,7 +45,8 @@ class PolicyResponder:
     def describe(self) -> Mapping[str, Any]:
         """Return the policy's specification, for clients of this package, and GR00T's modalities."""
         spec = self._policy.spec
-        extension = {"spec": spec.to_plain(), "keys": [REQUEST_NUMBER], "digest": self._digest}
+        keys = [REQUEST_NUMBER, *condition_keys(spec.accepts)]
+        extension = {"spec": spec.to_plain(), "keys": keys, "digest": self._digest}
         description: dict[str, Any] = {EXTENSION: extension}
         if self._form.lead:
             description["modality"] = self._form.modality(spec.horizon)
@@ -56,7 +58,9 @@ class PolicyResponder:
         Raises:
             RequestRefused: If the observation does not fit the policy.
         """
-        observation = self._form.read_request(request, self._policy.spec, self._number)
+        spec = self._policy.spec
+        observation = self._form.read_request(request, spec, self._number)
+        read_conditions(request, observation, spec)
         self._number += 1
         answer = self._form.write_answer(self._policy.infer(observation))
         if REQUEST_NUMBER in request:

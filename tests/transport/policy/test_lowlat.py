@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from lowlat_nodes.control.policies.request_conditions import COMMITTED, DECIDED, DELAY
 from lowlat_nodes.transport.policy import lowlat
 from lowlat_nodes.transport.policy.arrays import DTYPES, WireError
 
@@ -103,6 +104,18 @@ def test_the_documented_request() -> None:
     assert [
         bytes(frame) for frame in lowlat.encode(lowlat.REQUEST, 7, body, budget_ns=50_000_000)
     ] == documented()["request"]
+
+
+def test_the_documented_request_of_a_client_that_continues_a_plan() -> None:
+    body = {
+        "state": np.array([0.5, -1.0], np.float32),
+        "prompt": "go",
+        DELAY: 2.5,
+        DECIDED: np.array([[0.25, -0.5]]),
+        COMMITTED: 1,
+    }
+    frames = lowlat.encode(lowlat.REQUEST, 7, body, budget_ns=50_000_000)
+    assert [bytes(frame) for frame in frames] == documented()["continuing"]
 
 
 def test_the_documented_answer() -> None:

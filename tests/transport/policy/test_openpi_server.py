@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 from openpi_peers import ANY, PATIENCE_S, Doubler, asking, serving, soon, state, until
 
+from lowlat_nodes.control.policies.policy import Observation, PolicySpec
+from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
+from lowlat_nodes.control.policies.serving import PolicyResponder
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import ServerError, ServerGone
 from lowlat_nodes.transport.policy import openpi
@@ -61,6 +64,30 @@ def test_the_conversation() -> None:
                 timing = reply["server_timing"]
                 assert timing["infer_ms"] >= 0.0
                 assert ("prev_total_ms" in timing) == (index > 0)
+
+
+def test_the_plan_and_the_delay_come_along() -> None:
+    class Continuing:
+        spec = PolicySpec((), ("position",), {}, False, 3, 20_000_000, (False,), ("delay", "prefix"))
+
+        def infer(self, observation: Observation) -> np.ndarray:
+            self.seen = observation
+            return np.zeros((3, 1))
+
+    policy = Continuing()
+    seen = Observation(
+        np.zeros(1, np.float32), delay_rows=1.75, decided=np.array([[0.1], [0.2]]), committed=1
+    )
+    with (
+        serving(PolicyResponder(policy, RemoteConfig().request_form({}))) as server,
+        asking(server.address) as client,
+    ):
+        remote = RemotePolicy(client, RemoteConfig())
+        assert remote.spec == policy.spec
+        remote.infer(seen)
+    assert (policy.seen.delay_rows, policy.seen.committed) == (1.75, 1)
+    assert policy.seen.decided is not None
+    assert policy.seen.decided.tolist() == [[0.1], [0.2]]
 
 
 @pytest.mark.parametrize("made", [lambda: state(-1), lambda: {"state": 3}])

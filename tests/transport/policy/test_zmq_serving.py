@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -51,6 +52,16 @@ class Seeing:
         actions[:, 0] = observation.state @ [1.0, 10.0]
         actions[:, 1] = observation.images["eye"].mean() + len(observation.task)
         return actions
+
+
+class Continuing(Seeing):
+    """A policy that would make use of the delay and the plan, and keeps what it saw."""
+
+    spec = dataclasses.replace(SPEC, accepts=("delay", "guidance"))
+
+    def infer(self, observation: Observation) -> np.ndarray:
+        self.seen = observation
+        return super().infer(observation)
 
 
 EXPECTED = np.tile([10.5, 4.0], (3, 1))
@@ -105,6 +116,22 @@ Start = Callable[[PolicyServer], str]
 @pytest.mark.parametrize("protocol", FORMS)
 def test_actions_come_from_the_policy_behind_the_server(protocol: str, started: Start) -> None:
     assert np.array_equal(ask(started(serve(protocol)), client_of(protocol)), EXPECTED)
+
+
+@pytest.mark.parametrize("protocol", FORMS)
+def test_the_plan_and_the_delay_come_along_in_our_protocol_only(protocol: str, started: Start) -> None:
+    policy = Continuing()
+    form = build(RemoteConfig, FORMS[protocol]).request_form({"eye": ""})
+    address = started(make_server(protocol, PolicyResponder(policy, form), host="127.0.0.1", port=0))
+    decided = np.array([[0.1, 0.2], [0.3, 0.4]])
+    observation = dataclasses.replace(OBSERVATION, delay_rows=1.75, decided=decided, committed=1)
+    ask(address, client_of(protocol), observation)
+    if protocol == "lowlat":
+        assert (policy.seen.delay_rows, policy.seen.committed) == (1.75, 1)
+        assert policy.seen.decided is not None
+        assert np.array_equal(policy.seen.decided, decided)
+    else:
+        assert (policy.seen.delay_rows, policy.seen.decided, policy.seen.committed) == (0.0, None, 0)
 
 
 @pytest.mark.parametrize("protocol", FORMS)
