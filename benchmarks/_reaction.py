@@ -42,6 +42,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 _ONCE_PER_CHUNK = ("sync", "vlash_once_per_chunk")
 
 SLACK_MS = 5.0
+MARGIN_TICKS = 0
+"""Of the estimated delay: a chunk that comes late starts a tick later, at the row that is due then."""
+
 PRIORITY = 40
 _LATE_NS = 2_000_000
 _WARM_S = 2.0
@@ -57,13 +60,11 @@ class Setting:
     Attributes:
         inference_ms: What each inference takes.
         tick_hz: Rate of commands.
-        margin_ticks: Slack on the estimated delay.
         events: How many.
     """
 
     inference_ms: float
     tick_hz: float = 500.0
-    margin_ticks: int = 1
     events: int = 300
 
 
@@ -255,7 +256,7 @@ def reaction(
             "row_hz": ROW_HZ,
             "inference_ms": headline.inference_ms,
             "tick_hz": headline.tick_hz,
-            "margin_ticks": headline.margin_ticks,
+            "margin_ticks": MARGIN_TICKS,
             "events": events,
             "slack_ms": SLACK_MS,
         },
@@ -279,8 +280,7 @@ def reaction_takes_s(
 
 def _settings(events: int, fewer_events: int, inference_ms: Sequence[float]) -> list[Setting]:
     first_ms, *others_ms = inference_ms
-    # A tick of the margin would be a row there, most of an inference; a chunk that comes late is trimmed.
-    at_row_rate = Setting(first_ms, tick_hz=ROW_HZ, margin_ticks=0, events=fewer_events)
+    at_row_rate = Setting(first_ms, tick_hz=ROW_HZ, events=fewer_events)
     others = [Setting(other_ms, events=fewer_events) for other_ms in others_ms]
     return [Setting(first_ms, events=events), at_row_rate, *others]
 
@@ -322,7 +322,7 @@ def _parameters(name: str, setting: Setting) -> dict[str, Any]:
         "policy": policy | variant.get("policy", {}),
         "observation": {"joints": {"topic": JOINT_TOPIC, "names": list(JOINTS)}},
         "command": {"kind": "positions", "topic": COMMAND_TOPIC},
-        "execution": {"margin_ticks": setting.margin_ticks, **variant["execution"]},
+        "execution": {"margin_ticks": MARGIN_TICKS, **variant["execution"]},
         # What the paper describes. What its code does, the last action, would put the plan's own idea of the
         # signal in the place of the measured one.
         "roll_forward": {"kind": "sum_deltas"},
