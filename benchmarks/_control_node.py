@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,38 +28,33 @@ from lowlat_nodes.benchmarks._control_robot import COMMAND_TOPIC, IMAGE_TOPIC, J
 _NAME = "policy_node"
 _PATIENCE_S = 60.0
 _REPORTS = 7  # the tick process brings one of five figures up to date at a time
-_REPORT_S = 0.2
+REPORT_S = 0.2
 
 
 class NodeUnderTest:
     """One policy node, configured and inactive at first.
 
     Args:
-        worker: Which policy of `_control_policies`.
-        tick_hz: Rate of commands.
+        parameters: Its ROS parameters.
         folder: For the parameter file.
-        priority: Of the tick; 0 for the normal scheduler.
-        standby: Whether a second thread stands by.
 
     Attributes:
         values: The newest diagnostics.
+        inferences: What it told of each inference since this list was made or cleared.
     """
 
-    def __init__(
-        self, worker: str, tick_hz: float, folder: Path, *, priority: int, standby: bool = True
-    ) -> None:
+    def __init__(self, parameters: Mapping[str, Any], folder: Path) -> None:
         self.values: dict[str, str] = {}
+        self.inferences: list[dict[str, Any]] = []
         self._reports = 0
-        self._inference: dict[str, Any] = {"launched_ns": 0}
         self._node = rclpy.create_node("control_benchmark")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self._node.create_subscription(String, f"/{_NAME}/inferences", self._on_inference, 10)
+        self._node.create_subscription(String, f"/{_NAME}/inferences", self._on_inference, 100)
         self._client = self._node.create_client(ChangeState, f"/{_NAME}/change_state")
-        realtime = {"priority": priority, "standby": standby}
         path = folder / "policy_node.yaml"
-        path.write_text(yaml.safe_dump(_parameters(worker, tick_hz, realtime)), encoding="utf-8")
+        path.write_text(yaml.safe_dump({_NAME: {"ros__parameters": dict(parameters)}}), encoding="utf-8")
         command = [sys.executable, "-m", "lowlat_nodes.nodes.policy_node"]
         self._process = subprocess.Popen(
             [*command, "--ros-args", "--params-file", str(path), "--log-level", "warn"]
@@ -90,27 +85,31 @@ class NodeUnderTest:
 
     def wait_for_inference(self, *, launched_after_ns: int) -> int:
         """Wait for the answer to a launch after a time; return when it came. System time, nanoseconds."""
-        self.wait(lambda: self._inference["launched_ns"] > launched_after_ns)
-        return int(self._inference["received_ns"])
+
+        def newest() -> dict[str, Any]:
+            return self.inferences[-1] if self.inferences else {"launched_ns": 0}
+
+        self.wait(lambda: newest()["launched_ns"] > launched_after_ns)
+        return int(newest()["received_ns"])
 
     def spin(self, seconds: float) -> None:
         """Let time pass."""
         end_s = time.monotonic() + seconds
-        self.wait(lambda: time.monotonic() >= end_s)
+        self.wait(lambda: time.monotonic() >= end_s, patience_s=seconds + _PATIENCE_S)
 
     def refresh(self) -> None:
         """Wait until the diagnostics cover everything until now."""
         seen = self._reports + _REPORTS
         self.wait(lambda: self._reports >= seen)
 
-    def wait(self, condition: Callable[[], object]) -> None:
+    def wait(self, condition: Callable[[], object], *, patience_s: float = _PATIENCE_S) -> None:
         """Spin until something is the case."""
-        deadline_s = time.monotonic() + _PATIENCE_S
+        deadline_s = time.monotonic() + patience_s
         while not condition():
             if self._process.poll() is not None:
                 raise RuntimeError(f"the policy node ended with status {self._process.returncode}")
             if time.monotonic() > deadline_s:
-                raise TimeoutError(f"no progress within {_PATIENCE_S:g} s; last diagnostics: {self.values}")
+                raise TimeoutError(f"no progress within {patience_s:g} s; last diagnostics: {self.values}")
             self._executor.spin_once(timeout_sec=0.05)
 
     def close(self) -> None:
@@ -125,7 +124,7 @@ class NodeUnderTest:
         self._node.destroy_node()
 
     def _on_inference(self, message: Any) -> None:
-        self._inference = json.loads(message.data)
+        self.inferences.append(json.loads(message.data))
 
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
@@ -134,28 +133,32 @@ class NodeUnderTest:
                 self._reports += 1
 
 
-def _parameters(worker: str, tick_hz: float, realtime: dict[str, Any]) -> dict[str, Any]:
+def busy_parameters(worker: str, tick_hz: float, *, priority: int, standby: bool = True) -> dict[str, Any]:
+    """Return the parameters of a node with a busy policy.
+
+    Args:
+        worker: Which policy of `_control_policies`.
+        tick_hz: Rate of commands.
+        priority: Of the tick; 0 for the normal scheduler.
+        standby: Whether a second thread stands by.
+    """
     camera = {"topic": IMAGE_TOPIC, "width": IMAGE.width, "height": IMAGE.height}
     return {
-        _NAME: {
-            "ros__parameters": {
-                "autostart": False,
-                "tick_hz": tick_hz,
-                "policy": {
-                    "kind": "python",
-                    "factory": f"lowlat_nodes.benchmarks._control_policies:{worker}_policy",
-                },
-                "observation": {
-                    "joints": {"topic": JOINT_TOPIC, "names": list(JOINTS)},
-                    "camera": {"image": camera},
-                },
-                "command": {"kind": "positions", "topic": COMMAND_TOPIC},
-                "execution": {"strategy": "vlash"},
-                "limits": {"lower": [-2.0], "upper": [2.0], "velocity": [3.0], "acceleration": [50.0]},
-                "realtime": realtime,
-                "diagnostic_updater": {"period": _REPORT_S},
-            }
-        }
+        "autostart": False,
+        "tick_hz": tick_hz,
+        "policy": {
+            "kind": "python",
+            "factory": f"lowlat_nodes.benchmarks._control_policies:{worker}_policy",
+        },
+        "observation": {
+            "joints": {"topic": JOINT_TOPIC, "names": list(JOINTS)},
+            "camera": {"image": camera},
+        },
+        "command": {"kind": "positions", "topic": COMMAND_TOPIC},
+        "execution": {"strategy": "vlash"},
+        "limits": {"lower": [-2.0], "upper": [2.0], "velocity": [3.0], "acceleration": [50.0]},
+        "realtime": {"priority": priority, "standby": standby},
+        "diagnostic_updater": {"period": REPORT_S},
     }
 
 

@@ -17,10 +17,9 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,11 @@ from typing import Any
 from lowlat_nodes.benchmarks import _suite
 from lowlat_nodes.benchmarks._bare_loop import SHARES
 from lowlat_nodes.benchmarks._control_architectures import ARCHITECTURES
-from lowlat_nodes.benchmarks._control_node import NodeUnderTest
+from lowlat_nodes.benchmarks._control_node import NodeUnderTest, busy_parameters
 from lowlat_nodes.benchmarks._control_policies import INFERENCE_NS, SLOW_EVERY, SLOW_FACTOR, WORK
+from lowlat_nodes.benchmarks._instrument import Instrument
+from lowlat_nodes.benchmarks._ros_session import ros_session
 from lowlat_nodes.nodes.timeline import PHASE_NS
-from lowlat_nodes.transport.ros.process import keep_output_clean
 
 TICK_HZ = 500
 TICK_NS = 1_000_000_000 // TICK_HZ
@@ -58,44 +58,6 @@ FULL = Plan(3, 12.0, 20, 5.0, tuple(WORK), tuple(WORK), 4.0)
 QUICK = Plan(1, 4.0, 3, 3.0, ("gil",), ("gil",), 2.0)
 
 
-class Instrument:
-    """A child process that answers lines with lines of JSON.
-
-    Args:
-        module: A module of this folder.
-        arguments: Its arguments.
-    """
-
-    def __init__(self, module: str, **arguments: int) -> None:
-        flags = [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
-        command = [sys.executable, "-m", f"lowlat_nodes.benchmarks.{module}", *flags]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def tell(self, line: str = "") -> None:
-        """Send a line."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n")
-        self._process.stdin.flush()
-
-    def hear(self) -> Any:
-        """Wait for a line."""
-        assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
-
-
-@contextmanager
-def _closing(thing: Any) -> Iterator[Any]:
-    try:
-        yield thing
-    finally:
-        thing.close()
-
-
 class Bench:
     """A robot, an empty loop of the tick's priority, and one watcher per core.
 
@@ -112,7 +74,7 @@ class Bench:
 
         def loop(**arguments: int) -> Instrument:
             instrument = Instrument("_bare_loop", **arguments)
-            stack.enter_context(_closing(instrument))
+            stack.enter_context(closing(instrument))
             return instrument
 
         # No two of them have deadlines at the same time.
@@ -239,7 +201,8 @@ def measure_worker(
     """Return the windows of one node with one policy."""
     windows, seconds = (plan.windows, plan.window_s) if priority else (1, plan.without_fifo_s)
     how = " without FIFO" if not priority else "" if standby else " without standby"
-    with _closing(NodeUnderTest(worker, TICK_HZ, folder, priority=priority, standby=standby)) as node:
+    parameters = busy_parameters(worker, TICK_HZ, priority=priority, standby=standby)
+    with closing(NodeUnderTest(parameters, folder)) as node:
         found = []
         _meet(node)
         for number in range(windows):
@@ -260,7 +223,8 @@ def measure_kills(bench: Bench, kills: int, folder: Path) -> dict[str, Any]:
             back_s.append((node.wait_for_inference(launched_after_ns=killed_ns) - killed_ns) * 1e-9)
             print(f"kill {number + 1}/{kills}: back after {back_s[-1]:.1f} s", file=sys.stderr, flush=True)
 
-    with _closing(NodeUnderTest("numpy", TICK_HZ, folder, priority=PRIORITY)) as node:
+    parameters = busy_parameters("numpy", TICK_HZ, priority=PRIORITY)
+    with closing(NodeUnderTest(parameters, folder)) as node:
         _meet(node)
         window = bench.window(node, kill_all)
         _log("kills", window)
@@ -298,8 +262,8 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
     if others:
         print(f"real-time threads of other processes run on this machine: {others}", file=sys.stderr)
     with ExitStack() as stack:
-        robot = stack.enter_context(_closing(Instrument("_control_robot", tick_ns=TICK_NS)))
-        stack.enter_context(_closing(Instrument("_control_robot", tick_ns=0)))
+        robot = stack.enter_context(closing(Instrument("_control_robot", tick_ns=TICK_NS)))
+        stack.enter_context(closing(Instrument("_control_robot", tick_ns=0)))
         with ExitStack() as instruments:
             bench = Bench(instruments, robot, PRIORITY)
             workers = {worker: measure_worker(bench, worker, PRIORITY, plan, folder) for worker in WORK}
@@ -392,19 +356,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             options.json,
         )
         return 0
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-        os.environ |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOG_DIR": folder}
-        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as many as policy.threads has by default
-        keep_output_clean()
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            figures = run(QUICK if options.quick else FULL, Path(folder))
-        finally:
-            rclpy.try_shutdown()
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as many as policy.threads has by default
+    with ros_session() as folder:
+        figures = run(QUICK if options.quick else FULL, folder)
     _print(figures, options.json)
     return 0
 

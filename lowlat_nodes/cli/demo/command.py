@@ -23,8 +23,9 @@ from lowlat_nodes.cli.demo.machine import describe
 from lowlat_nodes.cli.demo.recording import read_bag
 from lowlat_nodes.cli.demo.result import Check, StrategyResult, checks, comparison, evaluate
 from lowlat_nodes.cli.demo.run import BAG, RunError, own_domain, run_strategy
-from lowlat_nodes.cli.demo.settings import STRATEGIES, DemoSettings
+from lowlat_nodes.cli.demo.settings import DemoSettings
 from lowlat_nodes.cli.demo.table import LiveTable
+from lowlat_nodes.cli.demo.ways import COMPARED, NAMES
 from lowlat_nodes.cli.parameter_file import parameters_of, read
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError, MissingExtra
 
@@ -162,7 +163,7 @@ def _command(settings: DemoSettings) -> str:
     """Return the command line that does the same again."""
     words = ["lowlat", "demo", "--targets", str(settings.targets), "--seed", str(settings.seed)]
     words += ["--inference-delay-ms", f"{settings.inference_delay_ms:g}"]
-    if settings.strategies != STRATEGIES:
+    if settings.strategies != COMPARED:
         words += ["--strategies", *settings.strategies]
     if not settings.record_images:
         words.append("--no-images")
@@ -200,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{THOROUGH_TARGETS} targets unless told otherwise, and one JSON object on standard output",
     )
     add("--targets", type=int, help=f"lights to be touched; {QUICK_TARGETS} without --json")
-    add("--strategies", nargs="+", default=STRATEGIES, metavar="NAME", help=", ".join(STRATEGIES))
+    add("--strategies", nargs="+", default=COMPARED, metavar="NAME", help=f"of {', '.join(NAMES)}")
     add("--seed", type=int, default=1, help="of the lights and of the policy's noise")
     add("--inference-delay-ms", type=float, default=150.0, help="what each inference takes at least")
     add("--images", action=argparse.BooleanOptionalAction, default=True, help="record the camera")

@@ -13,6 +13,7 @@ import numpy as np
 
 from lowlat_nodes.cli.demo.recording import Inference, Recording
 from lowlat_nodes.cli.demo.result import StrategyResult
+from lowlat_nodes.cli.demo.ways import colour
 from lowlat_nodes.sim.score import Target
 from lowlat_nodes.stream.errors import MissingExtra
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 Results = Mapping[str, StrategyResult]
 
 INK, FAINT, RULE, LIGHT = "#20262d", "#6b7682", "#dfe4e8", "#d9483b"
-COLOURS = {"sync": "#66727e", "naive_async": "#b0740a", "vlash": "#0b7a75"}
 WIDE_IN, NARROW_IN = 9.6, 4.6
 
 _STYLE = {
@@ -70,8 +70,8 @@ def reactions(results: Results) -> str:
     with _figure(NARROW_IN, 1.75 * len(results) + 0.5, rows=len(results), sharex=True) as (figure, axes):
         for axis, (name, result) in zip(axes, results.items(), strict=True):
             seen_ms = result.score.reaction_ns[~np.isnan(result.score.reaction_ns)] * 1e-6
-            axis.hist(seen_ms.tolist(), bins.tolist(), color=COLOURS[name], alpha=0.85)
-            axis.set_title(_reaction_title(result), color=COLOURS[name])
+            axis.hist(seen_ms.tolist(), bins.tolist(), color=colour(name), alpha=0.85)
+            axis.set_title(_reaction_title(result), color=colour(name))
             axis.grid(visible=False, axis="x")
             axis.locator_params(axis="y", integer=True, nbins=3)
             if len(seen_ms):
@@ -92,7 +92,7 @@ def hits(results: Results) -> str:
                 [0.0, *touched_s, end_s],
                 [*range(len(touched_s) + 1), len(touched_s)],
                 where="post",
-                color=COLOURS[name],
+                color=colour(name),
                 label=f"{name}: {len(touched_s)} of {result.score.targets}",
             )
         first = next(iter(results.values())).recording
@@ -121,8 +121,8 @@ def progress(results: Results) -> str:
         for name, result in results.items():
             shares = np.array([_approach(result.recording, t, since_ms) for t in result.recording.targets])
             low, middle, high = np.nanquantile(shares, (0.25, 0.5, 0.75), axis=0)
-            axis.fill_between(since_ms, low, high, color=COLOURS[name], alpha=0.14, linewidth=0)
-            axis.plot(since_ms, middle, color=COLOURS[name], label=name)
+            axis.fill_between(since_ms, low, high, color=colour(name), alpha=0.14, linewidth=0)
+            axis.plot(since_ms, middle, color=colour(name), label=name)
         axis.legend(loc="upper left")
         axis.set_xlim(0, 1000)
         axis.set_ylim(-5, 110)
@@ -138,7 +138,7 @@ def timeline(results: Results) -> str:
         for axis, (name, result) in zip(axes, results.items(), strict=True):
             begin_ns = result.recording.targets[number].onset_ns - 400_000_000
             _draw_timeline(axis, result, begin_ns)
-            axis.set_title(name, color=COLOURS[name])
+            axis.set_title(name, color=colour(name))
         axes[-1].set_xlim(0.0, _TIMELINE_NS * 1e-6)
         axes[-1].set_xlabel("ms")
         return _svg(figure, "Lights, inferences and reactions over a few seconds of each run")
@@ -154,7 +154,7 @@ def paths(results: Results) -> str:
             inside = (recording.tip_stamp_ns >= shown[0].onset_ns) & (
                 recording.tip_stamp_ns <= shown[-1].off_ns
             )
-            axis.plot(*recording.tip_m[inside].T, color=COLOURS[name], linewidth=1.3)
+            axis.plot(*recording.tip_m[inside].T, color=colour(name), linewidth=1.3)
             for place, target in enumerate(shown, 1):
                 axis.scatter(
                     target.x_m,
@@ -165,18 +165,18 @@ def paths(results: Results) -> str:
                     linewidth=1.4,
                     zorder=3,
                 )
-                colour = "white" if target.hit else LIGHT
+                ink = "white" if target.hit else LIGHT
                 axis.annotate(
                     str(place),
                     (target.x_m, target.y_m),
                     ha="center",
                     va="center",
                     fontsize=8,
-                    color=colour,
+                    color=ink,
                     zorder=4,
                 )
             touched = sum(target.hit for target in shown)
-            axis.set_title(f"{name}: {touched} of {len(shown)} touched", color=COLOURS[name])
+            axis.set_title(f"{name}: {touched} of {len(shown)} touched", color=colour(name))
             axis.set_aspect("equal")
             axis.set_xlim(-0.66, 0.66)
             axis.set_ylim(-0.04, 0.68)
@@ -208,7 +208,7 @@ def _approach(recording: Recording, target: Target, since_ms: np.ndarray[Any, An
 
 
 def _draw_timeline(axis: Axes, result: StrategyResult, begin_ns: int) -> None:
-    recording, colour = result.recording, COLOURS[result.name]
+    recording, ours = result.recording, colour(result.name)
 
     def at(time_ns: float) -> float:
         return (time_ns - begin_ns) * 1e-6
@@ -224,13 +224,13 @@ def _draw_timeline(axis: Axes, result: StrategyResult, begin_ns: int) -> None:
         axis.plot(at(target.off_ns), 3.6, marker="o", markersize=7, color=LIGHT, markerfacecolor=inside)
     for row, inference in enumerate(recording.inferences):
         if abs(inference.launched_ns - begin_ns) < 2 * _TIMELINE_NS:
-            _draw_inference(axis, inference, row % 3, colour, at)
+            _draw_inference(axis, inference, row % 3, ours, at)
     axis.set_yticks([])
     axis.set_ylim(-0.7, 4.2)
     axis.grid(visible=False, axis="y")
 
 
-def _draw_inference(axis: Axes, inference: Inference, row: int, colour: str, at: Any) -> None:
+def _draw_inference(axis: Axes, inference: Inference, row: int, shade: str, at: Any) -> None:
     """Draw an inference as one bar: image waiting, thinking, and the answer waiting for its tick."""
     parts = (
         (inference.observed_ns, inference.launched_ns, 0.25),
@@ -239,11 +239,11 @@ def _draw_inference(axis: Axes, inference: Inference, row: int, colour: str, at:
     for start_ns, end_ns, alpha in parts:
         if start_ns and end_ns:
             axis.barh(
-                row, at(end_ns) - at(start_ns), 0.55, at(start_ns), color=colour, alpha=alpha, linewidth=0
+                row, at(end_ns) - at(start_ns), 0.55, at(start_ns), color=shade, alpha=alpha, linewidth=0
             )
     if inference.switch_ns:
         axis.plot(
-            [at(inference.received_ns), at(inference.switch_ns)], [row, row], color=colour, linewidth=1.0
+            [at(inference.received_ns), at(inference.switch_ns)], [row, row], color=shade, linewidth=1.0
         )
         axis.plot(at(inference.switch_ns), row, marker="|", color=INK, markersize=10, markeredgewidth=1.4)
 

@@ -9,16 +9,10 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from lowlat_nodes.cli.demo import plots
+from lowlat_nodes.cli.demo import plots, ways
 from lowlat_nodes.cli.demo.result import Check, StrategyResult
 from lowlat_nodes.cli.demo.settings import DemoSettings
 from lowlat_nodes.sim.score import difference_ci95
-
-_MEANING = {
-    "sync": "plays a whole chunk, then stands still while the next one is thought up",
-    "naive_async": "thinks while it moves, as if no time passed meanwhile",
-    "vlash": "thinks while it moves, for the state that the arm will be in when the answer comes",
-}
 
 
 def render(
@@ -40,12 +34,14 @@ def render(
     failed = [check for check in checks if not check.passed]
     page = Template((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
     return page.substitute(
+        colours="\n".join(_colour(name) for name in results),
         verdict=escape(verdict(results, failed)),
         details="".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(results)),
         failures=_failures(failed),
         rows="".join(_row(result) for result in results.values()),
         meanings="".join(
-            f'<div class="{name}"><dt>{name}</dt><dd>{escape(_MEANING[name])}</dd></div>' for name in results
+            f'<div class="{name}"><dt>{name}</dt><dd>{escape(ways.meaning(name))}</dd></div>'
+            for name in results
         ),
         reactions=plots.reactions(results),
         progress=plots.progress(results),
@@ -131,6 +127,11 @@ def _row(result: StrategyResult) -> str:
     return f'<tr class="{result.name}"><th scope="row">{result.name}</th>{body}</tr>'
 
 
+def _colour(name: str) -> str:
+    """Return the style of a way's row and words."""
+    return f"  .{name} th, .{name} dt, .{name} .bar i {{ color: {ways.colour(name)}; }}"
+
+
 def _failures(failed: Sequence[Check]) -> str:
     if not failed:
         return ""
@@ -157,6 +158,7 @@ def _setting_words(settings: DemoSettings) -> dict[str, str]:
         "commands": f"{settings.tick_hz:g} Hz",
         "joint states": f"{settings.joint_rate_hz:g} Hz",
         "camera": f"{settings.image_rate_hz:g} Hz",
+        **{name: str(value) for name, value in settings.parameters.items()},
     }
 
 

@@ -19,6 +19,7 @@ from typing import IO, Any
 from lowlat_nodes.cli.demo.processes import ProcessError, Processes
 from lowlat_nodes.cli.demo.recording import IMAGES, TOPICS
 from lowlat_nodes.cli.demo.settings import DemoSettings
+from lowlat_nodes.cli.demo.ways import parameters
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.transport import segments
 
@@ -42,7 +43,7 @@ def run_strategy(
     """Run a strategy to the end of its lights and leave its bag in `folder`.
 
     Args:
-        name: The strategy.
+        name: The strategy or preset.
         settings: What to do.
         folder: An existing folder for the bag and what the processes print.
         params_file: ROS parameter file of `sim_arm_node` and `policy_node`.
@@ -60,7 +61,7 @@ def run_strategy(
             driver = [sys.executable, "-m", "lowlat_nodes.nodes.demo_driver", "--recorder", RECORDER, *topics]
             processes.start("driver", driver, piped=True)
             # Last, so that the others do not join while it already drives.
-            policy = _policy_parameters(name, settings)
+            policy = policy_parameters(name, settings)
             processes.start("policy_node", _node("policy_node", params_file, policy))
             _follow(processes, tell)
             # The recorder first, so that its bag holds no half-stopped system.
@@ -125,16 +126,18 @@ def _sim_parameters(settings: DemoSettings) -> dict[str, Any]:
     return {"lights.targets": settings.targets, "lights.seed": settings.seed}
 
 
-def _policy_parameters(name: str, settings: DemoSettings) -> dict[str, Any]:
+def policy_parameters(name: str, settings: DemoSettings) -> dict[str, Any]:
+    """Return what the policy node is told besides its parameter file, by dotted name."""
     return {
-        "execution.strategy": name,
         "policy.inference_delay_ms": settings.inference_delay_ms,
         "policy.seed": settings.seed,
+        **parameters(name),
+        **settings.parameters,
     }
 
 
-def _node(module: str, params_file: Path, parameters: Mapping[str, Any]) -> list[str]:
-    rules = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+def _node(module: str, params_file: Path, overrides: Mapping[str, Any]) -> list[str]:
+    rules = [word for name, value in overrides.items() for word in ("-p", f"{name}:={value}")]
     program = [sys.executable, "-m", f"lowlat_nodes.nodes.{module}"]
     return [*program, "--ros-args", "--params-file", str(params_file), *rules]
 

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
+from lowlat_nodes.cli.demo.ways import COMPARED, NAMES
 from lowlat_nodes.stream.errors import ConfigurationError
 
-STRATEGIES = ("sync", "naive_async", "vlash")
 FILE = "settings.json"
 
 
@@ -19,7 +21,7 @@ class DemoSettings:
     """The settings of a comparison; every strategy gets the same.
 
     Attributes:
-        strategies: Which strategies run, in this order.
+        strategies: Which strategies or presets run, in this order.
         targets: How many lights each of them is asked to touch.
         seed: Of the schedule and of the policy's noise.
         inference_delay_ms: How long every inference takes at least.
@@ -27,9 +29,10 @@ class DemoSettings:
         tick_hz: Rate of the commands.
         joint_rate_hz: Rate of the joint states.
         image_rate_hz: Rate of the camera.
+        parameters: Further parameters of the policy node, by dotted name; they have the last word.
     """
 
-    strategies: tuple[str, ...] = STRATEGIES
+    strategies: tuple[str, ...] = COMPARED
     targets: int = 24
     seed: int = 1
     inference_delay_ms: float = 150.0
@@ -37,12 +40,13 @@ class DemoSettings:
     tick_hz: float = 100.0
     joint_rate_hz: float = 200.0
     image_rate_hz: float = 30.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.strategies if name not in STRATEGIES]
+        unknown = [name for name in self.strategies if name not in NAMES]
         if unknown or not self.strategies or len(set(self.strategies)) != len(self.strategies):
             raise ConfigurationError(
-                f"expected different ones of {', '.join(STRATEGIES)}, got {', '.join(self.strategies)}"
+                f"expected different ones of {', '.join(NAMES)}, got {', '.join(self.strategies)}"
             )
         if not 8 <= self.targets <= 10_000:
             raise ConfigurationError(

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-_COLUMNS = "{:<12} {:<9} {:>8} {:>8} {:>8} {:>8} {:>7} {:>11}"  # fits into 80 columns
-_HEAD = _COLUMNS.format("strategy", "state", "lights", "touched", "within", "stalled", "stalls", "inferences")
+_COLUMNS = "{:<9} {:>8} {:>8} {:>8} {:>8} {:>7} {:>11}"
+_LEAST_NAME = 12  # the names that are compared by default, in 80 columns
+_HEAD = _COLUMNS.format("state", "lights", "touched", "within", "stalled", "stalls", "inferences")
 _EVERY = 10
 
 
@@ -40,12 +41,12 @@ class _Row:
             return ""
         return str(self.policy.get(name, 0) - self.before.get(name, 0))
 
-    def text(self, name: str) -> str:
+    def text(self) -> str:
         lights = f"{len(self.on_ns)}/{self.asked}" if self.asked else ""
         touched = str(len(self.touched_ns)) if self.asked else ""
         within = f"{statistics.median(self.touched_ns) * 1e-6:.0f} ms" if self.touched_ns else ""
         counts = (self.count("stalled_ticks"), self.count("stalls"), self.count("inferences"))
-        return _COLUMNS.format(name, self.state, lights, touched, within, *counts)
+        return _COLUMNS.format(self.state, lights, touched, within, *counts)
 
 
 class LiveTable:
@@ -59,6 +60,7 @@ class LiveTable:
     def __init__(self, stream: TextIO, strategies: Sequence[str]) -> None:
         self._stream = stream
         self._rows = {name: _Row() for name in strategies}
+        self._width = max(_LEAST_NAME, *map(len, strategies))
         self._in_place = stream.isatty()
         self._drawn = 0
         self._told = 0
@@ -76,7 +78,7 @@ class LiveTable:
 
     def draw(self) -> None:
         """Draw the table over the one before."""
-        lines = [_HEAD, *(row.text(name) for name, row in self._rows.items())]
+        lines = [self._line("strategy", _HEAD), *map(self._row_line, self._rows)]
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
         self._stream.write(up + "".join(f"\x1b[2K{line}\n" for line in lines))
         self._stream.flush()
@@ -84,6 +86,12 @@ class LiveTable:
 
     def _write_row(self, name: str) -> None:
         if not self._told:
-            print(_HEAD, file=self._stream)
+            print(self._line("strategy", _HEAD), file=self._stream)
         self._told += 1
-        print(self._rows[name].text(name), file=self._stream, flush=True)
+        print(self._row_line(name), file=self._stream, flush=True)
+
+    def _row_line(self, name: str) -> str:
+        return self._line(name, self._rows[name].text())
+
+    def _line(self, name: str, rest: str) -> str:
+        return f"{name:<{self._width}} {rest}"

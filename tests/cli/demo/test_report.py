@@ -75,6 +75,17 @@ def test_a_single_strategy_has_a_page_too(fake_run: Make) -> None:
     assert "naive_async touched 12 of 12 lights" in page.words
 
 
+def test_any_strategy_has_words_and_a_colour_in_the_page(fake_run: Make) -> None:
+    results = make(fake_run, vlash_once_per_chunk={}, rtc={})
+    settings = DemoSettings(("vlash_once_per_chunk", "rtc"), parameters={"policy.threads": 2})
+
+    page = Page(text := report.render(settings, results, [], {}, "lowlat demo"))
+
+    assert "asks once per chunk" in page.words
+    assert ".rtc th" in text
+    assert "policy.threads" in page.words
+
+
 def test_what_failed_comes_first(fake_run: Make) -> None:
     results = make(fake_run, vlash={})
     failed = [Check(False, "3 ticks were not served")]

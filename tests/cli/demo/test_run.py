@@ -13,6 +13,7 @@ import pytest
 
 from lowlat_nodes.cli.demo import run
 from lowlat_nodes.cli.demo.run import RunError, own_domain
+from lowlat_nodes.cli.demo.settings import DemoSettings
 
 
 @pytest.fixture
@@ -42,3 +43,14 @@ def test_a_domain_with_a_participant_is_passed_over(few_domains: range) -> None:
             taken = {runs.enter_context(own_domain()) for _ in range(2)}
 
     assert taken == {few_domains[0], few_domains[2]}
+
+
+def test_a_strategy_is_told_apart_by_its_parameters_and_the_last_word_is_of_the_settings() -> None:
+    settings = DemoSettings(inference_delay_ms=64.1, parameters={"policy.inference_delay.sigma": 0.4})
+
+    told = run.policy_parameters("vlash_once_per_chunk", settings)
+
+    assert told["execution.strategy"] == "vlash"
+    assert told["execution.launch"] == "just_in_time"
+    assert told["policy.inference_delay_ms"] == 64.1
+    assert told["policy.inference_delay.sigma"] == 0.4

@@ -15,7 +15,13 @@ from lowlat_nodes.stream.errors import ConfigurationError
 
 
 def test_saved_settings_come_back(tmp_path: Path) -> None:
-    settings = DemoSettings(strategies=("vlash", "sync"), targets=33, seed=5, record_images=False)
+    settings = DemoSettings(
+        strategies=("vlash", "rtc", "sync"),
+        targets=33,
+        seed=5,
+        record_images=False,
+        parameters={"policy.inference_delay.distribution": "spikes"},
+    )
     settings.save(tmp_path)
 
     assert DemoSettings.load(tmp_path) == settings

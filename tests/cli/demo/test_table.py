@@ -16,6 +16,17 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_long_names_keep_the_columns() -> None:
+    out = io.StringIO()
+    table = LiveTable(out, ["vlash", "vlash_delay_conditioned"])
+    for name in ("vlash", "vlash_delay_conditioned"):
+        play(table, name, 3)
+
+    ends = {line.rstrip().rfind(" ") for line in out.getvalue().splitlines()[1:]}
+
+    assert len(ends) == 1
+
+
 def play(table: LiveTable, name: str, lights: int) -> None:
     table.hear(name, {"phase": "starting"})
     table.hear(name, {"policy": {"stalled_ticks": "40", "stalls": "0", "inferences": "2", "state": "active"}})
