@@ -123,7 +123,7 @@ class _Sight(nn.Module):
         return made
 
 
-_KINDS: Final = {
+_KINDS: Final[Mapping[str, type[_Plain | _Delayed | _Prefixed | _Guided]]] = {
     "vlash": _Plain,
     "vlash_last_action": _Plain,
     "delay": _Delayed,
