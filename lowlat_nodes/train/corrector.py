@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 import torch
@@ -23,31 +23,14 @@ class Corrector(nn.Module):
     """What to add to the planned joint target of now, after A2C2 (arXiv 2509.23224).
 
     It takes the features of the newest image, the newest joint state, the running plan's targets for now and
-    the next rows, and how old the image is that the plan was made from.
+    the next rows, and how old the image is that the plan was made from. It starts as a copy of the policy's
+    head that takes one look instead of all Euler steps, and learns what that should have said of now.
     """
 
-    position_mean: Tensor
-    position_scale: Tensor
-    velocity_scale: Tensor
-    planned_scale: Tensor
-    correction_scale: Tensor
-
-    def __init__(self, head: Head, *, width: int = 128) -> None:
+    def __init__(self, head: Head) -> None:
         super().__init__()
-        self.config = config = head.config
-        joints = config.joints
-        self.layers = nn.Sequential(
-            nn.Linear(config.features + (4 + PLANNED_ROWS) * joints + 1, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, joints),
-        )
-        self.register_buffer("position_mean", head.position_mean.clone())
-        self.register_buffer("position_scale", head.position_scale.clone())
-        self.register_buffer("velocity_scale", head.velocity_scale.clone())
-        self.register_buffer("planned_scale", head.action_scale[:PLANNED_ROWS].clone())
-        self.register_buffer("correction_scale", head.action_scale[0].clone())
+        self.config = head.config
+        self.head = head.recondition(PLANNED_ROWS * head.config.joints + 1)
 
     def forward(self, features: Tensor, state: Tensor, planned: Tensor, age: Tensor) -> Tensor:
         """The correction in rad, [B, J].
@@ -55,17 +38,17 @@ class Corrector(nn.Module):
         `features` [B, F]; `state` [B, 2 J]; `planned` [B, 4, J], absolute targets in rad; `age` [B, 1] in
         rows.
         """
-        position, velocity = state.chunk(2, dim=-1)
-        inputs = [
+        config = self.config
+        ahead = (planned - state[:, None, : config.joints]) / self.head.action_scale[:PLANNED_ROWS]
+        nothing = torch.zeros_like(age)
+        made: Tensor = self.head(
+            nothing.expand(-1, config.horizon * config.joints),
+            nothing,
             features,
-            (position - self.position_mean) / self.position_scale,
-            velocity / self.velocity_scale,
-            torch.sin(position),
-            torch.cos(position),
-            ((planned - position[:, None]) / self.planned_scale).flatten(1),
-            age / DELAY_ROWS,
-        ]
-        return cast(Tensor, self.layers(torch.cat(inputs, dim=-1)) * self.correction_scale)
+            state,
+            torch.cat([ahead.flatten(1), age / DELAY_ROWS], dim=-1),
+        )
+        return self.head.to_targets(made, state)[:, 0] - planned[:, 0]
 
 
 @dataclass(frozen=True)
@@ -107,7 +90,9 @@ class Pairs:
 def correction_loss(
     corrector: Corrector, head: Head, pairs: Pairs, features: Tensor, rows: Rows, random: np.random.Generator
 ) -> Tensor:
-    """Mean squared error of corrections of a frozen policy's plans towards the expert's next command.
+    """Error of corrections of a frozen policy's plans towards the expert's next command.
+
+    Absolute rather than squared: what counts is to be exact where the arm has nearly arrived.
 
     `features` float32 [N, F] are those of all images; `rows` int64 [B] are the newest images.
     """
@@ -122,6 +107,7 @@ def correction_loss(
     row = torch.from_numpy((gap - offset)[:, None] + np.arange(PLANNED_ROWS))
     planned = plan[torch.arange(len(rows))[:, None], row]
     now = lessons.at(rows, age)
-    wanted = (now.targets[:, 0] - planned[:, 0]) / corrector.correction_scale
+    wanted = now.targets[:, 0] - planned[:, 0]
     made = corrector(features[rows], now.state, planned, torch.from_numpy(gap[:, None].astype(np.float32)))
-    return functional.mse_loss(made / corrector.correction_scale, wanted)
+    scale = corrector.head.action_scale[0]
+    return functional.smooth_l1_loss(made / scale, wanted / scale, beta=0.02)

@@ -170,14 +170,14 @@ class Head(nn.Module):
         """The inverse of `to_targets`."""
         return ((targets - state[:, None, : self.config.joints]) / self.action_scale).flatten(1)
 
-    def widen(self, conditions: int) -> Head:
-        """A copy with further inputs, which it ignores until it is trained."""
-        assert self.config.conditions == 0
-        wide = Head(replace(self.config, conditions=conditions))
+    def recondition(self, conditions: int) -> Head:
+        """A copy with other conditions in place of its own, which it ignores until it is trained."""
+        copy = Head(replace(self.config, conditions=conditions))
         weights = {name: value.clone() for name, value in self.state_dict().items()}
-        weights["join.weight"] = functional.pad(weights["join.weight"], (0, conditions))
-        wide.load_state_dict(weights)
-        return wide
+        rest = weights["join.weight"][:, : self.join.in_features - self.config.conditions]
+        weights["join.weight"] = functional.pad(rest, (0, conditions))
+        copy.load_state_dict(weights)
+        return copy
 
 
 def shrink(image: Tensor) -> Tensor:

@@ -152,7 +152,7 @@ def second_stage(
 ) -> Head:
     """Train a variant on from the first stage's head, or take it from the checkpoint."""
     variant = VARIANTS[name]
-    net = head.widen(variant.conditions(config.network.horizon))
+    net = head.recondition(variant.conditions(config.network.horizon))
     if checkpoint.exists():
         load(net, checkpoint)
         return net
@@ -194,7 +194,7 @@ def corrector_stage(
         view = known[int(random.integers(len(known)))]
         return correction_loss(net, head, pairs, view, rows, random)
 
-    final = fit(net, loss, FitConfig(config.variant_steps), name=name, say=say)
+    final = fit(net, loss, FitConfig(config.variant_steps, learning_rate=1e-3), name=name, say=say)
     save(net, checkpoint, final)
     return net
 

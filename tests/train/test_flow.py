@@ -29,15 +29,19 @@ def test_targets_survive_normalisation() -> None:
     assert torch.allclose(head.to_targets(head.from_targets(targets, state), state), targets, atol=1e-5)
 
 
-def test_a_wider_head_ignores_its_conditions_at_first() -> None:
+def test_a_head_ignores_new_conditions_at_first_and_forgets_its_old_ones() -> None:
     from lowlat_nodes.train.flow import FlowConfig, Head
 
     head = Head(FlowConfig())
-    wide = head.widen(5)
-    assert wide.config.conditions == 5
+    told = head.recondition(5)
+    assert told.config.conditions == 5
     noise, features, state = torch.randn(3, 32, 3), torch.randn(3, head.config.features), torch.randn(3, 6)
-    plain, told = head.sample(noise, features, state), wide.sample(noise, features, state, torch.randn(3, 5))
-    assert torch.allclose(told, plain, atol=1e-6)
+    plain = head.sample(noise, features, state)
+    assert torch.allclose(told.sample(noise, features, state, torch.randn(3, 5)), plain, atol=1e-6)
+    torch.nn.init.normal_(told.join.weight[:, -5:])
+    assert not torch.allclose(told.sample(noise, features, state, torch.randn(3, 5)), plain, atol=1e-3)
+    again = told.recondition(2)
+    assert torch.allclose(again.sample(noise, features, state, torch.randn(3, 2)), plain, atol=1e-6)
 
 
 def test_features_follow_a_thing_and_the_task_decides_which() -> None:
