@@ -69,12 +69,12 @@ image. `table_prefix` gets the commands that were really sent after the image, d
 ## Training
 First encoder and head together, on states at the image, with a second head that names the place to go to
 and is dropped afterwards: {steps} steps of {batch} images with {draws} noises each. Then the encoder stays
-as it is and each variant goes on from that head: {variant_steps} steps of {variant_batch} samples,
-`table_base` too. The files hold the exponential average of the weights. Most steps compute in bfloat16, the
-last tenth in float32. Another machine, library version or number of threads rounds differently and ends
-with other weights.
+as it is and each variant goes on from that head, `table_base` too: {variant_steps} steps of {variant_batch}
+samples. Correctors are small networks of their own, trained for as many steps of {corrector_batch} samples.
+The files hold the exponential average of the weights. Most steps compute in bfloat16, the last in float32.
+Another machine, library version or number of threads rounds differently and ends with other weights.
 
-| fit | mean squared error of the last steps, in units of the data's spread |
+| fit | mean squared error of the last steps, in units of the data's spread for that row |
 |---|---|
 {losses}
 

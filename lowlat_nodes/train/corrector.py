@@ -34,9 +34,8 @@ class Corrector(nn.Module):
 
     def __init__(self, head: Head, *, width: int = 128) -> None:
         super().__init__()
-        config = head.config
+        self.config = config = head.config
         joints = config.joints
-        self.joints = joints
         self.layers = nn.Sequential(
             nn.Linear(config.features + (4 + PLANNED_ROWS) * joints + 1, width),
             nn.SiLU(),

@@ -22,6 +22,7 @@ from lowlat_nodes.sim.kinematics import JOINT_NAMES
 from lowlat_nodes.train.corrector import PLANNED_ROWS, Corrector
 from lowlat_nodes.train.flow import DELAY_ROWS, Encoder, FlowConfig, Head, shrink
 from lowlat_nodes.train.guidance import guided_sample
+from lowlat_nodes.train.variants import CORRECTED
 
 OPSET: Final = 17
 
@@ -162,8 +163,8 @@ def export_policy(
 
 
 def export_corrector(
+    name: str,
     corrector: Corrector,
-    config: FlowConfig,
     path: Path,
     *,
     encoder: Encoder | None,
@@ -171,16 +172,22 @@ def export_corrector(
     action_dt_ns: int,
     compact: bool = False,
 ) -> float:
-    """Write a corrector as `export_policy` does a policy."""
-    contract = _contract(config, max_offset, action_dt_ns) | {"contract": "lowlat-corrector-1"}
+    """Write a corrector of `variants.CORRECTED` as `export_policy` does a policy."""
+    config = corrector.config
+    contract = _contract(config, max_offset, action_dt_ns) | {
+        "contract": "lowlat-corrector-1",
+        "corrects": CORRECTED[name],
+    }
     inputs = ("state", "planned", "age")
     return _write(corrector, inputs, "correction", config, path, encoder, contract, compact)
 
 
-def export_encoder(encoder: Encoder, config: FlowConfig, path: Path) -> float:
+def export_encoder(encoder: Encoder, path: Path) -> float:
     """Write the encoder alone: `image` and `tokens` to `features`; return its largest error."""
     contract = {"contract": "lowlat-encoder-1", "token_scheme": SCHEME, "image_encoding": "rgb8"}
-    return _write(_Sight(encoder), ("image", "tokens"), "features", config, path, None, contract, False)
+    return _write(
+        _Sight(encoder), ("image", "tokens"), "features", encoder.config, path, None, contract, False
+    )
 
 
 def _contract(config: FlowConfig, max_offset: int, action_dt_ns: int) -> dict[str, str]:

@@ -47,6 +47,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
+        self.config = config
         channels = config.channels
         self.embed = nn.Embedding(VOCABULARY_SIZE, config.words, padding_idx=PADDING)
         self.see = nn.Conv2d(3, channels, 5, stride=2, padding=2)

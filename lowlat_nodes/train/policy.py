@@ -5,17 +5,28 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from lowlat_nodes.inference.tokens import SCHEME
+from lowlat_nodes.sim import insertion, interception
+from lowlat_nodes.sim.kinematics import JOINT_NAMES
+from lowlat_nodes.sim.reaction import task_text
 from lowlat_nodes.stream.errors import MissingExtra
+from lowlat_nodes.train.card import write_card
 
 if TYPE_CHECKING:
+    from lowlat_nodes.train.corrector import Corrector
+    from lowlat_nodes.train.flow import Encoder, Head
     from lowlat_nodes.train.stages import TrainConfig
     from lowlat_nodes.train.variants import Lessons
 
@@ -40,45 +51,104 @@ def demonstrate(images: int, *, seed: int, horizon: int) -> Lessons:
     return Lessons(data, chunks, experts[0].action_dt_ns * 1e-9)
 
 
-def train(lessons: Lessons, config: TrainConfig, names: Sequence[str], out: Path, *, compact: bool) -> None:
-    """Train variants and correctors by their names and export them.
+@dataclass(frozen=True)
+class Trained:
+    """What a seed ends in: networks and their last losses by name, those of the first stage included."""
 
-    Checkpoints stand in `out`/checkpoints; a run that was cut goes on from there.
+    encoder: Encoder
+    heads: Mapping[str, Head]
+    correctors: Mapping[str, Corrector]
+    losses: Mapping[str, float]
+
+
+def train(lessons: Lessons, config: TrainConfig, names: Sequence[str], checkpoints: Path) -> Trained:
+    """Train variants and correctors by their names, and whatever those need.
+
+    A run that was cut goes on from the checkpoints.
     """
     from lowlat_nodes.train import stages
-    from lowlat_nodes.train.export import export_corrector, export_encoder, export_policy
     from lowlat_nodes.train.variants import CORRECTED, VARIANTS
 
-    checkpoints = out / "checkpoints"
-    contract = {
-        "max_offset": lessons.data.max_offset,
-        "action_dt_ns": round(lessons.period_s * 1e9),
-        "compact": compact,
+    def at(name: str) -> Path:
+        return checkpoints / f"{name}.npz"
+
+    encoder, first = stages.first_stage(lessons, config, at("first"), _say)
+    features = functools.cache(lambda: stages.views(encoder, lessons, config))
+    needed = [name for name in VARIANTS if name in {*names, *(CORRECTED.get(wanted) for wanted in names)}]
+    heads = {
+        name: stages.second_stage(name, lessons, first, features, config, at(name), _say) for name in needed
     }
-    encoder, first = stages.first_stage(lessons, config, checkpoints / "first.npz", _say)
-    features = stages.views(encoder, lessons, config)
-    export_encoder(encoder, config.network, out / "parts" / "encoder.onnx")
-    heads = {}
-    for name in [*VARIANTS, *CORRECTED]:
-        if name not in names and name not in {CORRECTED.get(wanted) for wanted in names}:
-            continue
-        checkpoint = checkpoints / f"{name}.npz"
-        if name in VARIANTS:
-            head = stages.second_stage(name, lessons, first, features, config, checkpoint, _say)
-            heads[name] = head
-            errors = [
-                export_policy(name, head, out / f"{name}.onnx", encoder=encoder, **contract),
-                export_policy(name, head, out / "parts" / f"{name}.onnx", encoder=None, **contract),
-            ]
-        else:
-            frozen = heads[CORRECTED[name]]
-            net = stages.corrector_stage(name, lessons, frozen, features, config, checkpoint, _say)
-            sizes = config.network
-            errors = [
-                export_corrector(net, sizes, out / f"{name}.onnx", encoder=encoder, **contract),
-                export_corrector(net, sizes, out / "parts" / f"{name}.onnx", encoder=None, **contract),
-            ]
-        _say(f"{out / name}.onnx: differs from torch by at most {max(errors):.1e} rad")
+    correctors = {
+        name: stages.corrector_stage(name, lessons, heads[CORRECTED[name]], features, config, at(name), _say)
+        for name in CORRECTED
+        if name in names
+    }
+    losses = {name: stages.last_loss(at(name)) for name in ("first", *heads, *correctors)}
+    return Trained(encoder, heads, correctors, losses)
+
+
+def export(trained: Trained, lessons: Lessons, folder: Path, *, ship: bool = False) -> dict[str, float]:
+    """Write the networks as ONNX files; return the largest error of each against torch in rad.
+
+    With `ship` the files are `table_NAME.onnx` with weights as float16, else `NAME.onnx`, with the encoder
+    and what comes after it once more in `parts`: then one encoded image serves many heads.
+    """
+    from lowlat_nodes.train.export import export_corrector, export_encoder, export_policy
+
+    contract = {"max_offset": lessons.data.max_offset, "action_dt_ns": round(lessons.period_s * 1e9)}
+    parts = folder / "parts"
+    errors = {}
+    for name, net in (*trained.heads.items(), *trained.correctors.items()):
+        path = folder / f"{'table_' * ship}{name}.onnx"
+        write = partial(export_policy if name in trained.heads else export_corrector, name, net, **contract)
+        errors[name] = write(path, encoder=trained.encoder, compact=ship)
+        if not ship:
+            write(parts / f"{name}.onnx", encoder=None)
+        _say(f"{path}: differs from torch by at most {errors[name]:.1e} rad")
+    if not ship:
+        export_encoder(trained.encoder, parts / "encoder.onnx")
+    return errors
+
+
+def ship(trained: Trained, lessons: Lessons, config: TrainConfig, folder: Path) -> Path:
+    """Write the networks for the package and their card, and return the path of the card."""
+    import onnxruntime
+    import torch
+
+    from lowlat_nodes.train.scenarios import SCENARIOS
+    from lowlat_nodes.train.variants import CORRECTED, VARIANTS
+
+    errors = export(trained, lessons, folder, ship=True)
+    images = len(lessons.chunks) // len(SCENARIOS)
+    weights = (*trained.encoder.parameters(), *trained.heads["base"].parameters())
+    return write_card(
+        folder,
+        [folder / f"table_{name}.onnx" for name in (*VARIANTS, *CORRECTED)],
+        {
+            "command": f"lowlat train policy --seed {config.seed} --images {images} --steps {config.steps} "
+            f"--variant-steps {config.variant_steps}",
+            "seed": config.seed,
+            "libraries": f"torch {torch.__version__}, numpy {np.__version__}, "
+            f"onnxruntime {onnxruntime.__version__}",
+            "parameters": sum(weight.numel() for weight in weights),
+            "joints": ", ".join(JOINT_NAMES),
+            "tokens": SCHEME,
+            "tasks": ", ".join(
+                f'"{text}"' for text in (task_text("COLOUR"), interception.TEXT, insertion.TEXT)
+            ),
+            "max_offset": lessons.data.max_offset,
+            "euler": config.network.steps,
+            "images": images,
+            "steps": config.steps,
+            "batch": config.batch,
+            "draws": config.draws,
+            "variant_steps": config.variant_steps,
+            "variant_batch": config.variant_batch,
+            "corrector_batch": config.corrector_batch,
+            "losses": "\n".join(f"| {name} | {loss:.5f} |" for name, loss in trained.losses.items()),
+            "rounding": max(errors.values()),
+        },
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,7 +161,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=None, help="of encoder and first head")
     parser.add_argument("--variant-steps", type=int, default=None, help="of each variant")
     parser.add_argument("--variant", action="append", help="train only these; default: all")
-    parser.add_argument("--compact", action="store_true", help="export weights as float16")
+    parser.add_argument(
+        "--ship", type=Path, help="a folder for smaller files of the first seed and their card"
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
     options = parser.parse_args(argv)
     for module in ("torch", "onnx", "mujoco"):
@@ -103,6 +175,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from lowlat_nodes.train.variants import CORRECTED, VARIANTS, check_names
 
     names = check_names(options.variant or [*VARIANTS, *CORRECTED])
+    if options.ship and set(names) != {*VARIANTS, *CORRECTED}:
+        parser.error("--ship needs all variants: leave --variant out")
     torch.set_num_threads(options.threads)
     given = {"steps": options.steps, "variant_steps": options.variant_steps}
     config = TrainConfig(**{name: value for name, value in given.items() if value is not None})
@@ -110,7 +184,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     lessons = demonstrate(options.images, seed=options.data_seed, horizon=config.network.horizon)
     _say(f"{len(lessons.chunks)} images in {time.monotonic() - began:.0f} s")
     for seed in options.seed:
-        out = options.out / f"seed{seed}"
-        train(lessons, replace(config, seed=seed), names, out, compact=options.compact)
+        seeded, out = replace(config, seed=seed), options.out / f"seed{seed}"
+        trained = train(lessons, seeded, names, out / "checkpoints")
+        export(trained, lessons, out)
+        if options.ship and seed == options.seed[0]:
+            _say(f"{ship(trained, lessons, seeded, options.ship)} written")
     _say(f"done in {time.monotonic() - began:.0f} s")
     return 0

@@ -19,7 +19,7 @@ from lowlat_nodes.sim.kinematics import forward
 from lowlat_nodes.train.corrector import Corrector, Pairs, correction_loss
 from lowlat_nodes.train.fit import FitConfig, fit
 from lowlat_nodes.train.flow import Encoder, FlowConfig, Head
-from lowlat_nodes.train.variants import CORRECTED, VARIANTS, Lessons, flow_loss
+from lowlat_nodes.train.variants import VARIANTS, Lessons, flow_loss
 
 _VIEWS = 2  # differently disturbed copies of each image whose features are kept for the second stage
 _LOSS = "last loss"
@@ -50,6 +50,8 @@ class TrainConfig:
 
 
 Say = Callable[[str], None]
+Features = Callable[[], Tensor]
+"""Makes the features of all images, as `views` does, once they are needed."""
 
 
 class _Places(nn.Module):
@@ -140,25 +142,28 @@ def views(encoder: Encoder, lessons: Lessons, config: TrainConfig) -> Tensor:
 
 
 def second_stage(
-    name: str, lessons: Lessons, head: Head, features: Tensor, config: TrainConfig, checkpoint: Path, say: Say
+    name: str,
+    lessons: Lessons,
+    head: Head,
+    features: Features,
+    config: TrainConfig,
+    checkpoint: Path,
+    say: Say,
 ) -> Head:
-    """Train a variant on from the first stage's head, or take it from the checkpoint.
-
-    `features` float32 [views, N, F] of all images, from `views`.
-    """
+    """Train a variant on from the first stage's head, or take it from the checkpoint."""
     variant = VARIANTS[name]
     net = head.widen(variant.conditions(config.network.horizon))
     if checkpoint.exists():
         load(net, checkpoint)
         return net
+    count, known = len(lessons.chunks), features()
     random = seeded(config, name)
-    count = len(lessons.chunks)
     latest = 1.0 - 1.0 / config.network.steps  # sampling asks for no later flow time
 
     def loss() -> Tensor:
         rows = random.integers(count, size=config.variant_batch)
         sample = variant.draw(lessons, rows, random)
-        seen = features[random.integers(len(features), size=len(rows)), rows]
+        seen = known[random.integers(len(known), size=len(rows)), rows]
         return flow_loss(net, sample, seen, latest=latest)
 
     final = fit(net, loss, FitConfig(config.variant_steps, learning_rate=1e-3), name=name, say=say)
@@ -167,21 +172,26 @@ def second_stage(
 
 
 def corrector_stage(
-    name: str, lessons: Lessons, head: Head, features: Tensor, config: TrainConfig, checkpoint: Path, say: Say
+    name: str,
+    lessons: Lessons,
+    head: Head,
+    features: Features,
+    config: TrainConfig,
+    checkpoint: Path,
+    say: Say,
 ) -> Corrector:
     """Train a corrector of a frozen head's plans, or take it from the checkpoint."""
-    assert name in CORRECTED
-    net = Corrector(head)
     if checkpoint.exists():
+        net = Corrector(head)
         load(net, checkpoint)
         return net
+    pairs, known = Pairs.of(lessons), features()
     random = seeded(config, name)
     net = Corrector(head)
-    pairs = Pairs.of(lessons)
 
     def loss() -> Tensor:
         rows = random.integers(len(lessons.chunks), size=config.corrector_batch)
-        view = features[int(random.integers(len(features)))]
+        view = known[int(random.integers(len(known)))]
         return correction_loss(net, head, pairs, view, rows, random)
 
     final = fit(net, loss, FitConfig(config.variant_steps), name=name, say=say)

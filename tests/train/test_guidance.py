@@ -113,6 +113,6 @@ def test_a_file_without_the_weights_of_a_policy_is_refused(tmp_path: Path) -> No
     from lowlat_nodes.train.guidance import load_head
 
     head = _head()
-    export_encoder(Encoder(head.config), head.config, tmp_path / "encoder.onnx")
+    export_encoder(Encoder(head.config), tmp_path / "encoder.onnx")
     with pytest.raises(ConfigurationError, match="expected the weights of"):
         load_head(tmp_path / "encoder.onnx")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ SMALL = ["--images", "60", "--steps", "2", "--variant-steps", "2"]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     threads = torch.get_num_threads()
     out = tmp_path_factory.mktemp("trained")
-    assert policy.main(["--out", str(out), "--seed", "3", *SMALL]) == 0
+    assert policy.main(["--out", str(out), "--seed", "3", "--ship", str(out / "shipped"), *SMALL]) == 0
     yield out / "seed3"
     torch.set_num_threads(threads)
 
@@ -145,24 +146,32 @@ def test_a_run_that_was_cut_goes_on(trained: Path, capsys: pytest.CaptureFixture
     assert again == pytest.approx(before.run(feed, ["actions"])[0], abs=1e-5)
 
 
-def test_compact_files_are_half_as_large_and_nearly_the_same(trained: Path, tmp_path: Path) -> None:
-    from lowlat_nodes.train import stages
-    from lowlat_nodes.train.export import export_policy
-    from lowlat_nodes.train.flow import Encoder, FlowConfig, Head
+@pytest.mark.parametrize("name", ["vlash", "corrector_base"])
+def test_shipped_files_are_half_as_large_and_nearly_the_same(trained: Path, name: str) -> None:
+    whole, small = trained / f"{name}.onnx", trained.parent / "shipped" / f"table_{name}.onnx"
+    assert small.stat().st_size < 0.7 * whole.stat().st_size
+    models = OnnxModel(whole), OnnxModel(small)
+    exact, rounded = (model.run(_feed(model, 2), list(model.outputs))[0] for model in models)
+    assert rounded == pytest.approx(exact, abs=5e-3)
+    assert models[0].metadata == models[1].metadata
 
-    encoder, head = Encoder(FlowConfig()), Head(FlowConfig())
-    stages.load(head, trained / "checkpoints" / "vlash.npz")
-    contract = {"max_offset": 10, "action_dt_ns": 20_000_000}
-    sizes, errors = [], []
-    for compact in (False, True):
-        path = tmp_path / f"{compact}.onnx"
-        errors.append(export_policy("vlash", head, path, encoder=encoder, compact=compact, **contract))
-        sizes.append(path.stat().st_size)
-    assert sizes[1] < 0.6 * sizes[0]
-    assert errors[0] < 1e-4
-    assert errors[1] < 5e-3
+
+def test_the_card_names_the_shipped_files(trained: Path) -> None:
+    shipped = trained.parent / "shipped"
+    card = (shipped / "table.md").read_text(encoding="utf-8")
+    assert {path.stem for path in shipped.glob("*.onnx")} == {f"table_{name}" for name in INPUTS}
+    for path in shipped.glob("*.onnx"):
+        assert f"{path.name}: {hashlib.sha256(path.read_bytes()).hexdigest()}" in card
+        assert path.stem in card.partition("# table")[2]
+    assert "lowlat train policy --seed 3 --images 60 --steps 2 --variant-steps 2" in card
 
 
 def test_a_variant_that_does_not_exist_is_refused_with_the_right_name() -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'vlash_last_action'"):
         policy.main(["--variant", "vlash_last_acton"])
+
+
+def test_only_all_variants_are_shipped(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        policy.main(["--variant", "base", "--ship", str(tmp_path)])
+    assert not list(tmp_path.iterdir())
