@@ -16,20 +16,34 @@ from pathlib import Path
 from typing import Any, Final
 
 from lowlat_nodes import resources
-from lowlat_nodes.benchmarks import _suite_actuators, _suite_cells, _suite_figures, _suite_plots
+from lowlat_nodes.benchmarks import (
+    _reaction,
+    _suite_actuators,
+    _suite_cells,
+    _suite_figures,
+    _suite_plots,
+    _wall,
+    shared_observation,
+)
 from lowlat_nodes.benchmarks._suite_cells import Cell, Checkpoints
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.evaluate import SERIES
 from lowlat_nodes.train.methods import METHODS
 from lowlat_nodes.train.step_delay import STEP_NS
 
-PARTS: Final = ("step", "wall")
+PARTS: Final = ("step", "wall", "training")
 SEEDS: Final = (0, 1, 2)
 
 
 ALL: Final = tuple(METHODS)
 HEADLINE: Final = tuple(name for name, method in METHODS.items() if method.headline)
 REAL: Final = tuple(name for name in HEADLINE if name not in ("rtc_identity", "vlash_perfect"))
+QUICK_METHODS: Final = tuple(
+    name
+    for name in HEADLINE
+    if name not in ("sync_short", "temporal_ensemble", "rtc_identity", "rollforward_last_action")
+    and name not in ("vlash_sum_deltas", "vlash_perfect")
+)
 SOME: Final = ("oracle", "naive_aligned", "rtc_trained", "vlash_last_action", "vlash_actuator", "ours")
 
 
@@ -56,9 +70,15 @@ FULL: Final = (
     Round("delays of 4 to 8 steps", (4,), REAL, jitter_steps=4),
     Round("delays beyond those of the training", (12,), SOME),
 )
-QUICK: Final = (Round("fixed delays", (0, 4, 8), HEADLINE), Round("delays of 4 to 8 steps", (4,), SOME, 4))
+QUICK: Final = (
+    Round("fixed delays", (0, 4, 8), QUICK_METHODS),
+    Round("delays of 4 to 8 steps", (4,), SOME, jitter_steps=4),
+)
 TRIALS: Final = {False: 1000, True: 200}
 """Of each cell, pooled over the training seeds; fewer if quick."""
+
+AT_PUBLISHED: Final = ("sync", "vlash", "pipelined")
+ON_NODES: Final = ("sync", "naive_async", "vlash", "ours")
 
 
 def shipped() -> Checkpoints:
@@ -101,6 +121,11 @@ def run(
         figures: dict[str, Any] = {}
         if "step" in parts:
             figures |= _step(quick, checkpoints, work, plots)
+            figures["rtc"] = {"vjp_error": _vjp_error(checkpoints)}
+        if "wall" in parts:
+            figures |= _wall_clock(quick)
+        if "training" in parts:
+            figures |= _training(quick)
     return figures | {"setting": _setting(quick, checkpoints), "machine": _machine()}
 
 
@@ -125,7 +150,9 @@ def _step(quick: bool, checkpoints: Checkpoints, work: Path, plots: Path | None)
         say=say,
     )
     pools = _suite_figures.pool(records)
-    fixed = sorted({delay for one in rounds for delay in one.delays if set(HEADLINE) <= set(one.methods)})
+    fixed = sorted(
+        {delay for one in rounds for delay in one.delays if set(QUICK_METHODS) <= set(one.methods)}
+    )
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
         for path in _suite_plots.draw(pools, fixed, plots):
@@ -141,6 +168,31 @@ def _step(quick: bool, checkpoints: Checkpoints, work: Path, plots: Path | None)
         "cells": [pool.figures() for pool in pools.values()],
         "step_clock": _cost(records, time.monotonic() - began_s),
     }
+
+
+def _vjp_error(checkpoints: Checkpoints) -> float:
+    """How far the guidance of RTC is from finite differences, with the policy of the first seed."""
+    from lowlat_nodes.train.guidance import vjp_error
+
+    return vjp_error(checkpoints.path("base", checkpoints.seeds[0]))
+
+
+def _wall_clock(quick: bool) -> dict[str, Any]:
+    """What takes real time: nodes and their processes over DDS, one run after the other."""
+    events, fewer, lights = (60, 15, 16) if quick else (300, 60, 100)
+    latencies = ("log_normal",) if quick else tuple(_wall.LATENCIES)
+    say("reactions at VLASH's setting, on real nodes")
+    published = _reaction.reaction(AT_PUBLISHED, events=events, fewer_events=fewer)
+    say("reactions to the lights of the demo")
+    demo = _wall.light_reactions(("sync", "vlash", "ours"), lights=lights)
+    say("lights under other latencies")
+    cells = _wall.wall(ON_NODES, lights=8 if quick else 40, latencies=latencies)
+    return {"reaction": {**published, **demo}, "wall": cells}
+
+
+def _training(quick: bool) -> dict[str, Any]:
+    """What a training step gains where one observation serves all its delay offsets."""
+    return shared_observation.run(quick=quick)
 
 
 def _cost(records: Mapping[Cell, Mapping[str, Any]], took_s: float) -> dict[str, Any]:

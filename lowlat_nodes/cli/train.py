@@ -10,7 +10,7 @@ from lowlat_nodes.cli.subcommands import Subcommand, Subcommands
 
 MODELS = Subcommands(
     "lowlat train",
-    {"policy": Subcommand("lowlat_nodes.train.policy", "the flow-matching policy of the reaction task")},
+    {"policy": Subcommand("lowlat_nodes.train.policy", "the policies of the three simulated tasks")},
 )
 
 

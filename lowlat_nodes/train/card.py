@@ -1,88 +1,100 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The card that ships beside the reaction policy: what it is, how it was made and what it scores."""
+"""The card that ships beside the policies: what they are, how they were made and how closely they fit."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 TEXT = """\
 ---
-name: {name}
-file: {file}
-sha256: {sha256}
-bytes: {size}
+name: table
 license: Apache-2.0
 command: {command}
 seed: {seed}
 libraries: {libraries}
+files:
+{digests}
 ---
 
-# {name}
+# table
 
-A flow-matching policy of {parameters} parameters for the reaction task of `lowlat_nodes.sim`: a planar arm
-with three joints touches lights of the colour that the task text names. It exists to compare ways of
-executing late action chunks (`make demo`), not to control any robot.
+Flow-matching policies of about {parameters} parameters for the three tasks of `lowlat_nodes.sim`, in which
+a planar arm with three joints touches lights, meets balls and holds a peg in a slot. They exist to compare
+ways of executing late action chunks (`lowlat bench control --suite`), not to control any robot. All come
+from the same demonstrations, the same encoder and the same number of gradient steps.
 
-## Inputs and output
+| file | trained for |
+|---|---|
+| `table_base` | states at the image only; can be guided by rows decided before (arXiv 2506.07339) |
+| `table_vlash` | states up to {max_offset} periods later than the image (VLASH, arXiv 2512.01031) |
+| `table_vlash_last_action` | the same with the last command for a state, as the published code has it |
+| `table_delay` | as `table_vlash`, and told by how much later |
+| `table_prefix` | going on from rows that are decided already (arXiv 2512.05964) |
+| `table_corrector_base`, `table_corrector_delay` | correcting that policy's plan (after arXiv 2509.23224) |
+
+## Inputs and outputs
 | name | type and shape | meaning |
 |---|---|---|
 | `image` | uint8 [B, 120, 160, 3] | rgb8 from the camera over the table; scale larger images down by area |
-| `state` | float32 [B, 6] | positions (rad), then velocities (rad/s) of {joints}, when the chunk begins |
 | `tokens` | int64 [B, 12] | task text by `lowlat_nodes.inference.tokens` (`{tokens}`) |
+| `state` | float32 [B, 6] | positions (rad), then velocities (rad/s) of {joints}, when the chunk begins |
 | `noise` | float32 [B, 32, 3] | standard normal; the same noise gives the same chunk |
-| `actions` | float32 [B, 32, 3] | absolute position targets in rad, 20 ms apart |
+| `actions` | float32 [B, 32, 3] | absolute targets in rad, 20 ms apart; the first begins in `state` |
+| `delay` | float32 [B, 1] | rows from the image to the chunk's first row, 0 to {max_offset} |
+| `decided` | float32 [B, 32, 3] | targets in rad that are decided; finite anywhere else |
+| `weights` | float32 [B, 32] | 1 for rows of `decided` to keep; `table_base` takes 0 to 1 |
+| `jacobian` | float32 [B, 1] | 1 to pull the error back through the network, 0 to add it as it is |
+| `planned` | float32 [B, 4, 3] | targets of the running plan in rad, for now and the next three rows |
+| `age` | float32 [B, 1] | rows from the plan's image to now |
+| `correction` | float32 [B, 3] | what to add to `planned[:, 0]`, in rad |
 
-`actions[0]` is the command for the 20 ms that begin when the arm is in `state`. The image may be up to
-{max_offset} periods ({max_offset_ms} ms) older than that: the policy was trained with state and actions
-moved against the image (VLASH, arXiv 2512.01031). The graph holds all {euler} Euler steps and all
-normalisation: pixels to -1 to 1, joint state to the mean and spread of the data; actions are modelled
-relative to the positions in `state`. The file carries the same facts as ONNX metadata.
+The graphs hold all {euler} Euler steps and all normalisation; actions are modelled relative to the
+positions in `state`. The files carry the same facts as ONNX metadata. Weights are stored as float16.
 
-Known tasks: "touch the COLOUR light" with red, green or blue, a few other wordings of it, and "wait", "hold
-still" or an empty text, under which the arm stays where it is.
+Known tasks: {tasks}; a few other wordings of them; and "wait", "hold still" or an empty text, under which
+the arm stays where it is.
 
 ## Data
-{images} camera images from closed-loop MuJoCo rollouts of the scripted expert in
+{images} camera images of each task from closed-loop MuJoCo rollouts of the scripted expert in
 `lowlat_nodes.train.expert`, with encoder noise, disturbed commands (DART), late or mistaken intentions of
-the expert and random lights, decoys and wordings. For each image and each offset from 0 to {max_offset}
-periods the label is the chunk that the expert plans from the state recorded that much later, for the light
-that is visible in the image. Training: {steps} steps of {batch} images with {branches} offsets each; the
-file holds the exponential average of the weights. Another machine, library version or number of threads
-rounds differently and ends with other weights.
+the expert, and tasks drawn around those of the benchmark and somewhat wider
+(`lowlat_nodes.train.scenarios`). For each image and each offset from 0 to {max_offset} periods the label is
+the chunk that the expert plans from the state recorded that much later, for the goal that is visible in the
+image. `table_prefix` gets the commands that were really sent after the image, disturbances included, and
+`table_vlash_last_action` the last of them as the state.
 
-## Measured
-By `python -m lowlat_nodes.train.evaluate` in simulated time: {targets} targets (window {window_ms} ms, in
-series of ten from seed {schedule_seed} on), camera at 30 Hz, inference takes {delay_ms} ms. `oracle` replans
-as often as that but without delay, `sync` plays whole chunks and holds while it thinks. `naive_async` and
-`naive_aligned` enter a chunk from the state at launch at its first row, or at the row that is due. The
-`vlash` rows differ in how the state at the switch is known: taken to be the last command, the measured one
-plus the commanded motion, by a first-order lag model, or exactly. A reaction is the time from a light to the
-first command that would have been another without it.
+## Training
+First encoder and head together, on states at the image, with a second head that names the place to go to
+and is dropped afterwards: {steps} steps of {batch} images with {draws} noises each. Then the encoder stays
+as it is and each variant goes on from that head, `table_base` too: {variant_steps} steps of {variant_batch}
+samples. Correctors are small networks of their own, trained for as many steps of {corrector_batch} samples.
+The files hold the exponential average of the weights. Most steps compute in bfloat16, the last in float32.
+Another machine, library version or number of threads rounds differently and ends with other weights.
 
-{table}
+| fit | mean squared error of the last steps, in units of the data's spread for that row |
+|---|---|
+{losses}
 
-ONNX Runtime differs from torch by at most {difference:.0e} rad. One chunk takes {latency_ms:.1f} ms on one
-thread of the machine that trained it.
+Among variants these are not comparable: each has rows, states and conditions of its own.
+
+Weights as float16 move an output by at most {rounding:.1e} rad on random inputs.
 
 ## Limits
-Knows one arm, one camera view and these lights. Lights of other sizes, another background or two lights of
-the asked colour at once are outside its data.
+They know one arm, one camera view and these things. Objects of other sizes, another background or two
+lights of the asked colour at once are outside their data. Delays beyond {max_offset} periods from the image
+are, too.
 """
 
 
-def write_card(model: Path, facts: Mapping[str, object]) -> Path:
-    """Write the card beside its model, with the model's digest, and return its path.
+def write_card(folder: Path, models: Sequence[Path], facts: Mapping[str, object]) -> Path:
+    """Write the card of models in the same folder, with their digests, and return its path.
 
     `facts` fill the placeholders of the text by name. Raises KeyError for one that is missing.
     """
-    content = model.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    path = model.with_suffix(".md")
-    path.write_text(
-        TEXT.format(name=model.stem, file=model.name, sha256=digest, size=len(content), **facts),
-        encoding="utf-8",
-    )
-    return path
+    digests = "\n".join(f"  {path.name}: {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in models)
+    card = folder / "table.md"
+    card.write_text(TEXT.format(digests=digests, **facts), encoding="utf-8")
+    return card

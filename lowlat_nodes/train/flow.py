@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,17 @@ from torch.nn import functional
 from lowlat_nodes.inference.tokens import PADDING, VOCABULARY_SIZE
 from lowlat_nodes.train.rollouts import IMAGE_SHRINK
 
+DELAY_ROWS: Final = 10.0  # the unit in which the network is told a delay
+_TIME_WAVES: Final = 8
+
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """Sizes of the network; `steps` is the number of Euler steps from noise to actions."""
+    """Sizes of the network; `steps` is the number of Euler steps from noise to actions.
+
+    `conditions` is the number of further inputs of the head: 0, 1 for a delay, or one for each row of the
+    chunk to mark those that are decided already.
+    """
 
     joints: int = 3
     horizon: int = 32
@@ -27,6 +34,50 @@ class FlowConfig:
     words: int = 16
     width: int = 256
     blocks: int = 3
+    conditions: int = 0
+
+    @property
+    def features(self) -> int:
+        """Numbers that the encoder makes of an image and a task."""
+        return 3 * self.keypoints + self.words
+
+
+class Encoder(nn.Module):
+    """Where things are in an image, as far as the task asks for them."""
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.channels
+        self.embed = nn.Embedding(VOCABULARY_SIZE, config.words, padding_idx=PADDING)
+        self.see = nn.Conv2d(3, channels, 5, stride=2, padding=2)
+        self.modulate = nn.Linear(config.words, 4 * channels)
+        self.look = nn.Conv2d(channels, channels, 3, padding=1)
+        self.locate = nn.Conv2d(channels, config.keypoints, 1)
+
+    def forward(self, image: Tensor, tokens: Tensor) -> Tensor:
+        """Features [B, F] of already shrunk images, float 0 to 255 [B, 3, h, w], under a task, int64 [B, T].
+
+        Keypoints by spatial softmax (Levine et al. 2015, arXiv 1504.00702) with the strength of each map's
+        peak; the task scales and shifts the channels (FiLM, Perez et al. 2017, arXiv 1709.07871).
+        """
+        known = (tokens != PADDING).to(torch.float32).unsqueeze(-1)
+        words = (self.embed(tokens) * known).sum(1) / known.sum(1).clamp(min=1.0)
+        film = self.modulate(words)[:, :, None, None]
+        scale1, shift1, scale2, shift2 = film.chunk(4, dim=1)
+        x = functional.silu(self.see(image / 128.0 - 1.0) * (1.0 + scale1) + shift1)
+        x = functional.silu(self.look(x) * (1.0 + scale2) + shift2)
+        maps = self.locate(x)
+        height, width = maps.shape[-2:]
+        maps = maps.flatten(2).to(words.dtype)
+        row, column = torch.meshgrid(
+            torch.linspace(-1.0, 1.0, height, device=maps.device),
+            torch.linspace(-1.0, 1.0, width, device=maps.device),
+            indexing="ij",
+        )
+        grid = torch.stack([column.flatten(), row.flatten()], dim=-1).to(maps.dtype)
+        places = functional.softmax(maps, dim=-1) @ grid
+        return torch.cat([places.flatten(1), torch.tanh(maps.max(-1).values / 4.0), words], dim=-1)
 
 
 class _Block(nn.Module):
@@ -42,12 +93,12 @@ class _Block(nn.Module):
         return cast(Tensor, x + self.fall(functional.silu(self.rise(self.norm(x)))))
 
 
-class FlowPolicy(nn.Module):
-    """Flow matching over action chunks (Lipman et al. 2022, arXiv 2210.02747), conditioned on an observation.
+class Head(nn.Module):
+    """Flow matching over action chunks (Lipman et al. 2022, arXiv 2210.02747), given features and a state.
 
-    The head predicts the clean chunk rather than the velocity; the two are related by
-    velocity = (chunk - x) / (1 - time).  Actions are modelled relative to the joint positions given with the
-    observation, so that "stay" is zero for every posture.
+    It predicts the clean chunk rather than the velocity; the two are related by velocity = (chunk - x) /
+    (1 - time). Actions are modelled relative to the joint positions given with the observation, so that
+    "stay" is zero for every posture.
     """
 
     position_scale: Tensor
@@ -55,17 +106,13 @@ class FlowPolicy(nn.Module):
     position_mean: Tensor
     action_scale: Tensor
 
-    def __init__(self, config: FlowConfig | None = None) -> None:
+    def __init__(self, config: FlowConfig) -> None:
         super().__init__()
-        self.config = config = config or FlowConfig()
-        joints, channels = config.joints, config.channels
-        self.embed = nn.Embedding(VOCABULARY_SIZE, config.words, padding_idx=PADDING)
-        self.see = nn.Conv2d(3, channels, 5, stride=2, padding=2)
-        self.modulate = nn.Linear(config.words, 4 * channels)
-        self.look = nn.Conv2d(channels, channels, 3, padding=1)
-        self.locate = nn.Conv2d(channels, config.keypoints, 1)
+        self.config = config
+        joints = config.joints
         self.join = nn.Linear(
-            joints * config.horizon + 3 * config.keypoints + config.words + 4 * joints + 8, config.width
+            joints * config.horizon + config.features + 4 * joints + _TIME_WAVES + config.conditions,
+            config.width,
         )
         self.blocks = nn.ModuleList(_Block(config.width) for _ in range(config.blocks))
         self.out = nn.Linear(config.width, joints * config.horizon)
@@ -74,55 +121,44 @@ class FlowPolicy(nn.Module):
         self.register_buffer("velocity_scale", torch.ones(joints))
         self.register_buffer("action_scale", torch.ones(config.horizon, joints))
 
-    def perceive(self, image: Tensor, tokens: Tensor) -> Tensor:
-        """Features [B, F] of already shrunk images, float 0 to 255 [B, 3, h, w], under a task, int64 [B, T].
+    def forward(
+        self, x: Tensor, time: Tensor, features: Tensor, state: Tensor, conditions: Tensor | None = None
+    ) -> Tensor:
+        """The clean chunk [B, H * J] expected at a flow time [B, 1] for a noisy one `x` [B, H * J].
 
-        Keypoints by spatial softmax (Levine et al. 2015, arXiv 1504.00702) with the strength of each map's
-        peak; the task scales and shifts the channels (FiLM, Perez et al. 2017, arXiv 1709.07871).
+        `features` [B, F]; `state` [B, 2 J], positions in rad and velocities in rad/s; `conditions` [B, C].
         """
-        known = (tokens != PADDING).to(torch.float32).unsqueeze(-1)
-        words = (self.embed(tokens) * known).sum(1) / known.sum(1).clamp(min=1.0)
-        scale1, shift1, scale2, shift2 = self.modulate(words)[:, :, None, None].chunk(4, dim=1)
-        x = functional.silu(self.see(image / 128.0 - 1.0) * (1.0 + scale1) + shift1)
-        x = functional.silu(self.look(x) * (1.0 + scale2) + shift2)
-        maps = self.locate(x)
-        height, width = maps.shape[-2:]
-        weight = functional.softmax(maps.flatten(2), dim=-1).unflatten(-1, (height, width))
-        column = torch.linspace(-1.0, 1.0, width, device=maps.device)
-        row = torch.linspace(-1.0, 1.0, height, device=maps.device)
-        across, down = (weight.sum(2) * column).sum(-1), (weight.sum(3) * row).sum(-1)
-        peak = maps.flatten(2).amax(-1)
-        return torch.cat([across, down, torch.tanh(peak / 4.0), words], dim=-1)
+        hidden = self.joined(x, time, features, state, conditions)
+        for block in self.blocks:
+            hidden = block(hidden)
+        return cast(Tensor, self.out(functional.silu(hidden)))
 
-    def denoise(self, x: Tensor, time: Tensor, features: Tensor, state: Tensor) -> Tensor:
-        """The clean chunk [B, H * J] expected at a flow time [B, 1] for a noisy one `x` [B, H * J]."""
+    def joined(
+        self, x: Tensor, time: Tensor, features: Tensor, state: Tensor, conditions: Tensor | None = None
+    ) -> Tensor:
+        """All inputs in one: what the first block gets, [B, width]."""
         position, velocity = state.chunk(2, dim=-1)
-        angles = torch.cat([torch.sin(position), torch.cos(position)], dim=-1)
         inputs = [
             x,
             features,
             (position - self.position_mean) / self.position_scale,
             velocity / self.velocity_scale,
-            angles,
-            torch.cat([torch.cos(time * 3.1416 * k) for k in range(1, 9)], dim=-1),
+            torch.sin(position),
+            torch.cos(position),
+            torch.cat([torch.cos(time * 3.1416 * k) for k in range(1, _TIME_WAVES + 1)], dim=-1),
         ]
-        hidden = self.join(torch.cat(inputs, dim=-1))
-        for block in self.blocks:
-            hidden = block(hidden)
-        return cast(Tensor, self.out(functional.silu(hidden)))
+        if conditions is not None:
+            inputs.append(conditions)
+        return cast(Tensor, self.join(torch.cat(inputs, dim=-1)))
 
-    def forward(self, image: Tensor, state: Tensor, tokens: Tensor, noise: Tensor) -> Tensor:
-        """A chunk of absolute joint targets in rad: float32 [B, H, J].
-
-        `image` uint8 [B, height, width, 3], rgb8, full size; `state` float32 [B, 2 J], positions in rad then
-        velocities in rad/s; `tokens` int64 [B, T]; `noise` float32 [B, H, J], standard normal.
-        """
-        shrunk = functional.avg_pool2d(image.permute(0, 3, 1, 2).to(torch.float32), IMAGE_SHRINK)
-        features = self.perceive(shrunk, tokens)
+    def sample(
+        self, noise: Tensor, features: Tensor, state: Tensor, conditions: Tensor | None = None
+    ) -> Tensor:
+        """A chunk of absolute joint targets in rad, [B, H, J], from standard normal `noise` [B, H, J]."""
         x = noise.flatten(1)
         for step in range(self.config.steps):
             time = torch.full_like(x[:, :1], step / self.config.steps)
-            x = x + (self.denoise(x, time, features, state) - x) / (self.config.steps - step)
+            x = x + (self(x, time, features, state, conditions) - x) / (self.config.steps - step)
         return self.to_targets(x, state)
 
     def to_targets(self, x: Tensor, state: Tensor) -> Tensor:
@@ -134,8 +170,16 @@ class FlowPolicy(nn.Module):
         """The inverse of `to_targets`."""
         return ((targets - state[:, None, : self.config.joints]) / self.action_scale).flatten(1)
 
-    def loss(self, x: Tensor, features: Tensor, state: Tensor) -> Tensor:
-        """Mean squared error of the clean chunk `x` [B, H * J] at flow times uniform in 0 to 1."""
-        time = torch.rand(len(x), 1, device=x.device)
-        noisy = (1.0 - time) * torch.randn_like(x) + time * x
-        return functional.mse_loss(self.denoise(noisy, time, features, state), x)
+    def widen(self, conditions: int) -> Head:
+        """A copy with further inputs, which it ignores until it is trained."""
+        assert self.config.conditions == 0
+        wide = Head(replace(self.config, conditions=conditions))
+        weights = {name: value.clone() for name, value in self.state_dict().items()}
+        weights["join.weight"] = functional.pad(weights["join.weight"], (0, conditions))
+        wide.load_state_dict(weights)
+        return wide
+
+
+def shrink(image: Tensor) -> Tensor:
+    """What the encoder takes of full-size images, uint8 [B, height, width, 3]."""
+    return functional.avg_pool2d(image.permute(0, 3, 1, 2).to(torch.float32), IMAGE_SHRINK)

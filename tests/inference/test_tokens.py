@@ -6,7 +6,12 @@ import numpy as np
 
 from lowlat_nodes.inference.tokens import PADDING, SCHEME, TOKENS, VOCABULARY_SIZE, token, tokenize
 from lowlat_nodes.sim.reaction import COLOURS
-from lowlat_nodes.train.rollouts import HOLD_PHRASES, PHRASES
+from lowlat_nodes.train.scenarios import (
+    HOLD_PHRASES,
+    INSERTION_PHRASES,
+    INTERCEPTION_PHRASES,
+    REACTION_PHRASES,
+)
 
 
 def test_numbers_never_change() -> None:
@@ -29,6 +34,7 @@ def test_every_text_gives_the_same_shape() -> None:
 
 
 def test_the_words_of_the_task_do_not_collide() -> None:
-    text = " ".join((*PHRASES, *HOLD_PHRASES, *COLOURS)).replace("{colour}", "")
+    phrases = (*REACTION_PHRASES, *INTERCEPTION_PHRASES, *INSERTION_PHRASES, *HOLD_PHRASES)
+    text = " ".join((*phrases, *COLOURS)).replace("{colour}", "")
     words = set(text.split())
     assert len({token(word) for word in words}) == len(words)
