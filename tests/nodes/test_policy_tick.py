@@ -60,6 +60,8 @@ class Rig:
             "setup",
             config=to_flat(build(ControlConfig, flatten(parameters))),
             spec=ScriptedPolicy.spec.to_plain(),
+            rows=0,
+            state_fields=[],
             realtime=to_flat(realtime),
             **dataclasses.asdict(WIRING),
         )
