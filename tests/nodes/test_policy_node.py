@@ -432,6 +432,8 @@ def test_simulated_time_may_stand_leap_and_go_back(start: Start) -> None:
         ({"tick_rate": 50.0}, "there is no parameter 'tick_rate'; did you mean 'tick_hz'?"),
         ({"tick_hz": 5000.0}, "tick_hz"),
         ({"roll_forward": {"kind": "actuator"}}, "lowlat identify"),
+        ({"corrector": {"model": "/no/such/corrector.onnx"}}, "found nothing at /no/such/corrector.onnx"),
+        ({"corrector": {"model": "reach_flow"}}, "an output 'correction', found inputs"),
     ],
     ids=lambda value: None if isinstance(value, dict) else value[:20],
 )

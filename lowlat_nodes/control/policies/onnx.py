@@ -39,6 +39,7 @@ class OnnxPolicy:
         action_period_ns: Overrides nothing: needed only where the file does not say it.
         action_kind: `absolute` or `delta`; likewise.
         guidance: How a graph with that choice draws a chunk to the plan: `vjp` or `identity`.
+        model: Runs in place of the file.
 
     Attributes:
         batched: Whether `infer_batch` takes more than one observation.
@@ -57,8 +58,9 @@ class OnnxPolicy:
         action_period_ns: int = 0,
         action_kind: str = "",
         guidance: str = "vjp",
+        model: OnnxModel | None = None,
     ) -> None:
-        self._model = OnnxModel(path, threads=threads)
+        self._model = model or OnnxModel(path, threads=threads)
         self._seed = seed
         self._noise_scale = noise_scale
         inputs, metadata = self._model.inputs, self._model.metadata
