@@ -152,9 +152,7 @@ def _step(quick: bool, checkpoints: Checkpoints, work: Path, plots: Path | None)
         say=say,
     )
     pools = _suite_figures.pool(records)
-    fixed = sorted(
-        {delay for one in rounds for delay in one.delays if set(QUICK_METHODS) <= set(one.methods)}
-    )
+    drawn = sorted({delay for one in rounds if set(FEW) <= set(one.methods) for delay in one.delays})
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
         for path in _suite_plots.draw(pools, drawn, plots):
