@@ -61,7 +61,7 @@ def transformer(observations: int, offsets: int, rounds: int) -> dict[str, Any]:
 
 
 def flow_policy(observations: int, offsets: int, rounds: int) -> dict[str, Any]:
-    """Compare steps of the architecture of the shipped policies, which has features of an image, not tokens."""
+    """Compare steps of the shipped policies' architecture, which has features of an image, not tokens."""
     import torch
 
     from lowlat_nodes.train.flow import Encoder, FlowConfig, Head
