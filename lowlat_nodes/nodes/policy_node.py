@@ -104,6 +104,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         self._processes = PolicyProcesses(config, wiring, cameras, self._hear, self.stop)
         self._start_on_activate = config.start_on_activate
         self._timeout_ms = config.policy.timeout_ms
+        self._strategy = config.execution.strategy
         self._inferences = self.create_publisher(
             String, "~/inferences", QoSProfile(depth=_QUEUE), qos_overriding_options=overridable()
         )
@@ -189,6 +190,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         }
         values |= {
             "served": status["served"],
+            "strategy": self._strategy,
             "delay_estimate_ms": status["delay_estimate_ms"],
             "standby_ticks": status["standby_ticks"],
             "sched": self._processes.sched,
@@ -198,6 +200,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         corrector = self._processes.corrector
         if corrector is not None:
             values |= {"corrector": corrector.problem or "running", "corrector_restarts": corrector.restarts}
+        if status["choice"]:
+            values["strategy_choice"] = status["choice"]
         level, summary = self._judge(status, problem)
         return Report(level, summary, values)
 
@@ -216,7 +220,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         if self._fresh:
             detail = f". {status['refusal']}" if status["refusal"] else ""
             return Level.WARN, ", ".join(f"{name} {count}" for name, count in self._fresh.items()) + detail
-        return Level.OK, "running"
+        return Level.OK, f"running, {status['choice']}" if status["choice"] else "running"
 
     def _compare(self, former: dict[str, Any], status: dict[str, Any]) -> None:
         """Note what is new in a status: rates, and counts that are worth a warning."""

@@ -31,6 +31,7 @@ from lowlat_nodes.control.follower import Tick
 from lowlat_nodes.control.loop import Launch, Outlook
 from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.control.strategies.auto import Auto
 from lowlat_nodes.nodes.child import channel_from_parent
 from lowlat_nodes.nodes.policy_commands import CommandPublisher
 from lowlat_nodes.nodes.policy_figures import Figures
@@ -496,6 +497,7 @@ class PolicyTick:
                 served=self._tick.served.value if self._tick else "",
                 in_flight_ms=0.0 if not loop.in_flight else (now_ns - self._asked_ns) * 1e-6,
                 delay_estimate_ms=loop.delay.estimate_ns * 1e-6,
+                choice=loop.strategy.reason if isinstance(loop.strategy, Auto) else "",
                 counters=loop.counters.snapshot(),
                 limits={name: count - self._limited[name] for name, count in loop.limit_counts().items()},
                 states=self._joint_states.received,
