@@ -41,7 +41,7 @@ QUICK_METHODS: Final = tuple(
     name
     for name in HEADLINE
     if name not in ("sync_short", "temporal_ensemble", "rtc_identity", "rollforward_last_action")
-    and name not in ("vlash_sum_deltas", "vlash_perfect")
+    and name not in ("vlash_recorded_last_action", "vlash_sum_deltas", "vlash_perfect")
 )
 SOME: Final = ("oracle", "naive_aligned", "rtc_trained", "vlash_last_action", "vlash_actuator", "ours")
 

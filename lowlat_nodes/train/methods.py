@@ -81,6 +81,9 @@ METHODS: Final[Mapping[str, Method]] = {
     "rollforward_last_action": Method("state = last command, no retraining", "base", "vlash", "last_action"),
     "rollforward_actuator": Method("state by the drive model, no retraining", "base", "vlash", "actuator"),
     "vlash_last_action": Method("as VLASH's code", "vlash_last_action", "vlash", "last_action"),
+    "vlash_recorded_last_action": Method(
+        "as VLASH's code, trained on recorded states", "vlash", "vlash", "last_action"
+    ),
     "vlash_sum_deltas": Method("as VLASH's paper", "vlash", "vlash", "sum_deltas"),
     "vlash_actuator": Method("state by the drive model", "vlash", "vlash", "actuator"),
     "vlash_perfect": Method("state by the simulator itself", "vlash", "vlash", "perfect"),
