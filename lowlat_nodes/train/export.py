@@ -30,7 +30,7 @@ OPSET: Final = 17
 class _Plain(nn.Module):
     """A policy that is told nothing beside image, state and task."""
 
-    inputs: tuple[str, ...] = ("state", "noise")
+    inputs = ("state", "noise")
 
     def __init__(self, head: Head) -> None:
         super().__init__()
@@ -40,19 +40,27 @@ class _Plain(nn.Module):
         return self.head.sample(noise, features, state)
 
 
-class _Delayed(_Plain):
+class _Delayed(nn.Module):
     """A policy that is told how many rows its image is older than its chunk."""
 
     inputs = ("state", "noise", "delay")
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.head = head
 
     def forward(self, features: Tensor, state: Tensor, noise: Tensor, delay: Tensor) -> Tensor:
         return self.head.sample(noise, features, state, delay / DELAY_ROWS)
 
 
-class _Prefixed(_Plain):
+class _Prefixed(nn.Module):
     """A policy that goes on from rows that are decided already."""
 
     inputs = ("state", "noise", "decided", "weights")
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.head = head
 
     def forward(
         self, features: Tensor, state: Tensor, noise: Tensor, decided: Tensor, weights: Tensor
@@ -69,10 +77,14 @@ class _Prefixed(_Plain):
         return torch.where(mask[..., None] > 0.5, decided, head.to_targets(x, state))
 
 
-class _Guided(_Plain):
+class _Guided(nn.Module):
     """A policy whose chunk is drawn towards rows that are decided already."""
 
     inputs = ("state", "noise", "decided", "weights", "jacobian")
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.head = head
 
     def forward(
         self,
@@ -111,7 +123,7 @@ class _Sight(nn.Module):
         return made
 
 
-_KINDS: Final[Mapping[str, type[_Plain]]] = {
+_KINDS: Final[Mapping[str, type[_Plain | _Delayed | _Prefixed | _Guided]]] = {
     "vlash": _Plain,
     "vlash_last_action": _Plain,
     "delay": _Delayed,
@@ -228,7 +240,7 @@ def _write(
     feed = {name: examples[name] for name in inputs}
     tensors = tuple(torch.from_numpy(value) for value in feed.values())
     path.parent.mkdir(parents=True, exist_ok=True)
-    net = net.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    net = net.to("cpu", memory_format=torch.contiguous_format).eval()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch calls this exporter legacy; the other one needs onnxscript
         torch.onnx.export(

@@ -56,7 +56,7 @@ def fit(
         with torch.autocast("cpu", torch.bfloat16, enabled=step < (1.0 - config.exact_share) * config.steps):
             error = loss()
         optimiser.zero_grad(set_to_none=True)
-        error.backward()  # type: ignore[no-untyped-call]
+        error.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         schedule.step()

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -95,18 +94,39 @@ def export(trained: Trained, lessons: Lessons, folder: Path, *, ship: bool = Fal
     """
     from lowlat_nodes.train.export import export_corrector, export_encoder, export_policy
 
-    contract = {"max_offset": lessons.data.max_offset, "action_dt_ns": round(lessons.period_s * 1e9)}
-    parts = folder / "parts"
+    max_offset, action_dt_ns = lessons.data.max_offset, round(lessons.period_s * 1e9)
+
+    def write(name: str, path: Path, encoder: Encoder | None) -> float:
+        corrector = trained.correctors.get(name)
+        if corrector is None:
+            return export_policy(
+                name,
+                trained.heads[name],
+                path,
+                encoder=encoder,
+                max_offset=max_offset,
+                action_dt_ns=action_dt_ns,
+                compact=ship,
+            )
+        return export_corrector(
+            name,
+            corrector,
+            path,
+            encoder=encoder,
+            max_offset=max_offset,
+            action_dt_ns=action_dt_ns,
+            compact=ship,
+        )
+
     errors = {}
-    for name, net in (*trained.heads.items(), *trained.correctors.items()):
+    for name in (*trained.heads, *trained.correctors):
         path = folder / f"{'table_' * ship}{name}.onnx"
-        write = partial(export_policy if name in trained.heads else export_corrector, name, net, **contract)
-        errors[name] = write(path, encoder=trained.encoder, compact=ship)
+        errors[name] = write(name, path, trained.encoder)
         if not ship:
-            write(parts / f"{name}.onnx", encoder=None)
+            write(name, folder / "parts" / f"{name}.onnx", None)
         _say(f"{path}: differs from torch by at most {errors[name]:.1e} rad")
     if not ship:
-        export_encoder(trained.encoder, parts / "encoder.onnx")
+        export_encoder(trained.encoder, folder / "parts" / "encoder.onnx")
     return errors
 
 

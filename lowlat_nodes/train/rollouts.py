@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,21 +53,7 @@ class Demonstrations:
     @property
     def max_offset(self) -> int:
         """D."""
-        return self.states.shape[1] - 1
-
-    def save(self, folder: Path) -> None:
-        """Write one .npy file per field."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for field in fields(self):
-            np.save(folder / f"{field.name}.npy", getattr(self, field.name), allow_pickle=False)
-
-    @classmethod
-    def load(cls, folder: Path) -> Demonstrations:
-        """Read what `save` wrote."""
-        arrays: dict[str, Any] = {
-            field.name: np.load(folder / f"{field.name}.npy", allow_pickle=False) for field in fields(cls)
-        }
-        return cls(**arrays)
+        return int(self.states.shape[1]) - 1
 
     @classmethod
     def concatenate(cls, parts: Sequence[Demonstrations]) -> Demonstrations:

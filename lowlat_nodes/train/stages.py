@@ -87,7 +87,7 @@ def disturbed(images: NDArray[np.uint8], random: np.random.Generator) -> Tensor:
 def first_stage(lessons: Lessons, config: TrainConfig, checkpoint: Path, say: Say) -> tuple[Encoder, Head]:
     """Train encoder and head on states at the image, or take them from the checkpoint."""
     random = seeded(config, "first stage")
-    encoder = Encoder(config.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    encoder = Encoder(config.network).to(memory_format=torch.channels_last)
     head = Head(config.network)
     whole = nn.ModuleDict({"encoder": encoder, "head": head})
     if checkpoint.exists():

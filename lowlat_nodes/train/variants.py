@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ class Lessons:
         return _float32(np.concatenate([last, (last - before) / self.period_s], axis=-1))
 
 
-def _float32(values: NDArray[np.floating]) -> Tensor:
+def _float32(values: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.asarray(values, dtype=np.float32))
 
 

@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lowlat_nodes.control.policies.corrector import OnnxCorrector
+from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.control.policies.policy import Observation
 from lowlat_nodes.inference.onnx import OnnxModel
+from lowlat_nodes.sim.kinematics import JOINT_NAMES
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train import policy
 
@@ -122,6 +126,30 @@ def test_without_weights_guidance_changes_nothing(trained: Path) -> None:
     feed["jacobian"][:] = 0.0
     assert np.array_equal(model.run(feed, ["actions"])[0], free)
     assert np.abs(guided - free).max() > 1e-4
+
+
+def test_the_control_side_takes_the_files(trained: Path) -> None:
+    policies = {name: OnnxPolicy(trained / f"{name}.onnx") for name in INPUTS if "corrector" not in name}
+    for name, one in policies.items():
+        assert one.batched
+        assert one.spec.joints == JOINT_NAMES
+        random = np.random.default_rng(0)
+        chunk = one.infer(
+            Observation(
+                np.zeros(6, np.float32),
+                {"image": random.integers(0, 256, (120, 160, 3), dtype=np.uint8)},
+                "insert the peg",
+                0,
+                3.5,
+                np.zeros((20, 3)),
+                4,
+            )
+        )
+        assert chunk.shape == (32, 3)
+        assert (np.abs(chunk[:4]).max() < 1e-6) == (name == "prefix")
+        if f"corrector_{name}" in INPUTS:
+            corrector = OnnxCorrector(trained / f"corrector_{name}.onnx", one.spec)
+            assert corrector.spec.horizon == 4
 
 
 def test_the_files_say_what_they_are(trained: Path) -> None:
