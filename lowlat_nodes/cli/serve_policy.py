@@ -94,6 +94,7 @@ def _do_nothing(_number: int, _frame: FrameType | None) -> None:
 def _name(config: PolicyConfig) -> str:
     return {
         "onnx": config.model,
+        "torch": config.model,
         "lerobot": config.lerobot.directory,
         "python": config.factory,
         "remote": config.remote.address,

@@ -136,7 +136,7 @@ class Connect(Protocol):
         ...
 
 
-class Launch(Protocol):
+class Spawn(Protocol):
     """Makes requesters for processes of their own; injected where sockets must not be known."""
 
     def __call__(self, command: Sequence[str], *, load_timeout_ns: int) -> Requester:

@@ -32,16 +32,15 @@ class LerobotConfig:
 
     directory: str = setting("", doc="The checkpoint: the folder with config.json and model.safetensors.")
     python: str = setting("", doc="Python of an environment with LeRobot, such as ~/lerobot/bin/python.")
-    device: str = setting("cpu", doc="Where it runs, as PyTorch names it: cpu, cuda, cuda:1.")
     state_fields: tuple[str, ...] = setting(
         ("position",), doc="What the checkpoint's state holds of all joints, one after the other."
     )
 
-    def command(self, *, threads: int, seed: int, noise_scale: float) -> list[str]:
+    def command(self, *, device: str, threads: int, seed: int, noise_scale: float) -> list[str]:
         """Return the program that runs the checkpoint, but for its last argument, the descriptor."""
         options = {
             "directory": str(Path(self.directory).expanduser().absolute()),
-            "device": self.device,
+            "device": device,
             "threads": threads,
             "seed": seed,
             "noise_scale": noise_scale,

@@ -16,9 +16,10 @@ from lowlat_nodes.control.policies.onnx import OnnxPolicy
 from lowlat_nodes.control.policies.onnx_conditions import GUIDANCES
 from lowlat_nodes.control.policies.policy import Policy
 from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
+from lowlat_nodes.inference.torchscript import TorchModel
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.stream.requester import Connect, Launch, RequestError
+from lowlat_nodes.stream.requester import Connect, RequestError, Spawn
 from lowlat_nodes.stream.token import read_token
 
 
@@ -28,11 +29,17 @@ class PolicyConfig:
 
     kind: str = setting(
         "onnx",
-        doc="onnx: an exported file. lerobot: a checkpoint of LeRobot. python: a factory of your own. "
-        "remote: a policy server.",
-        choices=("onnx", "lerobot", "python", "remote"),
+        doc="onnx: an exported file. torch: a TorchScript program. lerobot: a checkpoint of LeRobot. "
+        "python: a factory of your own. remote: a policy server.",
+        choices=("onnx", "torch", "lerobot", "python", "remote"),
     )
-    model: str = setting("reach_flow", doc="Path of an .onnx file, or the name of a shipped model.")
+    model: str = setting(
+        "reach_flow",
+        doc="Path of an .onnx file, or the name of a shipped model; path of a TorchScript program.",
+    )
+    device: str = setting(
+        "cpu", doc="Where kinds torch and lerobot run, as PyTorch names it: cpu, cuda, cuda:1."
+    )
     factory: str = setting(
         "", doc="module:function that takes this configuration and returns a Policy, for kind python."
     )
@@ -102,34 +109,41 @@ class PolicyConfig:
         return Latency(self.inference_delay_ms, self.inference_delay, self.seed)
 
 
-def load_policy(config: PolicyConfig, connect: Connect | None = None, launch: Launch | None = None) -> Policy:
+def load_policy(config: PolicyConfig, connect: Connect | None = None, spawn: Spawn | None = None) -> Policy:
     """Return the policy that the parameters name.
 
     Args:
         config: The parameters.
         connect: Makes the connection, for kind remote.
-        launch: Starts the process, for kind lerobot.
+        spawn: Starts the process, for kind lerobot.
 
     Raises:
         ConfigurationError: If it cannot be loaded, with the reason.
     """
     if config.kind == "remote" and connect is not None:
         return _remote(config, connect)
-    if config.kind == "lerobot" and launch is not None:
-        return _lerobot(config, launch)
+    if config.kind == "lerobot" and spawn is not None:
+        return _lerobot(config, spawn)
     if config.kind in {"remote", "lerobot"}:
         raise ConfigurationError(f"policy.kind: expected a policy of this process here, got {config.kind!r}")
     if config.kind == "python":
         policy: Policy = _factory(config.factory)(config)
         return policy
+    model: TorchModel | None = None
+    if config.kind == "torch":
+        path = Path(config.model).expanduser()
+        model = TorchModel(path, threads=config.threads, device=config.device)
+    else:
+        path = model_path(config.model)
     return OnnxPolicy(
-        model_path(config.model),
+        path,
         threads=config.threads,
         seed=config.seed,
         noise_scale=config.noise_scale,
         action_period_ns=round(config.action_period_ms * 1e6),
         action_kind=config.action_kind,
         guidance=config.guidance,
+        model=model,
     )
 
 
@@ -163,9 +177,14 @@ def _remote(config: PolicyConfig, connect: Connect) -> RemotePolicy:
         raise
 
 
-def _lerobot(config: PolicyConfig, launch: Launch) -> LerobotPolicy:
-    command = config.lerobot.command(threads=config.threads, seed=config.seed, noise_scale=config.noise_scale)
-    requester = launch(command, load_timeout_ns=round(config.load_timeout_ms * 1e6))
+def _lerobot(config: PolicyConfig, spawn: Spawn) -> LerobotPolicy:
+    command = config.lerobot.command(
+        device=config.device,
+        threads=config.threads,
+        seed=config.seed,
+        noise_scale=config.noise_scale,
+    )
+    requester = spawn(command, load_timeout_ns=round(config.load_timeout_ms * 1e6))
     try:
         return LerobotPolicy(
             requester,

@@ -289,7 +289,7 @@ def test_a_checkpoint_that_does_not_load_is_refused(
 @pytest.mark.torch
 def test_a_device_that_is_not_there_is_refused(loader: Loader, python: Path) -> None:
     with pytest.raises(ConfigurationError, match="LeRobot cannot load"):
-        loader.load(write_checkpoint(loader.folder / "c"), python, lerobot={"device": "cuda:99"})
+        loader.load(write_checkpoint(loader.folder / "c"), python, device="cuda:99")
 
 
 @pytest.mark.torch
@@ -338,8 +338,8 @@ def test_what_goes_wrong_in_flight_costs_the_request(loader: Loader, python: Pat
 def test_a_home_folder_is_written_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/robot")
     config = build(LerobotConfig, {"directory": "~/act", "python": "~/lerobot/bin/python"})
-    python, _, options = config.command(threads=2, seed=3, noise_scale=0.5)
+    python, _, options = config.command(device="cuda", threads=2, seed=3, noise_scale=0.5)
     assert python == "/home/robot/lerobot/bin/python"
     assert json.loads(options) == {
-        "directory": "/home/robot/act", "device": "cpu", "threads": 2, "seed": 3, "noise_scale": 0.5,
+        "directory": "/home/robot/act", "device": "cuda", "threads": 2, "seed": 3, "noise_scale": 0.5,
     }  # fmt: skip
