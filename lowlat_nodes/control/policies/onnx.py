@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from lowlat_nodes.control.policies.onnx_conditions import INPUTS, OnnxConditions
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
-from lowlat_nodes.inference.onnx import OnnxModel, TensorSpec
+from lowlat_nodes.inference.model import Model, TensorSpec
+from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.inference.tokens import SCHEME, tokenize
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import Floats
@@ -58,9 +59,9 @@ class OnnxPolicy:
         action_period_ns: int = 0,
         action_kind: str = "",
         guidance: str = "vjp",
-        model: OnnxModel | None = None,
+        model: Model | None = None,
     ) -> None:
-        self._model = model or OnnxModel(path, threads=threads)
+        self._model: Model = model or OnnxModel(path, threads=threads)
         self._seed = seed
         self._noise_scale = noise_scale
         inputs, metadata = self._model.inputs, self._model.metadata
