@@ -7,7 +7,7 @@ Format: `lerobot/datasets` of LeRobot 0.4.4 to 0.6.1 (Apache-2.0), there `Datase
 
 ======================================= ===================================================================
 `meta/info.json`                        version, rate, totals, and `features`: dtype, shape, names of each
-`meta/stats.json`                       min, max, mean, std and count of each feature
+`meta/stats.json`                       min, max, mean, std, count and quantiles of each feature
 `meta/tasks.parquet`                    `task_index` by `task`, the index of a pandas table
 `meta/episodes/chunk-000/file-000...`   per episode: `tasks`, `length`, file of its frames, `stats/...`
 `data/chunk-000/file-000.parquet`       per frame: a column for each feature, whole episodes in each file

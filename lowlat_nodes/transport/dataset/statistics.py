@@ -1,77 +1,123 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Statistics of features, row by row and merged over episodes.
+"""Statistics of features, batch by batch, in bounded memory.
 
-Method: pairwise update of mean and sum of squares, Chan, Golub and LeVeque 1979.
+Methods: mean and sum of squares by pairwise update (Chan, Golub and LeVeque 1979); quantiles of a thinned
+sample, for which policies with quantile normalisation, such as LeRobot's pi05, ask.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.stream.payload import Floats
 
+QUANTILES: Mapping[str, float] = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
+
+_SAMPLE_ROWS = 1 << 16
 _SMALL_PX = 150
 
 
-class Statistics:
-    """Least, greatest, mean and standard deviation of each column of a table that is never held whole.
+class Statistics(Protocol):
+    """What is known of one feature."""
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Take in values."""
+        ...
+
+    def figures(self) -> dict[str, Any]:
+        """Return min, max, mean, std (of the population), count and quantiles, as lists."""
+        ...
+
+
+class VectorStatistics:
+    """Statistics of each column of a table that is never held whole.
+
+    Quantiles are those of every n-th row, n such that at most 65,536 rows are kept: exact up to there.
 
     Args:
         columns: Number of columns.
-        rows_per_sample: Rows that count as one sample: the pixels of an image.
-
-    Attributes:
-        rows: Rows seen so far.
     """
 
-    def __init__(self, columns: int, rows_per_sample: int = 1) -> None:
-        self.rows = 0
-        self._rows_per_sample = rows_per_sample
+    def __init__(self, columns: int) -> None:
+        self._rows = 0
         self._least = np.full(columns, np.inf)
         self._greatest = np.full(columns, -np.inf)
         self._mean = np.zeros(columns)
         self._squares = np.zeros(columns)
+        self._stride = 1
+        self._sample = np.empty((0, columns))
 
-    def add(self, table: NDArray[Any]) -> None:
-        """Take in rows, [rows, columns] of any number type."""
-        if len(table):
-            mean = table.mean(axis=0, dtype=np.float64)
-            squares = ((table - mean) ** 2).sum(axis=0)
-            self._take(len(table), table.min(axis=0), table.max(axis=0), mean, squares)
-
-    def merge(self, other: Statistics) -> None:
-        """Take in the rows of another one."""
-        if other.rows:
-            self._take(other.rows, other._least, other._greatest, other._mean, other._squares)
-
-    def plain(self, shape: tuple[int, ...], scale: float = 1.0) -> dict[str, Any]:
-        """Return the figures as lists of a shape, times a scale; population standard deviation."""
-        figures = {
-            "min": self._least,
-            "max": self._greatest,
-            "mean": self._mean,
-            "std": np.sqrt(self._squares / max(1, self.rows)),
-        }
-        lists = {name: (values * scale).reshape(shape).tolist() for name, values in figures.items()}
-        return {**lists, "count": [self.rows // self._rows_per_sample]}
-
-    def _take(self, rows: int, least: Floats, greatest: Floats, mean: Floats, squares: Floats) -> None:
-        total = self.rows + rows
+    def add(self, values: NDArray[Any]) -> None:
+        """Take in rows, [n, columns] of any number type."""
+        table = values.astype(np.float64)
+        self._thin_out(table)
+        before, self._rows = self._rows, self._rows + len(table)
+        mean = table.mean(axis=0)
         apart = mean - self._mean
-        self._mean = self._mean + apart * (rows / total)
-        self._squares = self._squares + squares + apart**2 * (self.rows * rows / total)
-        self._least, self._greatest = np.minimum(self._least, least), np.maximum(self._greatest, greatest)
-        self.rows = total
+        self._squares = (
+            self._squares + ((table - mean) ** 2).sum(axis=0) + apart**2 * (before * len(table) / self._rows)
+        )
+        self._mean = self._mean + apart * (len(table) / self._rows)
+        self._least = np.minimum(self._least, table.min(axis=0))
+        self._greatest = np.maximum(self._greatest, table.max(axis=0))
+
+    def figures(self) -> dict[str, Any]:
+        """Return each figure as a list of a value per column."""
+        quantiles = np.quantile(self._sample, list(QUANTILES.values()), axis=0)
+        return {
+            "min": self._least.tolist(),
+            "max": self._greatest.tolist(),
+            "mean": self._mean.tolist(),
+            "std": np.sqrt(self._squares / self._rows).tolist(),
+            "count": [self._rows],
+            **dict(zip(QUANTILES, quantiles.tolist(), strict=True)),
+        }
+
+    def _thin_out(self, table: Floats) -> None:
+        first = -self._rows % self._stride
+        self._sample = np.concatenate([self._sample, table[first :: self._stride]])
+        while len(self._sample) > _SAMPLE_ROWS:
+            self._sample = self._sample[::2]
+            self._stride *= 2
 
 
-def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return every n-th pixel of an image [height, width, 3] as rows [n, 3]: about 150 along its longer side.
+class ImageStatistics:
+    """Statistics of each channel of images, from 0 to 1: all figures come from a count of each of 256 values.
 
-    LeRobot thins images out likewise before it computes statistics (`auto_downsample_height_width`).
+    Of each image every n-th pixel counts, n such that about 150 are left of its longer side; LeRobot thins
+    images out likewise (`auto_downsample_height_width`). The count is that of the images.
     """
-    stride = max(1, max(image.shape[:2]) // _SMALL_PX)
-    return image[::stride, ::stride].reshape(-1, 3)
+
+    def __init__(self) -> None:
+        self._images = 0
+        self._counts = np.zeros((3, 256), np.int64)
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Take in an image, uint8 [height, width, 3]."""
+        stride = max(1, max(values.shape[:2]) // _SMALL_PX)
+        self._images += 1
+        for channel in range(3):
+            levels = values[::stride, ::stride, channel].reshape(-1)
+            self._counts[channel] += np.bincount(levels, minlength=256)
+
+    def figures(self) -> dict[str, Any]:
+        """Return each figure as [3, 1, 1]."""
+        levels = np.arange(256) / 255
+        pixels = self._counts[0].sum()
+        mean = self._counts @ levels / pixels
+        variance = (self._counts * (levels - mean[:, None]) ** 2).sum(axis=1) / pixels
+        up_to = self._counts.cumsum(axis=1)
+        found = {
+            "min": levels[(up_to > 0).argmax(axis=1)],
+            "max": levels[(up_to == pixels).argmax(axis=1)],
+            "mean": mean,
+            "std": np.sqrt(variance),
+            **{name: levels[(up_to >= share * pixels).argmax(axis=1)] for name, share in QUANTILES.items()},
+        }
+        lists = {name: values.reshape(3, 1, 1).tolist() for name, values in found.items()}
+        return {**lists, "count": [self._images]}

@@ -18,7 +18,7 @@ from lowlat_nodes.transport.dataset import png
 from lowlat_nodes.transport.dataset.arrow import pyarrow, touching
 from lowlat_nodes.transport.dataset.errors import DatasetError
 from lowlat_nodes.transport.dataset.layout import ACTION, COUNTED, IMAGES, STATE, Layout
-from lowlat_nodes.transport.dataset.statistics import Statistics, thumbnail
+from lowlat_nodes.transport.dataset.statistics import ImageStatistics, Statistics, VectorStatistics
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -137,7 +137,7 @@ class DatasetWriter:
             episode["tasks"].append(task)
         for name, image in images.items():
             if number % IMAGE_EVERY == 0:
-                self._episode[IMAGES + name].add(thumbnail(image))
+                self._count(IMAGES + name, image)
             if name not in self._encoded or self._encoded[name][0] is not image:
                 self._encoded[name] = image, png.encode(image)
         self._buffer.add(
@@ -169,7 +169,7 @@ class DatasetWriter:
         self._close_file()
         info = self._layout.info(episodes=len(self._episodes), frames=self._frames, tasks=len(self._tasks))
         self._write_json(form.INFO, info)
-        self._write_json(form.STATS, self._figures(self._total))
+        self._write_json(form.STATS, {name: item.figures() for name, item in self._total.items()})
         self._write_table(form.TASKS, _tasks_table(self.tasks))
         table = pyarrow().Table.from_pylist(self._episodes)
         self._write_table(form.EPISODES.format(chunk_index=0, file_index=0), table)
@@ -190,15 +190,18 @@ class DatasetWriter:
             return
         self._flush()
         for name, statistics in self._episode.items():
-            self._total[name].merge(statistics)
-        for name, figures in self._figures(self._episode).items():
+            figures = statistics.figures()
             self._episodes[-1] |= {f"stats/{name}/{figure}": value for figure, value in figures.items()}
+
+    def _count(self, name: str, values: NDArray[Any]) -> None:
+        self._episode[name].add(values)
+        self._total[name].add(values)
 
     def _flush(self) -> None:
         if not len(self._buffer):
             return
         for name, column in self._buffer.numbers().items():
-            self._episode[name].add(column)
+            self._count(name, column)
         with touching(self._path()):
             self._parquet.write_table(self._buffer.table(self._schema), row_group_size=len(self._buffer))
         self._buffer = _Buffer(self._layout)
@@ -226,20 +229,13 @@ class DatasetWriter:
             self._parquet = None
 
     def _statistics(self) -> dict[str, Statistics]:
-        vectors = {STATE: len(self._layout.state), ACTION: len(self._layout.action)}
-        images = {
-            IMAGES + name: Statistics(3, len(thumbnail(np.empty((*size, 3), np.uint8))))
-            for name, size in self._layout.images.items()
+        columns = {
+            STATE: len(self._layout.state),
+            ACTION: len(self._layout.action),
+            **dict.fromkeys(COUNTED, 1),
         }
-        numbers = {**vectors, **dict.fromkeys(COUNTED, 1)}
-        return {**{name: Statistics(columns) for name, columns in numbers.items()}, **images}
-
-    def _figures(self, statistics: Mapping[str, Statistics]) -> dict[str, dict[str, Any]]:
-        """Return the figures as LeRobot has them: of images per channel, [3, 1, 1], from 0 to 1."""
-        return {
-            name: item.plain((3, 1, 1), 1 / 255) if name.startswith(IMAGES) else item.plain((-1,))
-            for name, item in statistics.items()
-        }
+        images = {IMAGES + name: ImageStatistics() for name in self._layout.images}
+        return {**{name: VectorStatistics(width) for name, width in columns.items()}, **images}
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         path = self._folder / name

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lowlat_nodes.transport.dataset import DatasetError, DatasetReader, DatasetWriter, Layout, png
+from lowlat_nodes.transport.dataset.statistics import QUANTILES
 
 pytestmark = pytest.mark.dataset
 
@@ -125,6 +126,8 @@ def test_statistics_are_those_of_the_whole_table(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["min"], states.min(axis=0))
     np.testing.assert_array_equal(found["max"], states.max(axis=0))
     assert found["count"] == [33]
+    for name, share in QUANTILES.items():
+        np.testing.assert_allclose(found[name], np.quantile(states, share, axis=0))
     sampled = [0, 7, 17, 27, 32]  # every tenth image of each episode
     images = np.array([everything[row][2]["front"] for row in sampled]) / 255
     found = stats["observation.images.front"]
