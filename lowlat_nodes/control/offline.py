@@ -207,6 +207,15 @@ def make_policy(
     Raises:
         ConfigurationError: If they do not fit; those that only concern a running node are left out.
     """
+    return OfflinePolicy(offline_config(parameters), connect, spawn)
+
+
+def offline_config(parameters: Mapping[str, Any]) -> ControlConfig:
+    """Return what the parameters of a policy node say about control, flat or nested.
+
+    Raises:
+        ConfigurationError: If they do not fit; those that only concern a running node are left out.
+    """
     flat = flatten(parameters)
     ours = {name: value for name, value in flat.items() if name.partition(".")[0] not in _OF_A_RUNNING_NODE}
-    return OfflinePolicy(build(ControlConfig, ours), connect, spawn)
+    return build(ControlConfig, ours)
