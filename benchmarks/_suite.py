@@ -35,17 +35,6 @@ PARTS: Final = ("step", "wall", "training")
 SEEDS: Final = (0, 1, 2)
 
 
-ALL: Final = tuple(METHODS)
-HEADLINE: Final = tuple(name for name, method in METHODS.items() if method.headline)
-QUICK_METHODS: Final = tuple(
-    name
-    for name in HEADLINE
-    if name not in ("sync_short", "temporal_ensemble", "rtc_identity", "rollforward_last_action")
-    and name not in ("vlash_recorded_last_action", "vlash_sum_deltas", "vlash_perfect")
-)
-SOME: Final = ("oracle", "naive_aligned", "rtc_trained", "vlash_last_action", "vlash_actuator", "ours")
-
-
 @dataclass(frozen=True)
 class Round:
     """Delays and the methods that meet them.
@@ -63,17 +52,18 @@ class Round:
     jitter_steps: int = 0
 
 
-FEW: Final = (*SOME, "naive_async", "delay_conditioned")
+ALL: Final = tuple(METHODS)
+MOST: Final = tuple(name for name, method in METHODS.items() if method.headline)
+SOME: Final = ("oracle", "naive_aligned", "vlash_last_action", "ours")
 FULL: Final = (
-    Round("fixed delays", (0,), QUICK_METHODS),
-    Round("fixed delays", (1, 2), FEW),
     Round("fixed delays", (4,), ALL),
-    Round("fixed delays", (8,), HEADLINE),
+    Round("fixed delays", (0, 8), (*MOST, "vlash_recorded_last_action")),
+    Round("fixed delays", (1, 2), (*SOME, "naive_async", "vlash_actuator")),
     Round("delays of 4 to 8 steps", (4,), SOME, jitter_steps=4),
     Round("delays beyond those of the training", (12,), SOME),
 )
 QUICK: Final = (
-    Round("fixed delays", (0, 4, 8), QUICK_METHODS),
+    Round("fixed delays", (0, 4, 8), MOST),
     Round("delays of 4 to 8 steps", (4,), SOME, jitter_steps=4),
 )
 TRIALS: Final = {False: 1000, True: 200}
@@ -152,7 +142,7 @@ def _step(quick: bool, checkpoints: Checkpoints, work: Path, plots: Path | None)
         say=say,
     )
     pools = _suite_figures.pool(records)
-    drawn = sorted({delay for one in rounds if set(FEW) <= set(one.methods) for delay in one.delays})
+    drawn = sorted({delay for one in rounds if not one.jitter_steps for delay in one.delays})
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
         for path in _suite_plots.draw(pools, drawn, plots):

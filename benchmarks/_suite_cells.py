@@ -205,7 +205,8 @@ def _key(cell: Cell, checkpoints: Checkpoints, actuators: Path) -> str:
     files = [checkpoints.path(method.policy, cell.seed), actuators]
     if method.corrector:
         files.append(checkpoints.path(method.corrector, cell.seed))
-    parts = [str(FORMAT), json.dumps(asdict(cell)), repr(method), *(_sha256(path) for path in files)]
+    how = repr(method.execution(cell.delay_steps, cell.jitter_steps))
+    parts = [str(FORMAT), json.dumps(asdict(cell)), how, method.guidance, *(_sha256(path) for path in files)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
