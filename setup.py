@@ -49,7 +49,7 @@ def ros(distro: str) -> list[str]:
 SIM = ["mujoco>=3.2"]
 REMOTE = ["websockets>=15"]
 VIZ = ["matplotlib>=3.8"]
-DATASET = ["pyarrow>=15"]
+DATASET = ["pyarrow>=16"]
 TORCH = ["torch==2.13.0"]
 TRAIN = [*SIM, *TORCH, "onnx>=1.16"]
 # colcon runs pytest for packages whose extra of this name has it.

@@ -19,9 +19,14 @@ from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.payload import Floats
 
 _SAME_CLOCK_NS = 10_000_000_000
 _S = 1_000_000_000
+_NO_OBSERVATION = {
+    "no_image": "no image of a camera",
+    "image_stale": "images older than observation.image_timeout_ms",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,33 +197,35 @@ class Sampler:
 
     def _step(self, instant_ns: int) -> Step | None:
         """Return the step of an instant, or end the episode."""
-        missing, commanded = "", self._commanded.at(instant_ns)
-        if self._state is None:
-            missing = "no joint state"
-        elif instant_ns - self._state.stamp_ns > self._state_timeout_ns:
-            missing = "joint states older than observation.joints.timeout_ms"
+        state, commanded = self._state, self._commanded.at(instant_ns)
+        if state is None:
+            self._end("no joint state")
+        elif instant_ns - state.stamp_ns > self._state_timeout_ns:
+            self._end("joint states older than observation.joints.timeout_ms")
         elif commanded is None:
-            missing = "no command"
+            self._end("no command")
         elif commanded[1] > self._sampling.command_timeout_ns:
-            missing = "no new command within the command timeout"
-        if missing or self._state is None or commanded is None:
-            self._end(missing)
-            return None
+            self._end("no new command within the command timeout")
+        else:
+            return self._shown(instant_ns, state, commanded[0])
+        return None
+
+    def _shown(self, instant_ns: int, state: RobotState, target: Floats) -> Step | None:
+        """Return what the policy would see, or end the episode."""
         try:
             observation, _ = self._observer.observe(
-                self._state,
+                state,
                 request=0,
                 task=self._task,
                 launched_ns=instant_ns,
                 align=self._observation.align == "image",
             )
         except NoObservation as error:
-            words = {"no_image": "no image of a camera", "image_stale": "images older than image_timeout_ms"}
-            self._end(words.get(error.reason, error.reason))
+            self._end(_NO_OBSERVATION[error.reason])
             return None
-        if self._in_episode and self._sampling.split_tasks and self._task != self._last_task:
+        if self._sampling.split_tasks and self._task != self._last_task:
             self._end("another task")
-        action = self.contract.actions(commanded[0][None])[0].astype(np.float32)
+        action = self.contract.actions(target[None])[0].astype(np.float32)
         step = Step(
             instant_ns, not self._in_episode, observation.state, observation.images, self._task, action
         )

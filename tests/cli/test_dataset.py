@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -333,6 +334,22 @@ def test_names_without_suffixes_are_joints_too(dataset: Callable[..., int], tmp_
     info = tmp_path / "set" / "meta" / "info.json"
     info.write_text(info.read_text().replace(".pos", ""))
     assert dataset(tmp_path / "set", "--to-bag", tmp_path / "bags") == 0
+
+
+@pytest.mark.parametrize("way", ["-o", "--to-bag"])
+def test_without_pyarrow_it_says_what_to_install(
+    way: str,
+    dataset: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bag, made = record(tmp_path / "robot.mcap", 1.0), tmp_path / "set"
+    assert dataset(bag, "-o", made) == 0
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert dataset(bag if way == "-o" else made, way, tmp_path / "out") == 2
+    assert "pip install 'lowlat_nodes[dataset]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_output_is_checked_before_the_work(

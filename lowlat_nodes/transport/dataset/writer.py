@@ -90,7 +90,7 @@ class DatasetWriter:
         """End the present episode, if any, and begin another.
 
         Raises:
-            DatasetError: If the disk takes no more.
+            DatasetError: If the present one has no frames, or the disk takes no more.
         """
         self._end_episode()
         if self._parquet is None or self._path().stat().st_size >= self._file_bytes:
@@ -188,6 +188,8 @@ class DatasetWriter:
     def _end_episode(self) -> None:
         if not self._episodes:
             return
+        if not self._episodes[-1]["length"]:
+            raise DatasetError(f"{self._folder}: an episode needs at least one frame, got none")
         self._flush()
         for name, statistics in self._episode.items():
             figures = statistics.figures()

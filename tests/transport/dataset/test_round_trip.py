@@ -161,3 +161,17 @@ def test_a_dataset_without_frames_is_refused(tmp_path: Path) -> None:
     writer = DatasetWriter(tmp_path / "set", LAYOUT)
     with pytest.raises(DatasetError, match="at least one frame"):
         writer.close()
+
+
+def test_an_episode_without_frames_is_refused(tmp_path: Path) -> None:
+    writer = DatasetWriter(tmp_path / "set", LAYOUT)
+    writer.begin()
+    with pytest.raises(DatasetError, match="an episode needs at least one frame"):
+        writer.begin()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    writer = DatasetWriter(tmp_path / "file" / "set", LAYOUT)
+    with pytest.raises(DatasetError, match="Not a directory"):
+        writer.begin()
