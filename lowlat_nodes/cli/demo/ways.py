@@ -34,6 +34,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Parameters of the policy node, by the name of a preset."""
 
+_NEEDED: Mapping[str, Mapping[str, Any]] = MappingProxyType({"pipelined": {"policy.workers": 2}})
+"""Parameters that a strategy is nothing without."""
+
 NAMES = (*STRATEGIES, *PRESETS)
 
 _MEANINGS = {
@@ -58,7 +61,7 @@ _FURTHER_COLOURS = ("#2f6db3", "#b2436e", "#5a7a1f", "#8a5a3c", "#3f7f9c", "#967
 
 def parameters(name: str) -> Mapping[str, Any]:
     """Return the parameters of the policy node that make a way, by dotted name."""
-    return PRESETS.get(name, {"execution.strategy": name})
+    return PRESETS.get(name, {"execution.strategy": name, **_NEEDED.get(name, {})})
 
 
 def meaning(name: str) -> str:
