@@ -92,6 +92,8 @@ class Checkpoint:
             part.reset()
         self._noise_shape = (1, config.chunk_size, getattr(config, "max_action_dim", 0))
         self.description["rows"] = len(self.infer(self._blank()))
+        weights = (directory / "model.safetensors").stat()
+        self.description["weights"] = [weights.st_size, weights.st_mtime_ns]
 
     def infer(self, inputs: dict[str, Any]) -> Any:
         """Return the actions float32 [rows, width] for a request, as a tensor on the CPU."""

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
 from lowlat_nodes.inference.torchscript import TorchModel
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.stream.requester import Connect, RequestError, Spawn
+from lowlat_nodes.stream.requester import Connect, Requester, RequestError, Spawn
 from lowlat_nodes.stream.token import read_token
 
 
@@ -162,19 +163,13 @@ def _remote(config: PolicyConfig, connect: Connect) -> RemotePolicy:
         key_file=remote.key_file,
         server_key_file=remote.server_key_file,
     )
-    try:
+    with _closed_on_failure(requester, "remote"):
         return RemotePolicy(
             requester,
             remote,
             action_period_ns=round(config.action_period_ms * 1e6),
             action_kind=config.action_kind,
         )
-    except RequestError as error:
-        requester.close()
-        raise ConfigurationError(f"policy.remote: {error}") from error
-    except ConfigurationError:
-        requester.close()
-        raise
 
 
 def _lerobot(config: PolicyConfig, spawn: Spawn) -> LerobotPolicy:
@@ -185,7 +180,7 @@ def _lerobot(config: PolicyConfig, spawn: Spawn) -> LerobotPolicy:
         noise_scale=config.noise_scale,
     )
     requester = spawn(command, load_timeout_ns=round(config.load_timeout_ms * 1e6))
-    try:
+    with _closed_on_failure(requester, "lerobot"):
         return LerobotPolicy(
             requester,
             config.lerobot,
@@ -193,9 +188,15 @@ def _lerobot(config: PolicyConfig, spawn: Spawn) -> LerobotPolicy:
             action_kind=config.action_kind,
             timeout_ns=round(config.timeout_ms * 1e6),
         )
+
+
+@contextmanager
+def _closed_on_failure(requester: Requester, section: str) -> Iterator[None]:
+    try:
+        yield
     except RequestError as error:
         requester.close()
-        raise ConfigurationError(f"policy.lerobot: {error}") from error
+        raise ConfigurationError(f"policy.{section}: {error}") from error
     except ConfigurationError:
         requester.close()
         raise

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -333,6 +334,23 @@ def test_what_goes_wrong_in_flight_costs_the_request(loader: Loader, python: Pat
         assert ask("go").shape == (ROWS, 2)
     with pytest.raises(ServerGone, match="ended by SIGABRT"):
         ask("die")
+
+
+@pytest.mark.torch
+def test_other_weights_are_refused_until_the_node_is_configured_anew(loader: Loader, python: Path) -> None:
+    folder = loader.folder / "checkpoint"
+    made = loader.load(write_checkpoint(folder, images={}), python)
+    write_checkpoint(folder, images={}, weights={"gain.weight": -np.eye(2)})
+    errors = []
+    deadline = time.monotonic() + 60.0
+    for task in itertools.chain(["die"], itertools.repeat("go")):
+        with pytest.raises((AnswerRefused, ServerGone)) as caught:
+            infer(made, Observation(np.zeros(2, np.float32), {}, task))
+        errors.append(str(caught.value))
+        if "another one than at configuration" in errors[-1] or time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    assert "another one than at configuration" in errors[-1]
 
 
 def test_a_home_folder_is_written_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
