@@ -49,6 +49,7 @@ def ros(distro: str) -> list[str]:
 SIM = ["mujoco>=3.2"]
 REMOTE = ["websockets>=15"]
 VIZ = ["matplotlib>=3.8"]
+DATASET = ["pyarrow>=16"]
 TORCH = ["torch==2.13.0"]
 TRAIN = [*SIM, *TORCH, "onnx>=1.16"]
 # colcon runs pytest for packages whose extra of this name has it.
@@ -57,6 +58,7 @@ DEV = [
     *TRAIN,
     *VIZ,
     *REMOTE,
+    *DATASET,
     *TEST,
     "mypy>=1.11",
     "pytest-xdist>=3.5",
@@ -112,6 +114,7 @@ setup(
         "sim": SIM,
         "viz": VIZ,
         "remote": REMOTE,
+        "dataset": DATASET,
         "torch": TORCH,
         "train": TRAIN,
         "openvino": ["openvino>=2024.4"],

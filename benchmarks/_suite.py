@@ -16,21 +16,23 @@ from pathlib import Path
 from typing import Any, Final
 
 from lowlat_nodes import resources
-from lowlat_nodes.benchmarks import _suite_actuators, _suite_cells, _suite_figures, _suite_plots
+from lowlat_nodes.benchmarks import (
+    _reaction,
+    _suite_actuators,
+    _suite_cells,
+    _suite_figures,
+    _suite_plots,
+    _wall,
+    shared_observation,
+)
 from lowlat_nodes.benchmarks._suite_cells import Cell, Checkpoints
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.evaluate import SERIES
 from lowlat_nodes.train.methods import METHODS
 from lowlat_nodes.train.step_delay import STEP_NS
 
-PARTS: Final = ("step", "wall")
+PARTS: Final = ("step", "wall", "training")
 SEEDS: Final = (0, 1, 2)
-
-
-ALL: Final = tuple(METHODS)
-HEADLINE: Final = tuple(name for name, method in METHODS.items() if method.headline)
-REAL: Final = tuple(name for name in HEADLINE if name not in ("rtc_identity", "vlash_perfect"))
-SOME: Final = ("oracle", "naive_aligned", "rtc_trained", "vlash_last_action", "vlash_actuator", "ours")
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,25 @@ class Round:
     jitter_steps: int = 0
 
 
+ALL: Final = tuple(METHODS)
+MOST: Final = tuple(name for name, method in METHODS.items() if method.headline)
+SOME: Final = ("oracle", "naive_aligned", "vlash_last_action", "ours")
 FULL: Final = (
-    Round("fixed delays", (0, 1, 2), HEADLINE),
-    Round("fixed delays", (4, 8), ALL),
-    Round("delays of 4 to 8 steps", (4,), REAL, jitter_steps=4),
+    Round("fixed delays", (4,), ALL),
+    Round("fixed delays", (0, 8), (*MOST, "vlash_recorded_last_action")),
+    Round("fixed delays", (1, 2), (*SOME, "naive_async", "vlash_actuator")),
+    Round("delays of 4 to 8 steps", (4,), SOME, jitter_steps=4),
     Round("delays beyond those of the training", (12,), SOME),
 )
-QUICK: Final = (Round("fixed delays", (0, 4, 8), HEADLINE), Round("delays of 4 to 8 steps", (4,), SOME, 4))
+QUICK: Final = (
+    Round("fixed delays", (0, 4, 8), MOST),
+    Round("delays of 4 to 8 steps", (4,), SOME, jitter_steps=4),
+)
 TRIALS: Final = {False: 1000, True: 200}
 """Of each cell, pooled over the training seeds; fewer if quick."""
+
+AT_PUBLISHED: Final = ("sync", "vlash", "pipelined")
+ON_NODES: Final = ("sync", "naive_async", "vlash", "ours")
 
 
 def shipped() -> Checkpoints:
@@ -101,6 +113,11 @@ def run(
         figures: dict[str, Any] = {}
         if "step" in parts:
             figures |= _step(quick, checkpoints, work, plots)
+            figures["rtc"] = {"vjp_error": _vjp_error(checkpoints)}
+        if "wall" in parts:
+            figures |= _wall_clock(quick)
+        if "training" in parts:
+            figures |= _training(quick)
     return figures | {"setting": _setting(quick, checkpoints), "machine": _machine()}
 
 
@@ -125,10 +142,10 @@ def _step(quick: bool, checkpoints: Checkpoints, work: Path, plots: Path | None)
         say=say,
     )
     pools = _suite_figures.pool(records)
-    fixed = sorted({delay for one in rounds for delay in one.delays if set(HEADLINE) <= set(one.methods)})
+    drawn = sorted({delay for one in rounds if not one.jitter_steps for delay in one.delays})
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
-        for path in _suite_plots.draw(pools, fixed, plots):
+        for path in _suite_plots.draw(pools, drawn, plots):
             say(f"wrote {path}")
     for jitter_steps in sorted({one.jitter_steps for one in rounds}):
         delays = sorted({delay for one in rounds if one.jitter_steps == jitter_steps for delay in one.delays})
@@ -140,6 +157,35 @@ def _step(quick: bool, checkpoints: Checkpoints, work: Path, plots: Path | None)
         "identify": identified,
         "cells": [pool.figures() for pool in pools.values()],
         "step_clock": _cost(records, time.monotonic() - began_s),
+    }
+
+
+def _vjp_error(checkpoints: Checkpoints) -> float:
+    """How far the guidance of RTC is from finite differences, with the policy of the first seed."""
+    from lowlat_nodes.train.guidance import vjp_error
+
+    return vjp_error(checkpoints.path("base", checkpoints.seeds[0]))
+
+
+def _wall_clock(quick: bool) -> dict[str, Any]:
+    """What takes real time: nodes and their processes over DDS, one run after the other."""
+    events, fewer, lights = (60, 15, 16) if quick else (300, 60, 100)
+    latencies = ("log_normal",) if quick else tuple(_wall.LATENCIES)
+    say("reactions at VLASH's setting, on real nodes")
+    published = _reaction.reaction(AT_PUBLISHED, events=events, fewer_events=fewer)
+    say("reactions to the lights of the demo")
+    demo = _wall.light_reactions(("sync", "vlash", "ours"), lights=lights)
+    say("lights under other latencies")
+    cells = _wall.wall(ON_NODES, lights=8 if quick else 40, latencies=latencies)
+    return {"reaction": {**published, **demo}, "wall": cells}
+
+
+def _training(quick: bool) -> dict[str, Any]:
+    """What a training step gains where one observation serves all its delay offsets."""
+    figures = shared_observation.run(rounds=5 if quick else 15)
+    return {
+        "shared_observation_speedup": figures.pop("shared_observation_speedup"),
+        "shared_observation": figures,
     }
 
 

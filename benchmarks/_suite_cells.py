@@ -20,6 +20,8 @@ import numpy as np
 from lowlat_nodes.control.actuator import ActuatorModel, load_actuators
 from lowlat_nodes.control.policies.corrector import OnnxCorrector
 from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.inference.onnx import OnnxModel
+from lowlat_nodes.inference.split import CachedEncoder, SplitModel
 from lowlat_nodes.sim.kinematics import JOINT_NAMES
 from lowlat_nodes.train.evaluate import SERIES, TASKS, draw
 from lowlat_nodes.train.figures import Figures
@@ -203,7 +205,8 @@ def _key(cell: Cell, checkpoints: Checkpoints, actuators: Path) -> str:
     files = [checkpoints.path(method.policy, cell.seed), actuators]
     if method.corrector:
         files.append(checkpoints.path(method.corrector, cell.seed))
-    parts = [str(FORMAT), json.dumps(asdict(cell)), repr(method), *(_sha256(path) for path in files)]
+    how = repr(method.execution(cell.delay_steps, cell.jitter_steps))
+    parts = [str(FORMAT), json.dumps(asdict(cell)), how, method.guidance, *(_sha256(path) for path in files)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -227,12 +230,25 @@ def _sha256(path: Path) -> str:
 
 @cache
 def _policy(path: Path, guidance: str) -> OnnxPolicy:
-    return OnnxPolicy(path, guidance=guidance)
+    return OnnxPolicy(path, guidance=guidance, model=_model(path))
 
 
 @cache
 def _corrector(path: Path, policy: Path) -> ChunkCorrector:
-    return from_corrector(OnnxCorrector(path, _policy(policy, "vjp").spec))
+    return from_corrector(OnnxCorrector(path, _policy(policy, "vjp").spec, model=_model(path)))
+
+
+def _model(path: Path) -> OnnxModel:
+    """Return the graph of a policy; where training left its encoder apart, one that encodes a view once."""
+    parts = path.parent / "parts"
+    if not parts.is_dir():
+        return OnnxModel(path)
+    return SplitModel(_encoder(parts / "encoder.onnx"), OnnxModel(parts / path.name))
+
+
+@cache
+def _encoder(path: Path) -> CachedEncoder:
+    return CachedEncoder(OnnxModel(path))
 
 
 @cache

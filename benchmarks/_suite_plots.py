@@ -67,13 +67,14 @@ def _success(plt: Any, pools: Pools, delays: Sequence[int]) -> Any:
     figure, axes = plt.subplots(1, len(TASKS), figsize=(9.5, 3.3), sharey=True, layout="constrained")
     for axis, task in zip(axes, TASKS, strict=True):
         for method, (label, colour, line) in SHOWN.items():
-            cells = [pools[task, method, delay, 0] for delay in delays]
+            at = [delay for delay in delays if (task, method, delay, 0) in pools]
+            cells = [pools[task, method, delay, 0] for delay in at]
             spans = [wilson_ci95(int(cell.series.sum()), cell.trials) for cell in cells]
             rates = [cell.rate for cell in cells]
             width = 2.4 if method == "ours" else 1.3
-            axis.plot(delays, rates, line, color=colour, lw=width, marker="o", ms=3, label=label)
+            axis.plot(at, rates, line, color=colour, lw=width, marker="o", ms=3, label=label)
             low, high = zip(*spans, strict=True)
-            axis.fill_between(delays, low, high, color=colour, alpha=0.12, lw=0)
+            axis.fill_between(at, low, high, color=colour, alpha=0.12, lw=0)
         axis.set_title(task, fontsize=9, loc="left")
         axis.set_xticks(list(delays))
         axis.set_xlabel(f"inference delay (steps of {STEP_NS // 1_000_000} ms)")

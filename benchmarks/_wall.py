@@ -50,6 +50,17 @@ LATENCIES: Mapping[str, tuple[float, Mapping[str, Any]]] = {
 }
 """The delay in ms, constant or the median, and how it varies, as parameters of the policy node."""
 
+POLICIES: Mapping[str, str] = {
+    "vlash": "table_vlash_last_action",
+    "vlash_sum_deltas": "table_vlash",
+    "vlash_actuator": "table_vlash",
+    "vlash_delay_conditioned": "table_delay",
+    "ours": "table_delay",
+}
+"""The shipped policy of each strategy or preset, all trained on the same data for as long."""
+
+_ANY_OTHER = "table_base"
+
 _START_S, _LIGHT_S = 14.0, 1.46
 _STEP_S = 0.01
 
@@ -72,14 +83,15 @@ def wall(
     cells = []
     for latency in latencies:
         delay_ms, varies = LATENCIES[latency]
-        settings = DemoSettings(
-            targets=lights,
-            seed=seed,
-            inference_delay_ms=delay_ms,
-            record_images=False,
-            parameters=dict(varies),
-        )
-        cells += [{"latency": latency, **_run(name, settings, cell_figures)} for name in strategies]
+        for name in strategies:
+            settings = DemoSettings(
+                targets=lights,
+                seed=seed,
+                inference_delay_ms=delay_ms,
+                record_images=False,
+                parameters={"policy.model": POLICIES.get(name, _ANY_OTHER), **varies},
+            )
+            cells.append({"latency": latency, **_run(name, settings, cell_figures)})
     return {
         "cells": cells,
         "setting": {

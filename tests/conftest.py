@@ -35,6 +35,7 @@ REQUIREMENTS = {
     "sim": ("mujoco", "sim"),
     "torch": ("torch", "torch"),
     "remote": ("websockets", "remote"),
+    "dataset": ("pyarrow", "dataset"),
 }
 """Marker: the module that it needs and the extra that brings it."""
 

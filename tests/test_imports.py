@@ -39,7 +39,7 @@ MAY_IMPORT |= {"nodes": BELOW, "train": BELOW, "cli": BELOW | TOP, "benchmarks":
 
 ROS = re.compile(r"(rclpy|launch|launch_ros|ament_index_python|\w+_(msgs|srvs|interfaces))\Z")
 SOCKETS = {"zmq", "confluent_kafka", "websockets"}
-OPTIONAL = {"torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "websockets"}
+OPTIONAL = {"torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "pyarrow", "websockets"}
 """What only an extra brings: importing a module of ours must work without it."""
 
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "zmq": "pyzmq"}
@@ -54,6 +54,9 @@ ROSDEP_KEYS = {
     "zstandard": "mcap-ros2-support",
 }
 """Import name: the rosdep key that brings it, where that is not python3- and the import name."""
+
+ELSEWHERE = {"lowlat_nodes.control.policies.lerobot_server"}
+"""Scripts for another environment: what they import need not be here, and what is ours not there."""
 
 HEAVY = OPTIONAL | {"cv2", "mcap", "onnxruntime", "rclpy", "rosbags", "zmq"}
 
@@ -157,6 +160,18 @@ def test_only_the_transport_imports_sockets() -> None:
     assert not wrong, "imports of sockets"
 
 
+def test_scripts_for_another_environment_import_nothing_of_ours() -> None:
+    scripts = [module for module in MODULES if module.name in ELSEWHERE]
+    assert len(scripts) == len(ELSEWHERE)
+    wrong = [
+        _found(module, found)
+        for module in MODULES
+        for found in module.imports()
+        if found.name.startswith("lowlat_nodes" if module.name in ELSEWHERE else tuple(ELSEWHERE))
+    ]
+    assert not wrong, "imports of ours there, or of theirs here"
+
+
 def test_optional_libraries_are_imported_where_they_are_used() -> None:
     """Except in train, whose entries check for torch before they import the rest."""
     wrong = [
@@ -172,6 +187,8 @@ def _outside() -> dict[str, str]:
     """Return each module from outside that the package needs, now or later, and one place that imports it."""
     needed = {}
     for module in MODULES:
+        if module.name in ELSEWHERE:
+            continue
         for found in module.imports():
             name = found.name.split(".")[0]
             known = name in sys.stdlib_module_names | {"lowlat_nodes", "__future__"}

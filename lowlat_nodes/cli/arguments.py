@@ -36,6 +36,13 @@ def not_negative(text: str) -> float:
     return 0.0 if text.strip() in {"0", "0.0"} else positive(text)
 
 
+def whole(text: str) -> int:
+    """Return a whole number above 0."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
 def assignment(text: str) -> tuple[str, str]:
     """Return name and value of `name:=value`, as ROS writes it."""
     name, found, value = text.partition(":=")

@@ -29,6 +29,7 @@ COMMANDS = Subcommands(
             "serve": "serve a policy to robots and programs over a network protocol",
             "train": "train a shipped model anew",
             "identify": "fit the actuator model from a bag",
+            "dataset": "convert bags to a LeRobot dataset, and back",
         }.items()
     },
 )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.cli.topics import COMMAND_TYPES, STATE_TYPES, check_topic
 from lowlat_nodes.control.identify import Motion
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
@@ -16,8 +17,6 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Floats, Joints, Trajectory
 from lowlat_nodes.transport.bag import BagReader, Codec
 
-_COMMAND_TYPES = ("std_msgs/msg/Float64MultiArray", "trajectory_msgs/msg/JointTrajectory")
-_STATE_TYPES = ("sensor_msgs/msg/JointState",)
 # Header stamps that are further from the bag's time than this are of another clock.
 _OTHER_CLOCK_NS = 10_000_000_000
 
@@ -43,8 +42,8 @@ def read_motion(
     Raises:
         ConfigurationError: If a topic is missing or of another type, or the joints are not in it.
     """
-    for topic, expected in ((commands, _COMMAND_TYPES), (states, _STATE_TYPES)):
-        _check_topic(bag, topic, expected)
+    for topic, expected in ((commands, COMMAND_TYPES), (states, STATE_TYPES)):
+        check_topic(bag, topic, expected)
     left_out = Counters()
     codec, rows, samples = Codec(), _Commands(tuple(names), left_out), list[tuple[int, int, Joints]]()
     for sequence, recorded in enumerate(bag.messages([commands, states])):
@@ -139,13 +138,3 @@ def _arrays(rows: Sequence[_Row], left_out: Counters) -> tuple[NDArray[np.int64]
         left_out.add("values that are not finite", int(np.sum(~finite)))
     order = np.flatnonzero(finite)[np.argsort(times[finite], kind="stable")]
     return times[order], values[order]
-
-
-def _check_topic(bag: BagReader, name: str, expected: Sequence[str]) -> None:
-    types = {topic.name: topic.type for topic in bag.topics}
-    if types.get(name) not in expected:
-        fitting = ", ".join(topic for topic, kind in types.items() if kind in expected) or "none"
-        raise ConfigurationError(
-            f"{bag.path}: expected a topic {name} of type {' or '.join(expected)}, got "
-            f"{types.get(name, 'no such topic')}; topics of that type: {fitting}"
-        )

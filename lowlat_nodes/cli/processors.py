@@ -37,11 +37,12 @@ PARAMETER_FILES = {"policy": "policy.yaml"}
 
 
 def make_policy(parameters: Mapping[str, Any]) -> Processor:
-    """Make the control loop of the policy node from its parameters; the policy may be in a server."""
+    """Make the control loop of the policy node from its parameters; the policy may be elsewhere."""
     from lowlat_nodes.control import offline
     from lowlat_nodes.transport.policy.connect import connect
+    from lowlat_nodes.transport.policy.process_client import ProcessClient
 
-    return offline.make_policy(parameters, connect)
+    return offline.make_policy(parameters, connect, ProcessClient)
 
 
 def make_throttle(parameters: Mapping[str, Any]) -> Throttle:

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lowlat_nodes import resources
-from lowlat_nodes.cli import parameter_file, processors
-from lowlat_nodes.cli.arguments import assignment, not_negative, positive, split_ros_arguments
+from lowlat_nodes.cli import processors
+from lowlat_nodes.cli.arguments import assignment, not_negative, positive, split_ros_arguments, whole
+from lowlat_nodes.cli.node_parameters import plain_name, read_parameters
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.transport.bag import BagReader, BagWriter, OfflineReplay, Tolerance, compare
@@ -28,10 +28,6 @@ EXIT_INTERRUPTED = 130
 
 CLOCK_HZ = 100.0
 WAIT_S = 2.0
-
-# What a node declares of itself and no processor knows.
-_OF_THE_NODE = {"use_sim_time", "autostart", "start_type_description_service"}
-_GROUP_OF_THE_NODE = "qos_overrides."
 
 
 def main(argv: Sequence[str]) -> int:
@@ -94,7 +90,10 @@ def _lateness(late: Histogram) -> dict[str, float | None]:
 
 
 def _offline(bag: BagReader, options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
-    processor = processors.make(options.processor, _parameters(options))
+    name = plain_name(options.processor)
+    default = processors.PARAMETER_FILES.get(options.processor, "")
+    parameters = read_parameters(name, options.params, options.node, options.parameter, default=default)
+    processor = processors.make(options.processor, parameters)
     if options.check:
         BagReader(options.check).close()  # a golden bag that is not there is told before the work
     with tempfile.TemporaryDirectory(prefix="lowlat_replay_", dir=_folder_of(options.out)) as folder:
@@ -106,7 +105,7 @@ def _offline(bag: BagReader, options: argparse.Namespace) -> tuple[int, dict[str
                 processor,
                 writer,
                 remap=dict(options.remap),
-                name=_plain_name(options.processor),
+                name=name,
                 sim_time=options.use_sim_time,
             )
             run = replay.run()
@@ -151,34 +150,6 @@ def _check(options: argparse.Namespace, path: Path) -> dict[str, Any]:
     }
 
 
-def _parameters(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the parameters from the file, then those of the command line."""
-    found: dict[str, Any] = {}
-    file: Path | None = options.params
-    if file is None and options.processor in processors.PARAMETER_FILES:
-        file = resources.path("config", processors.PARAMETER_FILES[options.processor])
-        _say(f"parameters: {file}")
-    if file is not None:
-        sections = parameter_file.read(file)
-        name = _plain_name(options.processor)
-        candidates = [options.node] if options.node else [name, f"{name}_node"]
-        named = [node for node in candidates if any(section.name == node for section in sections)]
-        if options.node and not named:
-            raise ConfigurationError(f"{file}: expected parameters of a node {options.node!r}")
-        found = dict(parameter_file.parameters_of(f"/{(named or candidates)[0]}", sections))
-    given = {name: parameter_file.value(text) for name, text in options.parameter}
-    return {name: value for name, value in {**found, **given}.items() if not _of_the_node(name)}
-
-
-def _of_the_node(name: str) -> bool:
-    return name in _OF_THE_NODE or name.startswith(_GROUP_OF_THE_NODE)
-
-
-def _plain_name(processor: str) -> str:
-    """Return the name of a processor as a node would have it."""
-    return processor.rpartition(":")[2].removeprefix("make_")
-
-
 def _folder_of(out: Path | None) -> Path | None:
     """Return where to write a result before it gets its name: on the same file system."""
     if out is None:
@@ -207,7 +178,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     ros = parser.add_argument_group("on ROS")
     ros.add_argument("--rate", type=_rate, metavar="K", help="2 is twice as fast; max does not wait (1)")
     ros.add_argument("--topics", nargs="+", metavar="TOPIC", help="the topics to publish (all)")
-    ros.add_argument("--loop", type=_count, metavar="N", help="how many times (1)")
+    ros.add_argument("--loop", type=whole, metavar="N", help="how many times (1)")
     ros.add_argument(
         "--clock", nargs="?", type=positive, const=CLOCK_HZ, metavar="HZ",
         help=f"publish the time of the bag on /clock ({CLOCK_HZ:g} times a second)",
@@ -260,12 +231,6 @@ def _refuse(
 
 def _rate(text: str) -> float:
     return math.inf if text == "max" else positive(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
 
 
 def _say(line: str) -> None:

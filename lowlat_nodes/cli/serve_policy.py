@@ -23,6 +23,7 @@ from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.token import read_token
 from lowlat_nodes.transport.policy.connect import connect
+from lowlat_nodes.transport.policy.process_client import ProcessClient
 from lowlat_nodes.transport.policy.serve import SERVERS, PolicyServer, make_server
 
 _OURS = "policy."
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parse(argv)
     config = build(PolicyConfig, _parameters(options))
     token = read_token(options.token_file)
-    policy = load_policy(config, connect)
+    policy = load_policy(config, connect, ProcessClient)
     responder = PolicyResponder(policy, config.remote.request_form(policy.spec.images))
     policy.infer(blank_observation(policy.spec))
     server = make_server(
@@ -91,7 +92,13 @@ def _do_nothing(_number: int, _frame: FrameType | None) -> None:
 
 
 def _name(config: PolicyConfig) -> str:
-    return {"onnx": config.model, "python": config.factory, "remote": config.remote.address}[config.kind]
+    return {
+        "onnx": config.model,
+        "torch": config.model,
+        "lerobot": config.lerobot.directory,
+        "python": config.factory,
+        "remote": config.remote.address,
+    }[config.kind]
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:

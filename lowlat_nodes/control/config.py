@@ -20,6 +20,7 @@ from lowlat_nodes.control.policies.corrector import CorrectorConfig
 from lowlat_nodes.control.policies.load import PolicyConfig
 from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.rollforward import ROLL_FORWARDS, make_roll_forward
+from lowlat_nodes.control.strategies.auto import Circumstances
 from lowlat_nodes.control.strategies.make import (
     CORRECTED,
     LAUNCHES,
@@ -146,6 +147,7 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
         launch=execution.launch,
         margin_ticks=execution.margin_ticks,
         naive_aligned=execution.naive_aligned,
+        circumstances=_circumstances(config, spec),
     )
     _check_needs(strategy, execution, spec)
     limits: JointLimits = config.limits
@@ -187,6 +189,21 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
         ),
         history_ticks=max(64, _HISTORY_NS // tick_ns),
     )
+
+
+def _circumstances(config: ControlConfig, spec: PolicySpec) -> Circumstances:
+    """Return what `auto` chooses by."""
+    accepts = frozenset(spec.accepts)
+    if config.execution.merge > 1:  # the plan is made of other rows than the policy's
+        accepts -= {"prefix", "guidance"}
+    obstacle = ""
+    if "position" not in spec.state_fields:
+        obstacle = "the policy sees no joint positions that could be rolled forward"
+    elif config.roll_forward.kind == "none":
+        obstacle = "roll_forward.kind is none"
+    elif config.observation.align == "image":
+        obstacle = "observation.align shows the state of the past"
+    return Circumstances(spec.action_period_ns, accepts, config.roll_forward.kind, obstacle)
 
 
 def _check_needs(strategy: Strategy, execution: ExecutionConfig, spec: PolicySpec) -> None:

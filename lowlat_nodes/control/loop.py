@@ -197,6 +197,11 @@ class ControlLoop:
         return self._running
 
     @property
+    def strategy(self) -> Strategy:
+        """Return what decides about launches."""
+        return self._strategy
+
+    @property
     def in_flight(self) -> tuple[Launch, ...]:
         """Return the inferences that are under way, oldest first."""
         return tuple(self._in_flight.values())

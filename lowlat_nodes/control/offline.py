@@ -19,7 +19,7 @@ from lowlat_nodes.stream.config import build, flatten
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Floats, Joints, Text
 from lowlat_nodes.stream.processor import Processor
-from lowlat_nodes.stream.requester import Connect, RequestError
+from lowlat_nodes.stream.requester import Connect, RequestError, Spawn
 from lowlat_nodes.stream.trace import Trace
 
 _SAME_CLOCK_NS = 10_000_000_000
@@ -41,9 +41,12 @@ class OfflinePolicy(Processor):
     Args:
         config: The parameters of policy execution.
         connect: Makes the connection to a policy server, for policies of kind remote.
+        spawn: Starts the process of a checkpoint, for policies of kind lerobot.
     """
 
-    def __init__(self, config: ControlConfig, connect: Connect | None = None) -> None:
+    def __init__(
+        self, config: ControlConfig, connect: Connect | None = None, spawn: Spawn | None = None
+    ) -> None:
         observation = config.observation
         self.inputs = (
             observation.joints.topic,
@@ -52,7 +55,7 @@ class OfflinePolicy(Processor):
         )
         self.outputs = (config.command.topic,)
         self._config = config
-        self._connect = connect
+        self._connect, self._spawn = connect, spawn
         self._cameras = {camera.topic: name for name, camera in observation.camera.items()}
         self._tick_ns = config.tick_ns
         self._latency = config.policy.latency
@@ -65,7 +68,7 @@ class OfflinePolicy(Processor):
     def open(self) -> None:
         """Load the policy and compare it with the contracts."""
         config = self._config
-        self._policy = load_policy(config.policy, self._connect)
+        self._policy = load_policy(config.policy, self._connect, self._spawn)
         self._head = ResidualHead(config, self._policy.spec) if config.corrector.model else None
         self._contract = Contract(
             config.observation,
@@ -191,16 +194,28 @@ class OfflinePolicy(Processor):
             self._loop.deliver(request, answer, image_ns, now_ns)
 
 
-def make_policy(parameters: Mapping[str, Any], connect: Connect | None = None) -> OfflinePolicy:
+def make_policy(
+    parameters: Mapping[str, Any], connect: Connect | None = None, spawn: Spawn | None = None
+) -> OfflinePolicy:
     """Make the `policy` processor of `lowlat replay` from the parameters of a policy node.
 
     Args:
         parameters: Flat or nested.
         connect: Makes the connection to a policy server.
+        spawn: Starts the process of a checkpoint.
+
+    Raises:
+        ConfigurationError: If they do not fit; those that only concern a running node are left out.
+    """
+    return OfflinePolicy(offline_config(parameters), connect, spawn)
+
+
+def offline_config(parameters: Mapping[str, Any]) -> ControlConfig:
+    """Return what the parameters of a policy node say about control, flat or nested.
 
     Raises:
         ConfigurationError: If they do not fit; those that only concern a running node are left out.
     """
     flat = flatten(parameters)
     ours = {name: value for name, value in flat.items() if name.partition(".")[0] not in _OF_A_RUNNING_NODE}
-    return OfflinePolicy(build(ControlConfig, ours), connect)
+    return build(ControlConfig, ours)

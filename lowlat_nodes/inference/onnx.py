@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 _DTYPES: dict[str, type[np.generic]] = {
@@ -23,21 +23,6 @@ _DTYPES: dict[str, type[np.generic]] = {
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
 }
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One input or output of a graph.
-
-    Attributes:
-        name: Its name in the graph.
-        shape: Sizes; 0 where the graph leaves one open.
-        dtype: The NumPy scalar type.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: type[np.generic]
 
 
 class OnnxModel:

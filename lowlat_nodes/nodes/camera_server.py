@@ -14,6 +14,7 @@ import select
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -23,17 +24,34 @@ from rclpy.parameter import Parameter
 
 from lowlat_nodes.nodes.policy_messages import pack, unpack
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
-from lowlat_nodes.transport.ros.polled import PolledSubscription
+from lowlat_nodes.transport.ros.polled import PolledSubscription, Taken
 from lowlat_nodes.transport.ros.topics import Input
 
 _FOLLOW_S = 0.5
+_POLL_S = 0.002
+
+
+@dataclass(slots=True)
+class _Client:
+    """A process that looks.
+
+    Attributes:
+        channel: To it.
+        seen: Numbers of the images that it got, by camera.
+        look: What it asked for last, empty once it has its answer.
+    """
+
+    channel: Channel
+    seen: dict[str, int] = field(default_factory=dict)
+    look: dict[str, Any] = field(default_factory=dict)
 
 
 class CameraServer:
-    """Subscribes to images, and gives the newest ones to one client at a time when it asks.
+    """Subscribes to images, and gives the newest ones to clients that ask.
 
-    A thread takes an image from the middleware at the moment it is asked for, so nothing is copied for
-    nothing, and the depth-1 history of the subscription is the mailbox.
+    A thread takes an image from the middleware when it is asked for, so nothing is copied for nothing, and
+    the depth-1 history of the subscription is the mailbox. While a client waits for the next image, the
+    thread looks for it every two milliseconds: rclpy has no way to wait for a message and a socket at a time.
 
     Args:
         name: Name of the ROS node that subscribes.
@@ -65,12 +83,13 @@ class CameraServer:
             enable_rosout=False,
         )
         self._cameras = {camera: PolledSubscription(self._node, config) for camera, config in inputs.items()}
+        self._newest: dict[str, tuple[int, Taken]] = {}  # with its number, by camera
         self._orders, orders = Channel.pair()
         self._thread = threading.Thread(target=self._run, args=[orders], name="cameras", daemon=True)
         self._thread.start()
 
     def connect(self) -> Channel:
-        """Return the end of a channel for a new `CameraClient`; the former one is not served any more."""
+        """Return the end of a channel for a new `CameraClient`."""
         ours, theirs = Channel.pair()
         self._orders.send(b"serve", descriptor=ours.fileno())
         ours.close()
@@ -83,70 +102,75 @@ class CameraServer:
         self._node.destroy_node()
 
     def _run(self, orders: Channel) -> None:
-        client: Channel | None = None
+        clients: list[_Client] = []
         follow_s = 0.0
         try:
             while True:
-                watched = [end for end in (orders, client) if end is not None]
-                ready, _, _ = select.select(watched, [], [], _FOLLOW_S)
+                waits = any(client.look for client in clients)
+                watched = [orders, *(client.channel for client in clients)]
+                ready, _, _ = select.select(watched, [], [], _POLL_S if waits else _FOLLOW_S)
                 if time.monotonic() >= follow_s:
                     follow_s = time.monotonic() + _FOLLOW_S
                     for subscription in self._cameras.values():
                         subscription.follow_publishers()
-                if client is not None and client in ready and not self._serve(client):
-                    client = None
+                if waits or len(ready) > (orders in ready):
+                    self._take()
+                clients = [client for client in clients if self._serve(client, client.channel in ready)]
                 if orders in ready:
-                    client = _newer(client, orders)
+                    _, descriptor = orders.receive_with_descriptor()
+                    if descriptor is not None:
+                        clients.append(_Client(Channel.from_fd(descriptor)))
         except ChannelClosedError:
             pass
         finally:
-            orders.close()
-            if client is not None:
-                client.close()
+            for channel in (orders, *(client.channel for client in clients)):
+                channel.close()
 
-    def _serve(self, client: Channel) -> bool:
-        """Answer a client; return false, with the channel closed, when it is gone."""
-        try:
-            self._answer(client)
-        except ChannelClosedError:
-            client.close()
-            return False
-        return True
-
-    def _answer(self, client: Channel) -> None:
-        request = client.receive()
-        if request is None:
-            return
-        _, content = unpack(request)
-        images: dict[str, Any] = {}
-        contents = []
+    def _take(self) -> None:
+        """Take what the middleware has."""
         for camera, subscription in self._cameras.items():
             taken = subscription.take()
             if taken is not None:
-                images[camera] = (len(taken.data), taken.sent_ns)
-                contents.append(taken.data)
-        reply = pack("images", number=content["number"], images=images)
-        if not contents:
-            client.send(reply)
+                self._newest[camera] = (subscription.received, taken)
+
+    def _serve(self, client: _Client, asks: bool) -> bool:
+        """Hear and answer a client; return false, with the channel closed, when it is gone."""
+        try:
+            if asks:
+                request = client.channel.receive()
+                client.look = {} if request is None else unpack(request)[1]
+            if client.look:
+                self._answer(client)
+        except ChannelClosedError:
+            client.channel.close()
+            return False
+        return True
+
+    def _answer(self, client: _Client) -> None:
+        """Send what the client has not seen, or nothing as long as it waits for something."""
+        look = client.look
+        news = {
+            camera: (number, taken)
+            for camera, (number, taken) in self._newest.items()
+            if number != client.seen.get(camera) and (not look["cameras"] or camera in look["cameras"])
+        }
+        if look["wait"] and not news:
+            return
+        client.look = {}
+        client.seen |= {camera: number for camera, (number, _) in news.items()}
+        images = {camera: (len(taken.data), taken.sent_ns) for camera, (_, taken) in news.items()}
+        reply = pack("images", number=look["number"], images=images)
+        if not news:
+            client.channel.send(reply)
             return
         # Memory of its own for each answer: the client may keep it, and no lock is needed.
         descriptor = os.memfd_create("images", os.MFD_CLOEXEC)
         try:
-            for data in contents:
-                _write(descriptor, data)
-            client.send(reply, descriptor=descriptor)
+            for _, taken in news.values():
+                _write(descriptor, taken.data)
+            client.channel.send(reply, descriptor=descriptor)
         finally:
             os.close(descriptor)
-
-
-def _newer(client: Channel | None, orders: Channel) -> Channel | None:
-    """Return the client that was ordered to be served, in the place of the former."""
-    _, descriptor = orders.receive_with_descriptor()
-    if descriptor is None:
-        return client
-    if client is not None:
-        client.close()
-    return Channel.from_fd(descriptor)
 
 
 def _write(descriptor: int, data: bytes) -> None:

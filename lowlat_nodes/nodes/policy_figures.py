@@ -15,21 +15,30 @@ _WINDOW_NS = 1_000_000_000
 class Figures:
     """Histograms since the activation, and some of the newest full second. All values are nanoseconds.
 
+    Args:
+        corrected: Whether the plan is corrected; otherwise the figures of corrections are not reported.
+
     Attributes:
         tick_late: From a deadline to the wake-up.
         publish_late: From a deadline to the publication of the command.
         state_age: Of the joint state in use, at a tick.
         inference: Time that an inference took.
         observation_age: From the capture of the oldest observation to the takeover of the chunk.
+        correction: Time that a correction took.
+        correction_age: From the capture of the oldest image to the tick that it corrects.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, corrected: bool = False) -> None:
         self.tick_late = Histogram()
         self.publish_late = Histogram()
         self.state_age = Histogram()
         self.inference = Histogram()
         self.observation_age = Histogram()
         self._all = {name: item for name, item in vars(self).items() if isinstance(item, Histogram)}
+        self.correction = Histogram()
+        self.correction_age = Histogram()
+        if corrected:
+            self._all |= {"correction": self.correction, "correction_age": self.correction_age}
         self._turn = cycle(self._all)
         self._quantiles_ms: dict[str, list[float]] = {}
         self._window = {"inference": Histogram(), "observation_age": Histogram()}
@@ -55,7 +64,7 @@ class Figures:
     def quantiles_ms(self) -> dict[str, list[float]]:
         """Return the quantiles `SHARES` by name; each call brings one of them up to date.
 
-        One pass over a histogram takes 0.1 ms, which a tick at 500 Hz can spare; five would be felt.
+        One pass over a histogram takes 0.1 ms, which a tick at 500 Hz can spare; all would be felt.
         """
         name = next(self._turn)
         self._quantiles_ms[name] = _quantiles_ms(self._all[name])

@@ -1,20 +1,24 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the three processes of the policy node tell each other, as msgpack over `transport.channel`.
+"""What the processes of the policy node tell each other, as msgpack over `transport.channel`.
 
-====== ====== ==========================================================================
-from   to     messages
-====== ====== ==========================================================================
-node   tick   `setup`, `policy` (with a channel to the worker), `task`,
-              `activate`, `deactivate`, `start`, `stop`
-tick   node   `ready` or `refused`, `status`, `inference`
-node   worker `setup` (with a channel to the cameras), `tick` (with one to the tick)
-worker node   `ready` or `refused`
-tick   worker `launch`
-worker tick   `answer`, `failed`
-worker node   `look`, to its camera server
-node   worker `images` (with the memory that they are in)
-====== ====== ==========================================================================
+========= ========= =======================================================================
+from      to        messages
+========= ========= =======================================================================
+node      tick      `setup`, `policy` (with a channel to the worker), `corrector` (with one
+                    to the corrector), `task`, `activate`, `deactivate`, `start`, `stop`
+tick      node      `ready` or `refused`, `status`, `inference`
+node      worker    `setup` (with a channel to the cameras), `tick` (with one to the tick)
+worker    node      `ready` or `refused`
+tick      worker    `launch`
+worker    tick      `answer`, `failed`
+node      corrector `setup` (with a channel to the cameras), `tick` (with one to the tick)
+corrector node      `ready` or `refused`
+tick      corrector `moment`
+corrector tick      `correction`, `failed`
+both      node      `look`, to its camera server
+node      both      `images` (with the memory that they are in)
+========= ========= =======================================================================
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`policy_node`: drives a robot with a policy that thinks while the robot moves.
 
-The lifecycle node itself only configures, watches and reports. Commands come from `policy_tick` and
-inferences from `policy_worker`, each in a process of its own, because in one interpreter a policy that holds
-the lock makes a 500 Hz tick 3 to 70 ms late.
+The lifecycle node itself only configures, watches and reports. Commands come from `policy_tick`, inferences
+from `policy_worker` and corrections from `policy_corrector`, each in a process of its own, because in one
+interpreter a policy that holds the lock makes a 500 Hz tick 3 to 70 ms late.
 """
 
 from __future__ import annotations
@@ -36,8 +36,15 @@ _SILENT_S = 1.0
 _QUEUE = 10
 _ACCEPTED = frozenset({"chunks_scheduled", "chunks_swapped", "chunks_aligned", "chunks_trimmed"})
 _ALWAYS = ("ticks", "stalls", "stalled_ticks", "misses", "inferences")
-_FAILURES = ("failures_", "images_", "states_", "state_", "policy_losses")
-_WORTH_A_WARNING = ("stalls", "misses", "clock_jumps", "chunks_not_finite", *_FAILURES)
+_FAILURES = ("failures_", "images_", "states_", "state_", "policy_losses", "corrector_losses")
+_WORTH_A_WARNING = (
+    "stalls",
+    "misses",
+    "clock_jumps",
+    "chunks_not_finite",
+    "corrections_not_finite",
+    *_FAILURES,
+)
 
 
 class PolicyNode(LifecycleHost[PolicyNodeConfig]):
@@ -97,6 +104,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         self._processes = PolicyProcesses(config, wiring, cameras, self._hear, self.stop)
         self._start_on_activate = config.start_on_activate
         self._timeout_ms = config.policy.timeout_ms
+        self._strategy = config.execution.strategy
         self._inferences = self.create_publisher(
             String, "~/inferences", QoSProfile(depth=_QUEUE), qos_overriding_options=overridable()
         )
@@ -149,7 +157,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
     def report(self) -> Report:
         """Return what the tick process told last, and how the policy process is."""
         assert self._processes is not None
-        status, problem = self._status, self._processes.worker_problem
+        status, problem = self._status, self._processes.worker.problem
         silent_s = self._processes.silent_s
         if silent_s > _SILENT_S:
             summary = f"no word from the tick process for {silent_s:.1f} s"
@@ -182,12 +190,18 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         }
         values |= {
             "served": status["served"],
+            "strategy": self._strategy,
             "delay_estimate_ms": status["delay_estimate_ms"],
             "standby_ticks": status["standby_ticks"],
             "sched": self._processes.sched,
-            "worker_restarts": self._processes.worker_restarts,
+            "worker_restarts": self._processes.worker.restarts,
             "reports_lost": status["reports_lost"],
         }
+        corrector = self._processes.corrector
+        if corrector is not None:
+            values |= {"corrector": corrector.problem or "running", "corrector_restarts": corrector.restarts}
+        if status["choice"]:
+            values["strategy_choice"] = status["choice"]
         level, summary = self._judge(status, problem)
         return Report(level, summary, values)
 
@@ -200,10 +214,13 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             return Level.WARN, f"waiting for joint states. {status['refusal']}"
         if not status["running"]:
             return Level.OK, "stopped"
+        corrector = self._processes.corrector if self._processes is not None else None
+        if corrector is not None and corrector.problem:
+            return Level.WARN, f"plan not corrected: {corrector.problem}"
         if self._fresh:
             detail = f". {status['refusal']}" if status["refusal"] else ""
             return Level.WARN, ", ".join(f"{name} {count}" for name, count in self._fresh.items()) + detail
-        return Level.OK, "running"
+        return Level.OK, f"running, {status['choice']}" if status["choice"] else "running"
 
     def _compare(self, former: dict[str, Any], status: dict[str, Any]) -> None:
         """Note what is new in a status: rates, and counts that are worth a warning."""
@@ -252,8 +269,11 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             return
         if content["activation"] == self._activation:
             self._status = content
-        if content["in_flight_ms"] > self._timeout_ms and self._processes is not None:
-            self._processes.replace_worker(f"an inference took longer than {self._timeout_ms:g} ms")
+        if self._processes is None:
+            return
+        if content["in_flight_ms"] > self._timeout_ms:
+            self._processes.worker.replace(f"an inference took longer than {self._timeout_ms:g} ms")
+        self._processes.judge_corrector(content["corrector_silent_ms"])
 
     def _on_task(self, message: String) -> None:
         if len(message.data) > LONGEST_TASK:

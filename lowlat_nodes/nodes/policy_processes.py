@@ -1,21 +1,22 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The worker and the tick of one policy node as child processes: started, connected, watched, replaced."""
+"""The tick, the worker and the corrector of one policy node: started, connected, watched, replaced."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import math
-import select
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.child import start_child
+from lowlat_nodes.nodes.kept_process import KeptProcess, await_ready, end
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_messages import pack, unpack
 from lowlat_nodes.nodes.stop import StopRequest
@@ -27,8 +28,8 @@ _TICK_READY_S = 30.0
 _TICK_SILENT_S = 5.0  # it reports five times a second, so it hangs
 _TICK_END_S = 8.5  # it brakes for 7 s at most, and makes sure of the last command for 1 s
 _WORKER_END_S = 1.0
-_BACK_OFF_S = (0.0, 0.25, 0.5, 1.0, 2.0)
-_FORGIVEN_S = 30.0
+_CORRECTOR_SILENT_MS = 2000.0  # it is asked at every tick, and answers within a few
+_CORRECTOR_GOES_BEFORE = 5  # nice levels: it must answer while the policy thinks
 _CONTROL_FIELDS = frozenset(field.name for field in dataclasses.fields(ControlConfig))
 
 
@@ -58,7 +59,7 @@ class Wiring:
 
 
 class PolicyProcesses:
-    """Keeps one tick and one worker alive.
+    """Keeps one tick, one worker and, where there is one, a corrector alive.
 
     Args:
         config: The node's parameters.
@@ -70,7 +71,8 @@ class PolicyProcesses:
     Attributes:
         spec: What the policy says of itself.
         sched: The scheduling that the tick was granted.
-        worker_restarts: How many times the worker was replaced.
+        worker: The policy's process.
+        corrector: The corrector's process, if one is configured.
 
     Raises:
         ConfigurationError: If the policy does not load, does not fit or does not come up in time, or if a
@@ -85,8 +87,6 @@ class PolicyProcesses:
         hear: Callable[[str, dict[str, Any]], None],
         stop: StopRequest | None = None,
     ) -> None:
-        self.worker_restarts = 0
-        self.worker_problem = ""
         self._config = config
         self._wiring = wiring
         self._cameras = cameras
@@ -98,28 +98,36 @@ class PolicyProcesses:
             for name, value in to_flat(config).items()
             if name.partition(".")[0] in _CONTROL_FIELDS
         }
-        self._ended_s: list[float] = []
-        self._restart_at_s: float | None = None
         self._tick: subprocess.Popen[bytes] | None = None
-        self._start_worker()
+        self.corrector: KeptProcess | None = None
+        self.worker = KeptProcess(
+            "lowlat_nodes.nodes.policy_worker",
+            "the policy",
+            partial(self._set_up, nice=config.realtime.worker_nice),
+            load_timeout_s=self._load_timeout_s,
+        )
         try:
-            content = self._await(self._worker_channel, "the policy", self._load_timeout_s)
-            self._loaded_by_s = math.inf
-            _check_timeout(content["warm_ns"] * 1e-6, config.policy.timeout_ms)
-            self.spec = PolicySpec.from_plain(content["spec"])
+            policy = self.worker.await_first(stop)
+            _check_timeout(policy["warm_ns"] * 1e-6, config.policy.timeout_ms)
+            self.spec = PolicySpec.from_plain(policy["spec"])
+            corrector = self._start_corrector(policy["spec"])
             self._tick, self._tick_channel = start_child("lowlat_nodes.nodes.policy_tick")
             self._tick_channel.send(
                 pack(
                     "setup",
                     config=self._flat,
-                    spec=content["spec"],
+                    spec=policy["spec"],
+                    **corrector,
                     realtime=to_flat(config.realtime),
                     **{**dataclasses.asdict(wiring), "name": f"{wiring.name}_tick"},
                 )
             )
-            self.sched: str = self._await(self._tick_channel, "the tick process", _TICK_READY_S)["sched"]
+            ready = await_ready(self._tick_channel, "the tick process", _TICK_READY_S, stop)
+            self.sched: str = ready["sched"]
             self._heard_s = time.monotonic()
-            self._connect(content["warm_ns"])
+            self._connect(self.worker, "policy", warm_ns=policy["warm_ns"])
+            if self.corrector is not None:
+                self._connect(self.corrector, "corrector")
         except BaseException:
             self.close()
             raise
@@ -158,93 +166,62 @@ class PolicyProcesses:
         if self.silent_s > _TICK_SILENT_S:
             self._tick.kill()
             raise TickLostError(f"the tick process said nothing for {_TICK_SILENT_S:g} s and was killed")
-        self._watch_worker()
+        policy = self.worker.watch()
+        if policy is not None and PolicySpec.from_plain(policy["spec"]) != self.spec:
+            self.worker.replace("the policy is another one than at configuration; configure the node anew")
+        elif policy is not None:
+            self._connect(self.worker, "policy", warm_ns=policy["warm_ns"])
+        if self.corrector is not None:
+            corrector = self.corrector.watch()
+            if corrector is not None and corrector != self._correction:
+                self.corrector.replace("it is another one than at configuration; configure the node anew")
+            elif corrector is not None:
+                self._connect(self.corrector, "corrector")
 
-    def replace_worker(self, reason: str) -> None:
-        """End a worker that hangs; `watch` starts another one."""
-        self.worker_problem = reason
-        self._worker.kill()
+    def judge_corrector(self, silent_ms: float) -> None:
+        """Replace a corrector that has not answered for too long."""
+        if self.corrector is not None and silent_ms > _CORRECTOR_SILENT_MS:
+            self.corrector.replace(f"the corrector did not answer for {_CORRECTOR_SILENT_MS:g} ms")
 
     def close(self) -> None:
-        """End both children: the tick brakes, the worker may finish its inference, but not for long."""
-        self._worker_channel.close()
+        """End all children: the tick brakes, the worker may finish its inference, but not for long."""
+        kept = [process for process in (self.worker, self.corrector) if process is not None]
+        for process in kept:
+            process.close()
         if self._tick is not None:
             self._tick_channel.close()
-            _end(self._tick, _TICK_END_S)
-        _end(self._worker, _WORKER_END_S)
+            end(self._tick, _TICK_END_S)
+        for process in kept:
+            process.end(_WORKER_END_S)
 
-    def _start_worker(self) -> None:
-        self._worker, self._worker_channel = start_child("lowlat_nodes.nodes.policy_worker")
-        self._loaded_by_s = time.monotonic() + self._load_timeout_s
-        cameras = self._cameras.connect()
-        self._worker_channel.send(
-            pack("setup", config=self._flat, nice=self._config.realtime.worker_nice),
-            descriptor=cameras.fileno(),
+    def _start_corrector(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Start the corrector, if there is one; return what it needs to know of the plan and the robot."""
+        if not self._config.corrector.model:
+            return {"rows": 0, "state_fields": []}
+        nice = max(-20, self._config.realtime.worker_nice - _CORRECTOR_GOES_BEFORE)
+        self.corrector = KeptProcess(
+            "lowlat_nodes.nodes.policy_corrector",
+            "the corrector",
+            partial(self._set_up, nice=nice, policy=spec),
+            load_timeout_s=self._load_timeout_s,
         )
+        self._correction = self.corrector.await_first(self._stop)
+        return self._correction
+
+    def _set_up(self, channel: Channel, **content: Any) -> None:
+        """Tell a new worker or corrector what to load, and where images come from."""
+        cameras = self._cameras.connect()
+        channel.send(pack("setup", config=self._flat, **content), descriptor=cameras.fileno())
         cameras.close()
 
-    def _watch_worker(self) -> None:
-        if self._restart_at_s is not None:
-            if time.monotonic() >= self._restart_at_s:
-                self._restart_at_s = None
-                self._start_worker()
-            return
-        try:
-            data = self._worker_channel.receive()
-        except ChannelClosedError:
-            self._worker_channel.close()
-            self._worker.kill()
-            status = self._worker.wait()
-            self.worker_problem = self.worker_problem or f"the policy process ended with status {status}"
-            self.worker_restarts += 1
-            now_s = time.monotonic()
-            self._ended_s = [ended_s for ended_s in self._ended_s if ended_s > now_s - _FORGIVEN_S] + [now_s]
-            self._restart_at_s = now_s + _BACK_OFF_S[min(len(self._ended_s), len(_BACK_OFF_S)) - 1]
-            return
-        if data is None:
-            if time.monotonic() > self._loaded_by_s:
-                self._loaded_by_s = math.inf
-                self.replace_worker(_late("the policy", self._load_timeout_s))
-            return
-        self._loaded_by_s = math.inf
-        kind, content = unpack(data)
-        if kind == "ready" and PolicySpec.from_plain(content["spec"]) != self.spec:
-            self.replace_worker("the policy is another one than at configuration; configure the node anew")
-        elif kind == "ready":
-            self.worker_problem = ""
-            self._connect(content["warm_ns"])
-        elif kind == "refused":
-            self.worker_problem = content["reason"]
-
-    def _connect(self, warm_ns: int) -> None:
-        """Give tick and worker the two ends of a channel."""
-        ticks, workers = Channel.pair()
-        self._tick_channel.send(pack("policy", warm_ns=warm_ns), descriptor=ticks.fileno())
-        self._worker_channel.send(pack("tick"), descriptor=workers.fileno())
+    def _connect(self, process: KeptProcess, kind: str, **content: Any) -> None:
+        """Give the tick and another process the two ends of a channel."""
+        ticks, theirs = Channel.pair()
+        with contextlib.suppress(ChannelClosedError):  # `watch` sees who has ended
+            self._tick_channel.send(pack(kind, **content), descriptor=ticks.fileno())
+            process.channel.send(pack("tick"), descriptor=theirs.fileno())
         ticks.close()
-        workers.close()
-
-    def _await(self, channel: Channel, what: str, timeout_s: float) -> dict[str, Any]:
-        """Wait for the word of a child that it is ready."""
-        watched = [channel] if self._stop is None else [channel, self._stop]
-        ready, _, _ = select.select(watched, [], [], timeout_s)
-        if self._stop in ready:
-            raise ConfigurationError(f"told to stop before {what} was ready")
-        if not ready:
-            raise ConfigurationError(_late(what, timeout_s))
-        try:
-            data = channel.receive()
-        except ChannelClosedError as error:
-            raise ConfigurationError(f"{what} ended while starting; its output says why") from error
-        assert data is not None
-        kind, content = unpack(data)
-        if kind == "refused":
-            raise ConfigurationError(content["reason"])
-        return content
-
-
-def _late(what: str, timeout_s: float) -> str:
-    return f"{what} was not ready within {timeout_s:g} s; see policy.load_timeout_ms"
+        theirs.close()
 
 
 def _check_timeout(warm_ms: float, timeout_ms: float) -> None:
@@ -254,11 +231,3 @@ def _check_timeout(warm_ms: float, timeout_ms: float) -> None:
             f"policy.timeout_ms: expected more than {warm_ms:.0f} ms, which an inference takes once the "
             f"policy is warm (see policy.inference_delay_ms), got {timeout_ms:g}"
         )
-
-
-def _end(process: subprocess.Popen[bytes], patience_s: float) -> None:
-    try:
-        process.wait(patience_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

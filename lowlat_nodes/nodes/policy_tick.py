@@ -28,9 +28,10 @@ from lowlat_nodes.control.commands import Commands
 from lowlat_nodes.control.config import ControlConfig, build_loop
 from lowlat_nodes.control.contract import Contract, ObservationError
 from lowlat_nodes.control.follower import Tick
-from lowlat_nodes.control.loop import Launch
+from lowlat_nodes.control.loop import Launch, Outlook
 from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.control.strategies.auto import Auto
 from lowlat_nodes.nodes.child import channel_from_parent
 from lowlat_nodes.nodes.policy_commands import CommandPublisher
 from lowlat_nodes.nodes.policy_figures import Figures
@@ -70,9 +71,11 @@ class PolicyTick:
     def __init__(self, node: Channel, setup: dict[str, Any]) -> None:
         self._node = node
         self._worker: Channel | None = None
+        self._corrector: Channel | None = None
+        self._rows: int = setup["rows"]  # of the plan, for the corrector
         self._config = build(ControlConfig, setup["config"])
         spec = PolicySpec.from_plain(setup["spec"])
-        self._contract = Contract(self._config.observation, self._config.command, spec)
+        self._contract = Contract(self._config.observation, self._config.command, spec, setup["state_fields"])
         self._loop = build_loop(self._config, spec)
         self._columns = len(spec.delta)
         self._accepts = frozenset(spec.accepts)
@@ -109,9 +112,13 @@ class PolicyTick:
         )
         self._tick: Tick | None = None
         self._refusal = ""
-        self._figures = Figures()
+        self._figures = Figures(corrected=bool(self._config.corrector.model))
         self._asked_ns = 0  # steady time of the launch in flight
         self._retry_ns = 0  # no launch before this steady time
+        # What the corrector was asked about, as long as a correction counts.
+        kept = 2 + round(self._config.corrector.timeout_ms * 1e6) // self._config.tick_ns
+        self._outlooks: deque[Outlook] = deque(maxlen=kept)
+        self._unanswered_ns = 0  # steady time of the oldest question since its last answer
         self._ticks = Standby(self._serve)
         self._unserved_ns = 0  # the oldest deadline without a command
         self._granted = self._become_realtime(build(RealtimeConfig, setup["realtime"]))
@@ -134,8 +141,9 @@ class PolicyTick:
                 self._hear_node()
                 if self._active:
                     self._tick_until_inactive()
-                else:
-                    self._hear_worker(self._timeline.now_ns())  # an answer that comes after the end
+                else:  # answers that come after the end
+                    self._hear_worker(self._timeline.now_ns())
+                    self._hear_corrector(self._timeline.now_ns())
                     self._report(time.monotonic_ns())
                     self._node.wait(_IDLE_S)
         except BaseException:
@@ -162,6 +170,7 @@ class PolicyTick:
                 continue
             # Simulated time stands still or jumped.
             self._hear_worker(deadline_ns)
+            self._hear_corrector(deadline_ns)
             self._hear_node()
             self._report(time.monotonic_ns())
             if timeline.jumped:
@@ -186,6 +195,7 @@ class PolicyTick:
             if stalls > 0:
                 loop.counters.add("stalls", stalls)
                 self._unserved_ns += stalls * tick_ns
+            self._ask_corrector(now_ns)
             self._launch(now_ns)
         self._unserved_ns = max(self._unserved_ns, next_ns)
         self._slack(next_ns)
@@ -194,6 +204,7 @@ class PolicyTick:
         """Newest state in, command out; false while no state was seen."""
         self._take_joint_states()
         self._hear_worker(now_ns)
+        self._hear_corrector(now_ns)
         self._tick = self._loop.tick(now_ns)
         if self._tick is None:
             return False
@@ -317,6 +328,68 @@ class PolicyTick:
         self._worker = None
         self._loop.lose_policy()
 
+    def _ask_corrector(self, now_ns: int) -> None:
+        """Show the corrector what the next tick will do unless it is corrected."""
+        if self._corrector is None:
+            return
+        next_ns = now_ns + self._config.tick_ns
+        outlook = self._loop.outlook(next_ns, self._rows)
+        if outlook is None:
+            return
+        moment = pack(
+            "moment",
+            at_ns=next_ns,
+            now_ns=self._timeline.ros_ns(next_ns),
+            request=outlook.request,
+            planned=outlook.planned.tobytes(),
+            age_ns=outlook.age_ns,
+            position=outlook.state.position.tobytes(),
+            velocity=outlook.state.velocity.tobytes(),
+            task=self._task,
+        )
+        try:
+            if not self._corrector.send(moment):
+                self._loop.counters.add("corrector_busy")
+                return
+        except ChannelClosedError:
+            self._lose_corrector()
+            return
+        self._outlooks.append(outlook)
+        self._unanswered_ns = self._unanswered_ns or time.monotonic_ns()
+
+    def _hear_corrector(self, now_ns: int) -> None:
+        """Take in the corrections that have come by now."""
+        try:
+            while self._corrector is not None and (data := self._corrector.receive()) is not None:
+                self._unanswered_ns = 0
+                self._take_correction(*unpack(data), now_ns)
+        except ChannelClosedError:
+            self._lose_corrector()
+
+    def _take_correction(self, kind: str, answer: dict[str, Any], now_ns: int) -> None:
+        counters = self._loop.counters
+        if answer["refused"]:
+            counters.add("images_refused", answer["refused"])
+        self._refusal = answer["problem"] or self._refusal
+        if kind == "failed":
+            counters.add(f"failures_corrector_{answer['reason']}")
+            return
+        self._figures.correction.record(answer["took_ns"])
+        if answer["at_ns"] < now_ns:
+            counters.add("corrections_late")
+        outlook = next((each for each in reversed(self._outlooks) if each.at_ns == answer["at_ns"]), None)
+        if outlook is not None:
+            self._loop.correct(floats(answer["values"]), outlook)
+            if answer["image_ns"]:
+                self._figures.correction_age.record(now_ns - self._timeline.from_ros(answer["image_ns"]))
+
+    def _lose_corrector(self) -> None:
+        assert self._corrector is not None
+        self._corrector.close()
+        self._corrector = None
+        self._unanswered_ns = 0
+        self._loop.counters.add("corrector_losses")
+
     def _hear_node(self) -> None:
         """Do what the policy node asks for."""
         while True:
@@ -324,12 +397,8 @@ class PolicyTick:
             if data is None:
                 return
             kind, content = unpack(data)
-            if kind == "policy" and descriptor is not None:
-                if self._worker is not None:
-                    self._lose_worker()
-                self._worker = Channel.from_fd(descriptor)
-                if not self._loop.delay.known:
-                    self._loop.delay.record(content["warm_ns"])
+            if descriptor is not None:
+                self._meet(kind, content, Channel.from_fd(descriptor))
             elif kind == "activate":
                 self._active = True
                 self._activation = content["number"]
@@ -348,6 +417,19 @@ class PolicyTick:
             elif kind == "task" and content["text"] != self._task:
                 self._task = content["text"]
                 self._loop.restart_plan()
+
+    def _meet(self, kind: str, content: dict[str, Any], channel: Channel) -> None:
+        """Take the channel to a new worker or corrector, in the place of the former one."""
+        if kind == "policy":
+            if self._worker is not None:
+                self._lose_worker()
+            self._worker = channel
+            if not self._loop.delay.known:
+                self._loop.delay.record(content["warm_ns"])
+        else:
+            if self._corrector is not None:
+                self._lose_corrector()
+            self._corrector = channel
 
     def _forget_figures(self) -> None:
         """Count from now on; what is told of an activation is its own."""
@@ -410,9 +492,12 @@ class PolicyTick:
                 activation=self._activation,
                 running=loop.running,
                 worker=self._worker is not None,
+                corrector=self._corrector is not None,
+                corrector_silent_ms=(now_ns - self._unanswered_ns) * 1e-6 if self._unanswered_ns else 0.0,
                 served=self._tick.served.value if self._tick else "",
                 in_flight_ms=0.0 if not loop.in_flight else (now_ns - self._asked_ns) * 1e-6,
                 delay_estimate_ms=loop.delay.estimate_ns * 1e-6,
+                choice=loop.strategy.reason if isinstance(loop.strategy, Auto) else "",
                 counters=loop.counters.snapshot(),
                 limits={name: count - self._limited[name] for name, count in loop.limit_counts().items()},
                 states=self._joint_states.received,

@@ -33,6 +33,7 @@ from lowlat_nodes.stream.requester import RequestError
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
 from lowlat_nodes.transport.policy.connect import connect
+from lowlat_nodes.transport.policy.process_client import ProcessClient
 
 _WARM_UP_RUNS = 3
 
@@ -54,7 +55,7 @@ class PolicyWorker:
         self._cameras = CameraClient(cameras)
         self._tick: Channel | None = None
         self._config = build(ControlConfig, setup["config"])
-        self._policy = load_policy(self._config.policy, connect)
+        self._policy = load_policy(self._config.policy, connect, ProcessClient)
         self._contract = Contract(self._config.observation, self._config.command, self._policy.spec)
         check_size(self._policy.spec)
         self._observer = Observer(self._config.observation, self._contract)

@@ -9,12 +9,18 @@ and NumPy arrays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from lowlat_nodes.stream.errors import LowlatError
 
 _LONGEST_TEXT = 1000  # characters of a foreign message that are worth showing
+
+
+def foreign_text(text: str) -> str:
+    """Return text from outside as it may be shown: its beginning and end, without control characters."""
+    head, tail = text[: _LONGEST_TEXT // 2], text[_LONGEST_TEXT // 2 :][-_LONGEST_TEXT // 2 :]
+    return " ".join("".join(c if c.isprintable() else " " for c in head + tail).split())
 
 
 class RequestError(LowlatError):
@@ -51,9 +57,7 @@ class ServerError(RequestError):
     reason = "server_error"
 
     def __init__(self, text: str) -> None:
-        head, tail = text[: _LONGEST_TEXT // 2], text[_LONGEST_TEXT // 2 :][-_LONGEST_TEXT // 2 :]
-        words = " ".join("".join(c if c.isprintable() else " " for c in head + tail).split())
-        super().__init__(f"the server failed: {words or 'it does not say why'}")
+        super().__init__(f"the server failed: {foreign_text(text) or 'it does not say why'}")
 
 
 class RequestRefused(LowlatError):
@@ -128,5 +132,18 @@ class Connect(Protocol):
 
         Raises:
             ConfigurationError: If the protocol is unknown, or the rest does not fit it.
+        """
+        ...
+
+
+class Spawn(Protocol):
+    """Makes requesters for processes of their own; injected where sockets must not be known."""
+
+    def __call__(self, command: Sequence[str], *, load_timeout_ns: int) -> Requester:
+        """Return a requester for a process; it need not run yet.
+
+        Args:
+            command: The program and its arguments.
+            load_timeout_ns: How long it may take until it can be asked.
         """
         ...

@@ -30,7 +30,7 @@ class Method:
         guidance: How `rtc` takes the Jacobian, `vjp` or `identity`.
         rows: Rows of a chunk that are executed; 0 as many as an inference takes steps, at least one.
         foresees: Whether it gets its answers without any delay: nothing real can.
-        headline: Whether quick runs have it, and all delays.
+        headline: Whether it is compared at all delays, and in quick runs.
     """
 
     summary: str
@@ -71,19 +71,26 @@ class Method:
 METHODS: Final[Mapping[str, Method]] = {
     "oracle": Method("zero latency, replans as often as inference would take", "base", "sync", foresees=True),
     "sync": Method("thinks, then plays 25 rows", "base", "sync", rows=WHOLE_CHUNK),
-    "sync_short": Method("thinks, then plays as long as it thought", "base", "sync"),
+    "sync_short": Method("thinks, then plays as long as it thought", "base", "sync", headline=False),
     "naive_async": Method("chunk from the state at launch, row 0 on arrival", "base", "naive_async"),
     "naive_aligned": Method("the same, from the row that is due", "base", "naive_async", aligned=True),
-    "temporal_ensemble": Method("ACT's average of all chunks", "base", "temporal_ensemble"),
+    "temporal_ensemble": Method("ACT's average of all chunks", "base", "temporal_ensemble", headline=False),
     "rtc": Method("guided inpainting, true Jacobian", "base", "rtc"),
-    "rtc_identity": Method("guided inpainting without the Jacobian", "base", "rtc", guidance="identity"),
+    "rtc_identity": Method(
+        "guided, without the Jacobian", "base", "rtc", guidance="identity", headline=False
+    ),
     "rtc_trained": Method("clean prefix in training", "prefix", "rtc_trained"),
-    "rollforward_last_action": Method("state = last command, no retraining", "base", "vlash", "last_action"),
-    "rollforward_actuator": Method("state by the drive model, no retraining", "base", "vlash", "actuator"),
+    "rollforward_last_action": Method(
+        "state = last command, untrained", "base", "vlash", "last_action", headline=False
+    ),
+    "rollforward_actuator": Method("state by the drive model, untrained", "base", "vlash", "actuator"),
     "vlash_last_action": Method("as VLASH's code", "vlash_last_action", "vlash", "last_action"),
-    "vlash_sum_deltas": Method("as VLASH's paper", "vlash", "vlash", "sum_deltas"),
+    "vlash_recorded_last_action": Method(
+        "as VLASH's code, trained on recorded states", "vlash", "vlash", "last_action", headline=False
+    ),
+    "vlash_sum_deltas": Method("as VLASH's paper", "vlash", "vlash", "sum_deltas", headline=False),
     "vlash_actuator": Method("state by the drive model", "vlash", "vlash", "actuator"),
-    "vlash_perfect": Method("state by the simulator itself", "vlash", "vlash", "perfect"),
+    "vlash_perfect": Method("state by the simulator itself", "vlash", "vlash", "perfect", headline=False),
     "delay_conditioned": Method("and the delay is an input", "delay", "vlash_delay_conditioned", "actuator"),
     "a2c2": Method(
         "naive_aligned and a residual head", "base", "naive_async", aligned=True, corrector="corrector_base"

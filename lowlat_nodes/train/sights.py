@@ -76,23 +76,40 @@ ChunkCorrector: TypeAlias = Callable[[Sequence[Glance]], Floats]
 """Glances of n episodes to float64 [n, 3], in rad, to be added to the targets of the step."""
 
 
+class _Renderer:
+    """Draws each view once while it is the newest."""
+
+    def __init__(self) -> None:
+        self._camera = TableCamera()
+        self._drawn: dict[int, tuple[Frame, NDArray[np.uint8]]] = {}
+
+    def images(self, looks: Sequence[Sight] | Sequence[Glance]) -> list[NDArray[np.uint8]]:
+        """Return uint8 [height, width, 3] of every look."""
+        drawn = self._drawn
+        self._drawn = {
+            id(frame): drawn.get(id(frame)) or (frame, self._camera.render(frame.q, frame.things))
+            for frame in (look.frame for look in looks)
+        }
+        return [self._drawn[id(look.frame)][1] for look in looks]
+
+
 def from_policy(policy: Policy) -> ChunkPolicy:
     """Ask a policy that wants images, with the feature name `image`; many at once where it can."""
-    camera = TableCamera()
+    renderer = _Renderer()
     batch = getattr(policy, "infer_batch", None)
 
     def infer(sights: Sequence[Sight]) -> Floats:
         observations = [
             Observation(
                 sight.state.astype(np.float32),
-                {"image": camera.render(sight.frame.q, sight.frame.things)},
+                {"image": image},
                 sight.task,
                 sight.request,
                 sight.delay_rows,
                 sight.decided,
                 sight.committed,
             )
-            for sight in sights
+            for sight, image in zip(sights, renderer.images(sights), strict=True)
         ]
         if batch is not None:
             chunks: Floats = batch(observations)
@@ -104,7 +121,7 @@ def from_policy(policy: Policy) -> ChunkPolicy:
 
 def from_corrector(head: OnnxCorrector) -> ChunkCorrector:
     """Ask a trained residual head that wants images, with the feature name `image`."""
-    camera = TableCamera()
+    renderer = _Renderer()
 
     def correct(glances: Sequence[Glance]) -> Floats:
         return head.correct(
@@ -113,10 +130,10 @@ def from_corrector(head: OnnxCorrector) -> ChunkCorrector:
                     glance.state.astype(np.float32),
                     glance.planned,
                     glance.age_rows,
-                    {"image": camera.render(glance.frame.q, glance.frame.things)},
+                    {"image": image},
                     glance.task,
                 )
-                for glance in glances
+                for glance, image in zip(glances, renderer.images(glances), strict=True)
             ]
         )
 

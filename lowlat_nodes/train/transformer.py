@@ -117,7 +117,7 @@ class TransformerPolicy(nn.Module):
     each action, attend to them and to each other, in layers conditioned on the flow time; pi0's state does
     not see the actions. The observation sees nothing of the expert, so its keys and values are computed once:
     for all delay offsets of an image in training, for all Euler steps of a chunk later. Inputs, outputs and
-    normalisation are those of `FlowPolicy`; so is the head, which predicts the clean chunk.
+    normalisation are those of `flow.Head`; so is the head, which predicts the clean chunk.
     """
 
     position_mean: Tensor
@@ -187,7 +187,7 @@ class TransformerPolicy(nn.Module):
         return cast(Tensor, self.out(self.norm(x[:, :, 1:], condition)[0]))
 
     def forward(self, image: Tensor, state: Tensor, tokens: Tensor, noise: Tensor) -> Tensor:
-        """A chunk of absolute joint targets in rad, float32 [B, H, J], of what `FlowPolicy.forward` takes."""
+        """A chunk of absolute joint targets in rad, float32 [B, H, J], of what an exported policy takes."""
         shrunk = functional.avg_pool2d(image.permute(0, 3, 1, 2).to(torch.float32), IMAGE_SHRINK)
         memory, states, x = self.perceive(shrunk, tokens), state.unsqueeze(1), noise.unsqueeze(1)
         for step in range(self.config.steps):

@@ -63,7 +63,7 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def children(pid: int) -> dict[str, int]:
-    """Return the running children of a policy node, of `policy_tick` and `policy_worker`.
+    """Return the running children of a policy node, of its own modules.
 
     One that is just being started is not among them: until it runs its own program, it looks like its parent.
     """
@@ -77,7 +77,7 @@ def children(pid: int) -> dict[str, int]:
             with contextlib.suppress(*gone):
                 for part in Path(f"/proc/{child}/cmdline").read_text().split("\0"):
                     name = part.removeprefix("lowlat_nodes.nodes.")
-                    if name in {"policy_tick", "policy_worker"}:
+                    if name in {"policy_tick", "policy_worker", "policy_corrector"}:
                         found[name] = int(child)
     return found
 

@@ -61,6 +61,27 @@ def make_slow(_config: Any) -> ScriptedPolicy:
     return ScriptedPolicy()
 
 
+class _Continuing(ScriptedPolicy):
+    """Goes on from the rows that are executed anyway, and prints how many they are and what it is told."""
+
+    spec = dataclasses.replace(ScriptedPolicy.spec, accepts=("delay", "prefix"))
+
+    def infer(self, observation: Observation) -> np.ndarray:
+        actions = super().infer(observation)
+        decided, committed = observation.decided, observation.committed
+        if decided is not None and committed:
+            actions += decided[committed - 1] - actions[committed - 1]
+            actions[:committed] = decided[:committed]
+            straight = np.allclose(np.diff(decided, axis=0), SPEED * PERIOD_NS * 1e-9)
+            late = 0.0 < observation.delay_rows < HORIZON
+            print(f"continues straight={straight} late={late}", flush=True)
+        return actions
+
+
+def make_continuing(_config: Any) -> ScriptedPolicy:
+    return _Continuing()
+
+
 class _Endless(ScriptedPolicy):
     spec = dataclasses.replace(ScriptedPolicy.spec, horizon=100_000)
 

@@ -102,13 +102,34 @@ def test_a_camera_that_offers_less_is_followed(robot: Any, server: CameraServer)
     assert (pixels(look_until(robot, client, publisher, frame(5))) == 5).all()
 
 
-def test_the_newest_client_is_served(robot: Any, server: CameraServer) -> None:
-    former = CameraClient(server.connect())
-    former.look()
-    client = CameraClient(server.connect())
+def test_several_clients_get_each_image(robot: Any, server: CameraServer) -> None:
+    clients = [CameraClient(server.connect()) for _ in range(3)]
     publisher = robot.outside.create_publisher(Image, "/front/image", 1)
-    assert (pixels(look_until(robot, client, publisher, frame(3))) == 3).all()
-    assert former.look() == {}
+    for value in (3, 4):
+        assert (pixels(look_until(robot, clients[0], publisher, frame(value))) == value).all()
+        for client in clients[1:]:
+            assert (pixels(client.look()["front"]) == value).all()
+            assert client.look() == {}
+
+
+def test_who_waits_gets_the_next_image_of_the_cameras_of_interest(robot: Any, server: CameraServer) -> None:
+    waiting = CameraClient(server.connect(), only=["front"])
+    other = CameraClient(server.connect())
+    publishers = {
+        name: robot.outside.create_publisher(Image, f"/{name}/image", 1) for name in ("front", "wrist")
+    }
+    look_until(robot, other, publishers["wrist"], frame(9))
+    waiting.ask()
+    assert waiting.receive() == {}
+    images: dict[str, Sight] = {}
+
+    def came() -> bool:
+        images.update(waiting.receive() or {})
+        return bool(images)
+
+    robot.publish_until(publishers["front"], frame(7), came)
+    assert images.keys() == {"front"}
+    assert (pixels(images["front"]) == 7).all()
 
 
 def test_a_client_that_goes_makes_room_for_the_next(robot: Any, server: CameraServer) -> None:
@@ -126,6 +147,8 @@ def test_a_server_that_has_ended_shows_nothing(robot: Any) -> None:
     assert client.look() == {}
     server.close()
     assert client.look() == {}
+    client.ask()
+    assert client.receive() is None
 
 
 def test_an_answer_that_came_too_late_is_passed_over() -> None:

@@ -27,6 +27,16 @@ def test_each_report_brings_one_histogram_up_to_date() -> None:
     assert figures.quantiles_ms()["state_age"] == [5.0] * 4
 
 
+def test_corrections_are_reported_where_there_are_any() -> None:
+    figures = Figures(corrected=True)
+    for name in ("correction", "correction_age"):
+        getattr(figures, name).record(2 * MS)
+    for _ in range(len(NAMES) + 2):
+        found = figures.quantiles_ms()
+    assert found.keys() == NAMES | {"correction", "correction_age"}
+    assert found["correction_age"] == [2.0] * 4
+
+
 def test_an_activation_begins_anew() -> None:
     figures = Figures()
     figures.publish_late.record(7 * MS)

@@ -402,6 +402,30 @@ def test_simulated_time_may_stand_leap_and_go_back(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "chosen"),
+    [
+        ({"execution": {"strategy": "rtc_trained"}}, ""),
+        ({"execution": {"strategy": "auto"}, "roll_forward": {"kind": "none"}}, "rtc_trained: "),
+        ({"execution": {"strategy": "auto"}}, "vlash_delay_conditioned: last_action rolls"),
+    ],
+)
+def test_a_policy_that_continues_the_plan_is_shown_it(
+    start: Start, changes: dict[str, Any], chosen: str
+) -> None:
+    rig = start({"policy": {"factory": "scripted_policy:make_continuing"}, **changes})
+    rig.until_moving()
+    choice = f"running, {chosen}" if chosen else "running"
+    rig.until(lambda: rig.robot.status.message.startswith(choice), "a report of what was chosen")
+    assert rig.robot.values["strategy"] == changes["execution"]["strategy"]
+    assert rig.robot.values.get("strategy_choice", "").startswith(chosen)
+    if "vlash" in chosen:
+        assert "continues" not in rig.output
+        return
+    rig.until(lambda: rig.output.count("continues straight=True late=True") > 5, "plans that are continued")
+    assert "failures_policy_error" not in rig.robot.values
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         (
@@ -432,6 +456,9 @@ def test_simulated_time_may_stand_leap_and_go_back(start: Start) -> None:
         ({"tick_rate": 50.0}, "there is no parameter 'tick_rate'; did you mean 'tick_hz'?"),
         ({"tick_hz": 5000.0}, "tick_hz"),
         ({"roll_forward": {"kind": "actuator"}}, "lowlat identify"),
+        ({"corrector": {"model": "/no/such/corrector.onnx"}}, "found nothing at /no/such/corrector.onnx"),
+        ({"corrector": {"model": "reach_flow"}}, "an output 'correction', found inputs"),
+        ({"execution": {"strategy": "rtc_trained"}}, "needs a policy that accepts prefix; this one accepts"),
     ],
     ids=lambda value: None if isinstance(value, dict) else value[:20],
 )

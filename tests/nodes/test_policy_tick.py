@@ -62,6 +62,8 @@ class Rig:
             "setup",
             config=to_flat(build(ControlConfig, flatten(parameters))),
             spec=dataclasses.replace(ScriptedPolicy.spec, accepts=accepts).to_plain(),
+            rows=0,
+            state_fields=[],
             realtime=to_flat(realtime),
             **dataclasses.asdict(WIRING),
         )

@@ -18,7 +18,7 @@ from lowlat_nodes.sim.camera import TableCamera
 from lowlat_nodes.sim.kinematics import JOINT_NAMES, forward, inverse
 from lowlat_nodes.sim.reaction import Light
 from lowlat_nodes.train.evaluate import evaluate
-from lowlat_nodes.train.step_delay import from_policy
+from lowlat_nodes.train.sights import from_policy
 
 MODEL = Path(__file__).resolve().parents[2] / "models" / "reach_flow.onnx"
 HOME = inverse((0.1, 0.45))

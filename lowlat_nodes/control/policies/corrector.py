@@ -75,6 +75,7 @@ class OnnxCorrector:
         path: The .onnx file.
         policy: The policy whose plans it corrects.
         threads: Threads of ONNX Runtime.
+        model: Runs in place of the file.
 
     Attributes:
         spec: What it expects, as that of a policy whose chunk is the correction's `planned`.
@@ -83,8 +84,10 @@ class OnnxCorrector:
         ConfigurationError: If inputs, outputs or metadata make no corrector, or one for other plans.
     """
 
-    def __init__(self, path: Path, policy: PolicySpec, *, threads: int = 1) -> None:
-        self._model = OnnxModel(path, threads=threads)
+    def __init__(
+        self, path: Path, policy: PolicySpec, *, threads: int = 1, model: OnnxModel | None = None
+    ) -> None:
+        self._model = model or OnnxModel(path, threads=threads)
         inputs, metadata = self._model.inputs, self._model.metadata
         if "correction" not in self._model.outputs or not {"state", "planned", "age"} <= inputs.keys():
             raise ConfigurationError(

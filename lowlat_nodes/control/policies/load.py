@@ -5,19 +5,22 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lowlat_nodes import resources
 from lowlat_nodes.control.policies.latency import Latency, LatencyConfig
+from lowlat_nodes.control.policies.lerobot import LerobotConfig, LerobotPolicy
 from lowlat_nodes.control.policies.onnx import OnnxPolicy
 from lowlat_nodes.control.policies.onnx_conditions import GUIDANCES
 from lowlat_nodes.control.policies.policy import Policy
 from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
+from lowlat_nodes.inference.torchscript import TorchModel
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.stream.requester import Connect, RequestError
+from lowlat_nodes.stream.requester import Connect, Requester, RequestError, Spawn
 from lowlat_nodes.stream.token import read_token
 
 
@@ -27,10 +30,17 @@ class PolicyConfig:
 
     kind: str = setting(
         "onnx",
-        doc="onnx: an exported file. python: a factory of your own. remote: a policy server.",
-        choices=("onnx", "python", "remote"),
+        doc="onnx: an exported file. torch: a TorchScript program. lerobot: a checkpoint of LeRobot. "
+        "python: a factory of your own. remote: a policy server.",
+        choices=("onnx", "torch", "lerobot", "python", "remote"),
     )
-    model: str = setting("reach_flow", doc="Path of an .onnx file, or the name of a shipped model.")
+    model: str = setting(
+        "reach_flow",
+        doc="Path of an .onnx file, or the name of a shipped model; path of a TorchScript program.",
+    )
+    device: str = setting(
+        "cpu", doc="Where kinds torch and lerobot run, as PyTorch names it: cpu, cuda, cuda:1."
+    )
     factory: str = setting(
         "", doc="module:function that takes this configuration and returns a Policy, for kind python."
     )
@@ -68,12 +78,17 @@ class PolicyConfig:
         unit="ms",
         low=1.0,
     )
+    lerobot: LerobotConfig = section(LerobotConfig, doc="The checkpoint, for kind lerobot.")
     remote: RemoteConfig = section(RemoteConfig, doc="The policy server, for kind remote.")
 
     def __post_init__(self) -> None:
         if self.kind == "python" and ":" not in self.factory:
             raise ConfigurationError(
                 f"policy.factory: expected module:function for kind python, got {self.factory!r}"
+            )
+        if self.kind == "lerobot" and not (self.lerobot.directory and self.lerobot.python):
+            raise ConfigurationError(
+                "policy.lerobot.directory and policy.lerobot.python must be given for kind lerobot"
             )
         if self.kind == "remote" and not self.remote.address:
             raise ConfigurationError("policy.remote.address must be given for kind remote")
@@ -95,31 +110,41 @@ class PolicyConfig:
         return Latency(self.inference_delay_ms, self.inference_delay, self.seed)
 
 
-def load_policy(config: PolicyConfig, connect: Connect | None = None) -> Policy:
+def load_policy(config: PolicyConfig, connect: Connect | None = None, spawn: Spawn | None = None) -> Policy:
     """Return the policy that the parameters name.
 
     Args:
         config: The parameters.
         connect: Makes the connection, for kind remote.
+        spawn: Starts the process, for kind lerobot.
 
     Raises:
         ConfigurationError: If it cannot be loaded, with the reason.
     """
-    if config.kind == "remote":
-        if connect is None:
-            raise ConfigurationError("policy.kind: expected a policy of this process here, got 'remote'")
+    if config.kind == "remote" and connect is not None:
         return _remote(config, connect)
+    if config.kind == "lerobot" and spawn is not None:
+        return _lerobot(config, spawn)
+    if config.kind in {"remote", "lerobot"}:
+        raise ConfigurationError(f"policy.kind: expected a policy of this process here, got {config.kind!r}")
     if config.kind == "python":
         policy: Policy = _factory(config.factory)(config)
         return policy
+    model: TorchModel | None = None
+    if config.kind == "torch":
+        path = Path(config.model).expanduser()
+        model = TorchModel(path, threads=config.threads, device=config.device)
+    else:
+        path = model_path(config.model)
     return OnnxPolicy(
-        model_path(config.model),
+        path,
         threads=config.threads,
         seed=config.seed,
         noise_scale=config.noise_scale,
         action_period_ns=round(config.action_period_ms * 1e6),
         action_kind=config.action_kind,
         guidance=config.guidance,
+        model=model,
     )
 
 
@@ -138,16 +163,40 @@ def _remote(config: PolicyConfig, connect: Connect) -> RemotePolicy:
         key_file=remote.key_file,
         server_key_file=remote.server_key_file,
     )
-    try:
+    with _closed_on_failure(requester, "remote"):
         return RemotePolicy(
             requester,
             remote,
             action_period_ns=round(config.action_period_ms * 1e6),
             action_kind=config.action_kind,
         )
+
+
+def _lerobot(config: PolicyConfig, spawn: Spawn) -> LerobotPolicy:
+    command = config.lerobot.command(
+        device=config.device,
+        threads=config.threads,
+        seed=config.seed,
+        noise_scale=config.noise_scale,
+    )
+    requester = spawn(command, load_timeout_ns=round(config.load_timeout_ms * 1e6))
+    with _closed_on_failure(requester, "lerobot"):
+        return LerobotPolicy(
+            requester,
+            config.lerobot,
+            action_period_ns=round(config.action_period_ms * 1e6),
+            action_kind=config.action_kind,
+            timeout_ns=round(config.timeout_ms * 1e6),
+        )
+
+
+@contextmanager
+def _closed_on_failure(requester: Requester, section: str) -> Iterator[None]:
+    try:
+        yield
     except RequestError as error:
         requester.close()
-        raise ConfigurationError(f"policy.remote: {error}") from error
+        raise ConfigurationError(f"policy.{section}: {error}") from error
     except ConfigurationError:
         requester.close()
         raise

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from lowlat_nodes.control.policies.onnx_conditions import INPUTS, OnnxConditions
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
-from lowlat_nodes.inference.onnx import OnnxModel, TensorSpec
+from lowlat_nodes.inference.model import Model, TensorSpec
+from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.inference.tokens import SCHEME, tokenize
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import Floats
@@ -39,6 +40,7 @@ class OnnxPolicy:
         action_period_ns: Overrides nothing: needed only where the file does not say it.
         action_kind: `absolute` or `delta`; likewise.
         guidance: How a graph with that choice draws a chunk to the plan: `vjp` or `identity`.
+        model: Runs in place of the file.
 
     Attributes:
         batched: Whether `infer_batch` takes more than one observation.
@@ -57,8 +59,9 @@ class OnnxPolicy:
         action_period_ns: int = 0,
         action_kind: str = "",
         guidance: str = "vjp",
+        model: Model | None = None,
     ) -> None:
-        self._model = OnnxModel(path, threads=threads)
+        self._model: Model = model or OnnxModel(path, threads=threads)
         self._seed = seed
         self._noise_scale = noise_scale
         inputs, metadata = self._model.inputs, self._model.metadata

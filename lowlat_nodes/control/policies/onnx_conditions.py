@@ -11,7 +11,7 @@ import numpy as np
 
 from lowlat_nodes.control.policies.policy import Observation
 from lowlat_nodes.control.prefix import hard_prefix, soft_prefix
-from lowlat_nodes.inference.onnx import TensorSpec
+from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.stream.errors import ConfigurationError
 
 INPUTS = ("delay", "decided", "weights", "jacobian")

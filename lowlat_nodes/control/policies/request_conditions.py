@@ -3,7 +3,7 @@
 """How a request to a policy server tells the delay and the plan that the chunk continues.
 
 =================== ============= ========================================================================
-`lowlat/delay`      number        `Observation.delay_rows`
+`lowlat/delay`      number        `Observation.delay_rows`, from 0 to 1000000
 `lowlat/decided`    float64 array `Observation.decided`, [n, joints] of at most as many rows as the horizon
 `lowlat/committed`  whole number  `Observation.committed`, from 0 to n
 =================== ============= ========================================================================
@@ -14,7 +14,6 @@ them. The last two come together or not at all.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -24,6 +23,8 @@ from lowlat_nodes.control.policies.policy import Observation, PolicySpec
 from lowlat_nodes.stream.requester import RequestRefused
 
 DELAY, DECIDED, COMMITTED = "lowlat/delay", "lowlat/decided", "lowlat/committed"
+
+_LONGEST_DELAY = 1_000_000
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "delay": (DELAY,),
@@ -62,8 +63,8 @@ def read_conditions(request: Mapping[str, Any], observation: Observation, spec: 
     keys = condition_keys(spec.accepts)
     if DELAY in keys and DELAY in request:
         delay = request[DELAY]
-        if type(delay) not in (int, float) or not 0 <= delay < math.inf:
-            _refuse(DELAY, "a finite number that is not negative", delay)
+        if type(delay) not in (int, float) or not 0 <= delay <= _LONGEST_DELAY:
+            _refuse(DELAY, f"a number from 0 to {_LONGEST_DELAY}", delay)
         observation.delay_rows = float(delay)
     if DECIDED in keys and (DECIDED in request or COMMITTED in request):
         observation.decided = _decided(request.get(DECIDED), spec)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from lowlat_nodes.control.strategies.auto import Auto, Circumstances
 from lowlat_nodes.control.strategies.naive import NaiveAsync
 from lowlat_nodes.control.strategies.rtc import Rtc, RtcTrained
 from lowlat_nodes.control.strategies.strategy import Strategy, Trigger
@@ -19,9 +20,10 @@ STRATEGIES = (
     "vlash",
     "vlash_delay_conditioned",
     "a2c2",
+    "auto",
 )
 PROJECTING = ("vlash", "vlash_delay_conditioned")
-"""Those that show the policy the state at the swap."""
+"""Those that always show the policy the state at the swap."""
 
 CORRECTED = ("a2c2",)
 """Those that are nothing without a corrector."""
@@ -29,11 +31,18 @@ CORRECTED = ("a2c2",)
 LAUNCHES = ("back_to_back", "just_in_time")
 
 
-def make_strategy(name: str, *, launch: str, margin_ticks: int, naive_aligned: bool) -> Strategy:
-    """Return a strategy by its parameter names.
+def make_strategy(
+    name: str,
+    *,
+    launch: str,
+    margin_ticks: int,
+    naive_aligned: bool,
+    circumstances: Circumstances | None = None,
+) -> Strategy:
+    """Return a strategy by its parameter names; `circumstances` are for `auto`.
 
     Raises:
-        ValueError: If the name or the launch rule is unknown.
+        ValueError: If the name or the launch rule is unknown, or `auto` has no circumstances.
     """
     if launch not in LAUNCHES:
         raise ValueError(f"expected one of {LAUNCHES}, got {launch!r}")
@@ -53,4 +62,8 @@ def make_strategy(name: str, *, launch: str, margin_ticks: int, naive_aligned: b
         return Vlash(trigger)
     if name == "vlash_delay_conditioned":
         return DelayConditioned(trigger)
+    if name == "auto":
+        if circumstances is None:
+            raise ValueError("expected the circumstances that auto chooses by")
+        return Auto(trigger, circumstances)
     raise ValueError(f"expected one of {STRATEGIES}, got {name!r}")

@@ -19,7 +19,7 @@ from lowlat_nodes.control.policies.onnx import OnnxPolicy
 from lowlat_nodes.control.policies.onnx_conditions import OnnxConditions
 from lowlat_nodes.control.policies.policy import Observation, blank_observation
 from lowlat_nodes.control.prefix import soft_prefix
-from lowlat_nodes.inference.onnx import TensorSpec
+from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 

@@ -139,9 +139,10 @@ NAN = np.full((3, 2), np.nan)
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({DELAY: -0.5}, "lowlat/delay: expected a finite number that is not negative, got -0.5"),
+        ({DELAY: -0.5}, "lowlat/delay: expected a number from 0 to 1000000, got -0.5"),
         ({DELAY: float("nan")}, "lowlat/delay: expected"),
         ({DELAY: float("inf")}, "lowlat/delay: expected"),
+        ({DELAY: 1 << 63}, "lowlat/delay: expected"),
         ({DELAY: True}, "lowlat/delay: expected"),
         ({DELAY: None}, "lowlat/delay: expected .* got None"),
         ({DELAY: "x" * 1000}, "lowlat/delay: expected .{1,140}$"),

@@ -120,6 +120,18 @@ def test_a_failure_is_text_without_our_internals_and_the_end_of_the_connection(
             msgpack.packb({"state": {b"__ndarray__": True, b"data": b"", b"dtype": "|O", b"shape": [10**9]}}),
             "expected a dtype",
         ),
+        (
+            msgpack.packb(
+                {"state": {b"__ndarray__": True, b"data": b"", b"dtype": "<f4", b"shape": [10**9]}}
+            ),
+            "expected sizes",
+        ),
+        (
+            msgpack.packb(
+                {"state": {b"__ndarray__": True, b"data": b"", b"dtype": "<f4", b"shape": [10**5] * 2}}
+            ),
+            "takes 40000000000 bytes, 0 came with it",
+        ),
         (openpi.encode({"other": 1}), "state: expected 2 numbers, got nothing"),
     ],
 )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pytest
 import zmq
@@ -237,6 +238,42 @@ def test_clients_that_send_garbage_harm_nobody(protocol: str, doubler: Doubler) 
         answer = client.request(observation(1.0), deadline_ns=soon())
         assert answer["action"]["arm"][0, 0, 0] == 2.0
         assert server.counts()["malformed"] > 0
+
+
+def claiming(protocol: str, shape: list[int]) -> list[bytes]:
+    """Return a request with an array that claims to be of that shape."""
+    if protocol == "lowlat":
+        header = {"v": 1, "kind": "request", "id": 1, "arrays": [["<f4", shape]]}
+        return [msgpack.packb(header), msgpack.packb({"state": {"$array": 0}}), b"1234"]
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}}}".encode()
+    data = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + b"1234"
+    array = {"__ndarray_class__": True, "as_npy": data}
+    return [
+        b"",
+        msgpack.packb({"endpoint": "get_action", "data": {"observation": {"state": {"arm": array}}}}),
+    ]
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("shape", [[1_000_000_000], [100_000, 100_000]])
+def test_a_client_that_claims_many_elements_is_refused(
+    protocol: str, shape: list[int], doubler: Doubler
+) -> None:
+    with (
+        serving(SERVERS[protocol](doubler, address="tcp://127.0.0.1:0")) as server,
+        talking(protocol, server.address) as client,
+        zmq.Context() as context,
+        context.socket(zmq.DEALER) as vandal,
+    ):
+        vandal.setsockopt(zmq.LINGER, 0)
+        vandal.connect(server.address)
+        vandal.send_multipart(claiming(protocol, shape))
+        deadline_ns = soon()
+        while not {"refused", "malformed"} & server.counts().keys() and time.monotonic_ns() < deadline_ns:
+            time.sleep(0.01)
+        client.request(observation(1.0), deadline_ns=soon())
+        assert len(doubler.requests) == 1
+        assert {"refused", "malformed"} & server.counts().keys()
 
 
 @PROTOCOLS

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of one node, from a ROS parameter file and the command line, without ROS."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lowlat_nodes import resources
+from lowlat_nodes.cli import parameter_file
+from lowlat_nodes.stream.errors import ConfigurationError
+
+# What a node declares of itself and no processor knows.
+_OF_THE_NODE = {"use_sim_time", "autostart", "start_type_description_service"}
+_GROUP_OF_THE_NODE = "qos_overrides."
+
+
+def read_parameters(
+    name: str, file: Path | None, node: str | None, given: Sequence[tuple[str, str]], *, default: str = ""
+) -> dict[str, Any]:
+    """Return the parameters from a file, then those of the command line, flat.
+
+    Args:
+        name: Name of the processor; its section is that, or that with `_node`.
+        file: ROS parameter file.
+        node: Whose section to take instead.
+        given: Names and values as the command line has them; they replace those of the file.
+        default: Name of the file of config/ to take where none is given; empty for none.
+
+    Raises:
+        ConfigurationError: If the file cannot be read, or has no such node.
+    """
+    found: dict[str, Any] = {}
+    if file is None and default:
+        file = resources.path("config", default)
+        print(f"parameters: {file}", file=sys.stderr, flush=True)
+    if file is not None:
+        sections = parameter_file.read(file)
+        candidates = [node] if node else [name, f"{name}_node"]
+        named = [each for each in candidates if any(section.name == each for section in sections)]
+        if node and not named:
+            raise ConfigurationError(f"{file}: expected parameters of a node {node!r}")
+        found = dict(parameter_file.parameters_of(f"/{(named or candidates)[0]}", sections))
+    values = {key: parameter_file.value(text) for key, text in given}
+    return {key: value for key, value in {**found, **values}.items() if not _of_the_node(key)}
+
+
+def plain_name(processor: str) -> str:
+    """Return the name of a processor as a node would have it."""
+    return processor.rpartition(":")[2].removeprefix("make_")
+
+
+def _of_the_node(name: str) -> bool:
+    return name in _OF_THE_NODE or name.startswith(_GROUP_OF_THE_NODE)

@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a loaded model is, whatever runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output.
+
+    Attributes:
+        name: Its name.
+        shape: Sizes; 0 where the model leaves one open.
+        dtype: The NumPy scalar type.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: type[np.generic]
+
+
+class Model(Protocol):
+    """A loaded model; used by one thread."""
+
+    @property
+    def path(self) -> Path:
+        """Return the file that it came from."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, TensorSpec]:
+        """Return its inputs by name."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, TensorSpec]:
+        """Return its outputs by name."""
+        ...
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Return what the file says besides."""
+        ...
+
+    def run(self, feed: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
+        """Return some outputs for all inputs; shapes and dtypes are the caller's promise."""
+        ...

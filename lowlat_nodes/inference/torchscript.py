@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A TorchScript program with its inputs, outputs and metadata checked once, at load.
+
+PyTorch's exported programs come in two formats. `torch.export.load` (.pt2) unpickles what the file holds and
+looks up functions by the names in it, so that loading one runs whatever its author likes. `torch.jit.load`
+reads TorchScript in C++, and refuses every class that is not of the program itself: no Python of the file is
+run, now or later. PyTorch has deprecated it and offers nothing as safe in its place.
+
+A program still is one: it may take memory and time without end, and use operators that read and write files.
+Programs with the latter, or with code that would run as they are loaded, are refused.
+
+PyTorch does not record the types of inputs. `save` puts them into the file, as `extra/lowlat.json`:
+`{"inputs": {NAME: [DTYPE, [SIZE, ...]]}, "metadata": {KEY: TEXT}}`, in the order of the arguments of
+`forward`, which returns the one output, `actions`. A size of 0 is left open.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lowlat_nodes.inference.model import TensorSpec
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
+
+OUTPUT = "actions"
+
+_EXTRA = "lowlat.json"
+_MOST_BYTES = 1 << 20  # of that
+_MOST_CODE = 64 << 20
+_LARGEST = 1 << 31
+_DTYPES: Mapping[str, type[np.generic]] = {
+    kind.__name__: kind
+    for kind in (np.float16, np.float32, np.float64, np.uint8, np.int8, np.int32, np.int64, np.bool_)
+}
+_RUNS_AT_LOAD = re.compile(r"\bdef\s+__setstate__\b")
+_NAMESPACES = ("aten::", "prim::", "quantized::")
+_REFUSED = frozenset(
+    {
+        "aten::save",
+        "aten::from_file",
+        "prim::CallFunction",
+        "prim::CallMethod",
+        "prim::IgnoredPythonOp",
+        "prim::PythonOp",
+    }
+)
+
+
+class TorchModel:
+    """A loaded program.
+
+    Args:
+        path: A file that `save` wrote.
+        threads: Threads within an operator, for all programs of this process.
+        device: Where it runs, as PyTorch names it.
+
+    Raises:
+        ConfigurationError: If the file is missing, no such program, or one that could harm; if the device is
+            not there, or the program fails on zeros.
+        MissingExtra: If PyTorch is not installed.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 1, device: str = "cpu") -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingExtra("torch", "torch") from error
+        self.path = path
+        self.inputs, self.metadata = _read_extra(path)
+        torch.set_num_threads(threads)
+        self._torch = torch
+        self._device = device
+        try:
+            self._program = torch.jit.load(str(path), map_location=device).eval()
+        except (RuntimeError, ValueError) as error:
+            raise ConfigurationError(
+                f"{path}: PyTorch {torch.__version__} cannot load it on {device}: {_brief(error)}"
+            ) from error
+        _check_operators(path, self._program.inlined_graph)
+        arguments = [argument.name for argument in self._program.forward.schema.arguments[1:]]
+        if arguments != list(self.inputs):
+            raise ConfigurationError(
+                f"{path}: its forward takes {arguments}, but {_EXTRA} in it says {list(self.inputs)}"
+            )
+        self.outputs = {OUTPUT: self._try()}
+
+    def run(self, feed: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
+        """Run the program once; shapes and dtypes are the caller's promise.
+
+        Raises:
+            RuntimeError: If PyTorch says that they are not kept.
+        """
+        assert outputs == [OUTPUT]
+        tensors = [self._tensor(feed[name]) for name in self.inputs]
+        with self._torch.no_grad():
+            actions: np.ndarray = self._program.forward(*tensors).cpu().numpy()
+        return [actions]
+
+    def _tensor(self, array: np.ndarray) -> Any:
+        # PyTorch takes memory that it may write to.
+        return self._torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self._device)
+
+    def _try(self) -> TensorSpec:
+        """Return what the output is, by running the program on zeros."""
+        zeros = {
+            name: np.zeros([size or 1 for size in item.shape], item.dtype)
+            for name, item in self.inputs.items()
+        }
+        try:
+            (actions,) = self.run(zeros, [OUTPUT])
+        except Exception as error:  # a program is foreign code
+            raise ConfigurationError(f"{self.path}: the program fails on zeros: {_brief(error)}") from error
+        is_open = all(item.shape[:1] == (0,) for item in self.inputs.values())
+        shape = (0, *actions.shape[1:]) if is_open else actions.shape
+        return TensorSpec(OUTPUT, shape, actions.dtype.type)
+
+
+def save(
+    program: Any, path: Path, inputs: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a program with what `TorchModel` must know of it.
+
+    Args:
+        program: From `torch.jit.trace` or `torch.jit.script`.
+        path: Of the file.
+        inputs: An example tensor for each argument of `forward`, by its name.
+        metadata: Further text by name.
+    """
+    import torch
+
+    specs = {
+        name: [str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
+        for name, tensor in inputs.items()
+    }
+    extra = json.dumps({"inputs": specs, "metadata": dict(metadata or {})})
+    torch.jit.save(program, str(path), _extra_files={_EXTRA: extra})
+
+
+def _read_extra(path: Path) -> tuple[dict[str, TensorSpec], dict[str, str]]:
+    """Return the inputs and metadata of a program whose code may be loaded."""
+    if not path.is_file():
+        raise ConfigurationError(f"expected a TorchScript program, found nothing at {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if len(set(names)) != len(names):
+                raise ConfigurationError(f"{path}: expected each file in it once")
+            for name in names:
+                if name.endswith(".py") and _RUNS_AT_LOAD.search(_read(archive, name, _MOST_CODE)):
+                    raise ConfigurationError(f"{path}: {name} would run code as it is loaded (__setstate__)")
+            extra = next((name for name in names if name.endswith(f"/extra/{_EXTRA}")), "")
+            if not extra:
+                raise ConfigurationError(
+                    f"{path}: expected extra/{_EXTRA} in it; see lowlat_nodes.inference.torchscript.save"
+                )
+            content = json.loads(_read(archive, extra, _MOST_BYTES))
+        inputs = {name: _spec(name, *item) for name, item in content["inputs"].items()}
+        metadata = {str(name): str(value) for name, value in content["metadata"].items()}
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ConfigurationError(f"{path} is no TorchScript program: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{path}: expected inputs and metadata in {_EXTRA}: {_brief(error)}"
+        ) from error
+    return inputs, metadata
+
+
+def _read(archive: zipfile.ZipFile, name: str, most: int) -> str:
+    size = archive.getinfo(name).file_size
+    if size > most:
+        raise ValueError(f"expected at most {most} bytes of {name}, got {size}")
+    return archive.read(name).decode()
+
+
+def _spec(name: str, dtype: str, shape: list[int]) -> TensorSpec:
+    if dtype not in _DTYPES or not all(type(size) is int and 0 <= size < _LARGEST for size in shape):
+        raise ValueError(
+            f"{name!r}: expected a dtype of {', '.join(_DTYPES)} and sizes, got {dtype!r}, {shape!r}"
+        )
+    if np.prod([size or 1 for size in shape], dtype=float) > _LARGEST:
+        raise ValueError(f"{name!r}: expected at most {_LARGEST} elements, got {shape!r}")
+    return TensorSpec(name, tuple(shape), _DTYPES[dtype])
+
+
+def _check_operators(path: Path, graph: Any) -> None:
+    """Refuse a program with operators that reach beyond tensors, or that cannot be seen through."""
+    kinds = set(_kinds(graph))
+    wrong = sorted(kind for kind in kinds if kind in _REFUSED or not kind.startswith(_NAMESPACES))
+    if wrong:
+        raise ConfigurationError(
+            f"{path}: expected a program of operators on tensors, got {', '.join(wrong)}"
+        )
+
+
+def _kinds(graph: Any) -> Iterator[str]:
+    """Yield the kind of each operator, in blocks and subgraphs too."""
+    for node in graph.nodes():
+        yield node.kind()
+        for block in node.blocks():
+            yield from _kinds(block)
+        for name in node.attributeNames():
+            if node.kindOf(name) == "g":
+                yield from _kinds(node.g(name))
+
+
+def _brief(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text if len(text) <= 500 else f'{text[:200]} ... {text[-300:]}'}"

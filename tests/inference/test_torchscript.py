@@ -1,0 +1,224 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""TorchScript programs: what they say, that they run, and that files which could do more are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lowlat_nodes.inference.model import TensorSpec
+from lowlat_nodes.inference.torchscript import TorchModel, save
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
+
+torch = pytest.importorskip("torch")
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")]
+
+
+class Adder(torch.nn.Module):
+    """Adds the mean of an image to the state, in three rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset = torch.nn.Parameter(torch.tensor([0.5, 1.0]))
+
+    def forward(self, state: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        row = state + self.offset + image.to(torch.float32).mean(dim=[1, 2, 3])[:, None]
+        return row[:, None].repeat(1, 3, 1)
+
+
+def write(path: Path, module: Any = None, batch: int = 1, metadata: Mapping[str, str] | None = None) -> Path:
+    inputs = {"state": torch.zeros(batch, 2), "image": torch.zeros(batch, 4, 6, 3, dtype=torch.uint8)}
+    save(torch.jit.script(module or Adder()), path, inputs, metadata)
+    return path
+
+
+def changed(path: Path, change: Callable[[str, bytes], bytes]) -> Path:
+    """Write a file whose members have another content."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: change(name, archive.read(name)) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_program_says_what_it_takes_and_runs(tmp_path: Path) -> None:
+    model = TorchModel(write(tmp_path / "p.pt", metadata={"joint_names": "a,b"}))
+    assert model.inputs == {
+        "state": TensorSpec("state", (1, 2), np.float32),
+        "image": TensorSpec("image", (1, 4, 6, 3), np.uint8),
+    }
+    assert model.outputs == {"actions": TensorSpec("actions", (1, 3, 2), np.float32)}
+    assert model.metadata == {"joint_names": "a,b"}
+    image = np.full((1, 4, 6, 3), 2, np.uint8)
+    image.flags.writeable = False
+    (actions,) = model.run({"state": np.float32([[1, 2]]), "image": image}, ["actions"])
+    assert actions.tolist() == [[[3.5, 5.0]] * 3]
+
+
+def test_a_traced_program_and_an_open_batch(tmp_path: Path) -> None:
+    inputs = {"state": torch.zeros(0, 2), "image": torch.zeros(0, 4, 6, 3, dtype=torch.uint8)}
+    traced = torch.jit.trace(Adder(), (torch.zeros(1, 2), torch.zeros(1, 4, 6, 3, dtype=torch.uint8)))
+    save(traced, tmp_path / "p.pt", inputs)
+    model = TorchModel(tmp_path / "p.pt")
+    assert model.outputs["actions"].shape == (0, 3, 2)
+    feed = {"state": np.zeros((5, 2), np.float32), "image": np.zeros((5, 4, 6, 3), np.uint8)}
+    assert model.run(feed, ["actions"])[0].shape == (5, 3, 2)
+
+
+class Payload:
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self._file),)
+
+
+@pytest.mark.parametrize("member", ["data.pkl", "constants.pkl"])
+def test_no_python_of_a_file_is_run(member: str, tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    payload = pickle.dumps(Payload(proof), protocol=2)
+    pickle.loads(payload)  # noqa: S301, our own
+    proof.rmdir()
+    path = changed(
+        write(tmp_path / "p.pt"),
+        lambda name, content: payload if name.endswith(f"/{member}") else content,
+    )
+    with pytest.raises(ConfigurationError, match="cannot load it on cpu"):
+        TorchModel(path)
+    assert not proof.exists()
+
+
+class Saver(Adder):
+    def forward(self, state: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        torch.save(state, "/nowhere/proof")
+        return state[:, None] + image.sum()
+
+
+class Mapper(Adder):
+    def forward(self, state: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        return state[:, None] + self.read() + image.sum()
+
+    def read(self) -> torch.Tensor:
+        return torch.from_file("/etc/hostname", size=2)
+
+
+class Setter(Adder):
+    @torch.jit.export
+    def __getstate__(self) -> tuple[bool]:
+        return (self.training,)
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[bool]) -> None:
+        self.training = state[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (Saver, "operators on tensors, got aten::save"),
+        (Mapper, "operators on tensors, got aten::from_file"),
+        (Setter, "would run code as it is loaded"),
+    ],
+)
+def test_a_program_that_reaches_beyond_tensors_is_refused(module: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        TorchModel(write(tmp_path / "p.pt", module()))
+
+
+def test_a_file_that_holds_another_twice_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.pt")
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr(next(name for name in archive.namelist() if name.endswith(".py")), "")
+    with pytest.raises(ConfigurationError, match="each file in it once"):
+        TorchModel(path)
+
+
+class Fails(Adder):
+    def forward(self, state: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        return state.reshape(7) + image.sum()
+
+
+class GivesTwo(torch.nn.Module):
+    def forward(self, state: torch.Tensor, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return state, image
+
+
+class TakesOne(torch.nn.Module):
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
+        return state
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (Fails, "the program fails on zeros: .*shape"),
+        (GivesTwo, "the program fails on zeros: AttributeError"),
+        (TakesOne, r"its forward takes \['state'\], but lowlat\.json in it says \['state', 'image'\]"),
+    ],
+)
+def test_a_program_that_is_none_of_ours_is_refused(module: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        TorchModel(write(tmp_path / "p.pt", module()))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        b"",
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"inputs": {"state": ["float32", [1, 2]]}}',
+        *(
+            json.dumps({"inputs": {"state": item}, "metadata": {}}).encode()
+            for item in (["object", [1]], ["float32"], ["float32", [-1]], ["float32", [1.0]], ["float32", 3])
+        ),
+        json.dumps({"inputs": {"state": ["float32", [100_000, 100_000]]}, "metadata": {}}).encode(),
+        b" " * (2 << 20),
+    ],
+    ids=range(12),
+)
+def test_nonsense_about_the_inputs_is_refused(extra: bytes, tmp_path: Path) -> None:
+    path = changed(
+        write(tmp_path / "p.pt"),
+        lambda name, content: extra if name.endswith("/lowlat.json") else content,
+    )
+    with pytest.raises(ConfigurationError, match=r"expected inputs and metadata in lowlat\.json"):
+        TorchModel(path)
+
+
+def test_what_is_no_program_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="found nothing at"):
+        TorchModel(tmp_path / "nothing.pt")
+    garbage = tmp_path / "garbage.pt"
+    garbage.write_bytes(b"garbage")
+    with pytest.raises(ConfigurationError, match="is no TorchScript program"):
+        TorchModel(garbage)
+    foreign = tmp_path / "foreign.pt"
+    torch.jit.save(torch.jit.script(Adder()), str(foreign))
+    with pytest.raises(ConfigurationError, match=r"expected extra/lowlat\.json in it"):
+        TorchModel(foreign)
+    weights = tmp_path / "weights.pt"
+    torch.save(Adder().state_dict(), weights)
+    with pytest.raises(ConfigurationError, match=r"expected extra/lowlat\.json in it"):
+        TorchModel(weights)
+    with pytest.raises(ConfigurationError, match="cannot load it on cuda:99"):
+        TorchModel(write(tmp_path / "p.pt"), device="cuda:99")
+
+
+def test_without_pytorch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r"lowlat_nodes\[torch\]"):
+        TorchModel(tmp_path / "p.pt")
