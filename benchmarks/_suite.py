@@ -40,34 +40,30 @@ class Round:
     """Delays and the methods that meet them.
 
     Attributes:
-        title: What is special about them.
         delays: In steps.
         methods: Names.
+        trials: Of each cell, pooled over the training seeds.
         jitter_steps: By how much longer each inference may take.
     """
 
-    title: str
     delays: tuple[int, ...]
     methods: tuple[str, ...]
+    trials: int
     jitter_steps: int = 0
 
 
 ALL: Final = tuple(METHODS)
 MOST: Final = tuple(name for name, method in METHODS.items() if method.headline)
+LESS: Final = tuple(name for name in ALL if name not in MOST)
 SOME: Final = ("oracle", "naive_aligned", "vlash_last_action", "ours")
 FULL: Final = (
-    Round("fixed delays", (4,), ALL),
-    Round("fixed delays", (0, 8), (*MOST, "vlash_recorded_last_action")),
-    Round("fixed delays", (1, 2), (*SOME, "naive_async", "vlash_actuator")),
-    Round("delays of 4 to 8 steps", (4,), SOME, jitter_steps=4),
-    Round("delays beyond those of the training", (12,), SOME),
+    Round((4, 8, 0), MOST, 1000),
+    Round((4,), LESS, 500),
+    Round((4,), SOME, 500, jitter_steps=4),
+    Round((12,), SOME, 500),  # beyond the delays of the training
+    Round((1, 2), (*SOME, "naive_async", "vlash_actuator"), 500),
 )
-QUICK: Final = (
-    Round("fixed delays", (0, 4, 8), MOST),
-    Round("delays of 4 to 8 steps", (4,), SOME, jitter_steps=4),
-)
-TRIALS: Final = {False: 1000, True: 200}
-"""Of each cell, pooled over the training seeds; fewer if quick."""
+QUICK: Final = (Round((0, 4, 8), MOST, 200), Round((4,), SOME, 200, jitter_steps=4))
 
 AT_PUBLISHED: Final = ("sync", "vlash", "pipelined")
 ON_NODES: Final = ("sync", "naive_async", "vlash", "ours")
@@ -132,7 +128,7 @@ def _step(quick: bool, checkpoints: Checkpoints, work: Path, plots: Path | None)
             cell
             for one in rounds
             for cell in _suite_cells.plan(
-                checkpoints, TRIALS[quick], one.delays, one.methods, jitter_steps=one.jitter_steps
+                checkpoints, one.trials, one.delays, one.methods, jitter_steps=one.jitter_steps
             )
         ],
         checkpoints,
@@ -198,7 +194,6 @@ def _setting(quick: bool, checkpoints: Checkpoints) -> dict[str, Any]:
     return {
         "quick": quick,
         "training_seeds": list(checkpoints.seeds),
-        "trials_per_cell": TRIALS[quick],
         "trials_per_series": SERIES,
         "step_ms": STEP_NS * 1e-6,
         "methods": {name: method.summary for name, method in METHODS.items()},

@@ -86,7 +86,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "rollforward_actuator": Method("state by the drive model, untrained", "base", "vlash", "actuator"),
     "vlash_last_action": Method("as VLASH's code", "vlash_last_action", "vlash", "last_action"),
     "vlash_recorded_last_action": Method(
-        "as VLASH's code, trained on recorded states", "vlash", "vlash", "last_action", headline=False
+        "as VLASH's code, trained on recorded states", "vlash", "vlash", "last_action"
     ),
     "vlash_sum_deltas": Method("as VLASH's paper", "vlash", "vlash", "sum_deltas", headline=False),
     "vlash_actuator": Method("state by the drive model", "vlash", "vlash", "actuator"),
