@@ -70,15 +70,18 @@ image. `table_prefix` gets the commands that were really sent after the image, d
 First encoder and head together, on states at the image, with a second head that names the place to go to
 and is dropped afterwards: {steps} steps of {batch} images with {draws} noises each. Then the encoder stays
 as it is and each variant goes on from that head, `table_base` too: {variant_steps} steps of {variant_batch}
-samples. Correctors are small networks of their own, trained for as many steps of {corrector_batch} samples.
-The files hold the exponential average of the weights. Most steps compute in bfloat16, the last in float32.
+samples. A corrector starts as a copy of its policy's head, takes one look instead of all Euler steps, and
+learns the expert's command of now from images and states up to 20 periods after those of the running plan:
+as many steps of {corrector_batch} samples. The files hold the exponential average of the weights. Most steps
+compute in bfloat16, the last in float32.
 Another machine, library version or number of threads rounds differently and ends with other weights.
 
-| fit | mean squared error of the last steps, in units of the data's spread for that row |
+| fit | error of the last steps, in units of the data's spread for that row |
 |---|---|
 {losses}
 
-Among variants these are not comparable: each has rows, states and conditions of its own.
+Squared for policies, absolute for correctors. Policies are not comparable by it: each has rows, states and
+conditions of its own.
 
 Weights as float16 move an output by at most {rounding:.1e} rad on random inputs.
 

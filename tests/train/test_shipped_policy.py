@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The policy in models/ is the one that its card describes, and plays the game."""
+"""The policies in models/ are the ones that their cards describe, and play their games."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lowlat_nodes.control.policies.corrector import Glance, OnnxCorrector
 from lowlat_nodes.control.policies.onnx import OnnxPolicy
 from lowlat_nodes.control.policies.policy import Observation
 from lowlat_nodes.inference.tokens import SCHEME
 from lowlat_nodes.sim.camera import TableCamera
+from lowlat_nodes.sim.insertion import Slot
+from lowlat_nodes.sim.interception import LINE_Y_M, Ball
 from lowlat_nodes.sim.kinematics import JOINT_NAMES, forward, inverse
 from lowlat_nodes.sim.reaction import Light
+from lowlat_nodes.sim.scene import Thing
 from lowlat_nodes.train.evaluate import evaluate
+from lowlat_nodes.train.expert import ExpertConfig, plan
 from lowlat_nodes.train.sights import from_policy
 
 MODEL = Path(__file__).resolve().parents[2] / "models" / "reach_flow.onnx"
@@ -113,3 +118,62 @@ def test_in_closed_loop_knowing_the_state_at_the_switch_wins(policy: OnnxPolicy)
     assert vlash.success_rate >= naive.success_rate + 0.1
     assert vlash.success_rate >= sync.success_rate
     assert vlash.reaction_ms(0.5) <= 0.6 * sync.reaction_ms(0.5)
+
+
+TABLE = MODEL.parent
+POLICIES = ("base", "vlash", "vlash_last_action", "delay", "prefix")
+
+
+def test_the_card_of_the_table_policies_names_all_files() -> None:
+    card = (TABLE / "table.md").read_text(encoding="utf-8")
+    stated = dict(re.findall(r"^  (table_\w+\.onnx): ([0-9a-f]{64})$", card, re.MULTILINE))
+    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in TABLE.glob("table_*.onnx")}
+    assert stated == there
+    assert set(there) == {f"table_{name}.onnx" for name in (*POLICIES, "corrector_base", "corrector_delay")}
+    assert max((TABLE / name).stat().st_size for name in there) < 1_500_000
+
+
+@pytest.mark.torch
+def test_the_guidance_that_ships_has_the_true_jacobian() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    from lowlat_nodes.train.guidance import vjp_error
+
+    assert vjp_error(TABLE / "table_base.onnx", samples=4) < 1e-4
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize(
+    ("text", "thing", "goal"),
+    [
+        ("touch the blue light", _light("blue", -0.3, 0.35), (-0.3, 0.35)),
+        ("catch the ball", Ball(0.2, 0.6, -0.3, -0.5), (0.044, LINE_Y_M)),
+        ("insert the peg", Slot(0.3, 0.4, 1.0, 0.03, 0.012), (0.3, 0.4)),
+    ],
+)
+def test_a_table_policy_goes_where_the_task_says(
+    name: str, text: str, thing: Thing, goal: tuple[float, float]
+) -> None:
+    policy = OnnxPolicy(TABLE / f"table_{name}.onnx")
+    image = TableCamera().render(HOME, (thing,))
+    state = np.concatenate([HOME, np.zeros(3)]).astype(np.float32)
+    chunk = policy.infer(Observation(state, {"image": image}, text))
+    assert forward(chunk[-1])[-1] == pytest.approx(goal, abs=0.04)
+    assert np.abs(policy.infer(Observation(state, {"image": image}, "wait")) - HOME).max() < 0.06
+
+
+@pytest.mark.parametrize("name", ["base", "delay"])
+def test_a_corrector_turns_a_plan_towards_a_new_goal(name: str) -> None:
+    policy = OnnxPolicy(TABLE / f"table_{name}.onnx")
+    corrector = OnnxCorrector(TABLE / f"table_corrector_{name}.onnx", policy.spec)
+    state = np.concatenate([HOME, np.zeros(3)]).astype(np.float32)
+    planned = HOME + np.array([0.1, 0.0, 0.0]) * np.arange(1, 5)[:, None]
+    turns = {}
+    for x_m in (0.4, -0.35):
+        image = TableCamera().render(HOME, (_light("red", x_m, 0.3),))
+        glance = Glance(state, planned, 4.0, {"image": image}, "touch the red light")
+        (correction,) = corrector.correct([glance])
+        expected = plan(HOME[None], np.zeros((1, 3)), inverse((x_m, 0.3))[None], 1, ExpertConfig())[0, 0]
+        assert planned[0] + correction == pytest.approx(expected, abs=0.03)
+        turns[x_m] = correction[0]
+    assert turns[0.4] < turns[-0.35]
