@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lowlat_nodes.control.change import ChangeDetector
 from lowlat_nodes.control.commands import Commands
 from lowlat_nodes.control.config import ControlConfig, build_loop
 from lowlat_nodes.control.contract import Contract
@@ -64,6 +65,7 @@ class OfflinePolicy(Processor):
         self._due_ns: int | None = None
         self._answers: list[tuple[int, int, Floats | str, int]] = []  # when, request, what, image
         self._error: Exception | None = None
+        self._detectors: dict[str, ChangeDetector] = {}
 
     def open(self) -> None:
         """Load the policy and compare it with the contracts."""
@@ -79,6 +81,9 @@ class OfflinePolicy(Processor):
         self._observer = Observer(config.observation, self._contract)
         self._loop = build_loop(config, self._policy.spec)
         self._commands = Commands(config.command, config.observation.joints.names, tick_ns=self._tick_ns)
+        threshold = config.execution.change_threshold
+        if threshold:
+            self._detectors = {name: ChangeDetector(threshold) for name in config.observation.camera}
         self._loop.start()
 
     def process(self, message: Message) -> Sequence[Message]:
@@ -93,6 +98,8 @@ class OfflinePolicy(Processor):
             stamp_ns = now_ns
         if message.topic in self._cameras:
             camera = self._cameras[message.topic]
+            if camera in self._detectors and self._detectors[camera].see(message.payload):
+                self._loop.note_change()
             self._observer.see(camera, message.payload, stamp_ns)
             if self._head is not None and camera in self._head.cameras:
                 self._head.see(camera, message.payload, stamp_ns)

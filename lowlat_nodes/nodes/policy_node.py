@@ -99,6 +99,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             },
             self.context,
             wiring.qos,
+            config.execution.change_threshold,
         )
         self._endpoints.append(cameras.close)
         self._processes = PolicyProcesses(config, wiring, cameras, self._hear, self.stop)

@@ -134,6 +134,10 @@ class PolicyProcesses:
                 self._connect(worker, "policy", number=number, warm_ns=warm_ns)
             if self.corrector is not None:
                 self._connect(self.corrector, "corrector")
+            if config.execution.change_threshold:
+                alarm = cameras.alarm()
+                self._tick_channel.send(pack("cameras"), descriptor=alarm.fileno())
+                alarm.close()
         except BaseException:
             self.close()
             raise

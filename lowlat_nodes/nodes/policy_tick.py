@@ -91,6 +91,7 @@ class PolicyTick:
         self._node = node
         self._workers: dict[int, _Worker] = {}  # by number
         self._corrector: Channel | None = None
+        self._cameras: Channel | None = None  # tell of abrupt changes
         self._rows: int = setup["rows"]  # of the plan, for the corrector
         self._config = build(ControlConfig, setup["config"])
         spec = PolicySpec.from_plain(setup["spec"])
@@ -221,6 +222,7 @@ class PolicyTick:
         self._take_joint_states()
         self._hear_workers(now_ns)
         self._hear_corrector(now_ns)
+        self._hear_cameras()
         self._tick = self._loop.tick(now_ns)
         if self._tick is None:
             return False
@@ -408,6 +410,14 @@ class PolicyTick:
             if answer["image_ns"]:
                 self._figures.correction_age.record(now_ns - self._timeline.from_ros(answer["image_ns"]))
 
+    def _hear_cameras(self) -> None:
+        """Take note of abrupt changes of the scene since the last tick."""
+        try:
+            while self._cameras is not None and self._cameras.receive() is not None:
+                self._loop.note_change()
+        except ChannelClosedError:  # the node has ended, and will be missed elsewhere
+            self._cameras = None
+
     def _lose_corrector(self) -> None:
         assert self._corrector is not None
         self._corrector.close()
@@ -444,17 +454,19 @@ class PolicyTick:
                 self._loop.restart_plan()
 
     def _meet(self, kind: str, content: dict[str, Any], channel: Channel) -> None:
-        """Take the channel to a new worker or corrector, in the place of the former one."""
+        """Take the channel to a new worker or corrector, in the place of the former, or to the cameras."""
         if kind == "policy":
             if content["number"] in self._workers:
                 self._lose_worker(content["number"])
             self._workers[content["number"]] = _Worker(channel, deque(maxlen=self._kept_states))
             if not self._loop.delay.known:
                 self._loop.delay.record(content["warm_ns"])
-        else:
+        elif kind == "corrector":
             if self._corrector is not None:
                 self._lose_corrector()
             self._corrector = channel
+        else:
+            self._cameras = channel
 
     def _forget_figures(self) -> None:
         """Count from now on; what is told of an activation is its own."""

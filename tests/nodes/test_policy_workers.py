@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from policy_rig import Rig, runs, workers
+from sensor_msgs.msg import Image
 
 from lowlat_nodes.nodes.diagnostics import Level
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.ros
 
 PARAMETERS = {
     "policy": {"workers": 2},
-    "execution": {"strategy": "pipelined"},
+    "execution": {"strategy": "pipelined", "change_threshold": 40.0},
     "roll_forward": {"kind": "last_action"},
 }
 
@@ -51,6 +52,22 @@ def test_an_inference_begins_before_the_one_before_it_has_ended(rig: Rig) -> Non
         )
 
     rig.until(overlap, "two inferences at a time")
+
+
+def test_an_abrupt_change_of_the_scene_is_heard_of(rig: Rig) -> None:
+    before = rig.robot.count("scene_changes")
+    rig.until_counted("ticks", 50)
+    assert rig.robot.count("scene_changes") == before
+
+    def lit() -> Image:
+        message = rig.robot.good_image()
+        message.data = b"\xff" * len(message.data)
+        return message
+
+    rig.robot.image = lit
+    rig.until_counted("scene_changes")
+    rig.robot.image = rig.robot.good_image
+    rig.until_counted("scene_changes")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
