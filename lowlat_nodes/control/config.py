@@ -53,6 +53,13 @@ class ExecutionConfig:
     ensemble_decay: float = setting(
         0.01, doc="temporal_ensemble weighs the i-th oldest chunk with exp(-decay i).", low=0.0, high=100.0
     )
+    change_threshold: float = setting(
+        0.0,
+        doc="A scene changed abruptly, and the policy is asked at once, when something appears or goes whose "
+        "colour differs by more than this (of 255); 40 is a good one; 0: nothing is watched for.",
+        low=0.0,
+        high=255.0,
+    )
     merge: int = setting(
         1, doc="Fine actions merged into one macro action (action quantisation).", low=1, high=64
     )
@@ -113,6 +120,11 @@ class ControlConfig:
                 f"execution.strategy than {', '.join(PROJECTING)}"
             )
 
+        if self.execution.strategy == "pipelined" and self.policy.workers < 2:
+            raise ConfigurationError(
+                "policy.workers: pipelined has several inferences under way, one per process of the policy; "
+                "expected 2 or more and a core for each, or execution.strategy vlash; got 1"
+            )
         if self.execution.strategy in CORRECTED and not self.corrector.model:
             raise ConfigurationError(
                 f"execution.strategy: {self.execution.strategy} needs a corrector; give corrector.model"
@@ -147,6 +159,8 @@ def build_loop(config: ControlConfig, spec: PolicySpec) -> ControlLoop:
         launch=execution.launch,
         margin_ticks=execution.margin_ticks,
         naive_aligned=execution.naive_aligned,
+        slots=config.policy.workers,
+        kept_slots=1 if execution.change_threshold and config.policy.workers > 2 else 0,
         circumstances=_circumstances(config, spec),
     )
     _check_needs(strategy, execution, spec)

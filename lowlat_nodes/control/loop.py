@@ -287,11 +287,6 @@ class ControlLoop:
         if self._in_flight.pop(request, None) is not None:
             self.counters.add(f"failures_{reason}")
 
-    def lose_policy(self) -> None:
-        """Take note that the policy is gone, and whatever it was thinking about with it."""
-        self._in_flight.clear()
-        self.counters.add("policy_losses")
-
     def note_change(self) -> None:
         """Take note that the scene changed abruptly: what is being planned was asked for before."""
         self._changed = True

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lowlat_nodes.control.change import ChangeDetector
 from lowlat_nodes.control.commands import Commands
 from lowlat_nodes.control.config import ControlConfig, build_loop
 from lowlat_nodes.control.contract import Contract
@@ -62,8 +63,9 @@ class OfflinePolicy(Processor):
         self._task = observation.task.text
         self._now_ns: int | None = None
         self._due_ns: int | None = None
-        self._answer: tuple[int, int, Floats | str, int] | None = None
+        self._answers: list[tuple[int, int, Floats | str, int]] = []  # when, request, what, image
         self._error: Exception | None = None
+        self._detectors: dict[str, ChangeDetector] = {}
 
     def open(self) -> None:
         """Load the policy and compare it with the contracts."""
@@ -79,6 +81,9 @@ class OfflinePolicy(Processor):
         self._observer = Observer(config.observation, self._contract)
         self._loop = build_loop(config, self._policy.spec)
         self._commands = Commands(config.command, config.observation.joints.names, tick_ns=self._tick_ns)
+        threshold = config.execution.change_threshold
+        if threshold:
+            self._detectors = {name: ChangeDetector(threshold) for name in config.observation.camera}
         self._loop.start()
 
     def process(self, message: Message) -> Sequence[Message]:
@@ -93,6 +98,8 @@ class OfflinePolicy(Processor):
             stamp_ns = now_ns
         if message.topic in self._cameras:
             camera = self._cameras[message.topic]
+            if camera in self._detectors and self._detectors[camera].see(message.payload):
+                self._loop.note_change()
             self._observer.see(camera, message.payload, stamp_ns)
             if self._head is not None and camera in self._head.cameras:
                 self._head.see(camera, message.payload, stamp_ns)
@@ -143,9 +150,9 @@ class OfflinePolicy(Processor):
         self._loop.counters.add("clock_jumps")
         self._loop.reset()
         self._due_ns = None
-        if self._answer is not None:
-            self._loop.fail(self._answer[1], "clock_jump")
-            self._answer = None
+        for _, request, _, _ in self._answers:
+            self._loop.fail(request, "clock_jump")
+        self._answers.clear()
 
     def _infer(self, launch: Launch) -> None:
         """Run the policy now; its answer counts once the configured delay has passed."""
@@ -169,7 +176,7 @@ class OfflinePolicy(Processor):
             answer, self._error = "policy_error", error
         takes_ns = 0 if isinstance(answer, str) else self._latency.draw_ns(launch.request)
         ready_ns = launch.launched_ns + takes_ns
-        self._answer = (ready_ns, launch.request, answer, image_ns)
+        self._answers.append((ready_ns, launch.request, answer, image_ns))
 
     def _correct(self, now_ns: int) -> None:
         """Correct what the plan says about a tick by what is known at it."""
@@ -184,14 +191,14 @@ class OfflinePolicy(Processor):
         self._loop.correct(values, outlook)
 
     def _deliver(self, now_ns: int) -> None:
-        if self._answer is None or self._answer[0] > now_ns:
-            return
-        _, request, answer, image_ns = self._answer
-        self._answer = None
-        if isinstance(answer, str):
-            self._loop.fail(request, answer)
-        else:
-            self._loop.deliver(request, answer, image_ns, now_ns)
+        due = [answer for answer in self._answers if answer[0] <= now_ns]
+        for each in due:
+            self._answers.remove(each)
+            _, request, answer, image_ns = each
+            if isinstance(answer, str):
+                self._loop.fail(request, answer)
+            else:
+                self._loop.deliver(request, answer, image_ns, now_ns)
 
 
 def make_policy(

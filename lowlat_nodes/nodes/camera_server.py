@@ -9,6 +9,7 @@ lost to everybody (eProsima/Fast-DDS#5469). A policy may crash at any time, so i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -22,13 +23,16 @@ import rclpy
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 
+from lowlat_nodes.control.change import ChangeDetector
 from lowlat_nodes.nodes.policy_messages import pack, unpack
+from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
 from lowlat_nodes.transport.ros.polled import PolledSubscription, Taken
 from lowlat_nodes.transport.ros.topics import Input
 
 _FOLLOW_S = 0.5
 _POLL_S = 0.002
+_SERVE, _ALARM = b"serve", b"alarm"
 
 
 @dataclass(slots=True)
@@ -50,8 +54,9 @@ class CameraServer:
     """Subscribes to images, and gives the newest ones to clients that ask.
 
     A thread takes an image from the middleware when it is asked for, so nothing is copied for nothing, and
-    the depth-1 history of the subscription is the mailbox. While a client waits for the next image, the
-    thread looks for it every two milliseconds: rclpy has no way to wait for a message and a socket at a time.
+    the depth-1 history of the subscription is the mailbox. While a client waits for the next image, or
+    changes are watched for, the thread looks every two milliseconds: rclpy has no way to wait for a message
+    and a socket at a time.
 
     Args:
         name: Name of the ROS node that subscribes.
@@ -59,6 +64,7 @@ class CameraServer:
         inputs: What to subscribe to, by camera; full topic names.
         context: The ROS context of the process.
         qos: The `qos_overrides.*` parameters.
+        change_threshold: Of `control.change.ChangeDetector`, to watch every frame; 0 not to.
 
     Raises:
         ConfigurationError: If a message type is not installed.
@@ -71,6 +77,7 @@ class CameraServer:
         inputs: Mapping[str, Input],
         context: Context | None = None,
         qos: Mapping[str, Any] = MappingProxyType({}),
+        change_threshold: float = 0.0,
     ) -> None:
         self._node = rclpy.create_node(
             name,
@@ -84,16 +91,22 @@ class CameraServer:
         )
         self._cameras = {camera: PolledSubscription(self._node, config) for camera, config in inputs.items()}
         self._newest: dict[str, tuple[int, Taken]] = {}  # with its number, by camera
+        self._types = {camera: config.type_name for camera, config in inputs.items()}
+        self._detectors: dict[str, ChangeDetector] = {}
+        if change_threshold:
+            self._detectors = {camera: ChangeDetector(change_threshold) for camera in inputs}
+        self._listener: Channel | None = None  # to abrupt changes
         self._orders, orders = Channel.pair()
         self._thread = threading.Thread(target=self._run, args=[orders], name="cameras", daemon=True)
         self._thread.start()
 
     def connect(self) -> Channel:
         """Return the end of a channel for a new `CameraClient`."""
-        ours, theirs = Channel.pair()
-        self._orders.send(b"serve", descriptor=ours.fileno())
-        ours.close()
-        return theirs
+        return self._order(_SERVE)
+
+    def alarm(self) -> Channel:
+        """Return the end of a channel, one at a time, on which abrupt changes of a scene are told."""
+        return self._order(_ALARM)
 
     def close(self) -> None:
         """Stop serving and unsubscribe."""
@@ -101,12 +114,18 @@ class CameraServer:
         self._thread.join()
         self._node.destroy_node()
 
+    def _order(self, kind: bytes) -> Channel:
+        ours, theirs = Channel.pair()
+        self._orders.send(kind, descriptor=ours.fileno())
+        ours.close()
+        return theirs
+
     def _run(self, orders: Channel) -> None:
         clients: list[_Client] = []
         follow_s = 0.0
         try:
             while True:
-                waits = any(client.look for client in clients)
+                waits = bool(self._detectors) or any(client.look for client in clients)
                 watched = [orders, *(client.channel for client in clients)]
                 ready, _, _ = select.select(watched, [], [], _POLL_S if waits else _FOLLOW_S)
                 if time.monotonic() >= follow_s:
@@ -117,8 +136,10 @@ class CameraServer:
                     self._take()
                 clients = [client for client in clients if self._serve(client, client.channel in ready)]
                 if orders in ready:
-                    _, descriptor = orders.receive_with_descriptor()
-                    if descriptor is not None:
+                    kind, descriptor = orders.receive_with_descriptor()
+                    if descriptor is not None and kind == _ALARM:
+                        self._listener = Channel.from_fd(descriptor)
+                    elif descriptor is not None:
                         clients.append(_Client(Channel.from_fd(descriptor)))
         except ChannelClosedError:
             pass
@@ -132,6 +153,16 @@ class CameraServer:
             taken = subscription.take()
             if taken is not None:
                 self._newest[camera] = (subscription.received, taken)
+                if camera in self._detectors:
+                    self._watch(camera, taken)
+
+    def _watch(self, camera: str, taken: Taken) -> None:
+        """Tell the listener if the scene changed with an image."""
+        with contextlib.suppress(cdr.CdrError):  # whoever looks at the image counts that
+            payload = cdr.decode(self._types[camera], taken.data).payload
+            if self._detectors[camera].see(payload) and self._listener is not None:
+                with contextlib.suppress(ChannelClosedError):  # the tick has ended, and so will the node
+                    self._listener.send(pack("changed", camera=camera))
 
     def _serve(self, client: _Client, asks: bool) -> bool:
         """Hear and answer a client; return false, with the channel closed, when it is gone."""

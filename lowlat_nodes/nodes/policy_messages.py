@@ -6,7 +6,8 @@
 from      to        messages
 ========= ========= =======================================================================
 node      tick      `setup`, `policy` (with a channel to the worker), `corrector` (with one
-                    to the corrector), `task`, `activate`, `deactivate`, `start`, `stop`
+                    to the corrector), `cameras` (with one to the camera server), `task`,
+                    `activate`, `deactivate`, `start`, `stop`
 tick      node      `ready` or `refused`, `status`, `inference`
 node      worker    `setup` (with a channel to the cameras), `tick` (with one to the tick)
 worker    node      `ready` or `refused`
@@ -16,6 +17,7 @@ node      corrector `setup` (with a channel to the cameras), `tick` (with one to
 corrector node      `ready` or `refused`
 tick      corrector `moment`
 corrector tick      `correction`, `failed`
+node      tick      `changed`, from its camera server
 both      node      `look`, to its camera server
 node      both      `images` (with the memory that they are in)
 ========= ========= =======================================================================

@@ -99,6 +99,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             },
             self.context,
             wiring.qos,
+            config.execution.change_threshold,
         )
         self._endpoints.append(cameras.close)
         self._processes = PolicyProcesses(config, wiring, cameras, self._hear, self.stop)
@@ -157,7 +158,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
     def report(self) -> Report:
         """Return what the tick process told last, and how the policy process is."""
         assert self._processes is not None
-        status, problem = self._status, self._processes.worker.problem
+        status, workers = self._status, self._processes.workers
+        problems = [worker.problem for worker in workers if worker.problem]
         silent_s = self._processes.silent_s
         if silent_s > _SILENT_S:
             summary = f"no word from the tick process for {silent_s:.1f} s"
@@ -179,7 +181,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             figures=self._figures(status),
             drops=refused,
             failures=failures,
-            last_failure=problem or status["refusal"],
+            last_failure=problems[0] if problems else status["refusal"],
         )
         values |= {name: counters.get(name, 0) for name in _ALWAYS} | counters
         values |= {f"limited.{name}": count for name, count in status["limits"].items()}
@@ -194,7 +196,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             "delay_estimate_ms": status["delay_estimate_ms"],
             "standby_ticks": status["standby_ticks"],
             "sched": self._processes.sched,
-            "worker_restarts": self._processes.worker.restarts,
+            "workers": status["workers"],
+            "worker_restarts": sum(worker.restarts for worker in workers),
             "reports_lost": status["reports_lost"],
         }
         corrector = self._processes.corrector
@@ -202,19 +205,23 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             values |= {"corrector": corrector.problem or "running", "corrector_restarts": corrector.restarts}
         if status["choice"]:
             values["strategy_choice"] = status["choice"]
-        level, summary = self._judge(status, problem)
+        level, summary = self._judge(status, problems)
         return Report(level, summary, values)
 
-    def _judge(self, status: dict[str, Any], problem: str) -> tuple[Level, str]:
-        if problem:
-            return Level.ERROR, f"no policy: {problem}"
+    def _judge(self, status: dict[str, Any], problems: list[str]) -> tuple[Level, str]:
+        assert self._processes is not None
+        workers = len(self._processes.workers)
+        if len(problems) == workers:
+            return Level.ERROR, f"no policy: {problems[0]}"
         if status["served"] == "stale":
             return Level.ERROR, f"no fresh joint states, holding. {status['refusal']}"
         if not status["served"]:
             return Level.WARN, f"waiting for joint states. {status['refusal']}"
         if not status["running"]:
             return Level.OK, "stopped"
-        corrector = self._processes.corrector if self._processes is not None else None
+        if problems:
+            return Level.WARN, f"{len(problems)} of {workers} processes have no policy: {problems[0]}"
+        corrector = self._processes.corrector
         if corrector is not None and corrector.problem:
             return Level.WARN, f"plan not corrected: {corrector.problem}"
         if self._fresh:
@@ -271,8 +278,10 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             self._status = content
         if self._processes is None:
             return
-        if content["in_flight_ms"] > self._timeout_ms:
-            self._processes.worker.replace(f"an inference took longer than {self._timeout_ms:g} ms")
+        for number, in_flight_ms in content["in_flight_ms"]:
+            if in_flight_ms > self._timeout_ms:
+                reason = f"an inference took longer than {self._timeout_ms:g} ms"
+                self._processes.workers[number].replace(reason)
         self._processes.judge_corrector(content["corrector_silent_ms"])
 
     def _on_task(self, message: String) -> None:

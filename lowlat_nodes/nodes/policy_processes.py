@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The tick, the worker and the corrector of one policy node: started, connected, watched, replaced."""
+"""The tick, the workers and the corrector of one policy node: started, connected, watched, replaced."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Wiring:
 
 
 class PolicyProcesses:
-    """Keeps one tick, one worker and, where there is one, a corrector alive.
+    """Keeps one tick, one worker or more and, where there is one, a corrector alive.
 
     Args:
         config: The node's parameters.
@@ -71,7 +71,7 @@ class PolicyProcesses:
     Attributes:
         spec: What the policy says of itself.
         sched: The scheduling that the tick was granted.
-        worker: The policy's process.
+        workers: The policy's processes.
         corrector: The corrector's process, if one is configured.
 
     Raises:
@@ -100,15 +100,20 @@ class PolicyProcesses:
         }
         self._tick: subprocess.Popen[bytes] | None = None
         self.corrector: KeptProcess | None = None
-        self.worker = KeptProcess(
-            "lowlat_nodes.nodes.policy_worker",
-            "the policy",
-            partial(self._set_up, nice=config.realtime.worker_nice),
-            load_timeout_s=self._load_timeout_s,
-        )
+        self.workers = [
+            KeptProcess(
+                "lowlat_nodes.nodes.policy_worker",
+                "the policy",
+                partial(self._set_up, nice=config.realtime.worker_nice),
+                load_timeout_s=self._load_timeout_s,
+            )
+            for _ in range(config.policy.workers)
+        ]
         try:
-            policy = self.worker.await_first(stop)
-            _check_timeout(policy["warm_ns"] * 1e-6, config.policy.timeout_ms)
+            policies = [worker.await_first(stop) for worker in self.workers]
+            policy, warm_ns = policies[0], max(each["warm_ns"] for each in policies)
+            _check_alike([each["spec"] for each in policies])
+            _check_timeout(warm_ns * 1e-6, config.policy.timeout_ms)
             self.spec = PolicySpec.from_plain(policy["spec"])
             corrector = self._start_corrector(policy["spec"])
             self._tick, self._tick_channel = start_child("lowlat_nodes.nodes.policy_tick")
@@ -125,9 +130,14 @@ class PolicyProcesses:
             ready = await_ready(self._tick_channel, "the tick process", _TICK_READY_S, stop)
             self.sched: str = ready["sched"]
             self._heard_s = time.monotonic()
-            self._connect(self.worker, "policy", warm_ns=policy["warm_ns"])
+            for number, worker in enumerate(self.workers):
+                self._connect(worker, "policy", number=number, warm_ns=warm_ns)
             if self.corrector is not None:
                 self._connect(self.corrector, "corrector")
+            if config.execution.change_threshold:
+                alarm = cameras.alarm()
+                self._tick_channel.send(pack("cameras"), descriptor=alarm.fileno())
+                alarm.close()
         except BaseException:
             self.close()
             raise
@@ -166,11 +176,12 @@ class PolicyProcesses:
         if self.silent_s > _TICK_SILENT_S:
             self._tick.kill()
             raise TickLostError(f"the tick process said nothing for {_TICK_SILENT_S:g} s and was killed")
-        policy = self.worker.watch()
-        if policy is not None and PolicySpec.from_plain(policy["spec"]) != self.spec:
-            self.worker.replace("the policy is another one than at configuration; configure the node anew")
-        elif policy is not None:
-            self._connect(self.worker, "policy", warm_ns=policy["warm_ns"])
+        for number, worker in enumerate(self.workers):
+            policy = worker.watch()
+            if policy is not None and PolicySpec.from_plain(policy["spec"]) != self.spec:
+                worker.replace("the policy is another one than at configuration; configure the node anew")
+            elif policy is not None:
+                self._connect(worker, "policy", number=number, warm_ns=policy["warm_ns"])
         if self.corrector is not None:
             corrector = self.corrector.watch()
             if corrector is not None and corrector != self._correction:
@@ -184,8 +195,8 @@ class PolicyProcesses:
             self.corrector.replace(f"the corrector did not answer for {_CORRECTOR_SILENT_MS:g} ms")
 
     def close(self) -> None:
-        """End all children: the tick brakes, the worker may finish its inference, but not for long."""
-        kept = [process for process in (self.worker, self.corrector) if process is not None]
+        """End all children: the tick brakes, a worker may finish its inference, but not for long."""
+        kept = [*self.workers, *([] if self.corrector is None else [self.corrector])]
         for process in kept:
             process.close()
         if self._tick is not None:
@@ -222,6 +233,14 @@ class PolicyProcesses:
             process.channel.send(pack("tick"), descriptor=theirs.fileno())
         ticks.close()
         theirs.close()
+
+
+def _check_alike(specs: list[dict[str, Any]]) -> None:
+    for spec in specs[1:]:
+        if spec != specs[0]:
+            raise ConfigurationError(
+                f"policy.workers: expected the same policy in each process, got {specs[0]} and {spec}"
+            )
 
 
 def _check_timeout(warm_ms: float, timeout_ms: float) -> None:

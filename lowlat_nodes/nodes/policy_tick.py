@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,24 @@ _RETRY_NS = 20_000_000  # after an inference that failed, which may have taken n
 _FUTURE_NS = 20_000_000  # a stamp this far ahead of the clock means that two clocks disagree
 
 
+@dataclass(slots=True)
+class _Worker:
+    """A process that holds the policy.
+
+    Attributes:
+        channel: To it.
+        unsent_states: Stamps, positions and velocities of the joints, for policies that see those of an
+            image's time.
+        request: What it is thinking about, None while it is idle.
+        asked_ns: Steady time of that request.
+    """
+
+    channel: Channel
+    unsent_states: deque[tuple[int, bytes, bytes]]
+    request: int | None = None
+    asked_ns: int = 0
+
+
 class PolicyTick:
     """Runs the control loop of one policy node.
 
@@ -70,8 +89,9 @@ class PolicyTick:
 
     def __init__(self, node: Channel, setup: dict[str, Any]) -> None:
         self._node = node
-        self._worker: Channel | None = None
+        self._workers: dict[int, _Worker] = {}  # by number
         self._corrector: Channel | None = None
+        self._cameras: Channel | None = None  # tell of abrupt changes
         self._rows: int = setup["rows"]  # of the plan, for the corrector
         self._config = build(ControlConfig, setup["config"])
         spec = PolicySpec.from_plain(setup["spec"])
@@ -106,14 +126,11 @@ class PolicyTick:
         self._active = False
         self._activation = 0  # the number of the newest one
         self._limited = self._loop.limit_counts()  # before it
-        # Newest states for the worker; they share a message with a launch.
-        self._unsent_states: deque[tuple[int, bytes, bytes]] = deque(
-            maxlen=min(256, HISTORY_ROOM // (16 * self._columns + 32))
-        )
+        # Newest states for a worker; they share a message with a launch.
+        self._kept_states = min(256, HISTORY_ROOM // (16 * self._columns + 32))
         self._tick: Tick | None = None
         self._refusal = ""
         self._figures = Figures(corrected=bool(self._config.corrector.model))
-        self._asked_ns = 0  # steady time of the launch in flight
         self._retry_ns = 0  # no launch before this steady time
         # What the corrector was asked about, as long as a correction counts.
         kept = 2 + round(self._config.corrector.timeout_ms * 1e6) // self._config.tick_ns
@@ -142,7 +159,7 @@ class PolicyTick:
                 if self._active:
                     self._tick_until_inactive()
                 else:  # answers that come after the end
-                    self._hear_worker(self._timeline.now_ns())
+                    self._hear_workers(self._timeline.now_ns())
                     self._hear_corrector(self._timeline.now_ns())
                     self._report(time.monotonic_ns())
                     self._node.wait(_IDLE_S)
@@ -169,7 +186,7 @@ class PolicyTick:
                 ticks.serve(deadline_ns)
                 continue
             # Simulated time stands still or jumped.
-            self._hear_worker(deadline_ns)
+            self._hear_workers(deadline_ns)
             self._hear_corrector(deadline_ns)
             self._hear_node()
             self._report(time.monotonic_ns())
@@ -203,8 +220,9 @@ class PolicyTick:
     def _command(self, now_ns: int) -> bool:
         """Newest state in, command out; false while no state was seen."""
         self._take_joint_states()
-        self._hear_worker(now_ns)
+        self._hear_workers(now_ns)
         self._hear_corrector(now_ns)
+        self._hear_cameras()
         self._tick = self._loop.tick(now_ns)
         if self._tick is None:
             return False
@@ -213,10 +231,11 @@ class PolicyTick:
 
     def _launch(self, now_ns: int) -> None:
         """Ask the policy if it is time to, and note the ages of what was used."""
-        ready = self._worker is not None and time.monotonic_ns() >= self._retry_ns
+        idle = next((number for number, worker in self._workers.items() if worker.request is None), None)
+        ready = idle is not None and time.monotonic_ns() >= self._retry_ns
         launch = self._loop.launch(now_ns, ready=ready)
-        if launch is not None:
-            self._ask(launch)
+        if launch is not None and idle is not None:
+            self._ask(launch, idle)
         tick, state = self._tick, self._loop.state
         assert tick is not None
         assert state is not None
@@ -248,12 +267,12 @@ class PolicyTick:
             local_ns = now_ns
         self._loop.observe(RobotState(min(local_ns, now_ns), state.position, state.velocity))
         if self._align:
-            self._unsent_states.append((stamp_ns, state.position.tobytes(), state.velocity.tobytes()))
+            for worker in self._workers.values():
+                worker.unsent_states.append((stamp_ns, state.position.tobytes(), state.velocity.tobytes()))
 
-    def _ask(self, launch: Launch) -> None:
-        """Send a launch to the worker; one that cannot be sent has failed."""
-        assert self._worker is not None
-        state = launch.state
+    def _ask(self, launch: Launch, number: int) -> None:
+        """Send a launch to a worker; one that cannot be sent has failed."""
+        worker, state = self._workers[number], launch.state
         launched_ns = self._timeline.ros_ns(launch.launched_ns)
         conditions: dict[str, Any] = {}
         if "delay" in self._accepts:
@@ -268,29 +287,35 @@ class PolicyTick:
             launched_ns=launched_ns,
             task=self._task,
             align=self._align,
-            history=list(self._unsent_states),
+            history=list(worker.unsent_states),
             **conditions,
         )
-        self._unsent_states.clear()
-        self._asked_ns = time.monotonic_ns()
+        worker.unsent_states.clear()
+        worker.request, worker.asked_ns = launch.request, time.monotonic_ns()
         try:
-            if not self._worker.send(content):
+            if not worker.channel.send(content):
+                worker.request = None
                 self._loop.fail(launch.request, "worker_busy")
         except ChannelClosedError:
-            self._lose_worker()
+            self._lose_worker(number)
 
-    def _hear_worker(self, now_ns: int) -> None:
-        """Take in what the worker has answered by now."""
-        if self._worker is None:
-            return
-        try:
-            data = self._worker.receive()
-        except ChannelClosedError:
-            self._lose_worker()
-            return
-        if data is None:
-            return
-        kind, answer = unpack(data)
+    def _hear_workers(self, now_ns: int) -> None:
+        """Take in what the workers have answered by now."""
+        answers = []
+        for number, worker in tuple(self._workers.items()):
+            try:
+                data = worker.channel.receive()
+            except ChannelClosedError:
+                self._lose_worker(number)
+                continue
+            if data is not None:
+                worker.request = None
+                answers.append(unpack(data))
+        # In the order of the requests: an earlier one would be refused after a later one.
+        for kind, answer in sorted(answers, key=lambda each: each[1]["request"]):
+            self._take_answer(kind, answer, now_ns)
+
+    def _take_answer(self, kind: str, answer: dict[str, Any], now_ns: int) -> None:
         if answer["refused"]:
             self._loop.counters.add("images_refused", answer["refused"])
         self._refusal = answer["problem"] or self._refusal
@@ -322,11 +347,13 @@ class PolicyTick:
             )
         )
 
-    def _lose_worker(self) -> None:
-        assert self._worker is not None
-        self._worker.close()
-        self._worker = None
-        self._loop.lose_policy()
+    def _lose_worker(self, number: int) -> None:
+        """Take note that a worker is gone, and what it was thinking about with it."""
+        worker = self._workers.pop(number)
+        worker.channel.close()
+        self._loop.counters.add("policy_losses")
+        if worker.request is not None:
+            self._loop.fail(worker.request, "worker_lost")
 
     def _ask_corrector(self, now_ns: int) -> None:
         """Show the corrector what the next tick will do unless it is corrected."""
@@ -383,6 +410,14 @@ class PolicyTick:
             if answer["image_ns"]:
                 self._figures.correction_age.record(now_ns - self._timeline.from_ros(answer["image_ns"]))
 
+    def _hear_cameras(self) -> None:
+        """Take note of abrupt changes of the scene since the last tick."""
+        try:
+            while self._cameras is not None and self._cameras.receive() is not None:
+                self._loop.note_change()
+        except ChannelClosedError:  # the node has ended, and will be missed elsewhere
+            self._cameras = None
+
     def _lose_corrector(self) -> None:
         assert self._corrector is not None
         self._corrector.close()
@@ -419,17 +454,19 @@ class PolicyTick:
                 self._loop.restart_plan()
 
     def _meet(self, kind: str, content: dict[str, Any], channel: Channel) -> None:
-        """Take the channel to a new worker or corrector, in the place of the former one."""
+        """Take the channel to a new worker or corrector, in the place of the former, or to the cameras."""
         if kind == "policy":
-            if self._worker is not None:
-                self._lose_worker()
-            self._worker = channel
+            if content["number"] in self._workers:
+                self._lose_worker(content["number"])
+            self._workers[content["number"]] = _Worker(channel, deque(maxlen=self._kept_states))
             if not self._loop.delay.known:
                 self._loop.delay.record(content["warm_ns"])
-        else:
+        elif kind == "corrector":
             if self._corrector is not None:
                 self._lose_corrector()
             self._corrector = channel
+        else:
+            self._cameras = channel
 
     def _forget_figures(self) -> None:
         """Count from now on; what is told of an activation is its own."""
@@ -491,11 +528,15 @@ class PolicyTick:
                 time_ns=now_ns,
                 activation=self._activation,
                 running=loop.running,
-                worker=self._worker is not None,
+                workers=len(self._workers),
                 corrector=self._corrector is not None,
                 corrector_silent_ms=(now_ns - self._unanswered_ns) * 1e-6 if self._unanswered_ns else 0.0,
                 served=self._tick.served.value if self._tick else "",
-                in_flight_ms=0.0 if not loop.in_flight else (now_ns - self._asked_ns) * 1e-6,
+                in_flight_ms=[
+                    (number, (now_ns - worker.asked_ns) * 1e-6)
+                    for number, worker in self._workers.items()
+                    if worker.request is not None
+                ],
                 delay_estimate_ms=loop.delay.estimate_ns * 1e-6,
                 choice=loop.strategy.reason if isinstance(loop.strategy, Auto) else "",
                 counters=loop.counters.snapshot(),

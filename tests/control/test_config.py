@@ -31,3 +31,10 @@ def test_whole_motions_are_not_corrected() -> None:
         changes = {"execution.strategy": strategy, "corrector.model": "a.onnx", "command.kind": "chunk"}
         with pytest.raises(ConfigurationError, match=r"corrector\.model: a correction is for one tick"):
             build(ControlConfig, {**JOINTS, **changes})
+
+
+def test_pipelined_needs_a_process_for_each_inference() -> None:
+    for kind in ({}, {"policy.kind": "remote", "policy.remote.address": "ws://127.0.0.1:1"}):
+        with pytest.raises(ConfigurationError, match=r"policy\.workers: .* expected 2 or more"):
+            build(ControlConfig, {**JOINTS, **kind, "execution.strategy": "pipelined"})
+        build(ControlConfig, {**JOINTS, **kind, "execution.strategy": "pipelined", "policy.workers": 2})

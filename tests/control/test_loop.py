@@ -343,7 +343,7 @@ def test_just_in_time_is_before_the_last_row_not_before_the_end_of_its_hold() ->
 def test_continue_goes_on_for_its_deadline_and_no_longer() -> None:
     rig = Rig(miss="continue").run(100)
     rig.thinking, rig.due = False, None
-    rig.loop.lose_policy()
+    rig.loop.fail(rig.launches[-1].request, "worker_lost")
     rig.run(120)
     running = next(tick.swapped for tick in reversed(rig.ticks) if tick.swapped)
     last, speed = running.last_ns // TICK, np.diff([tick.position[0] for tick in rig.ticks])
@@ -534,10 +534,10 @@ def test_the_first_command_is_where_the_robot_is() -> None:
 def test_losing_the_policy_runs_the_plan_out_then_misses_then_resumes() -> None:
     rig = Rig().run(100)
     rig.thinking, rig.due = False, None
-    rig.loop.lose_policy()
+    rig.loop.fail(rig.launches[-1].request, "worker_lost")
     rig.run(120)
     assert rig.served()[-1] is Served.MISSED
-    assert rig.loop.counters["policy_losses"] == 1
+    assert rig.loop.counters["failures_worker_lost"] == 1
     rig.thinking = True
     rig.run(60)
     assert rig.served()[-1] is Served.CHUNK

@@ -279,6 +279,31 @@ def test_velocities_that_only_the_corrector_needs_are_asked_for(tmp_path: Path) 
     assert results == []
 
 
+def test_inferences_may_overlap() -> None:
+    changes = {"execution.strategy": "pipelined", "policy.workers": 2}
+    _, counts = play(recording(2.0), **changes)
+    # 45 ms are five ticks; the launches are half of that apart, in whole ticks.
+    assert counts["inferences"] == pytest.approx(2000 / 30, abs=5)
+    assert counts["chunks_scheduled"] > 50
+    assert play(recording(2.0), **changes) == play(recording(2.0), **changes)
+
+
+def test_an_abrupt_change_of_the_scene_starts_an_inference() -> None:
+    messages = [
+        Message(m.topic, Image(m.payload.data + np.uint8(60), "rgb8"), m.trace)
+        if m.topic == "image" and m.trace.received_ns > START + 500 * MS
+        else m
+        for m in recording()
+    ]
+    watching = {"execution.launch": "just_in_time", "execution.change_threshold": 40.0}
+    assert "scene_changes" not in play(recording(), **watching)[1]
+    results, counts = play(messages, **watching)
+    assert counts["scene_changes"] == 1
+    unaware, _ = play(messages, **(watching | {"execution.change_threshold": 0.0}))
+    first = next(one[0] for one, other in zip(results, unaware, strict=True) if one != other)
+    assert 510 * MS < first < 620 * MS
+
+
 def test_names_its_topics() -> None:
     processor = make_policy(PARAMETERS | {"command.topic": "arm/commands"})
     assert isinstance(processor, OfflinePolicy)

@@ -63,22 +63,32 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def children(pid: int) -> dict[str, int]:
-    """Return the running children of a policy node, of its own modules.
+    """Return the running children of a policy node by name, one of each."""
+    return {name: child for child, name in kin(pid).items()}
+
+
+def workers(pid: int) -> set[int]:
+    """Return the running processes of a policy node that hold the policy."""
+    return {child for child, name in kin(pid).items() if name == "policy_worker"}
+
+
+def kin(pid: int) -> dict[int, str]:
+    """Return the names of the running children of a policy node.
 
     One that is just being started is not among them: until it runs its own program, it looks like its parent.
     """
     found = {}
     gone = (FileNotFoundError, ProcessLookupError)  # threads and processes end while we look
     for task in Path(f"/proc/{pid}/task").iterdir():
-        kin = ""
+        pids = ""
         with contextlib.suppress(*gone):
-            kin = (task / "children").read_text()
-        for child in kin.split():
+            pids = (task / "children").read_text()
+        for child in pids.split():
             with contextlib.suppress(*gone):
                 for part in Path(f"/proc/{child}/cmdline").read_text().split("\0"):
                     name = part.removeprefix("lowlat_nodes.nodes.")
                     if name in {"policy_tick", "policy_worker", "policy_corrector"}:
-                        found[name] = int(child)
+                        found[int(child)] = name
     return found
 
 
@@ -346,11 +356,11 @@ class Rig:
 
     def close(self) -> None:
         """End what is left."""
-        kin = children(self.process.pid) if self.process.poll() is None else {}
+        left = kin(self.process.pid) if self.process.poll() is None else {}
         self.process.kill()
         self.process.wait()
         self.robot.close()
-        until(lambda: not any(map(runs, kin.values())), "the end of the node's processes")
+        until(lambda: not any(map(runs, left)), "the end of the node's processes")
 
 
 def _position(command: Any) -> list[float]:

@@ -151,6 +151,19 @@ def test_a_server_that_has_ended_shows_nothing(robot: Any) -> None:
     assert client.receive() is None
 
 
+def test_an_abrupt_change_is_told_at_once_and_a_slow_one_is_not(robot: Any) -> None:
+    inputs = {"front": Input(topic="/front/image", type_name=IMAGE)}
+    server = CameraServer("cameras", "/", inputs, change_threshold=40.0)
+    alarm, client = server.alarm(), CameraClient(server.connect())
+    publisher = robot.outside.create_publisher(Image, "/front/image", 1)
+    for value in (100, 110, 120):
+        look_until(robot, client, publisher, frame(value))
+    assert alarm.receive() is None
+    robot.publish_until(publisher, frame(200), lambda: alarm.wait(0.0))
+    robot.outside.create_publisher(Image, "/front/image", 1).publish(Image(data=b"no image"))
+    server.close()
+
+
 def test_an_answer_that_came_too_late_is_passed_over() -> None:
     ours, theirs = Channel.pair()
     client = CameraClient(theirs)

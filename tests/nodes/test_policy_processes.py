@@ -65,7 +65,7 @@ def processes(model: Path, heard: list[str], robot: Any) -> Iterator[PolicyProce
 def watch_until(processes: PolicyProcesses, condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 60.0
     while not condition():
-        assert time.monotonic() < deadline, f"nothing happened; {processes.worker.problem}"
+        assert time.monotonic() < deadline, f"nothing happened; {processes.workers[0].problem}"
         processes.watch()
         time.sleep(0.01)
 
@@ -75,33 +75,33 @@ def test_they_come_up_and_report(processes: PolicyProcesses, heard: list[str]) -
     assert processes.sched == "SCHED_OTHER"
     assert children(os.getpid()).keys() == {"policy_tick", "policy_worker"}
     watch_until(processes, lambda: "status" in heard)
-    assert processes.worker.restarts == 0
+    assert processes.workers[0].restarts == 0
 
 
 def test_a_worker_that_died_is_replaced(processes: PolicyProcesses) -> None:
     os.kill(children(os.getpid())["policy_worker"], signal.SIGKILL)
-    watch_until(processes, lambda: processes.worker.restarts == 1)
-    assert processes.worker.problem == "the policy process ended with status -9"
-    watch_until(processes, lambda: not processes.worker.problem)
+    watch_until(processes, lambda: processes.workers[0].restarts == 1)
+    assert processes.workers[0].problem == "the policy process ended with status -9"
+    watch_until(processes, lambda: not processes.workers[0].problem)
 
 
 def test_a_policy_that_has_become_another_one_is_not_let_in(processes: PolicyProcesses, model: Path) -> None:
     model.write_text(str(HORIZON + 1))
     os.kill(children(os.getpid())["policy_worker"], signal.SIGKILL)
-    watch_until(processes, lambda: "another one than at configuration" in processes.worker.problem)
+    watch_until(processes, lambda: "another one than at configuration" in processes.workers[0].problem)
     model.write_text(str(HORIZON))
-    watch_until(processes, lambda: not processes.worker.problem)
-    assert processes.worker.restarts >= 2
+    watch_until(processes, lambda: not processes.workers[0].problem)
+    assert processes.workers[0].restarts >= 2
 
 
 @pytest.mark.slow
 def test_a_policy_that_hangs_while_it_loads_is_replaced(processes: PolicyProcesses, model: Path) -> None:
     model.write_text("hang")
     os.kill(children(os.getpid())["policy_worker"], signal.SIGKILL)
-    watch_until(processes, lambda: "not ready within 15 s" in processes.worker.problem)
+    watch_until(processes, lambda: "not ready within 15 s" in processes.workers[0].problem)
     model.write_text(str(HORIZON))
-    watch_until(processes, lambda: not processes.worker.problem)
-    assert processes.worker.restarts == 2
+    watch_until(processes, lambda: not processes.workers[0].problem)
+    assert processes.workers[0].restarts == 2
 
 
 def test_a_lost_tick_is_an_error(processes: PolicyProcesses) -> None:

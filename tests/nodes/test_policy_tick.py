@@ -69,7 +69,7 @@ class Rig:
         )
         self.until(lambda: "ready" in self.heard)
         self.policy, theirs = Channel.pair()
-        self.node.send(pack("policy", warm_ns=1_000_000), descriptor=theirs.fileno())
+        self.node.send(pack("policy", number=0, warm_ns=1_000_000), descriptor=theirs.fileno())
         theirs.close()
 
     def tell(self, kind: str, **content: Any) -> None:

@@ -44,6 +44,12 @@ class PolicyConfig:
     factory: str = setting(
         "", doc="module:function that takes this configuration and returns a Policy, for kind python."
     )
+    workers: int = setting(
+        1,
+        doc="Processes that hold the policy: so many inferences at a time for pipelined, else in reserve.",
+        low=1,
+        high=4,
+    )
     threads: int = setting(1, doc="Threads of one inference.", low=1, high=64)
     seed: int = setting(
         0, doc="Seed of the noise that generative policies start from, and of drawn delays.", low=0

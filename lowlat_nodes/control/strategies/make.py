@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from lowlat_nodes.control.strategies.auto import Auto, Circumstances
 from lowlat_nodes.control.strategies.naive import NaiveAsync
+from lowlat_nodes.control.strategies.pipelined import Pipelined
 from lowlat_nodes.control.strategies.rtc import Rtc, RtcTrained
 from lowlat_nodes.control.strategies.strategy import Strategy, Trigger
 from lowlat_nodes.control.strategies.sync import Sync
@@ -20,9 +23,10 @@ STRATEGIES = (
     "vlash",
     "vlash_delay_conditioned",
     "a2c2",
+    "pipelined",
     "auto",
 )
-PROJECTING = ("vlash", "vlash_delay_conditioned")
+PROJECTING = ("vlash", "vlash_delay_conditioned", "pipelined")
 """Those that always show the policy the state at the swap."""
 
 CORRECTED = ("a2c2",)
@@ -37,9 +41,11 @@ def make_strategy(
     launch: str,
     margin_ticks: int,
     naive_aligned: bool,
+    slots: int = 1,
+    kept_slots: int = 0,
     circumstances: Circumstances | None = None,
 ) -> Strategy:
-    """Return a strategy by its parameter names; `circumstances` are for `auto`.
+    """Return a strategy by its parameter names; the slots are for `pipelined`, `circumstances` for `auto`.
 
     Raises:
         ValueError: If the name or the launch rule is unknown, or `auto` has no circumstances.
@@ -47,21 +53,20 @@ def make_strategy(
     if launch not in LAUNCHES:
         raise ValueError(f"expected one of {LAUNCHES}, got {launch!r}")
     trigger = Trigger(launch == "back_to_back", margin_ticks)
-    if name == "sync":
-        return Sync()
-    if name == "naive_async":
-        return NaiveAsync(trigger, naive_aligned)
-    # The average of the one and the correction of the other are the loop's.
-    if name in {"temporal_ensemble", "a2c2"}:
-        return NaiveAsync(trigger, aligned=True)
-    if name == "rtc":
-        return Rtc(trigger)
-    if name == "rtc_trained":
-        return RtcTrained(trigger)
-    if name == "vlash":
-        return Vlash(trigger)
-    if name == "vlash_delay_conditioned":
-        return DelayConditioned(trigger)
+    makers: Mapping[str, Callable[[], Strategy]] = {
+        "sync": Sync,
+        "naive_async": lambda: NaiveAsync(trigger, naive_aligned),
+        # The average of the one and the correction of the other are the loop's.
+        "temporal_ensemble": lambda: NaiveAsync(trigger, aligned=True),
+        "a2c2": lambda: NaiveAsync(trigger, aligned=True),
+        "rtc": lambda: Rtc(trigger),
+        "rtc_trained": lambda: RtcTrained(trigger),
+        "vlash": lambda: Vlash(trigger),
+        "vlash_delay_conditioned": lambda: DelayConditioned(trigger),
+        "pipelined": lambda: Pipelined(trigger, slots, kept_slots),
+    }
+    if name in makers:
+        return makers[name]()
     if name == "auto":
         if circumstances is None:
             raise ValueError("expected the circumstances that auto chooses by")

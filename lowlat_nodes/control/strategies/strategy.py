@@ -54,13 +54,16 @@ class Strategy(Protocol):
 
     Attributes:
         waits: Whether the robot stands by design while the policy thinks, which no miss policy should answer.
-        slots: How many inferences it may have under way.
         needs: What the policy must accept for it, of `control.policies.policy.CONDITIONS`.
     """
 
     waits: ClassVar[bool]
-    slots: ClassVar[int]
     needs: ClassVar[frozenset[str]]
+
+    @property
+    def slots(self) -> int:
+        """Return how many inferences it may have under way."""
+        ...
 
     def decide(self, situation: Situation) -> Intent | None:
         """Return the inference to launch now, or None; called while a slot is free."""
@@ -73,7 +76,7 @@ class Trigger:
 
     Attributes:
         back_to_back: Launch as soon as the last answer is in. Otherwise just in time: when the plan will last
-            no longer than the estimated delay and the margin.
+            no longer than the estimated delay and the margin, or the scene changed abruptly.
         margin_ticks: Ticks of slack on the estimated delay.
     """
 
@@ -87,4 +90,4 @@ class Trigger:
 
     def due(self, situation: Situation) -> bool:
         """Return whether to launch at this tick."""
-        return self.back_to_back or situation.remaining_ns <= self.lead_ns(situation)
+        return self.back_to_back or situation.changed or situation.remaining_ns <= self.lead_ns(situation)
