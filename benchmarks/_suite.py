@@ -97,7 +97,7 @@ def run(
     if policies is None and not quick:
         raise ConfigurationError(
             "--suite: expected --policies FOLDER with the policies of three training seeds, made by "
-            "`lowlat train policy --out FOLDER`; --quick takes the shipped ones"
+            "`lowlat train policy --seed 0 1 2 --out FOLDER`; --quick takes the shipped ones"
         )
     checkpoints = shipped() if policies is None else trained(policies)
     if missing := checkpoints.missing():
