@@ -63,6 +63,7 @@ _ANY_OTHER = "table_base"
 
 _START_S, _LIGHT_S = 14.0, 1.46
 _STEP_S = 0.01
+_RESAMPLES = 4000
 
 
 def wall(
@@ -119,12 +120,10 @@ def light_reactions(
     """
     settings = DemoSettings(targets=lights, seed=seed)
     runs = {name: _run(name, settings, reaction_figures) for name in strategies}
+    others = [name for name in strategies if name != "sync" and "sync" in runs]
     return {
-        **{
-            f"ratio_sync_over_{name}_p50": ratio(runs["sync"], run)
-            for name, run in runs.items()
-            if name != "sync" and "sync" in runs
-        },
+        **{f"ratio_sync_over_{name}_p50": ratio(runs["sync"], runs[name]) for name in others},
+        **{f"ratio_sync_over_{name}_p50_ci95": ratio_ci95(runs["sync"], runs[name]) for name in others},
         "lights": runs,
         "setting": {
             "lights": lights,
@@ -178,6 +177,7 @@ def reaction_figures(result: StrategyResult) -> dict[str, Any]:
     return {
         **{f"reaction_{name}_ms": _quantile(reaction_ms, share) for name, share in shares.items()},
         "reaction_mean_ms": round(float(reaction_ms.mean()), 3) if len(reaction_ms) else None,
+        "reaction_ms": np.round(reaction_ms, 3).tolist(),
         **{name: figures[name] for name in kept},
     }
 
@@ -196,6 +196,21 @@ def ratio(slow: Mapping[str, Any], fast: Mapping[str, Any]) -> float | None:
     """Return the ratio of two median reactions, None where a run has none."""
     slow_ms, fast_ms = slow.get("reaction_p50_ms"), fast.get("reaction_p50_ms")
     return round(slow_ms / fast_ms, 3) if slow_ms and fast_ms else None
+
+
+def ratio_ci95(slow: Mapping[str, Any], fast: Mapping[str, Any]) -> list[float] | None:
+    """Return the 95 % bootstrap interval of the ratio of two median reactions, None where a run has none.
+
+    It stands for other lights at other phases of the loop, not for other machines or policies.
+    """
+    if not slow.get("reaction_ms") or not fast.get("reaction_ms"):
+        return None
+    random = np.random.default_rng(0)
+    slow_ms, fast_ms = (
+        np.median(random.choice(run["reaction_ms"], (_RESAMPLES, len(run["reaction_ms"]))), axis=1)
+        for run in (slow, fast)
+    )
+    return [round(float(bound), 3) for bound in np.quantile(slow_ms / fast_ms, (0.025, 0.975))]
 
 
 def _run(

@@ -20,6 +20,7 @@ from lowlat_nodes.benchmarks._wall import (
     command_jerk,
     light_reactions_take_s,
     ratio,
+    ratio_ci95,
     reaction_figures,
     wall_takes_s,
 )
@@ -84,6 +85,22 @@ def test_the_distribution_of_reactions_leaves_out_what_did_not_happen_and_counts
 def test_ratios_are_of_medians_and_none_where_one_is_missing() -> None:
     assert ratio({"reaction_p50_ms": 600.0}, {"reaction_p50_ms": 120.0}) == 5.0
     assert ratio({"reaction_p50_ms": 600.0}, {"problem": "it did not come to its end"}) is None
+
+
+def test_the_interval_of_a_ratio_narrows_with_the_number_of_lights() -> None:
+    random = np.random.default_rng(1)
+    widths = []
+    for lights in (20, 500):
+        slow, fast = (
+            {"reaction_ms": random.uniform(low, high, lights).tolist()}
+            for low, high in ((300, 900), (100, 140))
+        )
+        low, high = ratio_ci95(slow, fast) or (0.0, 0.0)
+        assert low < 5.0 < high
+        widths.append(high - low)
+
+    assert widths[1] < widths[0] / 2
+    assert ratio_ci95({"reaction_ms": []}, {"problem": "none"}) is None
 
 
 def test_the_jerk_is_that_of_the_commands() -> None:
