@@ -51,7 +51,10 @@ REMOTE = ["websockets>=15"]
 VIZ = ["matplotlib>=3.8"]
 DATASET = ["pyarrow>=16"]
 TORCH = ["torch==2.13.0"]
-TRAIN = [*SIM, *TORCH, "onnx>=1.16"]
+ONNX = ["onnx>=1.16"]
+TRAIN = [*SIM, *TORCH, *ONNX]
+# Not in DEV: peft brings 26 more packages, transformers among them, 100 MB.
+FINETUNE = [*TORCH, *ONNX, *DATASET, "peft>=0.18"]
 # colcon runs pytest for packages whose extra of this name has it.
 TEST = ["hypothesis>=6.98", "pytest>=7.4", "pytest-timeout>=2.2"]
 DEV = [
@@ -117,6 +120,7 @@ setup(
         "dataset": DATASET,
         "torch": TORCH,
         "train": TRAIN,
+        "finetune": FINETUNE,
         "openvino": ["openvino>=2024.4"],
         "kafka": ["confluent-kafka>=2.6"],
         "test": TEST,

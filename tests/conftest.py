@@ -36,6 +36,7 @@ REQUIREMENTS = {
     "torch": ("torch", "torch"),
     "remote": ("websockets", "remote"),
     "dataset": ("pyarrow", "dataset"),
+    "finetune": ("peft", "finetune"),
 }
 """Marker: the module that it needs and the extra that brings it."""
 

@@ -27,7 +27,7 @@ COMMANDS = Subcommands(
             "top": "show rates, latencies and drops of each node, live",
             "parameters": "list the parameters of a node, with defaults and ranges",
             "serve": "serve a policy to robots and programs over a network protocol",
-            "train": "train a shipped model anew",
+            "train": "train a shipped model anew, or adapt one to a robot",
             "identify": "fit the actuator model from a bag",
             "dataset": "convert bags to a LeRobot dataset, and back",
         }.items()

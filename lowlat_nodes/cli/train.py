@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`lowlat train`: makes a shipped model anew, from its data to the file in models/."""
+"""`lowlat train`: makes a shipped model anew, from its data to the file in models/, or adapts one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from lowlat_nodes.cli.subcommands import Subcommand, Subcommands
 
 MODELS = Subcommands(
     "lowlat train",
-    {"policy": Subcommand("lowlat_nodes.train.policy", "the policies of the three simulated tasks")},
+    {
+        "policy": Subcommand("lowlat_nodes.train.policy", "the policies of the three simulated tasks"),
+        "adapt": Subcommand("lowlat_nodes.train.adapt", "such a policy to a robot, from a dataset of it"),
+    },
 )
 
 

@@ -167,10 +167,23 @@ def export_policy(
     With an encoder it takes `image` and `tokens`, without one `features` in their place. `compact` keeps the
     weights as float16, which is half the bytes and rounds them.
     """
-    policy = _KINDS[name](head)
-    contract = _contract(head.config, max_offset, action_dt_ns)
+    contract = _contract(head.config, max_offset, action_dt_ns) | {"variant": name}
     if name in _DECIDED_AS:
         contract["decided_as"] = _DECIDED_AS[name]
+    return export_under(contract, name, head, path, encoder=encoder, compact=compact)
+
+
+def export_under(
+    contract: Mapping[str, str],
+    name: str,
+    head: Head,
+    path: Path,
+    *,
+    encoder: Encoder | None,
+    compact: bool,
+) -> float:
+    """Write a variant with the metadata of another file, else as `export_policy`."""
+    policy = _KINDS[name](head)
     return _write(policy, policy.inputs, "actions", head.config, path, encoder, contract, compact)
 
 

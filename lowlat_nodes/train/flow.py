@@ -41,6 +41,16 @@ class FlowConfig:
         """Numbers that the encoder makes of an image and a task."""
         return 3 * self.keypoints + self.words
 
+    @property
+    def inputs(self) -> int:
+        """Numbers that the head takes."""
+        chunk, state = self.joints * self.horizon, 4 * self.joints
+        return chunk + self.features + state + _TIME_WAVES + self.conditions
+
+    def taking(self, inputs: int) -> FlowConfig:
+        """The same with as many conditions as make so many inputs."""
+        return replace(self, conditions=self.conditions + inputs - self.inputs)
+
 
 class Encoder(nn.Module):
     """Where things are in an image, as far as the task asks for them."""
@@ -110,10 +120,7 @@ class Head(nn.Module):
         super().__init__()
         self.config = config
         joints = config.joints
-        self.join = nn.Linear(
-            joints * config.horizon + config.features + 4 * joints + _TIME_WAVES + config.conditions,
-            config.width,
-        )
+        self.join = nn.Linear(config.inputs, config.width)
         self.blocks = nn.ModuleList(_Block(config.width) for _ in range(config.blocks))
         self.out = nn.Linear(config.width, joints * config.horizon)
         self.register_buffer("position_mean", torch.zeros(joints))

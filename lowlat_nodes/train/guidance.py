@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.train.flow import FlowConfig, Head
+from lowlat_nodes.train.flow import Head
+from lowlat_nodes.train.loading import load_policy
 
 STRONGEST: Final = 5.0  # the bound of the guidance weight, as published
 
@@ -102,45 +102,15 @@ def guided_sample(
     return head.to_targets(x, state)
 
 
-def load_head(path: Path) -> Head:
-    """The head of an exported policy without further conditions, from the weights in its ONNX file.
-
-    Raises ConfigurationError for a file that `lowlat train policy` did not write.
-    """
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.load(path)
-    stored = {
-        item.name: torch.from_numpy(numpy_helper.to_array(item).astype(np.float32))
-        for item in model.graph.initializer
-    }
-    weights = {name.partition("head.")[2]: value for name, value in stored.items() if "head." in name}
-    try:
-        horizon, joints = weights["action_scale"].shape
-        config = FlowConfig(
-            joints=joints,
-            horizon=horizon,
-            keypoints=len(stored["encoder.locate.bias"]),
-            words=stored["encoder.embed.weight"].shape[1],
-            width=len(weights["join.bias"]),
-            blocks=sum(name.endswith(".rise.bias") for name in weights),
-        )
-        head = Head(config)
-        head.load_state_dict(weights)
-    except (KeyError, RuntimeError) as error:
-        raise ConfigurationError(
-            f"{path}: expected the weights of an unconditioned policy of lowlat train policy: {error}"
-        ) from error
-    return head
-
-
 def vjp_error(path: Path, *, samples: int = 16, seed: int = 0, step: float = 1e-5) -> float:
     """How far the guidance of an exported policy is from central differences, relative to its size.
 
-    The largest over random inputs, in float64.
+    The largest over random inputs, in float64. Raises ConfigurationError for a file that holds none.
     """
-    head = load_head(path).double()
+    policy = load_policy(path)
+    if policy.variant != "base":
+        raise ConfigurationError(f"{path}: expected a policy that can be guided, got {policy.variant!r}")
+    head = policy.head.double()
     random = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:

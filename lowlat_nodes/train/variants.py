@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -34,12 +34,34 @@ class Sample:
         targets: float32 [B, H, J], absolute joint targets in rad.
         conditions: float32 [B, C], None without any.
         decided: bool [B, H], rows that are given to the network clean and not learned; None for none.
+        padded: bool [B, H], rows after the end of what is known, not learned; None for none.
     """
 
     state: Tensor
     targets: Tensor
     conditions: Tensor | None = None
     decided: Tensor | None = None
+    padded: Tensor | None = None
+
+
+class Source(Protocol):
+    """Where samples come from; `rows` are images, offsets and lengths are in action periods."""
+
+    @property
+    def max_offset(self) -> int:
+        """How much later than its image a state may be."""
+
+    def at(self, rows: Rows, offsets: Rows) -> Sample:
+        """States as recorded at offsets from the images of these rows, and the plans from there."""
+
+    def going_on(self, rows: Rows, lengths: Rows) -> Sample:
+        """States at the images, what was sent from then on for some rows, and the plans from there."""
+
+    def last_action(self, rows: Rows, offsets: Rows) -> Tensor:
+        """The last command before each offset and its rate of change in place of a state: float32 [B, 2 J].
+
+        As `control.rollforward.LastAction` forms it.
+        """
 
 
 @dataclass(frozen=True)
@@ -56,15 +78,27 @@ class Lessons:
     chunks: NDArray[np.float32]
     period_s: float
 
+    @property
+    def max_offset(self) -> int:
+        """See `Source`."""
+        return self.data.max_offset
+
     def at(self, rows: Rows, offsets: Rows) -> Sample:
-        """States as recorded at offsets from the images of these rows, and the plans from there."""
+        """See `Source`."""
         return Sample(_float32(self.data.states[rows, offsets]), _float32(self.chunks[rows, offsets]))
 
-    def last_action(self, rows: Rows, offsets: Rows) -> Tensor:
-        """The last command before each offset and its rate of change in place of a state: float32 [B, 6].
+    def going_on(self, rows: Rows, lengths: Rows) -> Sample:
+        """See `Source`; what was sent includes the disturbances, as in any recording."""
+        start = self.at(rows, np.zeros_like(rows))
+        horizon = start.targets.shape[1]
+        row = np.arange(horizon)
+        after = self.chunks[rows[:, None], lengths[:, None], np.maximum(row - lengths[:, None], 0)]
+        sent = self.data.commands[rows][:, COMMANDS_BEFORE:]
+        padded = np.pad(sent[:, :horizon], ((0, 0), (0, max(0, horizon - sent.shape[1])), (0, 0)))
+        return replace(start, targets=_float32(np.where((row < lengths[:, None])[..., None], padded, after)))
 
-        As `control.rollforward.LastAction` forms it.
-        """
+    def last_action(self, rows: Rows, offsets: Rows) -> Tensor:
+        """See `Source`."""
         last = self.data.commands[rows, COMMANDS_BEFORE + offsets - 1]
         before = self.data.commands[rows, COMMANDS_BEFORE + offsets - 2]
         return _float32(np.concatenate([last, (last - before) / self.period_s], axis=-1))
@@ -74,49 +108,41 @@ def _float32(values: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.asarray(values, dtype=np.float32))
 
 
-def _base(lessons: Lessons, rows: Rows, _: np.random.Generator) -> Sample:
-    return lessons.at(rows, np.zeros_like(rows))
+def _base(source: Source, rows: Rows, _: np.random.Generator) -> Sample:
+    return source.at(rows, np.zeros_like(rows))
 
 
-def _vlash(lessons: Lessons, rows: Rows, random: np.random.Generator) -> Sample:
-    return lessons.at(rows, random.integers(lessons.data.max_offset + 1, size=len(rows)))
+def _vlash(source: Source, rows: Rows, random: np.random.Generator) -> Sample:
+    return source.at(rows, random.integers(source.max_offset + 1, size=len(rows)))
 
 
-def _vlash_last_action(lessons: Lessons, rows: Rows, random: np.random.Generator) -> Sample:
-    offsets = random.integers(lessons.data.max_offset + 1, size=len(rows))
-    sample = lessons.at(rows, offsets)
+def _vlash_last_action(source: Source, rows: Rows, random: np.random.Generator) -> Sample:
+    offsets = random.integers(source.max_offset + 1, size=len(rows))
+    sample = source.at(rows, offsets)
     # An offset is the image's age and the delay. Without a delay nothing is decided, and the reading stays.
     delay = offsets - random.integers(np.minimum(OLDEST_IMAGE, offsets) + 1)
-    proxy = lessons.last_action(rows, offsets)
+    proxy = source.last_action(rows, offsets)
     measured = torch.from_numpy(delay == 0)[:, None]
-    return Sample(torch.where(measured, sample.state, proxy), sample.targets)
+    return replace(sample, state=torch.where(measured, sample.state, proxy))
 
 
-def _delay(lessons: Lessons, rows: Rows, random: np.random.Generator) -> Sample:
-    offsets = random.integers(lessons.data.max_offset + 1, size=len(rows))
-    sample = lessons.at(rows, offsets)
-    return Sample(sample.state, sample.targets, _float32(offsets[:, None] / DELAY_ROWS))
+def _delay(source: Source, rows: Rows, random: np.random.Generator) -> Sample:
+    offsets = random.integers(source.max_offset + 1, size=len(rows))
+    return replace(source.at(rows, offsets), conditions=_float32(offsets[:, None] / DELAY_ROWS))
 
 
-def _prefix(lessons: Lessons, rows: Rows, random: np.random.Generator) -> Sample:
-    start = lessons.at(rows, np.zeros_like(rows))
-    horizon = start.targets.shape[1]
-    lengths = random.integers(min(LONGEST_PREFIX, lessons.data.max_offset) + 1, size=len(rows))
-    # What was really sent, as in any recording, and then the plan from where that had led.
-    row = np.arange(horizon)
-    decided = row < lengths[:, None]
-    after = lessons.chunks[rows[:, None], lengths[:, None], np.maximum(row - lengths[:, None], 0)]
-    sent = lessons.data.commands[rows][:, COMMANDS_BEFORE:]
-    padded = np.pad(sent[:, :horizon], ((0, 0), (0, max(0, horizon - sent.shape[1])), (0, 0)))
-    targets = np.where(decided[..., None], padded, after)
-    return Sample(start.state, _float32(targets), _float32(decided), torch.from_numpy(decided))
+def _prefix(source: Source, rows: Rows, random: np.random.Generator) -> Sample:
+    lengths = random.integers(min(LONGEST_PREFIX, source.max_offset) + 1, size=len(rows))
+    sample = source.going_on(rows, lengths)
+    decided = np.arange(sample.targets.shape[1]) < lengths[:, None]
+    return replace(sample, conditions=_float32(decided), decided=torch.from_numpy(decided))
 
 
 @dataclass(frozen=True)
 class Variant:
     """A way to train the head; `conditions` as in `FlowConfig`, `needs` what it is told beside the state."""
 
-    draw: Callable[[Lessons, Rows, np.random.Generator], Sample]
+    draw: Callable[[Source, Rows, np.random.Generator], Sample]
     needs: str = ""
 
     def conditions(self, horizon: int) -> int:
@@ -162,9 +188,11 @@ def flow_loss(head: Head, sample: Sample, features: Tensor, *, latest: float = 1
     x = head.from_targets(sample.targets, sample.state)
     time = torch.rand(len(x), 1) * latest
     noisy = (1.0 - time) * torch.randn_like(x) + time * x
-    if sample.decided is None:
-        return functional.mse_loss(head(noisy, time, features, sample.state, sample.conditions), x)
-    clean = sample.decided.repeat_interleave(head.config.joints, dim=1)
-    noisy = torch.where(clean, x, noisy)
-    error = (head(noisy, time, features, sample.state, sample.conditions) - x).square()
-    return (error * ~clean).sum() / (~clean).sum()
+    if sample.decided is not None:
+        noisy = torch.where(sample.decided.repeat_interleave(head.config.joints, dim=1), x, noisy)
+    made = head(noisy, time, features, sample.state, sample.conditions)
+    skipped = [rows for rows in (sample.decided, sample.padded) if rows is not None]
+    if not skipped:
+        return functional.mse_loss(made, x)
+    learned = ~torch.stack(skipped).any(dim=0).repeat_interleave(head.config.joints, dim=1)
+    return ((made - x).square() * learned).sum() / learned.sum().clamp(min=1)
