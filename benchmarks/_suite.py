@@ -61,7 +61,7 @@ FULL: Final = (
     Round((4,), LESS, 500),
     Round((4,), SOME, 500, jitter_steps=4),
     Round((12,), SOME, 500),  # beyond the delays of the training
-    Round((1, 2), (*SOME, "naive_async", "vlash_actuator"), 500),
+    Round((1, 2), (*SOME, "naive_async", "vlash_actuator"), 250),
 )
 QUICK: Final = (Round((0, 4, 8), MOST, 200), Round((4,), SOME, 200, jitter_steps=4))
 
