@@ -20,7 +20,7 @@ from lowlat_nodes.train import policy
 torch = pytest.importorskip("torch")
 for module in ("onnx", "onnxruntime", "mujoco", "cv2"):
     pytest.importorskip(module)
-pytestmark = [pytest.mark.torch, pytest.mark.sim]
+pytestmark = [pytest.mark.torch, pytest.mark.sim, pytest.mark.slow]
 
 CHUNK = {"image", "tokens", "state", "noise"}
 INPUTS = {
