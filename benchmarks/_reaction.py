@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -148,19 +147,20 @@ def figures_of(
     spoilt = disturbed(pairs, late)
     calm_ms = [time_ms for time_ms, bad in zip(times_ms, spoilt, strict=True) if not bad]
     launches_ns = sorted(item["launched_ns"] for item in inferences)
-    period_ms = statistics.median(np.diff(launches_ns) * 1e-6) if len(launches_ns) > 1 else float("nan")
-    inference_ms = statistics.median(item["inference_ms"] for item in inferences)
+    period = distribution((np.diff(launches_ns) * 1e-6).tolist())
+    inference = distribution([item["inference_ms"] for item in inferences])
+    period_ms, inference_ms = period["p50_ms"], inference["p50_ms"]
     figures: dict[str, Any] = {
         **distribution(times_ms),
         "unanswered": len(events_ns) - len(pairs),
         "disturbed_events": sum(spoilt),
         "undisturbed_worst_ms": distribution(calm_ms)["worst_ms"],
-        "launch_period_p50_ms": round(float(period_ms), 3),
-        "inference_p50_ms": round(inference_ms, 3),
+        **{f"launch_period_{share}_ms": period[f"{share}_ms"] for share in ("p50", "p99")},
+        **{f"inference_{share}_ms": inference[f"{share}_ms"] for share in ("p50", "p99")},
         "commands": seen["commands"],
     }
-    if bounded:
-        bound_ms = inference_ms + float(period_ms) + 1e3 / tick_hz + SLACK_MS
+    if bounded and period_ms is not None and inference_ms is not None:
+        bound_ms = inference_ms + period_ms + 1e3 / tick_hz + SLACK_MS
         worst_ms, calm_worst_ms = figures["worst_ms"], figures["undisturbed_worst_ms"]
         complete = len(pairs) == len(events_ns) > 0
         figures |= {
