@@ -209,15 +209,15 @@ def _circumstances(config: ControlConfig, spec: PolicySpec) -> Circumstances:
     """Return what `auto` chooses by."""
     accepts = frozenset(spec.accepts)
     if config.execution.merge > 1:  # the plan is made of other rows than the policy's
-        accepts -= {"prefix", "guidance"}
+        accepts -= {"prefix"}
     obstacle = ""
     if "position" not in spec.state_fields:
         obstacle = "the policy sees no joint positions that could be rolled forward"
-    elif config.roll_forward.kind == "none":
-        obstacle = "roll_forward.kind is none"
     elif config.observation.align == "image":
         obstacle = "observation.align shows the state of the past"
-    return Circumstances(spec.action_period_ns, accepts, config.roll_forward.kind, obstacle)
+    elif config.roll_forward.kind != "actuator":
+        obstacle = "there is no model of the drives, which lowlat identify makes"
+    return Circumstances(spec.action_period_ns, accepts, obstacle)
 
 
 def _check_needs(strategy: Strategy, execution: ExecutionConfig, spec: PolicySpec) -> None:

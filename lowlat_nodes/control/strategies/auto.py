@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chooses an asynchronous strategy by what there is and by the measured delay, and says why.
 
-The first row that holds is taken:
+The first row that holds is taken. The state cannot be rolled forward where the policy sees no joint
+positions, or where there is no model of the drives: to take the last command for the state of a robot that
+lags costs more than it gains, unless the policy was trained on that. So does guided inpainting against a
+chunk that is entered at the row that is due (docs/bench_control_suite.md has the figures).
 
 ============================================================== =============================================
 what holds                                                     strategy
 ============================================================== =============================================
 the state cannot be rolled forward, the policy takes a prefix  `rtc_trained`
-the state cannot be rolled forward, it can be guided           `rtc`
 the state cannot be rolled forward                             `naive_async`, aligned
 the delay is less than an action                               `naive_async`, aligned, as if there were none
 the policy accepts the delay                                   `vlash_delay_conditioned`
@@ -26,14 +28,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lowlat_nodes.control.strategies.naive import NaiveAsync
-from lowlat_nodes.control.strategies.rtc import Rtc, RtcTrained
+from lowlat_nodes.control.strategies.rtc import RtcTrained
 from lowlat_nodes.control.strategies.strategy import Intent, Situation, Strategy, Trigger
 from lowlat_nodes.control.strategies.vlash import DelayConditioned, Vlash
 
 _SHORT_BELOW = 0.75  # actions
 _POLICY: Mapping[str, str] = {
     "rtc_trained": "has learnt to continue the plan",
-    "rtc": "can be guided to the plan",
     "naive_async": "takes no plan to continue",
 }
 
@@ -45,13 +46,11 @@ class Circumstances:
     Attributes:
         action_ns: Time between the rows of a chunk.
         accepts: What the policy accepts, of `control.policies.policy.CONDITIONS`.
-        roll_forward: How states are rolled forward, one of `control.rollforward.ROLL_FORWARDS`.
         obstacle: Why the state cannot be rolled forward, as half a sentence; empty where it can.
     """
 
     action_ns: int
     accepts: frozenset[str]
-    roll_forward: str
     obstacle: str = ""
 
 
@@ -60,8 +59,6 @@ def choose(circumstances: Circumstances, *, short: bool) -> str:
     accepts = circumstances.accepts
     if circumstances.obstacle and "prefix" in accepts:
         return "rtc_trained"
-    if circumstances.obstacle and "guidance" in accepts:
-        return "rtc"
     if circumstances.obstacle or short:
         return "naive_async"
     return "vlash_delay_conditioned" if "delay" in accepts else "vlash"
@@ -83,7 +80,6 @@ class Auto:
         self._circumstances = circumstances
         self._strategies: Mapping[str, Strategy] = {
             "naive_async": NaiveAsync(trigger, aligned=True),
-            "rtc": Rtc(trigger),
             "rtc_trained": RtcTrained(trigger),
             "vlash": Vlash(trigger),
             "vlash_delay_conditioned": DelayConditioned(trigger),
@@ -108,12 +104,7 @@ class Auto:
                 f"{name}: {delay} is less than an action of {known.action_ns * 1e-6:g} ms, it counts as none"
             )
         told = ", which the policy is told" if name == "vlash_delay_conditioned" else ""
-        hint = (
-            ""
-            if known.roll_forward == "actuator"
-            else "; a model of the drives does it better: lowlat identify"
-        )
-        return f"{name}: {known.roll_forward} rolls the state forward over {delay}{told}{hint}"
+        return f"{name}: the model of the drives rolls the state forward over {delay}{told}"
 
     def decide(self, situation: Situation) -> Intent | None:
         """Do as the strategy that suits the delay."""
