@@ -90,16 +90,15 @@ def _reaction(plt: Any, pools: Pools, delays: Sequence[int]) -> Any:
     delay = 4 if 4 in delays else delays[-1]
     figure, axis = plt.subplots(figsize=(9.5, 3.3), layout="constrained")
     for method, (label, colour, line) in SHOWN.items():
-        reactions = np.sort(np.concatenate([pools[task, method, delay, 0].reaction_ms for task in TASKS]))
+        reactions = np.concatenate([pools[task, method, delay, 0].reaction_ms for task in TASKS])
         missed = sum(
             record["reactions_missed"] for task in TASKS for record in pools[task, method, delay, 0].records
         )
-        share = np.arange(1, len(reactions) + 1) / (len(reactions) + missed)
-        axis.step(
-            reactions,
-            share,
+        share = np.linspace(0.0, 1.0, 201)
+        axis.plot(
+            np.quantile(reactions, share),
+            share * len(reactions) / (len(reactions) + missed),
             line,
-            where="post",
             color=colour,
             lw=2.4 if method == "ours" else 1.3,
             label=label,
@@ -121,10 +120,11 @@ def _smoothness(plt: Any, pools: Pools, delays: Sequence[int]) -> Any:
         cells = [pools[task, method, delay, 0] for task in TASKS]
         rate = np.mean([cell.rate for cell in cells])
         jump = np.mean([cell.figures()["boundary_jump_p95_rad"] for cell in cells])
-        axis.scatter(jump, rate, color=colour, s=60 if method == "ours" else 32, zorder=3)
-        axis.annotate(label, (jump, rate), xytext=(6, 4), textcoords="offset points", fontsize=8)
-    axis.set_xscale("log")
+        size = 80 if method == "ours" else 40
+        axis.scatter(jump, rate, color=colour, s=size, alpha=0.85, zorder=3, label=label)
+    axis.set_xlim(left=0)
     axis.set_xlabel("jump of the command where chunks take over, 95 % quantile (rad)")
     axis.set_ylabel(f"success, delay of {delay} steps")
     axis.grid(color="#e6e6e6", lw=0.6)
+    figure.legend(loc="outside right center", frameon=False)
     return figure
