@@ -26,6 +26,7 @@ from lowlat_nodes.benchmarks import (
     shared_observation,
 )
 from lowlat_nodes.benchmarks._suite_cells import Cell, Checkpoints
+from lowlat_nodes.benchmarks._suite_figures import PRICED
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.evaluate import SERIES
 from lowlat_nodes.train.methods import METHODS
@@ -63,7 +64,11 @@ FULL: Final = (
     Round((12,), SOME, 500),  # beyond the delays of the training
     Round((1, 2), (*SOME, "naive_async", "vlash_actuator"), 250),
 )
-QUICK: Final = (Round((0, 4, 8), MOST, 200), Round((4,), SOME, 200, jitter_steps=4))
+QUICK: Final = (
+    Round((4,), MOST, 200),
+    Round((0, 8), (*SOME, *PRICED, "vlash_recorded_last_action"), 200),
+    Round((4,), SOME, 200, jitter_steps=4),
+)
 
 AT_PUBLISHED: Final = ("sync", "vlash", "pipelined")
 ON_NODES: Final = ("sync", "naive_async", "vlash", "ours")
@@ -165,7 +170,7 @@ def _vjp_error(checkpoints: Checkpoints) -> float:
 
 def _wall_clock(quick: bool) -> dict[str, Any]:
     """What takes real time: nodes and their processes over DDS, one run after the other."""
-    events, fewer, lights = (60, 15, 16) if quick else (300, 60, 100)
+    events, fewer, lights = (40, 8, 12) if quick else (300, 40, 100)
     latencies = ("log_normal",) if quick else tuple(_wall.LATENCIES)
     say("reactions at VLASH's setting, on real nodes")
     published = _reaction.reaction(AT_PUBLISHED, events=events, fewer_events=fewer)

@@ -24,6 +24,9 @@ OURS: Final = ("rollforward_actuator", "vlash_actuator", "delay_conditioned", "o
 LAST_ACTION: Final = ("vlash_last_action", "vlash_recorded_last_action")
 """VLASH with the last action for a state, trained on that or on recorded states; the better one counts."""
 
+PRICED: Final = ("vlash_actuator", "delay_conditioned", "vlash_last_action", "rtc_trained", "a2c2")
+"""Methods whose training may cost success where there is no delay."""
+
 RETAINED_AT: Final = 4
 GAIN_AT: Final = (4, 8)
 _RESAMPLES = 4000
@@ -116,10 +119,7 @@ def headline(pools: Pools) -> dict[str, Any]:
         "gain_over_vlash_last_action": min(one["ci95"][0] for one in gains.values()),
         "gains_over_vlash_last_action": gains,
         "low_delay_cost": baseline - mean_rate(pools, RECOMMENDED, 0),
-        "low_delay_costs": {
-            method: baseline - mean_rate(pools, method, 0)
-            for method in ("vlash_actuator", "delay_conditioned", "vlash_last_action", "rtc_trained", "a2c2")
-        },
+        "low_delay_costs": {method: baseline - mean_rate(pools, method, 0) for method in PRICED},
     }
 
 
