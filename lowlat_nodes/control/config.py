@@ -40,7 +40,7 @@ _HISTORY_NS = 2_000_000_000  # commands that a roll-forward can look back on
 class ExecutionConfig:
     """How chunks are asked for and executed."""
 
-    strategy: str = setting("vlash", doc="When to infer and what to assume.", choices=STRATEGIES)
+    strategy: str = setting("auto", doc="When to infer and what to assume.", choices=STRATEGIES)
     launch: str = setting(
         "back_to_back",
         doc="When an asynchronous strategy asks: after each answer, or just before the plan runs out.",

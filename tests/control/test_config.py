@@ -15,8 +15,8 @@ JOINTS = {"observation.joints.names": ["a"]}
 
 def test_a_state_of_the_past_is_refused_where_the_strategy_shows_that_of_the_future() -> None:
     with pytest.raises(ConfigurationError, match=r"observation\.align: image.*expected newest, or another"):
-        build(ControlConfig, {**JOINTS, "observation.align": "image"})
-    for strategy in ("sync", "naive_async"):
+        build(ControlConfig, {**JOINTS, "observation.align": "image", "execution.strategy": "vlash"})
+    for strategy in ("sync", "naive_async", "auto"):
         build(ControlConfig, {**JOINTS, "observation.align": "image", "execution.strategy": strategy})
 
 

@@ -47,6 +47,7 @@ PARAMETERS: dict[str, Any] = {
     "policy.kind": "python",
     "policy.factory": f"{__name__}:make_follower",
     "policy.inference_delay_ms": 45.0,
+    "execution.strategy": "vlash",
     "observation.joints.names": ["a"],
     "observation.camera.eye.topic": "image",
     "observation.camera.eye.width": 8,

@@ -168,7 +168,7 @@ def test_braking_takes_as_long_as_the_limits_ask_for(start: Callable[..., Rig]) 
 
 
 def test_what_is_counted_is_that_of_the_activation(start: Callable[..., Rig]) -> None:
-    rig = start()
+    rig = start({"execution": {"strategy": "vlash"}})
 
     def told(activation: int) -> list[dict[str, Any]]:
         return [status for status in rig.heard.get("status", []) if status["activation"] == activation]
