@@ -48,6 +48,7 @@ PARAMETERS: dict[str, Any] = {
         "image_timeout_ms": IMAGE_TIMEOUT_MS,
     },
     "command": {"kind": "positions", "topic": "commands"},
+    "execution": {"strategy": "vlash"},
     "limits": {"velocity": [2.0], "acceleration": [20.0]},
     "realtime": {"priority": 0, "lock_memory": False, "worker_nice": 0},
     "diagnostic_updater": {"period": 0.1},
