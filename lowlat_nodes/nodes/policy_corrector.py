@@ -9,7 +9,6 @@ sees reaches the first command after it. Like the worker it knows no ROS.
 
 from __future__ import annotations
 
-import os
 import select
 import sys
 import time
@@ -25,11 +24,9 @@ from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.residual import ResidualHead
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
-from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
+from lowlat_nodes.nodes.policy_child import described, serve_as_child
 from lowlat_nodes.nodes.policy_messages import brief, floats, pack, unpack
-from lowlat_nodes.nodes.realtime import set_nice
 from lowlat_nodes.stream.config import build
-from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
 
@@ -124,7 +121,7 @@ class PolicyCorrector:
         except NoObservation as error:
             failure = error.reason
         except Exception as error:  # a graph may fail in any way: the robot goes on uncorrected
-            failure, problem = "error", f"corrector: {type(error).__name__}: {error}"
+            failure, problem = "error", described("corrector", error)
         refusals = [f"camera {name!r}: {why}" for name, why in self._head.refusals.items()]
         self._complain(brief(problem or "; ".join(refusals)))
         common = {"refused": self._refused, "problem": self._problem}
@@ -160,26 +157,8 @@ class PolicyCorrector:
 
 
 def main() -> int:
-    """Run as a child of the policy node, with the descriptor of the channel as the argument."""
-    die_with_parent(os.getppid())
-    node = channel_from_parent()
-    try:
-        node.wait(None)
-        data, cameras = node.receive_with_descriptor()
-        assert data is not None
-        assert cameras is not None
-        _, setup = unpack(data)
-        set_nice(setup["nice"])
-        try:
-            corrector = PolicyCorrector(node, Channel.from_fd(cameras), setup)
-        except Exception as error:  # ONNX Runtime raises types of its own
-            reason = str(error) if isinstance(error, LowlatError) else f"{type(error).__name__}: {error}"
-            node.send(pack("refused", reason=brief(reason)))
-            return 2
-        corrector.run()
-    except ChannelClosedError:
-        return 0
-    return 0
+    """Run as a child of the policy node."""
+    return serve_as_child("corrector", PolicyCorrector)
 
 
 if __name__ == "__main__":

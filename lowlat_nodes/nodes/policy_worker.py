@@ -8,11 +8,9 @@ knows no ROS: it starts sooner, and killing it disturbs nobody's middleware (see
 
 from __future__ import annotations
 
-import os
 import select
 import sys
 import time
-import traceback
 from typing import Any
 
 import numpy as np
@@ -24,11 +22,9 @@ from lowlat_nodes.control.policies.load import load_policy
 from lowlat_nodes.control.policies.policy import Observation, blank_observation, infer
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
-from lowlat_nodes.nodes.child import channel_from_parent, die_with_parent
+from lowlat_nodes.nodes.policy_child import described, serve_as_child
 from lowlat_nodes.nodes.policy_messages import brief, check_size, floats, pack, unpack
-from lowlat_nodes.nodes.realtime import set_nice
 from lowlat_nodes.stream.config import build
-from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.requester import RequestError
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError
@@ -96,7 +92,7 @@ class PolicyWorker:
         except RequestError as error:
             failure, problem = error.reason, str(error)
         except Exception as error:  # a policy is foreign code: whatever it raises, the robot must go on
-            failure, problem = "policy_error", _described(error)
+            failure, problem = "policy_error", described("policy", error)
         refusals = [f"camera {name!r}: {why}" for name, why in self._observer.refusals.items()]
         self._complain(brief(problem or "; ".join(refusals)))
         rest_ns = started_ns + self._latency.draw_ns(launch["request"]) - time.monotonic_ns()
@@ -157,34 +153,9 @@ class PolicyWorker:
         return max(elapsed_ns, self._latency.typical_ns)
 
 
-def _described(error: Exception) -> str:
-    if isinstance(error, LowlatError):
-        return str(error)
-    return f"policy: {type(error).__name__}: {error}"
-
-
 def main() -> int:
-    """Run as a child of the policy node, with the descriptor of the channel as the argument."""
-    die_with_parent(os.getppid())
-    node = channel_from_parent()
-    try:
-        node.wait(None)
-        data, cameras = node.receive_with_descriptor()
-        assert data is not None
-        assert cameras is not None
-        _, setup = unpack(data)
-        set_nice(setup["nice"])
-        try:
-            worker = PolicyWorker(node, Channel.from_fd(cameras), setup)
-        except Exception as error:  # a policy is foreign code
-            if not isinstance(error, LowlatError):
-                traceback.print_exc()
-            node.send(pack("refused", reason=brief(_described(error))))
-            return 2
-        worker.run()
-    except ChannelClosedError:
-        return 0
-    return 0
+    """Run as a child of the policy node."""
+    return serve_as_child("policy", PolicyWorker)
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ CANNOT_BE_USED: dict[str, tuple[Write, str]] = {
     "no steps": (lambda folder: write_checkpoint(folder, steps={}), "expected a list of steps"),
     "code": (
         lambda folder: write_checkpoint(
-            folder, steps={"steps": [{"class": "subprocess.Popen", "config": {"args": ["touch", "/tmp/x"]}}]}
+            folder, steps={"steps": [{"class": "subprocess.Popen", "config": {"args": ["touch", "x"]}}]}
         ),
         "by their registered names, got the class 'subprocess.Popen'",
     ),
