@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,14 @@ def fit(folder: Path, model: Path) -> dict[str, Any]:
     }
 
 
-def record(path: Path, seed: int) -> None:
-    """Record the arm while its joints go to new places, in jumps or in swings."""
+def record(path: Path, seed: int, *, seconds: float = SECONDS, moving: Sequence[str] = JOINT_NAMES) -> None:
+    """Record the arm while some of its joints go to new places, in jumps or in swings."""
     arm, random = ArmSim(seed=seed), np.random.default_rng(seed)
     low, high = np.array(JOINT_RANGE_RAD).T
     middle, reach = (low + high) / 2, 0.4 * (high - low)
-    steps = round(SECONDS * 1e9 / _COMMAND_NS)
+    steps = round(seconds * 1e9 / _COMMAND_NS)
     commands = np.tile(HOME_RAD, (steps, 1))
-    for joint in range(len(JOINT_NAMES)):
+    for joint in map(JOINT_NAMES.index, moving):
         row = 0
         while row < steps:
             stretch = slice(row, row + random.integers(10, 60))

@@ -7,54 +7,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from lowlat_nodes.benchmarks._suite_actuators import record
 from lowlat_nodes.cli.identify import main
 from lowlat_nodes.cli.main import main as lowlat
 from lowlat_nodes.control.actuator import ActuatorModel
 from lowlat_nodes.control.rollforward import make_roll_forward
-from lowlat_nodes.sim.arm import HOME_RAD, JOINT_RANGE_RAD, ArmConfig, ArmSim
+from lowlat_nodes.sim.arm import ArmConfig
 from lowlat_nodes.sim.kinematics import JOINT_NAMES
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.stream.payload import NO_FLOATS, Joints
-from lowlat_nodes.transport import cdr
-from lowlat_nodes.transport.bag import BagWriter
 
 ARRAY, STATE = "std_msgs/msg/Float64MultiArray", "sensor_msgs/msg/JointState"
 COMMAND_NS, STATE_NS = 20_000_000, 4_000_000
 EPOCH_NS = 1_700_000_000_000_000_000
 TOPICS = ("--commands", "/commands", "--states", "/states")
-
-
-def record_arm(path: Path, seconds: float, *, moving: bool = True) -> None:
-    """Record the arm while its joints go to new places, quickly or in swings."""
-    arm, random = ArmSim(seed=3), np.random.default_rng(3)
-    low, high = np.array(JOINT_RANGE_RAD).T
-    middle, reach = (low + high) / 2, 0.4 * (high - low)
-    steps = round(seconds * 1e9 / COMMAND_NS)
-    commands = np.tile(HOME_RAD, (steps, 1))
-    for joint in range(3 if moving else 0):
-        row = 0
-        while row < steps:
-            stretch = slice(row, row + random.integers(10, 60))
-            time = np.arange(len(commands[stretch])) * COMMAND_NS * 1e-9
-            swing = 0.6 * np.sin(2 * np.pi * random.uniform(0.3, 1.2) * time)
-            share = swing if random.random() < 0.5 else random.uniform(-1.0, 1.0)
-            commands[stretch, joint] = middle[joint] + reach[joint] * share
-            row = stretch.stop
-    writer = BagWriter(path)
-    for command in commands:
-        now_ns = EPOCH_NS + arm.time_ns
-        writer.write("/commands", ARRAY, now_ns, cdr.encode(ARRAY, 0, "", command))
-        for _ in range(COMMAND_NS // STATE_NS):
-            reading = arm.read()
-            stamp_ns = EPOCH_NS + reading.time_ns
-            joints = Joints(JOINT_NAMES, reading.position, reading.velocity, NO_FLOATS)
-            received_ns = stamp_ns + int(random.integers(0, 2_000_000))
-            writer.write("/states", STATE, received_ns, cdr.encode(STATE, stamp_ns, "", joints))
-            arm.step(command, STATE_NS)
-    writer.close()
 
 
 @pytest.mark.sim
@@ -63,7 +30,7 @@ def test_a_bag_becomes_the_model_that_a_node_reads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag, model = tmp_path / "arm.mcap", tmp_path / "actuator.yaml"
-    record_arm(bag, 30.0)
+    record(bag, 3, seconds=30.0)
     assert main([str(bag), *TOPICS, "-o", str(model), "--json"]) == 0
     out, err = capsys.readouterr()
     report = json.loads(out)
@@ -93,7 +60,7 @@ def test_a_bag_without_motion_ends_with_what_to_record(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag, model = tmp_path / "arm.mcap", tmp_path / "actuator.yaml"
-    record_arm(bag, 14.0, moving=False)
+    record(bag, 3, seconds=14.0, moving=())
     assert lowlat(["identify", str(bag), *TOPICS, "-o", str(model)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
