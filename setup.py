@@ -52,7 +52,10 @@ VIZ = ["matplotlib>=3.8"]
 DATASET = ["pyarrow>=16"]
 TORCH = ["torch==2.13.0"]
 ONNX = ["onnx>=1.16"]
-TRAIN = [*SIM, *TORCH, *ONNX]
+OPENVINO = ["openvino>=2024.4"]
+# Photographs to train detectors on.
+PHOTOGRAPHS = ["scikit-image>=0.22"]
+TRAIN = [*SIM, *TORCH, *ONNX, *PHOTOGRAPHS]
 # Not in DEV: peft brings 26 more packages, transformers among them, 100 MB.
 FINETUNE = [*TORCH, *ONNX, *DATASET, "peft>=0.18"]
 # colcon runs pytest for packages whose extra of this name has it.
@@ -62,6 +65,7 @@ DEV = [
     *VIZ,
     *REMOTE,
     *DATASET,
+    *OPENVINO,
     *TEST,
     "mypy>=1.11",
     "pytest-xdist>=3.5",
@@ -121,7 +125,7 @@ setup(
         "torch": TORCH,
         "train": TRAIN,
         "finetune": FINETUNE,
-        "openvino": ["openvino>=2024.4"],
+        "openvino": OPENVINO,
         "kafka": ["confluent-kafka>=2.6"],
         "test": TEST,
         "dev": DEV,

@@ -37,6 +37,8 @@ REQUIREMENTS = {
     "remote": ("websockets", "remote"),
     "dataset": ("pyarrow", "dataset"),
     "finetune": ("peft", "finetune"),
+    "openvino": ("openvino", "openvino"),
+    "photographs": ("skimage", "train"),
 }
 """Marker: the module that it needs and the extra that brings it."""
 

@@ -40,11 +40,12 @@ MAY_IMPORT |= {"nodes": BELOW, "train": BELOW, "cli": BELOW | TOP, "benchmarks":
 ROS = re.compile(r"(rclpy|launch|launch_ros|ament_index_python|\w+_(msgs|srvs|interfaces))\Z")
 SOCKETS = {"zmq", "confluent_kafka", "websockets"}
 OPTIONAL = {
-    "torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "peft", "pyarrow", "websockets",
+    "torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "peft", "pyarrow", "skimage",
+    "websockets",
 }  # fmt: skip
 """What only an extra brings: importing a module of ours must work without it."""
 
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "zmq": "pyzmq"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "yaml": "PyYAML", "zmq": "pyzmq"}
 """Import name: what pip calls it, where that differs."""
 
 ROSDEP_KEYS = {

@@ -58,6 +58,22 @@ class CompressedImage:
 
 
 @dataclass(slots=True, eq=False)
+class Detections:
+    """What was found in an image.
+
+    Attributes:
+        rows: float32 [n, 6], by falling score: left, top, right and bottom edge in px of the image, score
+            from 0 to 1, number of the class.
+        names: The names of the classes, by number.
+        tracks: int64 [n], the same number for the same thing over frames; None where nothing is tracked.
+    """
+
+    rows: NDArray[np.float32]
+    names: tuple[str, ...]
+    tracks: NDArray[np.int64] | None = None
+
+
+@dataclass(slots=True, eq=False)
 class Joints:
     """One sample of joint states: float64 arrays in the order of `names`, or empty where not measured.
 
