@@ -86,7 +86,10 @@ class ProcessorNode(LifecycleHost[C]):
         clock = RosClock(self)
         self._window = Window()
         self._lost = 0
-        self._sources = [RosSource(self, name, topic, clock=clock) for name, topic in hosted.inputs.items()]
+        self._sources = [
+            RosSource(self, name, topic, clock=clock, own_thread=True)
+            for name, topic in hosted.inputs.items()
+        ]
         self._pipeline = Pipeline(
             self._sources,
             _mailbox(hosted, clock),

@@ -55,9 +55,11 @@ PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 class Session:
     """Nodes that are spun together, and what a source among them delivered."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, own_thread: bool) -> None:
+        self.own_thread = own_thread
         self.executor = SingleThreadedExecutor()
         self.nodes: list[Node] = []
+        self.sources: list[RosSource] = []
         self.delivered: list[Message] = []
         self.talker = self.node("talker")
 
@@ -68,7 +70,9 @@ class Session:
         return node
 
     def listen(self, config: Input, *, node: Node | None = None, **options: Any) -> RosSource:
-        source = RosSource(node or self.node("listener"), "in", config, **options)
+        node = node or self.node("listener")
+        source = RosSource(node, "in", config, own_thread=self.own_thread, **options)
+        self.sources.append(source)
         source.start(self.delivered.append)
         return source
 
@@ -93,11 +97,13 @@ class Session:
         self.spin_until(again)
 
 
-@pytest.fixture
-def session(ros_domain_id: int) -> Iterator[Session]:
+@pytest.fixture(params=[False, True], ids=["executor", "own_thread"])
+def session(request: pytest.FixtureRequest, ros_domain_id: int) -> Iterator[Session]:
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    made = Session()
+    made = Session(own_thread=request.param)
     yield made
+    for source in made.sources:
+        source.stop()
     made.executor.shutdown()
     for node in made.nodes:
         node.destroy_node()

@@ -26,10 +26,11 @@ from lowlat_nodes.transport.ros.topics import (
     overridable,
     profile,
 )
+from lowlat_nodes.transport.ros.waiting import OutsideExecutor, SubscriptionThread
 
 
 class RosSource:
-    """Delivers the messages of one topic from the thread that spins the node.
+    """Delivers the messages of one topic.
 
     Messages arrive as bytes and are read by `transport.cdr`: images become views on those bytes, without the
     copy and the per-message objects of rclpy. Bytes that are not the message they should be are counted and
@@ -42,6 +43,8 @@ class RosSource:
             for another one. `qos_overrides` parameters win; for that of the reliability the node must have
             been made with `automatically_declare_parameters_from_overrides`.
         clock: Stamps the receipt; the node's clock unless given.
+        own_thread: Whether messages are waited for and delivered in a thread of this source, for the least
+            delay; otherwise in the thread that spins the node.
 
     Attributes:
         received: How many messages came, malformed ones included.
@@ -52,7 +55,9 @@ class RosSource:
         ConfigurationError: If the message type is not installed.
     """
 
-    def __init__(self, node: Node, name: str, config: Input, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, node: Node, name: str, config: Input, *, clock: Clock | None = None, own_thread: bool = False
+    ) -> None:
         self.name = name
         self.config = config
         self.received = 0
@@ -69,6 +74,8 @@ class RosSource:
         )
         self._deliver: Deliver | None = None
         self._subscription: Any = None
+        self._own_thread = own_thread
+        self._thread: SubscriptionThread | None = None
 
     @property
     def topic(self) -> str:
@@ -84,11 +91,16 @@ class RosSource:
     def start(self, deliver: Deliver) -> None:
         """Subscribe."""
         self._deliver = deliver
-        self._subscription = self._subscribe(self._wanted_reliability())
+        if self._own_thread:
+            self._thread = SubscriptionThread(self._node, self._take, name=f"source {self.name}")
+        self._renew(self._wanted_reliability())
 
     def stop(self) -> None:
-        """Unsubscribe; messages that the executor already holds are forgotten."""
+        """Unsubscribe; messages that are on their way are forgotten."""
         self._deliver = None
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -118,7 +130,15 @@ class RosSource:
             event_callbacks=events,
             qos_overriding_options=options,
             raw=True,
+            callback_group=OutsideExecutor() if self._own_thread else None,
         )
+
+    def _renew(self, reliability: ReliabilityPolicy) -> None:
+        former, self._subscription = self._subscription, self._subscribe(reliability)
+        if self._thread is not None:
+            self._thread.follow(self._subscription)
+        if former is not None:
+            self._node.destroy_subscription(former)
 
     def _publishers_changed(self, _event: Any) -> None:
         if self._subscription is None:
@@ -129,8 +149,7 @@ class RosSource:
         self._node.get_logger().info(
             f"{self.topic}: subscribing {reliability.name.lower()} now, as its publishers offer"
         )
-        former, self._subscription = self._subscription, self._subscribe(reliability)
-        self._node.destroy_subscription(former)
+        self._renew(reliability)
 
     def _take(self, data: bytes) -> None:
         deliver = self._deliver
