@@ -65,7 +65,8 @@ class Detections:
         rows: float32 [n, 6], by falling score: left, top, right and bottom edge in px of the image, score
             from 0 to 1, number of the class.
         names: The names of the classes, by number.
-        tracks: int64 [n], the same number for the same thing over frames; None where nothing is tracked.
+        tracks: int64 [n], the same number for the same thing over frames, -1 for what is not tracked; None
+            where nothing is.
     """
 
     rows: NDArray[np.float32]

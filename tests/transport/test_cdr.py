@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from lowlat_nodes.stream.payload import (
     NO_FLOATS,
     CompressedImage,
+    Detections,
     Floats,
     Image,
     Joints,
@@ -25,7 +27,7 @@ from lowlat_nodes.stream.payload import (
     Trajectory,
 )
 from lowlat_nodes.transport.cdr import (
-    TYPES,
+    READABLE,
     CdrError,
     Decoded,
     Float64MultiArrayWriter,
@@ -43,8 +45,11 @@ JOINTS = "sensor_msgs/msg/JointState"
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 FLOATS = "std_msgs/msg/Float64MultiArray"
 STRING = "std_msgs/msg/String"
+DETECTIONS = "vision_msgs/msg/Detection2DArray"
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
+for definition in Path(__file__).resolve().parents[2].glob("interfaces/vision_msgs/msg/*.msg"):
+    STORE.register(get_types_from_msg(definition.read_text(), f"vision_msgs/msg/{definition.stem}"))
 MESSAGES = STORE.types
 
 unhurried = settings(deadline=None, max_examples=60)
@@ -92,6 +97,20 @@ def images(draw: st.DrawFn) -> Image:
     return Image(data, encoding)
 
 
+@st.composite
+def detections(draw: st.DrawFn) -> Detections:
+    """Detections as they are read: whole pixels, classes numbered as they appear."""
+    count = draw(st.integers(0, 5))
+    edges = draw(arrays(np.float32, (count, 4), elements=st.integers(-5000, 5000)))
+    scores = sorted(draw(arrays(np.float32, count, elements=st.floats(0, 1, width=32))), reverse=True)
+    classes: dict[str, int] = {}
+    numbers = [classes.setdefault(draw(names), len(classes)) for _ in range(count)]
+    rows = np.column_stack([edges, scores, numbers]).astype(np.float32)
+    tracks = draw(st.none() | arrays(np.int64, count, elements=st.integers(-1, 10**18 - 1)))
+    tracked = tracks is not None and bool(np.any(tracks >= 0))
+    return Detections(rows, tuple(classes), tracks if tracked else None)
+
+
 payloads: dict[str, st.SearchStrategy[Any]] = {
     IMAGE: images(),
     COMPRESSED: st.builds(
@@ -101,8 +120,9 @@ payloads: dict[str, st.SearchStrategy[Any]] = {
     TRAJECTORY: trajectories(),
     FLOATS: st.integers(0, 9).flatmap(values),
     STRING: st.builds(Text, names),
+    DETECTIONS: detections(),
 }
-of_any_type = st.sampled_from(sorted(TYPES)).flatmap(lambda name: st.tuples(st.just(name), payloads[name]))
+of_any_type = st.sampled_from(sorted(READABLE)).flatmap(lambda name: st.tuples(st.just(name), payloads[name]))
 
 
 def same(left: Any, right: Any) -> bool:
@@ -149,6 +169,9 @@ def to_rosbags(type_name: str, stamp_ns: int, frame_id: str, payload: Any) -> An
             joint_names=list(payload.names),
             points=[to_rosbags_point(payload, index) for index in range(len(payload.positions))],
         )
+    if type_name == DETECTIONS:
+        found = [to_rosbags_detection(head, payload, index) for index in range(len(payload.rows))]
+        return make(header=head, detections=found)
     return make(
         header=head,
         height=payload.height,
@@ -170,6 +193,31 @@ def to_rosbags_point(trajectory: Trajectory, index: int) -> Any:
         accelerations=rows[2],
         effort=NO_FLOATS,
         time_from_start=MESSAGES["builtin_interfaces/msg/Duration"](sec=seconds, nanosec=nanoseconds),
+    )
+
+
+def to_rosbags_detection(head: Any, detections: Detections, index: int) -> Any:
+    left, top, right, bottom, score, number = detections.rows[index].tolist()
+    track = -1 if detections.tracks is None else detections.tracks[index]
+    geometry = "geometry_msgs/msg"
+    pose = MESSAGES[f"{geometry}/Pose"](
+        position=MESSAGES[f"{geometry}/Point"](x=0.0, y=0.0, z=0.0),
+        orientation=MESSAGES[f"{geometry}/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0),
+    )
+    result = MESSAGES["vision_msgs/msg/ObjectHypothesisWithPose"](
+        hypothesis=MESSAGES["vision_msgs/msg/ObjectHypothesis"](
+            class_id=detections.names[int(number)], score=score
+        ),
+        pose=MESSAGES[f"{geometry}/PoseWithCovariance"](pose=pose, covariance=np.zeros(36)),
+    )
+    centre = MESSAGES["vision_msgs/msg/Point2D"](x=(left + right) / 2, y=(top + bottom) / 2)
+    box = MESSAGES["vision_msgs/msg/BoundingBox2D"](
+        center=MESSAGES["vision_msgs/msg/Pose2D"](position=centre, theta=0.0),
+        size_x=right - left,
+        size_y=bottom - top,
+    )
+    return MESSAGES["vision_msgs/msg/Detection2D"](
+        header=head, results=[result], bbox=box, id=str(track) if track >= 0 else ""
     )
 
 
@@ -221,7 +269,9 @@ def test_flipped_bits_raise_nothing_but_cdr_errors(case: tuple[str, Any], data: 
 
 @unhurried
 @given(
-    st.sampled_from(sorted(TYPES)), st.sampled_from([b"", b"\0\1\0\0", b"\0\0\0\0"]), st.binary(max_size=200)
+    st.sampled_from(sorted(READABLE)),
+    st.sampled_from([b"", b"\0\1\0\0", b"\0\0\0\0"]),
+    st.binary(max_size=200),
 )
 def test_garbage_raises_nothing_but_cdr_errors(type_name: str, start: bytes, garbage: bytes) -> None:
     with contextlib.suppress(CdrError):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import CompressedImage, Image, Joints, Text, Trajectory
+from lowlat_nodes.stream.payload import CompressedImage, Detections, Image, Joints, Text, Trajectory
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.bag.errors import BagError
@@ -22,6 +22,7 @@ from lowlat_nodes.transport.bag.types import MessageTypes
 
 TYPES_OF_PAYLOADS: dict[type, str] = {
     CompressedImage: "sensor_msgs/msg/CompressedImage",
+    Detections: "vision_msgs/msg/Detection2DArray",
     Image: "sensor_msgs/msg/Image",
     Joints: "sensor_msgs/msg/JointState",
     Text: "std_msgs/msg/String",
@@ -41,7 +42,7 @@ class Codec:
 
     def known(self, type_name: str) -> bool:
         """Return whether messages of a type can be decoded."""
-        return type_name in cdr.TYPES or type_name in self.types
+        return type_name in cdr.READABLE or type_name in self.types
 
     def decode(self, stream: str, recorded: Recorded, sequence: int) -> Message:
         """Return a recorded message as it enters a processor.
@@ -51,7 +52,7 @@ class Codec:
         Raises:
             LowlatError: If its bytes are not what its type says.
         """
-        if recorded.type in cdr.TYPES:
+        if recorded.type in cdr.READABLE:
             decoded = cdr.decode(recorded.type, recorded.data)
             payload, capture_ns, frame_id = decoded.payload, decoded.stamp_ns or 0, decoded.frame_id
         else:

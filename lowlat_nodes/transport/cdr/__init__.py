@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from lowlat_nodes.transport.cdr.codec import Decoded
 from lowlat_nodes.transport.cdr.fixed import Float64MultiArrayWriter, JointStateReader, TrajectoryPointWriter
-from lowlat_nodes.transport.cdr.messages import TYPES, Decoded, UnknownType, decode, encode
+from lowlat_nodes.transport.cdr.messages import READABLE, WRITABLE, UnknownType, decode, encode
 from lowlat_nodes.transport.cdr.wire import Buffer, CdrError
 
 __all__ = [
-    "TYPES",
+    "READABLE",
+    "WRITABLE",
     "Buffer",
     "CdrError",
     "Decoded",

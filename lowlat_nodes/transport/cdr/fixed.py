@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lowlat_nodes.stream.payload import NO_FLOATS, Floats, Joints
-from lowlat_nodes.transport.cdr.messages import Decoded, decode
+from lowlat_nodes.transport.cdr.codec import Decoded
+from lowlat_nodes.transport.cdr.messages import decode
 from lowlat_nodes.transport.cdr.wire import HEADER, START, CdrError, Reader, Writer, pack_time
 
 _STAMP = struct.Struct("<iI")

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +13,15 @@ from numpy.typing import NDArray
 from lowlat_nodes.stream.payload import (
     NO_FLOATS,
     CompressedImage,
+    Detections,
     Floats,
     Image,
     Joints,
     Text,
     Trajectory,
 )
+from lowlat_nodes.transport.cdr.codec import Codec, Decoded
+from lowlat_nodes.transport.cdr.detections import read_detections, write_detections
 from lowlat_nodes.transport.cdr.wire import SEQUENCE_LIMIT, TEXT_LIMIT, Buffer, CdrError, Reader, Writer
 
 
@@ -56,25 +58,10 @@ PIXELS: dict[str, Pixel] = {
 
 
 class UnknownType(CdrError):
-    """A ROS type that this package has no reader for."""
+    """A ROS type that this package does not read, or not write."""
 
-    def __init__(self, type_name: str) -> None:
-        super().__init__(f"expected one of {', '.join(sorted(TYPES))}; got {type_name!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """One message without its transport.
-
-    Attributes:
-        stamp_ns: The header stamp; None for a type without header.
-        frame_id: The header frame, empty for a type without header.
-        payload: A type of `lowlat_nodes.stream.payload`, or float64 [n] for Float64MultiArray.
-    """
-
-    stamp_ns: int | None
-    frame_id: str
-    payload: Any
+    def __init__(self, type_name: str, known: frozenset[str]) -> None:
+        super().__init__(f"expected one of {', '.join(sorted(known))}; got {type_name!r}")
 
 
 def decode(type_name: str, data: Buffer) -> Decoded:
@@ -91,11 +78,10 @@ def decode(type_name: str, data: Buffer) -> Decoded:
         UnknownType: If there is no reader for it.
         CdrError: If the bytes are not such a message, or one that contradicts itself.
     """
-    try:
-        read = _CODECS[type_name].read
-    except KeyError:
-        raise UnknownType(type_name) from None
-    return read(Reader(data))
+    codec = _CODECS.get(type_name)
+    if codec is None or codec.read is None:
+        raise UnknownType(type_name, READABLE)
+    return codec.read(Reader(data))
 
 
 def encode(type_name: str, stamp_ns: int, frame_id: str, payload: Any) -> bytes:
@@ -112,10 +98,9 @@ def encode(type_name: str, stamp_ns: int, frame_id: str, payload: Any) -> bytes:
         UnknownType: If there is no writer for it.
         CdrError: If the payload is of another type or contradicts itself.
     """
-    try:
-        codec = _CODECS[type_name]
-    except KeyError:
-        raise UnknownType(type_name) from None
+    codec = _CODECS.get(type_name)
+    if codec is None:
+        raise UnknownType(type_name, WRITABLE)
     if not isinstance(payload, codec.payload):
         raise CdrError(
             f"{type_name}: expected a payload of type {codec.payload.__name__}, got {type(payload).__name__}"
@@ -300,25 +285,22 @@ def _write_string(writer: Writer, _stamp_ns: int, _frame_id: str, payload: Text)
     return writer.finish()
 
 
-@dataclass(frozen=True)
-class _Codec:
-    payload: type
-    read: Callable[[Reader], Decoded]
-    write: Callable[[Writer, int, str, Any], bytes]
-
-
-_CODECS: dict[str, _Codec] = {
-    "sensor_msgs/msg/CompressedImage": _Codec(
-        CompressedImage, _read_compressed_image, _write_compressed_image
+_CODECS: dict[str, Codec] = {
+    "sensor_msgs/msg/CompressedImage": Codec(
+        CompressedImage, _write_compressed_image, _read_compressed_image
     ),
-    "sensor_msgs/msg/Image": _Codec(Image, _read_image, _write_image),
-    "sensor_msgs/msg/JointState": _Codec(Joints, _read_joint_state, _write_joint_state),
-    "std_msgs/msg/Float64MultiArray": _Codec(
-        np.ndarray, _read_float64_multi_array, _write_float64_multi_array
+    "sensor_msgs/msg/Image": Codec(Image, _write_image, _read_image),
+    "sensor_msgs/msg/JointState": Codec(Joints, _write_joint_state, _read_joint_state),
+    "std_msgs/msg/Float64MultiArray": Codec(
+        np.ndarray, _write_float64_multi_array, _read_float64_multi_array
     ),
-    "std_msgs/msg/String": _Codec(Text, _read_string, _write_string),
-    "trajectory_msgs/msg/JointTrajectory": _Codec(Trajectory, _read_trajectory, _write_trajectory),
+    "std_msgs/msg/String": Codec(Text, _write_string, _read_string),
+    "trajectory_msgs/msg/JointTrajectory": Codec(Trajectory, _write_trajectory, _read_trajectory),
+    "vision_msgs/msg/Detection2DArray": Codec(Detections, write_detections, read_detections),
 }
 
-TYPES: frozenset[str] = frozenset(_CODECS)
-"""The type names that `decode` and `encode` know."""
+WRITABLE: frozenset[str] = frozenset(_CODECS)
+"""The type names that `encode` knows."""
+
+READABLE: frozenset[str] = frozenset(name for name, codec in _CODECS.items() if codec.read is not None)
+"""The type names that `decode` knows."""

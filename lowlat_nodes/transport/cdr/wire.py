@@ -44,7 +44,7 @@ class Reader:
         CdrError: Here for another encapsulation than plain CDR, from every method for missing bytes.
     """
 
-    __slots__ = ("_f8", "_size", "_stamp", "_u4", "data", "offset")
+    __slots__ = ("_f8", "_order", "_size", "_stamp", "_u4", "data", "offset")
 
     def __init__(self, data: Buffer) -> None:
         self.data = data
@@ -56,6 +56,7 @@ class Reader:
                 f"expected a plain CDR message (starts with 0000 or 0001), got {self._size} bytes that start "
                 f"with {bytes(data[:4]).hex() or 'nothing'}"
             )
+        self._order = order
         self._u4 = struct.Struct(order + "I")
         self._stamp = struct.Struct(order + "iI")
         self._f8 = np.dtype(order + "f8")
@@ -77,6 +78,18 @@ class Reader:
     def u1(self, what: str) -> int:
         """Read a uint8 (octet, boolean)."""
         return self.data[self.take(1, what)]
+
+    def u2(self, what: str) -> int:
+        """Read a uint16."""
+        self.align(2)
+        value: int = struct.unpack_from(self._order + "H", self.data, self.take(2, what))[0]
+        return value
+
+    def f4(self, what: str) -> float:
+        """Read a float32."""
+        self.align(4)
+        value: float = struct.unpack_from(self._order + "f", self.data, self.take(4, what))[0]
+        return value
 
     def u4(self, what: str) -> int:
         """Read a uint32."""
@@ -131,6 +144,13 @@ class Reader:
         start = self.take(8 * count, what)
         return np.frombuffer(self.data, self._f8, count, start).astype(np.float64)
 
+    def aligned_floats(self) -> Floats:
+        """Return a view on the message as if it were float64 from front to back, whatever it is.
+
+        The value at offset o is number (o - START) / 8; for types whose float64 lie scattered.
+        """
+        return np.frombuffer(memoryview(self.data)[START : START + (self._size - START) // 8 * 8], self._f8)
+
     def octets(self, what: str) -> NDArray[np.uint8]:
         """Read a sequence of uint8 as a read-only view on the message."""
         count = self.count(what, 1)
@@ -157,6 +177,16 @@ class Writer:
     def u1(self, value: int) -> None:
         """Write a uint8."""
         self._buffer.append(value)
+
+    def u2(self, value: int) -> None:
+        """Write a uint16."""
+        self.align(2)
+        self._buffer += value.to_bytes(2, "little")
+
+    def f4(self, value: float) -> None:
+        """Write a float32."""
+        self.align(4)
+        self._buffer += struct.pack("<f", value)
 
     def u4(self, value: int) -> None:
         """Write a uint32."""
