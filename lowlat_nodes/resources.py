@@ -53,3 +53,15 @@ def path(*parts: str) -> Path:
     raise ResourceError(
         f"expected {'/'.join(parts)} among the installed files of {PACKAGE}; looked at\n{looked}"
     )
+
+
+def model(name: str) -> Path:
+    """Return the file of a model, given as a path with a suffix or by the name of one that ships.
+
+    A path need not exist: whoever loads it says best what is missing.
+
+    Raises:
+        ResourceError: If no model of that name ships.
+    """
+    given = Path(name).expanduser()
+    return given if given.suffix else path("models", f"{name}.onnx")

@@ -42,7 +42,7 @@ class LifecycleHost(LifecycleNode, Generic[C]):
     """A managed node around work that knows no ROS.
 
     Subclasses override `setup`, `begin`, `halt` and `teardown`, which raise what is wrong, `report`, and
-    `changed` for live parameters. The transitions call them:
+    `check` and `changed` for live parameters. The transitions call them:
 
     ========== ============== ==========================================================================
     transition calls          if that raises, the reason is logged and reported, and
@@ -84,7 +84,7 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         super().__init__(
             name, parameter_overrides=overrides, automatically_declare_parameters_from_overrides=True, **ros
         )
-        self._typed = NodeParameters(self, config_type, self._changed)
+        self._typed = NodeParameters(self, config_type, self._changed, self.check)
         try:
             reporting = self._typed.configuration().diagnostic_updater
         except ConfigurationError:  # told when the node is configured
@@ -102,6 +102,13 @@ class LifecycleHost(LifecycleNode, Generic[C]):
 
     def teardown(self) -> None:
         """Release what `setup` took; called after a failed `setup` too."""
+
+    def check(self, config: C) -> None:
+        """Refuse new values of live parameters that only a loaded model can tell to be wrong.
+
+        Raises:
+            ConfigurationError: With the reason, which is what the caller of the service gets.
+        """
 
     def changed(self, config: C) -> None:
         """Take over new values of live parameters, while inactive or active."""

@@ -46,12 +46,20 @@ class NodeParameters(Generic[C]):
         node: Made with `automatically_declare_parameters_from_overrides`, which is how unknown names show.
         config_type: A configuration class of `stream.config`.
         changed: Called with the new configuration after each change of live parameters.
+        check: Called with it before; raises ConfigurationError to refuse the change.
     """
 
-    def __init__(self, node: Node, config_type: type[C], changed: Callable[[C], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        config_type: type[C],
+        changed: Callable[[C], None],
+        check: Callable[[C], None] = lambda _config: None,
+    ) -> None:
         self._node = node
         self._config_type = config_type
         self._changed = changed
+        self._refuse = check
         self._values: dict[str, Any] = {
             name: parameter.value
             for name, parameter in node.get_parameters_by_prefix("").items()
@@ -106,7 +114,7 @@ class NodeParameters(Generic[C]):
         changes = self._changes(parameters)
         try:
             if changes:
-                build(self._config_type, self._values | changes)
+                self._refuse(build(self._config_type, self._values | changes))
         except ConfigurationError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ class Hosted:
         processor: Does the work.
         inputs: Where each input of the processor comes from.
         outputs: Where each output of the processor goes.
+        results: The outputs that count as results, for rates and ages; all of them unless given.
         mailbox: Makes what waits in between. Default: `Newest` for one input, so that it never works on old
             data; for several, a short `Fifo`, because one slot would let them displace each other.
     """
@@ -39,6 +40,7 @@ class Hosted:
     processor: Processor
     inputs: Mapping[str, Input]
     outputs: Mapping[str, Output]
+    results: Container[str] | None = None
     mailbox: Callable[[Clock], Mailbox] | None = None
 
     def __post_init__(self) -> None:
@@ -70,6 +72,7 @@ class ProcessorNode(LifecycleHost[C]):
         self._sources: list[RosSource] = []
         self._pipeline: Pipeline | None = None
         self._lost = 0
+        self._listening = True
         super().__init__(name, config_type, **{"task": "stream", **ros})
 
     def setup(self, config: C) -> None:
@@ -77,6 +80,26 @@ class ProcessorNode(LifecycleHost[C]):
         self._hosted = self._host(config)
         self._hosted.processor.open()
         self._sink = RosSink(self, self._hosted.outputs)
+
+    def published(self, message: Message) -> None:
+        """Hear of a result that was just published; called in the worker, override where it matters."""
+
+    def wanted(self, output: str) -> bool:
+        """Return whether anybody listens to an output."""
+        return self._sink is not None and self._sink.wanted(output)
+
+    def listen(self, *, on: bool) -> None:
+        """Subscribe to the inputs or unsubscribe; an inactive node keeps that in mind until it is active."""
+        if on == self._listening:
+            return
+        self._listening = on
+        if self._pipeline is None:
+            return
+        for source in self._sources:
+            if on:
+                source.start(self._pipeline.deliver)
+            else:
+                source.stop()
 
     def begin(self) -> None:
         """Subscribe and start the worker."""
@@ -91,17 +114,22 @@ class ProcessorNode(LifecycleHost[C]):
             for name, topic in hosted.inputs.items()
         ]
         self._pipeline = Pipeline(
-            self._sources,
+            [],
             _mailbox(hosted, clock),
             _Lent(hosted.processor),
-            _Metered(sink, self._window),
+            _Metered(sink, self._window, hosted.results, self.published),
             clock,
             name=self.get_name(),
         )
         self._pipeline.start()
+        if self._listening:
+            for source in self._sources:
+                source.start(self._pipeline.deliver)
 
     def halt(self) -> None:
         """Unsubscribe and let the message in hand finish."""
+        for source in self._sources:
+            source.stop()
         if self._pipeline is not None:
             self._pipeline.stop()
             self._pipeline = None
@@ -141,6 +169,8 @@ class ProcessorNode(LifecycleHost[C]):
             counts = ", ".join(f"{reason} {count}" for reason, count in lost.items())
             self.get_logger().warning(f"{total - former} messages lost (in all: {counts}). {last_failure}")
             return Report(Level.WARN, f"losing messages: {counts}", values)
+        if not self._listening:
+            return Report(Level.OK, "disabled", values)
         if not figures["rate_in_hz"]:
             return Report(Level.STALE, "no input", values)
         return Report(Level.OK, "running", values)
@@ -161,15 +191,25 @@ class _Lent(Processor):
 
 
 class _Metered(Sink):
-    """A sink that its node closes; counts what went out."""
+    """A sink that its node closes; counts what went out, and tells."""
 
-    def __init__(self, sink: Sink, window: Window) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        window: Window,
+        results: Container[str] | None,
+        published: Callable[[Message], None],
+    ) -> None:
         self._sink = sink
         self._window = window
+        self._results = results
+        self._published = published
 
     def write(self, message: Message) -> None:
         self._sink.write(message)
-        self._window.give(message.trace)
+        if self._results is None or message.topic in self._results:
+            self._window.give(message.trace)
+            self._published(message)
 
     def close(self) -> None:
         """Leave the sink open; an inactive node still advertises its outputs."""

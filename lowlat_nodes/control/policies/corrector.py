@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lowlat_nodes.control.policies.load import model_path
+from lowlat_nodes import resources
 from lowlat_nodes.control.policies.onnx import image_batch, image_spec, sizes
 from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.inference.onnx import OnnxModel
@@ -158,7 +158,7 @@ def load_corrector(config: CorrectorConfig, policy: PolicySpec) -> OnnxCorrector
     Raises:
         ConfigurationError: If it cannot be loaded or is for other plans.
     """
-    return OnnxCorrector(model_path(config.model), policy, threads=config.threads)
+    return OnnxCorrector(resources.model(config.model), policy, threads=config.threads)
 
 
 def _check_policy(path: Path, policy: PolicySpec, names: tuple[str, ...], joints: int, period: str) -> None:

@@ -141,7 +141,7 @@ def load_policy(config: PolicyConfig, connect: Connect | None = None, spawn: Spa
         path = Path(config.model).expanduser()
         model = TorchModel(path, threads=config.threads, device=config.device)
     else:
-        path = model_path(config.model)
+        path = resources.model(config.model)
     return OnnxPolicy(
         path,
         threads=config.threads,
@@ -152,12 +152,6 @@ def load_policy(config: PolicyConfig, connect: Connect | None = None, spawn: Spa
         guidance=config.guidance,
         model=model,
     )
-
-
-def model_path(model: str) -> Path:
-    """Return the path of a model that is given as a path or by the name of a shipped one."""
-    path = Path(model).expanduser()
-    return path if path.suffix else resources.path("models", f"{model}.onnx")
 
 
 def _remote(config: PolicyConfig, connect: Connect) -> RemotePolicy:

@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Detects things in camera images with a neural network."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from std_srvs.srv import SetBool
+
+from lowlat_nodes.nodes.detector_config import ONLY_CAMERA, DetectorNodeConfig
+from lowlat_nodes.nodes.diagnostics import MS, Report
+from lowlat_nodes.nodes.processor_node import Hosted, ProcessorNode
+from lowlat_nodes.nodes.run import run
+from lowlat_nodes.stream.histogram import Histogram
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.payload import Labels, Text
+from lowlat_nodes.transport.ros import Output, RosClock, RosSink
+from lowlat_nodes.vision.detector import DEBUG, DETECTIONS, MARKERS, Detector
+
+_TYPES = {
+    DETECTIONS: "vision_msgs/msg/Detection2DArray",
+    MARKERS: "visualization_msgs/msg/ImageMarker",
+    DEBUG: "sensor_msgs/msg/Image",
+}
+_LATCHED = {
+    "labels": Output(topic="~/labels", type_name="vision_msgs/msg/LabelInfo", latched=True),
+    "backend": Output(topic="~/backend", type_name="std_msgs/msg/String", latched=True),
+}
+_INFERENCES = {
+    "inferences": Output(topic="~/inferences", type_name="std_msgs/msg/String", depth=10, on_demand=True)
+}
+
+
+class DetectorNode(ProcessorNode[DetectorNodeConfig]):
+    """Looks at the newest frame of each camera in turn and publishes what is in it.
+
+    ================== ================================ ==================================================
+    topic or service   type                             content
+    ================== ================================ ==================================================
+    image              sensor_msgs/Image                subscribed, unless cameras are configured
+    ~/detections       vision_msgs/Detection2DArray     stamp and frame of the image, boxes in its pixels
+    ~/markers          visualization_msgs/ImageMarker   the same for viewers
+    ~/debug_image      sensor_msgs/Image                rgb8, the same drawn; only while somebody listens
+    ~/inferences       std_msgs/String                  JSON per frame: when, and how long what took
+    ~/labels           vision_msgs/LabelInfo            latched: names of the classes by number
+    ~/backend          std_msgs/String                  latched: JSON, what runs the model and what was tried
+    ~/enable           std_srvs/SetBool                 stops to listen, or listens again
+    ================== ================================ ==================================================
+
+    With cameras configured by name, their topics are `~/<name>/detections` and so on.
+    """
+
+    def __init__(self, **ros: Any) -> None:
+        self._detector: Detector | None = None
+        self._told: RosSink | None = None
+        self._model_time, self._prepare_time = Histogram(), Histogram()
+        super().__init__("detector_node", DetectorNodeConfig, self._make, **{"task": "detector", **ros})
+        self.create_service(SetBool, "~/enable", self._on_enable)
+
+    def setup(self, config: DetectorNodeConfig) -> None:
+        """Load the model, choose what runs it, and say so."""
+        super().setup(config)
+        assert self._detector is not None
+        detector = self._detector
+        detector.wanted = self.wanted
+        self._told = RosSink(self, {**_LATCHED, **_INFERENCES})
+        self._told.write(Message("labels", Labels(detector.names, config.threshold)))
+        self._told.write(Message("backend", Text(detector.loaded.calibration.as_json())))
+        self.get_logger().info(detector.loaded.calibration.as_text())
+
+    def teardown(self) -> None:
+        """Release the model and withdraw the topics."""
+        told, self._told = self._told, None
+        if told is not None:
+            told.close()
+        self._detector = None
+        super().teardown()
+
+    def check(self, config: DetectorNodeConfig) -> None:
+        """Refuse classes that the model does not have."""
+        if self._detector is not None:
+            self._detector.reporting(config)
+
+    def changed(self, config: DetectorNodeConfig) -> None:
+        """Take over threshold, classes and number of detections from the next frame on."""
+        if self._detector is not None:
+            self._detector.report_on(config)
+
+    def published(self, message: Message) -> None:
+        """Account for the time of a frame, and tell whoever listens."""
+        assert self._detector is not None
+        assert self._told is not None
+        stages, trace = self._detector.stages, message.trace
+        self._model_time.record(stages.model_ns)
+        self._prepare_time.record(stages.prepare_ns)
+        if not self._told.wanted("inferences"):
+            return
+        record = {
+            "camera": message.topic.partition("/")[0],
+            "frame_id": message.frame_id,
+            "capture_ns": trace.capture_ns,
+            "received_ns": trace.received_ns,
+            "dequeued_ns": trace.dequeued_ns,
+            "published_ns": RosClock(self).now_ns(),
+            "prepare_ns": stages.prepare_ns,
+            "model_ns": stages.model_ns,
+            "decode_ns": stages.decode_ns,
+            "detections": len(message.payload.rows),
+        }
+        self._told.write(Message("inferences", Text(json.dumps(record))))
+
+    def report(self) -> Report:
+        """Return what every processor node does, and how long model and preparation took."""
+        assert self._detector is not None
+        report = super().report()
+        report.values["backend"] = self._detector.loaded.calibration.chosen.describe()
+        for name, attribute in (("model", "_model_time"), ("prepare", "_prepare_time")):
+            times: Histogram = getattr(self, attribute)
+            setattr(self, attribute, Histogram())
+            for share, value in zip(("p50", "p99"), times.quantiles((0.5, 0.99)), strict=True):
+                report.values[f"{name}_{share}_ms"] = value / MS if times.count else float("nan")
+        return report
+
+    def _make(self, config: DetectorNodeConfig) -> Hosted:
+        cameras = config.cameras()
+        self._detector = Detector(config, tuple(cameras))
+        outputs = dict(_outputs(cameras))
+        return Hosted(
+            self._detector,
+            {name: camera.input(config.deadline_ms) for name, camera in cameras.items()},
+            outputs,
+            results={name for name in outputs if name.endswith(f"/{DETECTIONS}")},
+        )
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self.listen(on=request.data)
+        response.success = True
+        response.message = "listening" if request.data else "not listening"
+        return response
+
+
+def _outputs(cameras: Any) -> Iterator[tuple[str, Output]]:
+    for camera in cameras:
+        prefix = "~" if list(cameras) == [ONLY_CAMERA] else f"~/{camera}"
+        for kind, type_name in _TYPES.items():
+            on_demand = kind != DETECTIONS
+            yield (
+                f"{camera}/{kind}",
+                Output(topic=f"{prefix}/{kind}", type_name=type_name, on_demand=on_demand),
+            )
+
+
+def main() -> int:
+    """Run the node."""
+    return run(DetectorNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames in, detections out: the processor behind the detector node."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowlat_nodes import resources
+from lowlat_nodes.inference import backends
+from lowlat_nodes.inference.backends import Loaded
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.payload import Detections, Image
+from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.vision.config import DetectorConfig
+from lowlat_nodes.vision.drawing import draw
+from lowlat_nodes.vision.encodings import to_rgb
+from lowlat_nodes.vision.layouts import Layout, recognise
+from lowlat_nodes.vision.preprocess import Preprocessor
+
+DETECTIONS, MARKERS, DEBUG = "detections", "markers", "debug_image"
+"""Kinds of results; the streams of a camera are called `<camera>/<kind>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """How long the parts of one detection took, in ns of a steady clock."""
+
+    prepare_ns: int = 0
+    model_ns: int = 0
+    decode_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """What is reported; replaced as a whole while frames are processed."""
+
+    threshold: float
+    limit: int
+    classes: NDArray[np.bool_] | None
+
+
+class Detector(Processor):
+    """Detects things in the frames of any number of cameras, with one model.
+
+    Args:
+        config: Model and reporting.
+        cameras: Names of the inputs.
+        wanted: Tells whether anybody looks at a stream, by name; drawings that nobody looks at are not made.
+
+    Attributes:
+        stages: How long the last frame took, where.
+    """
+
+    def __init__(
+        self,
+        config: DetectorConfig,
+        cameras: Sequence[str] = ("image",),
+        *,
+        wanted: Callable[[str], bool] = lambda _stream: False,
+    ) -> None:
+        self.inputs = tuple(cameras)
+        self.outputs = tuple(
+            f"{camera}/{kind}" for camera in cameras for kind in (DETECTIONS, MARKERS, DEBUG)
+        )
+        self.stages = Stages()
+        self.wanted = wanted
+        self._config = config
+        self._loaded: Loaded | None = None
+        self._layout: Layout | None = None
+        self._preprocessor: Preprocessor | None = None
+        self._reporting: Reporting | None = None
+        self._names: tuple[str, ...] = ()
+
+    def open(self) -> None:
+        """Load the model, find out what it is and which backend runs it best, and warm up.
+
+        Raises:
+            ConfigurationError: If the model is no detector that is known, or a class none of its own.
+        """
+        path = resources.model(self._config.model)
+        graph = backends.describe(path)
+        self._layout = layout = recognise(graph.inputs, graph.outputs, graph.metadata, self._config.layout)
+        self._reporting = self.reporting(self._config)
+        self._loaded = loaded = backends.load(path, self._config.backend, layout.image)
+        folded = loaded.model.inputs[layout.image.name].dtype is np.uint8
+        self._preprocessor = Preprocessor(
+            layout.image, layout.resize, layout.fill, folded=folded, max_pixels=self._config.max_pixels
+        )
+        numbered = self._config.class_id == "number"
+        self._names = tuple(map(str, range(len(layout.names)))) if numbered else layout.names
+        blank = np.zeros((layout.image.height, layout.image.width, 3), np.uint8)
+        self.detect(Image(blank, "rgb8"))
+
+    def close(self) -> None:
+        """Release the model."""
+        self._loaded = self._preprocessor = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return what the classes are called in results, by number."""
+        return self._names
+
+    @property
+    def loaded(self) -> Loaded:
+        """Return the model and how its backend was chosen."""
+        assert self._loaded is not None
+        return self._loaded
+
+    def report_on(self, config: DetectorConfig) -> None:
+        """Take over threshold, classes and number of detections; from any thread.
+
+        Raises:
+            ConfigurationError: If a class is none of the model's.
+        """
+        self._reporting = self.reporting(config)
+
+    def detect(self, image: object) -> Detections:
+        """Return what is in an image.
+
+        Args:
+            image: `payload.Image` or `payload.CompressedImage`.
+
+        Raises:
+            BadImage: If it cannot be read.
+        """
+        layout, reporting, model = self._layout, self._reporting, self.loaded.model
+        assert layout is not None
+        assert reporting is not None
+        assert self._preprocessor is not None
+        begin_ns = time.perf_counter_ns()
+        tensor, placement = self._preprocessor.prepare(image)
+        prepared_ns = time.perf_counter_ns()
+        outputs = model.run({layout.image.name: tensor, **layout.feed(placement)}, layout.outputs)
+        inferred_ns = time.perf_counter_ns()
+        rows = layout.decode(
+            outputs, placement, reporting.threshold, reporting.limit, classes=reporting.classes
+        )
+        decoded_ns = time.perf_counter_ns()
+        self.stages = Stages(prepared_ns - begin_ns, inferred_ns - prepared_ns, decoded_ns - inferred_ns)
+        return Detections(rows, self._names)
+
+    def process(self, message: Message) -> list[Message]:
+        """Detect in a frame; draw on it while somebody looks."""
+        found = self.detect(message.payload)
+        camera = message.topic
+        results = [message.derive(f"{camera}/{kind}", found) for kind in (DETECTIONS, MARKERS)]
+        if self.wanted(f"{camera}/{DEBUG}"):
+            drawn = draw(to_rgb(message.payload), found)
+            results.append(message.derive(f"{camera}/{DEBUG}", Image(drawn, "rgb8")))
+        return results
+
+    def reporting(self, config: DetectorConfig) -> Reporting:
+        """Return what a configuration asks to report.
+
+        Raises:
+            ConfigurationError: If a class is none of the model's.
+        """
+        assert self._layout is not None
+        names = self._layout.names
+        mask = None
+        if config.classes:
+            mask = np.zeros(len(names), bool)
+            for name in config.classes:
+                if name not in names:
+                    close = difflib.get_close_matches(name, names, 1)
+                    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
+                    raise ConfigurationError(f"classes: the model has no class {name!r}; {hint}")
+                mask[names.index(name)] = True
+        return Reporting(config.threshold, config.max_detections, mask)
+
