@@ -13,7 +13,7 @@ from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_value
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.endpoint import Sink
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.stream.mailbox import Fifo, Mailbox, Newest
+from lowlat_nodes.stream.mailbox import Mailbox, NewestOfEach
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.pipeline import Pipeline
 from lowlat_nodes.stream.processor import Processor
@@ -33,8 +33,8 @@ class Hosted:
         inputs: Where each input of the processor comes from.
         outputs: Where each output of the processor goes.
         results: The outputs that count as results, for rates and ages; all of them unless given.
-        mailbox: Makes what waits in between. Default: `Newest` for one input, so that it never works on old
-            data; for several, a short `Fifo`, because one slot would let them displace each other.
+        mailbox: Makes what waits in between. Default: `NewestOfEach` input, so that the node never works on
+            old data and no input displaces another.
     """
 
     processor: Processor
@@ -220,6 +220,4 @@ def _mailbox(hosted: Hosted, clock: Clock) -> Mailbox:
         return hosted.mailbox(clock)
     ages_ms = [topic.max_age_ms for topic in hosted.inputs.values()]
     max_age_ns = int(max(ages_ms) * 1_000_000) if ages_ms and all(ages_ms) else 0
-    if len(hosted.inputs) <= 1:
-        return Newest(clock, max_age_ns=max_age_ns)
-    return Fifo(clock, 4 * len(hosted.inputs), max_age_ns=max_age_ns)
+    return NewestOfEach(clock, hosted.inputs, max_age_ns=max_age_ns)

@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What waits between a source and a processor: `Newest`, `Fifo` or `Batch`, always bounded.
+"""What waits between a source and a processor: `Newest`, `NewestOfEach`, `Fifo` or `Batch`, always bounded.
 
 Every message that does not come out again is counted in `drops` under its reason:
 
 ========== =================================================================================
-superseded a newer message took its place before anybody looked (`Newest`)
+superseded a newer message took its place before anybody looked (`Newest`, `NewestOfEach`)
+unexpected of a topic that has no place here (`NewestOfEach`)
 overflow   the mailbox was full and this was the oldest (`Fifo`, `Batch`)
 refused    the mailbox was full and the producer would not wait any longer (`Fifo` that blocks)
 stale      older than `max_age_ns` when its turn came
@@ -17,7 +18,8 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Iterable
 
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
@@ -121,6 +123,78 @@ class Newest(Mailbox):
     def _discard(self) -> int:
         left, self._slot = len(self), None
         return left
+
+
+class NewestOfEach(Mailbox):
+    """One slot per topic, so that none displaces another; each holds the newest message of its topic.
+
+    The topic that was served longest ago comes first: under overload all are served equally often, however
+    much faster one of them delivers.
+
+    Args:
+        clock: As in `Mailbox`.
+        topics: The topics that messages may have.
+        max_age_ns: As in `Mailbox`.
+
+    Attributes:
+        drops_of: The drops of each topic, by reason.
+    """
+
+    def __init__(self, clock: Clock, topics: Iterable[str], *, max_age_ns: int = 0) -> None:
+        super().__init__(clock, max_age_ns=max_age_ns)
+        self.drops_of = {topic: Counters() for topic in topics}
+        self._slots: OrderedDict[str, Message | None] = OrderedDict.fromkeys(self.drops_of)  # next turn first
+        self._waiting = 0
+
+    def put(self, message: Message) -> None:
+        """Take the slot of the topic; the message that was there counts as superseded."""
+        topic = message.topic
+        with self._condition:
+            if topic not in self._slots:
+                self.drops.add("unexpected")
+                return
+            if self._closed:
+                self._drop(topic, "closed")
+                return
+            if self._slots[topic] is None:
+                self._waiting += 1
+            else:
+                self._drop(topic, "superseded")
+            self._slots[topic] = message
+            self.accepted += 1
+            self._condition.notify()
+
+    def get(self, timeout_s: float | None = None) -> list[Message]:
+        """Wait for a message and take the first fresh one in turn; empty on time-out or when closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._waiting or self._closed, timeout_s)
+            now_ns = self._clock.now_ns()
+            for topic, message in self._slots.items():
+                if message is None:
+                    continue
+                self._slots[topic] = None
+                self._waiting -= 1
+                if self._fresh(message, now_ns):
+                    self._slots.move_to_end(topic)
+                    return [message]
+                self.drops_of[topic].add("stale")
+        return []
+
+    def __len__(self) -> int:
+        """Return how many topics have a message waiting."""
+        return self._waiting
+
+    def _discard(self) -> int:
+        for topic, message in self._slots.items():
+            if message is not None:
+                self._slots[topic] = None
+                self.drops_of[topic].add("closed")
+        left, self._waiting = self._waiting, 0
+        return left
+
+    def _drop(self, topic: str, reason: str) -> None:
+        self.drops.add(reason)
+        self.drops_of[topic].add(reason)
 
 
 class Fifo(Mailbox):

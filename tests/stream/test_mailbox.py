@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from lowlat_nodes.stream.clock import ManualClock, SteadyClock
-from lowlat_nodes.stream.mailbox import Batch, Fifo, Mailbox, Newest
+from lowlat_nodes.stream.mailbox import Batch, Fifo, Mailbox, Newest, NewestOfEach
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.trace import Trace
 
@@ -18,6 +18,7 @@ Make = Callable[[], Mailbox]
 
 KINDS: dict[str, Make] = {
     "newest": lambda: Newest(SteadyClock()),
+    "newest of each": lambda: NewestOfEach(SteadyClock(), ["in"]),
     "fifo": lambda: Fifo(SteadyClock(), 3),
     "fifo that blocks": lambda: Fifo(SteadyClock(), 3, block_s=60.0),
     "batch": lambda: Batch(SteadyClock(), 2, 0.0, capacity=4),
@@ -25,8 +26,8 @@ KINDS: dict[str, Make] = {
 every_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 
 
-def message(sequence: int, captured_ns: int = 0, received_ns: int = 0) -> Message:
-    return Message("in", None, Trace(captured_ns, received_ns), sequence)
+def message(sequence: int, captured_ns: int = 0, received_ns: int = 0, topic: str = "in") -> Message:
+    return Message(topic, None, Trace(captured_ns, received_ns), sequence)
 
 
 def sequences(messages: list[Message]) -> list[int]:
@@ -59,6 +60,103 @@ def test_newest_keeps_only_the_newest() -> None:
     assert mailbox.get(0.0) == []
     assert mailbox.drops.snapshot() == {"superseded": 4}
     assert mailbox.accepted == 5
+
+
+def test_newest_of_each_keeps_the_newest_of_every_topic() -> None:
+    mailbox = NewestOfEach(SteadyClock(), ["left", "right"])
+    for sequence, topic in enumerate(["left", "left", "right", "left"]):
+        mailbox.put(message(sequence, topic=topic))
+    assert len(mailbox) == 2
+    assert [sequences(mailbox.get()), sequences(mailbox.get())] == [[3], [2]]
+    assert mailbox.get(0.0) == []
+    assert mailbox.drops.snapshot() == {"superseded": 2}
+    assert {topic: drops.snapshot() for topic, drops in mailbox.drops_of.items()} == {
+        "left": {"superseded": 2},
+        "right": {},
+    }
+    assert mailbox.accepted == 4
+
+
+def test_newest_of_each_serves_first_what_was_served_longest_ago() -> None:
+    mailbox = NewestOfEach(SteadyClock(), "abc")
+    for topic in "cba":
+        mailbox.put(message(0, topic=topic))
+    served = [mailbox.get()[0].topic]
+    for topic in "aab":  # what was served already waits again, and newer messages keep the turn of older ones
+        mailbox.put(message(1, topic=topic))
+    served += [mailbox.get()[0].topic for _ in range(3)]
+    assert served == ["a", "b", "c", "a"]
+    assert mailbox.get(0.0) == []
+    for topic in "ab":
+        mailbox.put(message(2, topic=topic))
+    assert [mailbox.get()[0].topic for _ in range(2)] == ["b", "a"]
+
+
+def test_newest_of_each_serves_all_equally_under_overload() -> None:
+    rates = {"slow": 1, "fast": 7, "faster": 20}
+    mailbox = NewestOfEach(SteadyClock(), rates)
+    served = dict.fromkeys(rates, 0)
+    for _ in range(100):  # per message served, each topic offers several
+        for topic, rate in rates.items():
+            for sequence in range(rate):
+                mailbox.put(message(sequence, topic=topic))
+        (taken,) = mailbox.get()
+        assert taken.sequence == rates[taken.topic] - 1, "the newest of its topic"
+        served[taken.topic] += 1
+    assert sorted(served.values()) == [33, 33, 34]
+    assert mailbox.accepted == 100 * sum(rates.values()) == 100 + mailbox.drops["superseded"] + len(mailbox)
+
+
+def test_newest_of_each_starves_nobody_while_one_floods() -> None:
+    mailbox = NewestOfEach(SteadyClock(), ["flood", "rare"])
+    stop = threading.Event()
+
+    def flood() -> None:
+        sequence = 0
+        while not stop.is_set():
+            mailbox.put(message(sequence, topic="flood"))
+            sequence += 1
+
+    thread = threading.Thread(target=flood, daemon=True)
+    thread.start()
+    for sequence in range(200):
+        mailbox.put(message(sequence, topic="rare"))
+        pair = mailbox.get(60.0) + mailbox.get(60.0)
+        assert sequence in [item.sequence for item in pair if item.topic == "rare"]
+    stop.set()
+    thread.join(60.0)
+    assert not thread.is_alive()
+    assert mailbox.drops_of["rare"].total == 0
+
+
+def test_newest_of_each_counts_topics_that_it_was_not_told_of() -> None:
+    mailbox = NewestOfEach(SteadyClock(), ["left"])
+    mailbox.put(message(0, topic="right"))
+    assert mailbox.get(0.0) == []
+    assert mailbox.drops.snapshot() == {"unexpected": 1}
+    assert mailbox.accepted == 0
+
+
+def test_newest_of_each_skips_what_is_stale_and_leaves_it_its_turn() -> None:
+    clock = ManualClock(100)
+    mailbox = NewestOfEach(clock, ["left", "right"], max_age_ns=10)
+    mailbox.put(message(0, captured_ns=80, topic="left"))
+    mailbox.put(message(1, captured_ns=95, topic="right"))
+    assert sequences(mailbox.get(0.0)) == [1]
+    assert mailbox.drops.snapshot() == {"stale": 1}
+    assert mailbox.drops_of["left"].snapshot() == {"stale": 1}
+    for sequence, topic in ((2, "right"), (3, "left")):
+        mailbox.put(message(sequence, captured_ns=100, topic=topic))
+    assert sequences(mailbox.get(0.0)) == [3]
+
+
+def test_newest_of_each_counts_what_a_close_leaves_by_topic() -> None:
+    mailbox = NewestOfEach(SteadyClock(), ["left", "right"])
+    mailbox.put(message(0, topic="left"))
+    mailbox.close()
+    mailbox.put(message(1, topic="right"))
+    assert mailbox.drops.snapshot() == {"closed": 2}
+    assert [drops.snapshot() for drops in mailbox.drops_of.values()] == [{"closed": 1}] * 2
 
 
 def test_fifo_drops_the_oldest_when_full() -> None:
@@ -123,7 +221,12 @@ def test_get_returns_empty_on_time_out(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda clock: Newest(clock, max_age_ns=10), lambda clock: Fifo(clock, 3, max_age_ns=10)]
+    "make",
+    [
+        lambda clock: Newest(clock, max_age_ns=10),
+        lambda clock: NewestOfEach(clock, ["in"], max_age_ns=10),
+        lambda clock: Fifo(clock, 3, max_age_ns=10),
+    ],
 )
 @pytest.mark.parametrize(
     ("captured_ns", "received_ns", "fresh"),
