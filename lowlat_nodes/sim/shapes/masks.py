@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which pixels a thing covers, and the boxes of what is to be seen of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lowlat_nodes.sim.shapes.background import Pixels
+from lowlat_nodes.sim.shapes.outlines import Contours
+
+Box = NDArray[np.float64]
+"""Left, top, right and bottom edge, float64 [4], px."""
+
+_FRACTION_BITS: Final = 4  # sub-pixel bits of OpenCV's drawing
+_FINE_PX: Final = 80  # things up to this size are drawn with 4 x 4 samples per pixel, larger ones with 2 x 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """The part of the frame that a thing covers.
+
+    Attributes:
+        left: Column of the frame at which `cover` begins.
+        top: Row at which it begins.
+        cover: uint8 [rows, columns], 255 where a pixel is covered.
+        box: Of the whole thing, from its polygon, also beyond the frame.
+        area_px: Of the whole thing.
+    """
+
+    left: int
+    top: int
+    cover: Pixels
+    box: Box
+    area_px: float
+
+    def within(self, other: Mask) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+        """Return the rows and columns that both cover, in this mask and in the other; None if none."""
+        height, width = self.cover.shape
+        other_height, other_width = other.cover.shape
+        left, right = max(self.left, other.left), min(self.left + width, other.left + other_width)
+        top, bottom = max(self.top, other.top), min(self.top + height, other.top + other_height)
+        if left >= right or top >= bottom:
+            return None
+        return (
+            (slice(top - self.top, bottom - self.top), slice(left - self.left, right - self.left)),
+            (slice(top - other.top, bottom - other.top), slice(left - other.left, right - other.left)),
+        )
+
+
+def rasterise(contours: Contours, width: int, height: int, margin: int) -> Mask | None:
+    """Draw a polygon with holes, smooth edges and `margin` px around it; None outside the frame."""
+    outer = contours[0]
+    box = np.concatenate([outer.min(axis=0), outer.max(axis=0)])
+    left, top = max(0, math.floor(box[0]) - margin), max(0, math.floor(box[1]) - margin)
+    right, bottom = min(width, math.ceil(box[2]) + margin), min(height, math.ceil(box[3]) + margin)
+    if left >= right or top >= bottom:
+        return None
+    shift = 2 if max(box[2] - box[0], box[3] - box[1]) <= _FINE_PX else 1
+    fine = np.zeros(((bottom - top) << shift, (right - left) << shift), np.uint8)
+    # OpenCV counts from the centre of the first pixel.
+    unit = 1 << _FRACTION_BITS
+    corners = [
+        np.rint(((polygon - (left, top)) * (1 << shift) - 0.5) * unit).astype(np.int32)
+        for polygon in contours
+    ]
+    cv2.fillPoly(fine, corners, 255, cv2.LINE_8, _FRACTION_BITS)
+    cover: Pixels = fine
+    for _ in range(shift):
+        size = (cover.shape[1] // 2, cover.shape[0] // 2)
+        cover = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)
+    return Mask(left, top, cover, box, abs(_area(outer)) - sum(abs(_area(hole)) for hole in contours[1:]))
+
+
+def _area(polygon: NDArray[np.float64]) -> float:
+    x, y = polygon.T
+    return 0.5 * float(x @ np.roll(y, -1) - y @ np.roll(x, -1))
+
+
+def visible_extent(mask: Mask, nearer: Sequence[Mask], width: int, height: int) -> tuple[Box, float]:
+    """Return the box of what is to be seen of a thing, and which share of its area that is.
+
+    An edge of the box that nothing hides is that of the polygon, exact; one that is hidden is the edge of the
+    outermost pixels that can be seen.
+    """
+    seen = mask.cover
+    hidden = False
+    for other in nearer:
+        common = mask.within(other)
+        if common is not None:
+            if not hidden:
+                seen, hidden = seen.copy(), True
+            mine, theirs = common
+            seen[mine] = cv2.min(seen[mine], cv2.bitwise_not(other.cover[theirs]))
+    frame = np.array([width, height, width, height], dtype=np.float64)
+    box = mask.box.clip(0.0, frame)
+    if mask.area_px <= 0.0:
+        return box, 0.0
+    share = min(1.0, float(cv2.sumElems(seen)[0]) / (255.0 * mask.area_px))
+    if not hidden:
+        return box, share
+    whole, rest = _extent(mask.cover), _extent(seen)
+    if rest is None or whole is None:
+        return box, 0.0
+    origin = np.array([mask.left, mask.top, mask.left, mask.top], dtype=np.float64)
+    return np.where(rest == whole, box, rest + origin), share
+
+
+def _extent(cover: Pixels) -> Box | None:
+    """Return the box around what is at least half covered, in px of the mask."""
+    solid = cover >= 128
+    columns, rows = np.flatnonzero(solid.any(axis=0)), np.flatnonzero(solid.any(axis=1))
+    if not columns.size:
+        return None
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float64)
