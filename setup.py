@@ -134,6 +134,7 @@ setup(
     entry_points={
         "console_scripts": [
             "lowlat = lowlat_nodes.cli.main:main",
+            "detector_node = lowlat_nodes.nodes.detector_node:main",
             "policy_node = lowlat_nodes.nodes.policy_node:main",
             "sim_arm_node = lowlat_nodes.nodes.sim_arm_node:main",
         ],
