@@ -23,11 +23,13 @@ from lowlat_nodes.stream.payload import (
     Floats,
     Image,
     Joints,
+    Labels,
     Text,
     Trajectory,
 )
 from lowlat_nodes.transport.cdr import (
     READABLE,
+    WRITABLE,
     CdrError,
     Decoded,
     Float64MultiArrayWriter,
@@ -46,6 +48,7 @@ TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 FLOATS = "std_msgs/msg/Float64MultiArray"
 STRING = "std_msgs/msg/String"
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
+LABELS = "vision_msgs/msg/LabelInfo"
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 for definition in Path(__file__).resolve().parents[2].glob("interfaces/vision_msgs/msg/*.msg"):
@@ -121,6 +124,7 @@ payloads: dict[str, st.SearchStrategy[Any]] = {
     FLOATS: st.integers(0, 9).flatmap(values),
     STRING: st.builds(Text, names),
     DETECTIONS: detections(),
+    LABELS: st.builds(Labels, st.lists(names, max_size=5).map(tuple), st.floats(0, 1, width=32)),
 }
 of_any_type = st.sampled_from(sorted(READABLE)).flatmap(lambda name: st.tuples(st.just(name), payloads[name]))
 
@@ -169,6 +173,10 @@ def to_rosbags(type_name: str, stamp_ns: int, frame_id: str, payload: Any) -> An
             joint_names=list(payload.names),
             points=[to_rosbags_point(payload, index) for index in range(len(payload.positions))],
         )
+    if type_name == LABELS:
+        named = enumerate(payload.names)
+        classes = [MESSAGES["vision_msgs/msg/VisionClass"](class_id=n, class_name=name) for n, name in named]
+        return make(header=head, class_map=classes, threshold=payload.threshold)
     if type_name == DETECTIONS:
         found = [to_rosbags_detection(head, payload, index) for index in range(len(payload.rows))]
         return make(header=head, detections=found)
@@ -291,6 +299,13 @@ def test_an_unknown_type_is_named() -> None:
         decode("sensor_msgs/msg/Imu", b"")
     with pytest.raises(UnknownType, match="sensor_msgs/msg/JointState"):
         encode("sensor_msgs/msg/Imu", 0, "", Text(""))
+
+
+def test_what_is_only_written_is_not_read() -> None:
+    assert READABLE < WRITABLE
+    for name in WRITABLE - READABLE:
+        with pytest.raises(UnknownType, match=f"expected one of .*Detection2DArray.*; got '{name}'"):
+            decode(name, b"\0\1\0\0")
 
 
 def test_a_payload_of_another_type_is_refused() -> None:
