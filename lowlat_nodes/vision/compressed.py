@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from lowlat_nodes.stream.payload import CompressedImage, Image
-from lowlat_nodes.vision.encodings import MAX_PIXELS, check_size
 from lowlat_nodes.vision.errors import BadImage
+from lowlat_nodes.vision.limits import MAX_PIXELS, check_size
 from lowlat_nodes.vision.placement import Placement
 
 _JPEG_START = b"\xff\xd8\xff"

@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lowlat_nodes.stream.payload import Image
+from lowlat_nodes.stream.payload import CompressedImage, Image
+from lowlat_nodes.vision import compressed
 from lowlat_nodes.vision.errors import BadImage
-
-MAX_PIXELS = 1 << 25
-"""The largest image that is read unless told otherwise: 7680 x 4320 px."""
+from lowlat_nodes.vision.limits import MAX_PIXELS, check_size
 
 _MOSAIC_SIDE = 3  # px; OpenCV leaves the colours of smaller mosaics black
 _TO_8_BITS = 255 / 65535
@@ -102,19 +101,6 @@ def encoding_of(image: Image, max_pixels: int = MAX_PIXELS) -> Encoding:
     return encoding
 
 
-def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Refuse an image of more than `max_pixels`.
-
-    Raises:
-        BadImage: If it is one.
-    """
-    if width * height > max_pixels:
-        raise BadImage(
-            f"image: expected at most {max_pixels} px, got {width}x{height}; if that is right, allow it by a "
-            f"higher max_pixels"
-        )
-
-
 def native(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return pixels in the byte order and alignment of this machine, which OpenCV takes for granted."""
     return np.require(pixels, pixels.dtype.newbyteorder("="), "A")
@@ -125,12 +111,14 @@ def to_8_bits(pixels: NDArray[Any], out: NDArray[np.uint8] | None = None) -> NDA
     return np.asarray(cv2.convertScaleAbs(pixels, dst=out, alpha=_TO_8_BITS), np.uint8)
 
 
-def to_rgb(image: Image, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Return a copy of an image in rgb, uint8 [height, width, 3].
+def to_rgb(image: Image | CompressedImage, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Return a copy of an image in rgb and in full size, uint8 [height, width, 3].
 
     Raises:
-        BadImage: As of `encoding_of`.
+        BadImage: If it cannot be read, contradicts itself, or has more than `max_pixels`.
     """
+    if isinstance(image, CompressedImage):
+        image = compressed.decode(image, compressed.read_head(image, max_pixels))
     encoding = encoding_of(image, max_pixels)
     pixels = native(image.data)
     if encoding.scalar == "u2":

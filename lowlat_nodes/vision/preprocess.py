@@ -16,7 +16,8 @@ from lowlat_nodes.inference.image_input import ImageInput
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import CompressedImage, Image
 from lowlat_nodes.vision import compressed
-from lowlat_nodes.vision.encodings import ENCODINGS, MAX_PIXELS, Encoding, encoding_of, native, to_8_bits
+from lowlat_nodes.vision.encodings import ENCODINGS, Encoding, encoding_of, native, to_8_bits
+from lowlat_nodes.vision.limits import MAX_PIXELS
 from lowlat_nodes.vision.placement import Placement
 
 _PLACEMENTS: dict[str, Callable[[int, int, int, int], Placement]] = {

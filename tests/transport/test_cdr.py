@@ -367,16 +367,31 @@ def test_wide_scalars_come_in_the_byte_order_that_the_message_states() -> None:
         ({"encoding": "rgb9"}, "expected one of .*; got 'rgb9'"),
         ({"height": 0, "data": np.empty(0, np.uint8)}, "expected at least one pixel, got 3x0"),
         ({"width": 0, "step": 0, "data": np.empty(0, np.uint8)}, "expected at least one pixel, got 0x2"),
+        (
+            {"width": 0, "height": 0, "step": 0, "data": np.empty(0, np.uint8)},
+            "expected at least one pixel, got 0x0",
+        ),
         ({"width": 4}, "expected at least 12 bytes for 4 pixels rgb8, got 9"),
         ({"height": 3}, "expected 3 rows x 9 = 27 bytes, got 18"),
         ({"height": 1}, "expected 1 rows x 9 = 9 bytes, got 18"),
         ({"encoding": "bgra8"}, "expected at least 12 bytes"),
+        ({"step": 8}, "step: expected at least 9 bytes for 3 pixels rgb8, got 8"),
+        ({"data": np.empty(17, np.uint8)}, "data: expected 2 rows x 9 = 18 bytes, got 17"),
+        ({"height": 16384, "width": 16384, "step": 49152}, "16384 rows x 49152 = 805306368 bytes, got 18"),
         ({"height": 1 << 31, "width": 1 << 31, "step": (1 << 32) - 1}, "expected at least"),
     ],
 )
 def test_an_image_that_contradicts_itself_is_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(CdrError, match=reason):
         decode(IMAGE, image_bytes(**changes))
+
+
+def test_an_image_that_is_larger_than_its_message_is_refused() -> None:
+    message = bytearray(image_bytes(height=16384, width=16384, step=49152))
+    assert message[-22:-18] == struct.pack("<I", 18)
+    message[-22:-18] = struct.pack("<I", 16384 * 49152)
+    with pytest.raises(CdrError, match=r"data: expected 805306368 bytes at offset .*, got 18"):
+        decode(IMAGE, bytes(message))
 
 
 @pytest.mark.parametrize(
