@@ -30,6 +30,7 @@ from lowlat_nodes.transport.cdr import wire
 from lowlat_nodes.transport.ros import Input, RosSource, message_type, prepare_process
 
 IMAGE = "sensor_msgs/msg/Image"
+HEARD = {"detections": "vision_msgs/msg/Detection2DArray", "inferences": "std_msgs/msg/String"}
 _STAMP = slice(4, 12)  # of a serialised message that begins with a header
 _PATIENCE_S = 120.0
 _LAST_S = 1.5  # for what is still on its way at the end
@@ -70,20 +71,16 @@ class Camera:
         self._sources = [
             RosSource(
                 self._node,
-                "detections",
-                Input(topic=f"/{detector}/detections", type_name="vision_msgs/msg/Detection2DArray", depth=50),
+                name,
+                Input(topic=f"/{detector}/{name}", type_name=type_name, depth=50),
                 own_thread=True,
-            ),
-            RosSource(
-                self._node,
-                "inferences",
-                Input(topic=f"/{detector}/inferences", type_name="std_msgs/msg/String", depth=50),
-                own_thread=True,
-            ),
+            )
+            for name, type_name in HEARD.items()
         ]
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
-        self._spinning = threading.Thread(target=self._spin, daemon=True)
+        self._running = True
+        self._spinning = threading.Thread(target=self._spin)
         self._spinning.start()
         for source in self._sources:
             source.start(self._hear)
@@ -109,8 +106,14 @@ class Camera:
             if number >= offered.warm_up:
                 self.published.append(times)
         time.sleep(_LAST_S)
+
+    def close(self) -> None:
+        """Stop to listen."""
         for source in self._sources:
             source.stop()
+        self._running = False
+        self._spinning.join()
+        self._node.destroy_node()
 
     def _publish(self, message: bytearray) -> tuple[int, int]:
         """Publish a frame; return its stamp, and when it was handed over: Python's copy is no driver's."""
@@ -136,7 +139,7 @@ class Camera:
             time.sleep(0.05)
 
     def _spin(self) -> None:
-        while rclpy.ok():
+        while self._running:
             self._executor.spin_once(timeout_sec=0.2)
 
 
@@ -153,7 +156,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     rclpy.init(args=[])
     camera = Camera(options.detector)
     frames = np.load(options.frames, mmap_mode="r", allow_pickle=False)
-    camera.show(Offered(frames, options.rate_hz, options.warm_up, options.count))
+    try:
+        camera.show(Offered(frames, options.rate_hz, options.warm_up, options.count))
+    finally:
+        camera.close()
     result = {
         "published": camera.published,
         "answers": camera.answers,

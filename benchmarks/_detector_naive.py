@@ -38,11 +38,11 @@ class NaiveDetector(Node):
         tensor, ratio, left, top = self.letterbox(frame)
         rows = self.session.run(None, {self.input.name: tensor})[0][0]
         found = Detection2DArray(header=message.header)
-        for x1, y1, x2, y2, score, label in rows[: self.limit]:
+        for *box, score, label in rows[: self.limit]:
             if score < self.threshold:
                 continue
-            x1, x2 = (float(np.clip((x - left) / ratio, 0, message.width)) for x in (x1, x2))
-            y1, y2 = (float(np.clip((y - top) / ratio, 0, message.height)) for y in (y1, y2))
+            x1, x2 = (float(np.clip((x - left) / ratio, 0, message.width)) for x in box[::2])
+            y1, y2 = (float(np.clip((y - top) / ratio, 0, message.height)) for y in box[1::2])
             detection = Detection2D(header=message.header)
             detection.bbox.center.position.x = (x1 + x2) / 2
             detection.bbox.center.position.y = (y1 + y2) / 2

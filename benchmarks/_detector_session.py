@@ -69,7 +69,8 @@ class Run:
     def published_ages_ms(self) -> Times:
         """Return how old each frame was when its detections had been published."""
         handed = dict(self.published_ns.tolist())
-        return np.array([told["published_ns"] - handed[told["capture_ns"]] for told in self.inferences]) * 1e-6
+        ages = [told["published_ns"] - handed[told["capture_ns"]] for told in self.inferences]
+        return np.array(ages) * 1e-6
 
     def stages_ms(self) -> dict[str, float]:
         """Return the median of each stage of a frame."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -42,6 +43,18 @@ class Loaded:
     model: Model
     candidate: Candidate
     calibration: Calibration | None
+
+    def as_text(self) -> str:
+        """Return what runs the model, and the table of what was timed where there was a choice."""
+        if self.calibration is not None:
+            return self.calibration.as_text()
+        return f"{self.model.path.name} runs with {self.candidate.describe()}, the only way open"
+
+    def as_json(self) -> str:
+        """Return the same as one JSON object, of the form of `Calibration.as_json`."""
+        if self.calibration is not None:
+            return self.calibration.as_json()
+        return json.dumps({"rows": [{**asdict(self.candidate), "chosen": True}], "cached": False})
 
 
 def signature(path: Path) -> Signature:

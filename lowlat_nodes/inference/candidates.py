@@ -41,6 +41,12 @@ class Candidate:
     precision: str = "fp32"
     folded: bool = False
 
+    def describe(self) -> str:
+        """Return it in a few words."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        spinning = ", spinning" if self.spinning else ""
+        return f"{self.backend} on {self.device}, {threads}{spinning}, {self.precision}"
+
 
 def candidates(
     path: Path, settings: BackendSettings, image: ImageInput | None, load_average: float

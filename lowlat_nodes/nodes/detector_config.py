@@ -50,8 +50,8 @@ class DetectorNodeConfig(NodeSettings, DetectorConfig):
     )
     deadline_ms: float = setting(
         0.0,
-        doc="Frames that are older when their turn comes are not worth detecting; 0: all are. Camera and node "
-        "must agree on the time.",
+        doc="Frames that are older when their turn comes are not worth detecting; 0: all are. Camera and "
+        "node must agree on the time.",
         unit="ms",
         low=0.0,
         high=3_600_000.0,

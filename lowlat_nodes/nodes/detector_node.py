@@ -69,8 +69,8 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         detector.wanted = self.wanted
         self._told = RosSink(self, {**_LATCHED, **_INFERENCES})
         self._told.write(Message("labels", Labels(detector.names, config.threshold)))
-        self._told.write(Message("backend", Text(detector.loaded.calibration.as_json())))
-        self.get_logger().info(detector.loaded.calibration.as_text())
+        self._told.write(Message("backend", Text(detector.loaded.as_json())))
+        self.get_logger().info(detector.loaded.as_text())
 
     def teardown(self) -> None:
         """Release the model and withdraw the topics."""
@@ -117,7 +117,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         """Return what every processor node does, and how long model and preparation took."""
         assert self._detector is not None
         report = super().report()
-        report.values["backend"] = self._detector.loaded.calibration.chosen.describe()
+        report.values["backend"] = self._detector.loaded.candidate.describe()
         for name, attribute in (("model", "_model_time"), ("prepare", "_prepare_time")):
             times: Histogram = getattr(self, attribute)
             setattr(self, attribute, Histogram())

@@ -17,7 +17,7 @@ from lowlat_nodes.inference import backends
 from lowlat_nodes.inference.backends import Loaded
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import Detections, Image
+from lowlat_nodes.stream.payload import CompressedImage, Detections, Image
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.vision.config import DetectorConfig
 from lowlat_nodes.vision.drawing import draw
@@ -99,8 +99,7 @@ class Detector(Processor):
         )
         numbered = self._config.class_id == "number"
         self._names = tuple(map(str, range(len(layout.names)))) if numbered else layout.names
-        blank = np.zeros((layout.image.height, layout.image.width, 3), np.uint8)
-        self.detect(Image(blank, "rgb8"))
+        self.detect(Image(np.zeros((16, 16, 3), np.uint8), "rgb8"))
 
     def close(self) -> None:
         """Release the model."""
@@ -125,11 +124,11 @@ class Detector(Processor):
         """
         self._reporting = self.reporting(config)
 
-    def detect(self, image: object) -> Detections:
+    def detect(self, image: Image | CompressedImage) -> Detections:
         """Return what is in an image.
 
         Args:
-            image: `payload.Image` or `payload.CompressedImage`.
+            image: In any encoding that `Preprocessor` reads.
 
         Raises:
             BadImage: If it cannot be read.
@@ -143,9 +142,7 @@ class Detector(Processor):
         prepared_ns = time.perf_counter_ns()
         outputs = model.run({layout.image.name: tensor, **layout.feed}, layout.outputs)
         inferred_ns = time.perf_counter_ns()
-        rows = layout.decode(
-            outputs, placement, reporting.threshold, reporting.limit, reporting.classes
-        )
+        rows = layout.decode(outputs, placement, reporting.threshold, reporting.limit, reporting.classes)
         decoded_ns = time.perf_counter_ns()
         self.stages = Stages(prepared_ns - begin_ns, inferred_ns - prepared_ns, decoded_ns - inferred_ns)
         return Detections(rows, self._names)
@@ -178,4 +175,3 @@ class Detector(Processor):
                     raise ConfigurationError(f"classes: the model has no class {name!r}; {hint}")
                 mask[names.index(name)] = True
         return Reporting(config.threshold, config.max_detections, mask)
-

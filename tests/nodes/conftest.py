@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
-# So that tests can import the node that they share, and the corrector of the tests of control.
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "control")]
+# So that tests can import the node that they share, and what the tests of control and vision have.
+sys.path[:0] = [
+    str(Path(__file__).parent),
+    *(str(Path(__file__).parents[1] / part) for part in ("control", "vision")),
+]
 
 _ANSWER_S = 5.0
 

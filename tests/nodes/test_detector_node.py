@@ -1,0 +1,245 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The detector node between real topics, with a graph that really looks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("onnx")
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
+from spot_detector import spots, write_spot_detector
+from std_msgs.msg import String
+from std_srvs.srv import SetBool
+from vision_msgs.msg import Detection2DArray, LabelInfo
+from visualization_msgs.msg import ImageMarker
+
+from lowlat_nodes.nodes.detector_node import DetectorNode
+
+pytestmark = pytest.mark.ros
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+PIXELS = spots(64, 64, red=(20, 30), green=(40, 50))
+
+Make = Callable[..., DetectorNode]
+
+
+@pytest.fixture
+def detector(robot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Make an active detector node of spots."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = write_spot_detector(tmp_path / "spots.onnx")
+
+    def make(**values: Any) -> DetectorNode:
+        flat = {
+            "model": str(model),
+            "backend.kind": "onnxruntime",
+            "backend.threads": 1,
+            "backend.spinning": "off",
+            "diagnostic_updater.period": 0.1,
+        } | {name.replace("__", "."): value for name, value in values.items()}
+        overrides = [Parameter(name, value=value) for name, value in flat.items()]
+        node: DetectorNode = robot.add(DetectorNode(overrides=overrides))
+        assert node.start(), node.problem
+        return node
+
+    return make
+
+
+def image(pixels: np.ndarray = PIXELS, *, sec: int = 5, frame_id: str = "optical", **changes: Any) -> Image:
+    message = Image(
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding="rgb8",
+        step=pixels.shape[1] * 3,
+        data=pixels.tobytes(),
+    )
+    message.header.stamp.sec = sec
+    message.header.frame_id = frame_id
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def places(message: Detection2DArray) -> dict[str, tuple[float, float]]:
+    return {
+        each.results[0].hypothesis.class_id: (each.bbox.center.position.x, each.bbox.center.position.y)
+        for each in message.detections
+    }
+
+
+def diagnostics(robot: Any) -> list[dict[str, str]]:
+    collected: list[dict[str, str]] = []
+
+    def collect(message: DiagnosticArray) -> None:
+        status = message.status[0]
+        values = {item.key: item.value for item in status.values}
+        collected.append({"message": status.message, **values})
+
+    robot.outside.create_subscription(DiagnosticArray, "/diagnostics", collect, 10)
+    return collected
+
+
+def test_detections_carry_stamp_and_frame_and_boxes_of_the_source(robot: Any, detector: Make) -> None:
+    detector()
+    results = robot.listen(Detection2DArray, "/detector_node/detections")
+    robot.publish_until(robot.outside.create_publisher(Image, "image", 1), image(), lambda: results)
+    message = results[0]
+    assert (message.header.stamp.sec, message.header.frame_id) == (5, "optical")
+    assert all(each.header == message.header for each in message.detections)
+    middles = places(message)
+    assert set(middles) == {"red", "green"}
+    assert np.allclose(middles["red"], (20, 30), atol=7.0)
+    assert np.allclose(middles["green"], (40, 50), atol=7.0)
+
+
+def test_labels_backend_and_times_are_told(robot: Any, detector: Make) -> None:
+    labels: list[LabelInfo] = []
+    backends: list[String] = []
+    detector()
+    robot.outside.create_subscription(LabelInfo, "/detector_node/labels", labels.append, LATCHED)
+    robot.outside.create_subscription(String, "/detector_node/backend", backends.append, LATCHED)
+    inferences = robot.listen(String, "/detector_node/inferences")
+    robot.spin_until(lambda: labels and backends)
+    assert [item.class_name for item in labels[0].class_map] == ["red", "green", "blue"]
+    (chosen,) = [row for row in json.loads(backends[0].data)["rows"] if row["chosen"]]
+    assert (chosen["backend"], chosen["threads"]) == ("onnxruntime", 1)
+    robot.publish_until(robot.outside.create_publisher(Image, "image", 1), image(), lambda: inferences)
+    record = json.loads(inferences[0].data)
+    assert record["capture_ns"] == 5_000_000_000
+    assert record["received_ns"] <= record["dequeued_ns"] <= record["published_ns"]
+    assert record["detections"] == 2
+    assert 0 < record["model_ns"] < record["published_ns"] - record["received_ns"]
+
+
+def test_viewers_get_markers_and_a_drawing(robot: Any, detector: Make) -> None:
+    detector()
+    markers = robot.listen(ImageMarker, "/detector_node/markers")
+    drawings = robot.listen(Image, "/detector_node/debug_image")
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    robot.publish_until(publisher, image(), lambda: markers and drawings)
+    assert len(markers[0].points) == 2 * 4 * 2  # two boxes of four lines of two ends
+    drawn = np.frombuffer(drawings[0].data, np.uint8).reshape(PIXELS.shape)
+    assert drawings[0].header.frame_id == "optical"
+    assert not np.array_equal(drawn, PIXELS)
+
+
+def test_several_cameras_raw_and_compressed_share_one_model(robot: Any, detector: Make) -> None:
+    detector(
+        camera__left__topic="left/image", camera__right__topic="right/jpeg", camera__right__compressed=True
+    )
+    left = robot.listen(Detection2DArray, "/detector_node/left/detections")
+    right = robot.listen(Detection2DArray, "/detector_node/right/detections")
+    raw = robot.outside.create_publisher(Image, "left/image", 1)
+    packed = robot.outside.create_publisher(CompressedImage, "right/jpeg", 1)
+    png = CompressedImage(format="png", data=cv2.imencode(".png", PIXELS[:, :, ::-1])[1].tobytes())
+    png.header.frame_id = "right"
+
+    def both() -> bool:
+        raw.publish(image(frame_id="left"))
+        packed.publish(png)
+        return bool(left and right)
+
+    robot.spin_until(both)
+    assert (left[0].header.frame_id, right[0].header.frame_id) == ("left", "right")
+    assert places(left[0]) == places(right[0])
+
+
+def test_threshold_and_classes_change_while_it_runs_and_an_unknown_class_is_refused(
+    robot: Any, detector: Make
+) -> None:
+    detector()
+    results = robot.listen(Detection2DArray, "/detector_node/detections")
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+
+    def change(name: str, value: Any) -> Any:
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        return robot.call(SetParameters, "/detector_node/set_parameters", request).results[0]
+
+    refused = change("classes", ["gren"])
+    assert not refused.successful
+    assert "did you mean 'green'" in refused.reason
+    assert change("classes", ["green"]).successful
+    robot.publish_until(publisher, image(), lambda: results and set(places(results[-1])) == {"green"})
+    assert not change("max_pixels", 5).successful  # not live
+
+
+def test_it_can_be_switched_off_and_on(robot: Any, detector: Make) -> None:
+    detector()
+    results = robot.listen(Detection2DArray, "/detector_node/detections")
+    told = diagnostics(robot)
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    robot.publish_until(publisher, image(), lambda: results)
+    assert robot.call(SetBool, "/detector_node/enable", SetBool.Request(data=False)).success
+    robot.spin_until(lambda: publisher.get_subscription_count() == 0)
+    robot.spin_until(lambda: told and told[-1]["message"] == "disabled")
+    assert robot.call(SetBool, "/detector_node/enable", SetBool.Request(data=True)).success
+    robot.spin_until(lambda: publisher.get_subscription_count() == 1)
+    results.clear()
+    robot.publish_until(publisher, image(), lambda: results)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"encoding": "32FC7"}, "encoding: expected"),
+        ({"step": 5}, "step: expected at least 192"),
+        ({"data": b"\0" * 100}, "data: expected 64 rows"),
+        ({"height": 0, "data": b""}, "expected at least one pixel"),
+        ({"width": 16_000, "height": 16_000, "step": 48_000}, "data: expected 16000 rows"),
+        ({"encoding": "32FC1", "step": 256, "data": b"\0" * 64 * 256}, "32FC1"),
+    ],
+)
+def test_a_bad_image_is_counted_and_the_next_one_is_detected(
+    robot: Any, detector: Make, changes: dict[str, Any], expected: str
+) -> None:
+    detector()
+    results = robot.listen(Detection2DArray, "/detector_node/detections")
+    told = diagnostics(robot)
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    robot.publish_until(publisher, image(**changes), lambda: told and expected in told[-1]["last_failure"])
+    assert int(told[-1]["drops"]) + int(told[-1]["failures"]) > 0
+    assert not results
+    robot.publish_until(publisher, image(), lambda: results)
+
+
+def test_old_frames_are_not_worth_detecting(robot: Any, detector: Make) -> None:
+    detector(deadline_ms=1000.0)
+    results = robot.listen(Detection2DArray, "/detector_node/detections")
+    told = diagnostics(robot)
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    robot.publish_until(publisher, image(sec=5), lambda: told and int(told[-1].get("drops.stale", 0)) > 0)
+    assert not results
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"model": "nowhere.onnx"}, "nowhere.onnx"),
+        ({"model": "shape"}, "models/shape.onnx"),
+        ({"classes": ["rad"]}, "did you mean 'red'"),
+        ({"treshold": 0.5}, "did you mean 'threshold'"),
+        ({"layout.layout": "detr"}, "layout detr"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_with_a_reason(
+    robot: Any, tmp_path: Path, values: dict[str, Any], expected: str
+) -> None:
+    model = write_spot_detector(tmp_path / "spots.onnx")
+    flat = {"model": str(model), "backend.kind": "onnxruntime", "backend.threads": 1} | values
+    node = robot.add(DetectorNode(overrides=[Parameter(name, value=value) for name, value in flat.items()]))
+    assert not node.start()
+    assert expected in node.problem

@@ -1,0 +1,164 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The detector as a processor: from frames of any kind to boxes in their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+from spot_detector import NAMES, spots
+
+from lowlat_nodes.stream.config import build
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.payload import CompressedImage, Detections, Image
+from lowlat_nodes.stream.trace import Trace
+from lowlat_nodes.vision.config import DetectorConfig
+from lowlat_nodes.vision.detector import Detector
+from lowlat_nodes.vision.errors import BadImage
+
+ONE_WAY = {"backend.kind": "onnxruntime", "backend.threads": 1, "backend.spinning": "off"}
+
+
+@pytest.fixture
+def made(spot_model: Path) -> Iterator[Any]:
+    """Make detectors of spots; all are closed at the end."""
+    opened: list[Detector] = []
+
+    def make(*cameras: str, **values: Any) -> Detector:
+        flat = {"model": str(spot_model), **ONE_WAY, **values}
+        detector = Detector(build(DetectorConfig, flat), cameras or ("image",))
+        opened.append(detector)
+        detector.open()
+        return detector
+
+    yield make
+    for detector in opened:
+        detector.close()
+
+
+def found(detections: Detections) -> dict[str, tuple[float, float]]:
+    """Return the middle of each box by the name of its class."""
+    return {
+        detections.names[int(row[5])]: ((row[0] + row[2]) / 2, (row[1] + row[3]) / 2)
+        for row in detections.rows.tolist()
+    }
+
+
+def test_boxes_are_in_pixels_of_the_source(made: Any) -> None:
+    image = spots(640, 480, red=(100, 60), green=(500, 300), blue=(320, 440))
+    middles = found(made().detect(Image(image, "rgb8")))
+    for name, place in (("red", (100, 60)), ("green", (500, 300)), ("blue", (320, 440))):
+        assert np.allclose(middles[name], place, atol=10.0)  # a pixel of the network is ten of these
+
+
+def test_bgr_and_rgb_say_the_same(made: Any) -> None:
+    detector = made()
+    image = spots(200, 100, red=(50, 50))
+    rows = detector.detect(Image(image, "rgb8")).rows
+    assert np.array_equal(rows, detector.detect(Image(image[:, :, ::-1], "bgr8")).rows)
+
+
+def test_a_jpeg_says_nearly_the_same(made: Any) -> None:
+    image = spots(128, 96, red=(20, 12), green=(100, 60), blue=(64, 88))
+    data = cv2.imencode(".jpg", image[:, :, ::-1])[1].reshape(-1)
+    detector = made()
+    raw = found(detector.detect(Image(image, "rgb8")))
+    decoded = found(detector.detect(CompressedImage(data, "jpeg")))
+    for name, middle in raw.items():
+        assert np.allclose(decoded[name], middle, atol=8.0)
+
+
+def test_threshold_classes_and_number_are_taken_over_while_it_runs(made: Any) -> None:
+    detector = made()
+    image = Image(spots(64, 64, red=(20, 20), green=(40, 40)), "rgb8")
+    assert set(found(detector.detect(image))) == {"red", "green"}
+    base = {"model": "unused.onnx"}
+    detector.report_on(build(DetectorConfig, {**base, "classes": ["green"]}))
+    assert set(found(detector.detect(image))) == {"green"}
+    detector.report_on(build(DetectorConfig, {**base, "max_detections": 1}))
+    assert len(detector.detect(image).rows) == 1
+    detector.report_on(build(DetectorConfig, {**base, "threshold": 0.0}))
+    assert set(found(detector.detect(image))) == set(NAMES)
+
+
+def test_a_class_that_the_model_does_not_have_is_refused_with_the_nearest(made: Any) -> None:
+    with pytest.raises(ConfigurationError, match="no class 'gren'; did you mean 'green'"):
+        made(classes=["gren"])
+
+
+def test_classes_may_be_called_by_their_numbers(made: Any) -> None:
+    detections = made(class_id="number").detect(Image(spots(64, 64, green=(40, 40)), "rgb8"))
+    assert set(found(detections)) == {"1"}
+
+
+def test_each_camera_has_its_own_results_with_stamp_and_frame(made: Any) -> None:
+    detector = made("left", "right")
+    frame = Message("right", Image(spots(64, 64, red=(20, 20)), "rgb8"), Trace(123, 456), 7, "right_optical")
+    results = detector.process(frame)
+    assert [result.topic for result in results] == ["right/detections", "right/markers"]
+    assert {result.topic for result in results} < set(detector.outputs)
+    for result in results:
+        assert (result.trace.capture_ns, result.sequence, result.frame_id) == (123, 7, "right_optical")
+
+
+def test_a_drawing_is_made_only_while_somebody_looks(made: Any) -> None:
+    detector = made()
+    pixels = spots(64, 64, red=(20, 20))
+    frame = Message("image", Image(pixels[:, :, ::-1], "bgr8"))
+    detector.wanted = lambda stream: stream == "image/debug_image"
+    drawn = detector.process(frame)[-1]
+    assert drawn.topic == "image/debug_image"
+    assert drawn.payload.encoding == "rgb8"
+    assert drawn.payload.data.shape == pixels.shape
+    assert not np.array_equal(drawn.payload.data, pixels)
+    assert np.array_equal(pixels, spots(64, 64, red=(20, 20)))
+
+
+def test_a_frame_that_cannot_be_read_says_why_and_the_next_one_is_detected(made: Any) -> None:
+    detector = made()
+    with pytest.raises(BadImage, match="32FC1"):
+        detector.detect(Image(np.zeros((8, 8), np.float32), "32FC1"))
+    with pytest.raises(BadImage):
+        detector.detect(CompressedImage(np.zeros(100, np.uint8), "jpeg"))
+    assert len(detector.detect(Image(spots(64, 64, red=(20, 20)), "rgb8")).rows)
+
+
+def test_larger_images_than_allowed_are_refused(made: Any) -> None:
+    detector = made(max_pixels=1000)
+    with pytest.raises(BadImage, match="1000"):
+        detector.detect(Image(spots(64, 64, red=(20, 20)), "rgb8"))
+
+
+def test_what_took_how_long_is_known(made: Any) -> None:
+    detector = made()
+    detector.detect(Image(spots(64, 64, red=(20, 20)), "rgb8"))
+    assert min(detector.stages.prepare_ns, detector.stages.model_ns, detector.stages.decode_ns) > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, "nothing at|no such|expected"), (b"this is no graph", "not a model"), (b"", "not a model|empty")],
+)
+def test_a_missing_or_broken_file_is_refused(tmp_path: Path, content: bytes | None, expected: str) -> None:
+    path = tmp_path / "broken.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    detector = Detector(build(DetectorConfig, {"model": str(path)}))
+    with pytest.raises(ConfigurationError, match=expected):
+        detector.open()
+
+
+def test_a_model_that_is_no_detector_is_refused(tmp_path: Path) -> None:
+    detector = Detector(build(DetectorConfig, {"model": "reach_flow"}))
+    with pytest.raises(ConfigurationError, match="expected"):
+        detector.open()
+    detector.close()
