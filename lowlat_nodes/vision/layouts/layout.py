@@ -84,7 +84,7 @@ class Layout(ABC):
             UnexpectedOutput: If the arrays do not have the shapes of this layout.
         """
         with np.errstate(all="ignore"):  # what is no number is refused below
-            rows = self._candidates(outputs, np.float32(threshold), limit, classes)
+            rows = self._candidates(outputs, np.float32(threshold), classes)
         rows = self._distinct(self._sound(rows, classes), limit)
         placement.to_source(rows)
         visible = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
@@ -95,7 +95,6 @@ class Layout(ABC):
         self,
         outputs: list[NDArray[np.generic]],
         threshold: np.float32,
-        limit: int,
         classes: NDArray[np.bool_] | None,
     ) -> Rows:
         """Return rows in px of the input, by falling score, none below the threshold, of their own memory."""
