@@ -85,7 +85,7 @@ class Layout(ABC):
         """
         with np.errstate(all="ignore"):  # what is no number is refused below
             rows = self._candidates(outputs, np.float32(threshold), classes)
-        rows = self._distinct(self._sound(rows, classes), limit)
+        rows = self._distinct(self._sound(rows, classes))
         placement.to_source(rows)
         visible = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
         return rows[:limit] if visible.all() else rows[visible][:limit]
@@ -99,7 +99,7 @@ class Layout(ABC):
     ) -> Rows:
         """Return rows in px of the input, by falling score, none below the threshold, of their own memory."""
 
-    def _distinct(self, rows: Rows, limit: int) -> Rows:  # noqa: ARG002 (for those that suppress)
+    def _distinct(self, rows: Rows) -> Rows:
         """Return the rows without those that stand for a thing which a better row stands for."""
         return rows
 

@@ -92,8 +92,8 @@ class OneToMany(OneToOne):
         to_corners(rows)
         return rows
 
-    def _distinct(self, rows: Rows, limit: int) -> Rows:
-        return rows[suppress(rows, self._iou_threshold, limit)]
+    def _distinct(self, rows: Rows) -> Rows:
+        return rows[suppress(rows, self._iou_threshold)]
 
 
 class Objectness(OneToMany):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Indexes = NDArray[np.intp]
 
-MOST_PAIRS = 4096
+MOST_PAIRS = 2048
 """How many pairs of an image are looked at; far more than there are things in it."""
 
 
