@@ -40,7 +40,6 @@ class Detr(Layout):
         self,
         outputs: list[NDArray[np.generic]],
         threshold: np.float32,
-        limit: int,  # noqa: ARG002 (the graph has chosen the best)
         classes: NDArray[np.bool_] | None,  # noqa: ARG002 (left to _sound)
     ) -> Rows:
         scores = self._shaped(outputs[2], 0)
@@ -77,11 +76,10 @@ class DetrLogits(Layout):
         self,
         outputs: list[NDArray[np.generic]],
         threshold: np.float32,
-        limit: int,
         classes: NDArray[np.bool_] | None,
     ) -> Rows:
         boxes = self._shaped(outputs[0], 0, 4)
-        rows = self._best(boxes, self._shaped(outputs[1], len(boxes), 0), _logit(threshold), limit, classes)
+        rows = self._best(boxes, self._shaped(outputs[1], len(boxes), 0), _logit(threshold), classes)
         rows[:, 4] = 1.0 / (1.0 + np.exp(-rows[:, 4]))
         return rows
 
@@ -90,11 +88,10 @@ class DetrLogits(Layout):
         boxes: NDArray[np.float32],
         scores: NDArray[np.float32],
         threshold: np.float32,
-        most: int,
         classes: NDArray[np.bool_] | None,
     ) -> Rows:
         """Return the best pairs of boxes [n, 4] and scores [n, classes]."""
-        pairs = best_pairs(scores.T, threshold, most, classes)
+        pairs = best_pairs(scores.T, threshold, classes)
         self.refused += pairs.refused
         rows = np.empty((len(pairs.boxes), 6), np.float32)
         rows[:, :4] = boxes[pairs.boxes]
@@ -118,11 +115,10 @@ class DetrRows(DetrLogits):
         self,
         outputs: list[NDArray[np.generic]],
         threshold: np.float32,
-        limit: int,
         classes: NDArray[np.bool_] | None,
     ) -> Rows:
         found = self._shaped(outputs[0], 0, 4 + len(self.names))
-        return self._best(found[:, :4], found[:, 4:], threshold, limit, classes)
+        return self._best(found[:, :4], found[:, 4:], threshold, classes)
 
 
 def _logit(score: np.float32) -> np.float32:

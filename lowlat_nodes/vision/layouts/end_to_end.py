@@ -25,7 +25,6 @@ class EndToEnd(Layout):
         self,
         outputs: list[NDArray[np.generic]],
         threshold: np.float32,
-        limit: int,  # noqa: ARG002 (the graph has chosen the best)
         classes: NDArray[np.bool_] | None,  # noqa: ARG002 (left to _sound)
     ) -> Rows:
         found = self._shaped(outputs[0], 0, 6)

@@ -84,8 +84,8 @@ class Layout(ABC):
             UnexpectedOutput: If the arrays do not have the shapes of this layout.
         """
         with np.errstate(all="ignore"):  # what is no number is refused below
-            rows = self._candidates(outputs, np.float32(threshold), limit, classes)
-        rows = self._distinct(self._sound(rows, classes), limit)
+            rows = self._candidates(outputs, np.float32(threshold), classes)
+        rows = self._distinct(self._sound(rows, classes))
         placement.to_source(rows)
         visible = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
         return rows[:limit] if visible.all() else rows[visible][:limit]
@@ -95,12 +95,11 @@ class Layout(ABC):
         self,
         outputs: list[NDArray[np.generic]],
         threshold: np.float32,
-        limit: int,
         classes: NDArray[np.bool_] | None,
     ) -> Rows:
         """Return rows in px of the input, by falling score, none below the threshold, of their own memory."""
 
-    def _distinct(self, rows: Rows, limit: int) -> Rows:  # noqa: ARG002 (for those that suppress)
+    def _distinct(self, rows: Rows) -> Rows:
         """Return the rows without those that stand for a thing which a better row stands for."""
         return rows
 

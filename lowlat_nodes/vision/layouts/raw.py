@@ -15,8 +15,6 @@ from lowlat_nodes.vision.layouts.nms import suppress
 from lowlat_nodes.vision.layouts.topk import best_pairs
 from lowlat_nodes.vision.placement import Rows
 
-_MOST = 4096  # boxes that suppression looks at
-
 
 class OneToOne(Layout):
     """Columns of x1, y1, x2, y2 in px of a letterboxed input and scores, [1, 4 + classes, boxes].
@@ -45,10 +43,9 @@ class OneToOne(Layout):
         self,
         outputs: list[NDArray[np.generic]],
         threshold: np.float32,
-        limit: int,
         classes: NDArray[np.bool_] | None,
     ) -> Rows:
-        return self._best(self._table(outputs, threshold), threshold, limit, classes)
+        return self._best(self._table(outputs, threshold), threshold, classes)
 
     def _table(
         self,
@@ -65,10 +62,9 @@ class OneToOne(Layout):
         self,
         table: NDArray[np.float32],
         threshold: np.float32,
-        most: int,
         classes: NDArray[np.bool_] | None,
     ) -> Rows:
-        pairs = best_pairs(table[4:], threshold, most, classes)
+        pairs = best_pairs(table[4:], threshold, classes)
         self.refused += pairs.refused
         rows = np.empty((len(pairs.boxes), 6), np.float32)
         rows[:, :4] = table[:4, pairs.boxes].T
@@ -90,15 +86,14 @@ class OneToMany(OneToOne):
         self,
         outputs: list[NDArray[np.generic]],
         threshold: np.float32,
-        limit: int,  # noqa: ARG002 (that many are to remain after suppression)
         classes: NDArray[np.bool_] | None,
     ) -> Rows:
-        rows = self._best(self._table(outputs, threshold), threshold, _MOST, classes)
+        rows = self._best(self._table(outputs, threshold), threshold, classes)
         to_corners(rows)
         return rows
 
-    def _distinct(self, rows: Rows, limit: int) -> Rows:
-        return rows[suppress(rows, self._iou_threshold, limit)]
+    def _distinct(self, rows: Rows) -> Rows:
+        return rows[suppress(rows, self._iou_threshold)]
 
 
 class Objectness(OneToMany):

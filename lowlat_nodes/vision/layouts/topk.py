@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Indexes = NDArray[np.intp]
 
+MOST_PAIRS = 2048
+"""How many pairs of an image are looked at; far more than there are things in it."""
+
 
 class Pairs(NamedTuple):
     """Pairs of a box and a class, by falling score.
@@ -29,7 +32,10 @@ class Pairs(NamedTuple):
 
 
 def best_pairs(
-    scores: NDArray[np.float32], threshold: np.float32, most: int, classes: NDArray[np.bool_] | None = None
+    scores: NDArray[np.float32],
+    threshold: np.float32,
+    classes: NDArray[np.bool_] | None = None,
+    most: int = MOST_PAIRS,
 ) -> Pairs:
     """Return the highest scores of a table, as YOLOv10 chooses them (2405.14458).
 
@@ -39,8 +45,8 @@ def best_pairs(
     Args:
         scores: float32 [classes, boxes]; a view in any order of memory.
         threshold: The least score.
-        most: The most pairs.
         classes: bool [classes], which are wanted; None for all.
+        most: The most pairs.
     """
     numbers = np.arange(len(scores)) if classes is None else np.flatnonzero(classes[: len(scores)])
     if len(numbers) == 0 or scores.shape[1] == 0:
