@@ -50,23 +50,23 @@ def decode_array(dtype: object, shape: object, data: object) -> NDArray[Any]:
         WireError: If the fields are anything else or contradict each other.
     """
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise WireError(f"array: expected a dtype of {', '.join(DTYPES)}, got {_shown(dtype)}")
+        raise WireError(f"array: expected a dtype of {', '.join(DTYPES)}, got {shown(dtype)}")
     if not isinstance(shape, list | tuple) or len(shape) > MAX_DIMENSIONS:
-        raise WireError(f"array: expected a shape of at most {MAX_DIMENSIONS} numbers, got {_shown(shape)}")
+        raise WireError(f"array: expected a shape of at most {MAX_DIMENSIONS} numbers, got {shown(shape)}")
     if not all(type(size) is int and 0 <= size <= MAX_MESSAGE for size in shape):
-        raise WireError(f"array: expected sizes from 0 to {MAX_MESSAGE}, got {_shown(shape)}")
+        raise WireError(f"array: expected sizes from 0 to {MAX_MESSAGE}, got {shown(shape)}")
     if not isinstance(data, bytes | memoryview):
-        raise WireError(f"array: expected its content as bytes, got {_shown(data)}")
+        raise WireError(f"array: expected its content as bytes, got {shown(data)}")
     kind = DTYPES[dtype]
     expected = math.prod(shape) * kind.itemsize
     if expected != len(data):
         raise WireError(
-            f"array: {dtype} of shape {_shown(shape)} takes {expected} bytes, {len(data)} came with it"
+            f"array: {dtype} of shape {shown(shape)} takes {expected} bytes, {len(data)} came with it"
         )
     try:
         array: NDArray[Any] = np.frombuffer(data, kind).reshape(shape)
     except ValueError as error:  # nothing, in a shape that NumPy cannot index
-        raise WireError(f"array: {error}, got {_shown(shape)}") from error
+        raise WireError(f"array: {error}, got {shown(shape)}") from error
     array.flags.writeable = False
     return array
 
@@ -149,14 +149,14 @@ def _check_plain(value: Any, depth: int) -> None:
         if isinstance(value, dict):
             for key in value:
                 if not isinstance(key, str):
-                    raise WireError(f"expected text as keys, got {_shown(key)}")
+                    raise WireError(f"expected text as keys, got {shown(key)}")
         for item in value.values() if isinstance(value, dict) else value:
             _check_plain(item, depth - 1)
     elif not isinstance(value, str | int | float | bool | None | np.ndarray | np.generic):
-        raise WireError(f"expected plain data, got {_shown(value)}")
+        raise WireError(f"expected plain data, got {shown(value)}")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return a value from outside, short enough for a message."""
     if isinstance(value, bytes):
         return f"{len(value)} bytes"

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from lowlat_nodes.stream.counters import Counters
-from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestRefused, Responder
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import lowlat
-from lowlat_nodes.transport.zmq.curve import ServerKeys
-from lowlat_nodes.transport.zmq.endpoint import check_endpoint, is_local
+from lowlat_nodes.transport.zmq.curve import ServerKeys, check_exposure
+from lowlat_nodes.transport.zmq.endpoint import check_endpoint
 from lowlat_nodes.transport.zmq.inbox import Arrival
 from lowlat_nodes.transport.zmq.router import Router
 
@@ -36,16 +35,7 @@ class LowlatServer:
     """
 
     def __init__(self, responder: Responder, *, address: str, keys: ServerKeys | None = None) -> None:
-        if keys is None and not is_local(check_endpoint(address)):
-            raise ConfigurationError(
-                f"{address}: other machines can reach this address, and nothing would keep strangers out; "
-                f"listen at tcp://127.0.0.1 or ipc://, or give the server's keys and those of its clients "
-                f"(--key-file, --allow)"
-            )
-        if keys is not None and not keys.allowed:
-            raise ConfigurationError(
-                "expected the public key of at least one client that may come in (--allow)"
-            )
+        check_exposure(check_endpoint(address), keys, options="--key-file, --allow")
         self._responder = responder
         self._counts = Counters()
         self._router = Router(

@@ -19,6 +19,7 @@ import zmq.auth
 from zmq.utils import z85
 
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.zmq.endpoint import is_local
 
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 ZAP_VERSION = b"1.0"
@@ -104,6 +105,28 @@ def load_server_keys(own: str, allowed: Iterable[str]) -> ServerKeys:
     paths = [Path(path).expanduser() for path in allowed]
     files = [file for path in paths for file in (sorted(path.glob("*.key")) if path.is_dir() else [path])]
     return ServerKeys(load_pair(Path(own).expanduser()), frozenset(_load(file)[0] for file in files))
+
+
+def check_exposure(endpoint: str, keys: ServerKeys | None, *, options: str = "") -> None:
+    """Let a server listen in the clear only where no other machine can reach it.
+
+    Args:
+        endpoint: Where it is to listen.
+        keys: None for no keys.
+        options: Where the user gives keys, for the messages.
+
+    Raises:
+        ConfigurationError: If one could, or if the keys let nobody in.
+    """
+    where = f" ({options})" if options else ""
+    if keys is None and not is_local(endpoint):
+        raise ConfigurationError(
+            f"{endpoint}: other machines can reach this address, and nothing would keep strangers out; "
+            f"listen at tcp://127.0.0.1 or ipc://, or give the server's keys and those of its clients"
+            f"{where}"
+        )
+    if keys is not None and not keys.allowed:
+        raise ConfigurationError(f"expected the public key of at least one client that may come in{where}")
 
 
 def secure_server(socket: zmq.Socket[bytes], keys: ServerKeys) -> None:

@@ -10,6 +10,15 @@ HEARTBEAT_MS = 200
 DEAD_AFTER_MS = 600
 """A peer that was silent for so long is gone: stopped, cut off, or without power."""
 
+WAITING_MESSAGES = 16
+"""How many messages of a stream wait at either end of a connection, beside what is on its way."""
+
+REFUSED_HANDSHAKES = (
+    zmq.Event.HANDSHAKE_FAILED_AUTH
+    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+)
+
 
 def keep_alive(socket: zmq.Socket[bytes]) -> None:
     """Exchange ZMTP heartbeats: the link is checked, not the process, whose I/O thread answers them."""

@@ -19,16 +19,11 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.zmq.curve import ZAP_ENDPOINT, ServerKeys, answer_zap, secure_server
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
 from lowlat_nodes.transport.zmq.inbox import Arrival, Inbox
-from lowlat_nodes.transport.zmq.options import keep_alive, receive
+from lowlat_nodes.transport.zmq.options import REFUSED_HANDSHAKES, keep_alive, receive
 
 _LINGER_MS = 200  # for the last answers
 _CLIENTS = 64
 _WAITING_BYTES = 256 << 20
-_REFUSED_HANDSHAKES = (
-    zmq.Event.HANDSHAKE_FAILED_AUTH
-    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
-    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
-)
 
 
 class Router:
@@ -84,7 +79,7 @@ class Router:
             self._zap = self._context.socket(zmq.REP)
             self._zap.bind(ZAP_ENDPOINT)
             secure_server(socket, keys)
-        self._monitor = socket.get_monitor_socket(_REFUSED_HANDSHAKES)
+        self._monitor = socket.get_monitor_socket(REFUSED_HANDSHAKES)
         try:
             socket.bind(endpoint)
             if endpoint.startswith("ipc://"):
