@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,3 +66,10 @@ def model(name: str) -> Path:
     """
     given = Path(name).expanduser()
     return given if given.suffix else path("models", f"{name}.onnx")
+
+
+def cache_folder() -> Path:
+    """Return where to keep what can be made again: below $XDG_CACHE_HOME, or ~/.cache."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG Base Directory specification has relative paths ignored.
+    return (Path(given) if given.startswith("/") else Path.home() / ".cache") / PACKAGE

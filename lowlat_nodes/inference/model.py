@@ -27,6 +27,21 @@ class TensorSpec:
     dtype: type[np.generic]
 
 
+@dataclass(frozen=True)
+class Signature:
+    """What a model file says of itself.
+
+    Attributes:
+        inputs: Its inputs by name.
+        outputs: Its outputs by name.
+        metadata: What it says besides.
+    """
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+    metadata: dict[str, str]
+
+
 class Model(Protocol):
     """A loaded model; used by one thread."""
 
@@ -51,5 +66,8 @@ class Model(Protocol):
         ...
 
     def run(self, feed: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
-        """Return some outputs for all inputs; shapes and dtypes are the caller's promise."""
+        """Return some outputs for all inputs; shapes and dtypes are the caller's promise.
+
+        What is returned may be memory of the model: it is good until the next run.
+        """
         ...

@@ -11,8 +11,9 @@ A program still is one: it may take memory and time without end, and use operato
 Programs with the latter, or with code that would run as they are loaded, are refused.
 
 PyTorch does not record the types of inputs. `save` puts them into the file, as `extra/lowlat.json`:
-`{"inputs": {NAME: [DTYPE, [SIZE, ...]]}, "metadata": {KEY: TEXT}}`, in the order of the arguments of
-`forward`, which returns the one output, `actions`. A size of 0 is left open.
+`{"inputs": {NAME: [DTYPE, [SIZE, ...]]}, "outputs": [NAME, ...], "metadata": {KEY: TEXT}}`, inputs in the
+order of the arguments of `forward`, outputs in that of the tensors which it returns. A size of 0 is left
+open. Without outputs there is one, `actions`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class TorchModel:
 
     Args:
         path: A file that `save` wrote.
-        threads: Threads within an operator, for all programs of this process.
+        threads: Threads within an operator.
         device: Where it runs, as PyTorch names it.
 
     Raises:
@@ -73,9 +74,9 @@ class TorchModel:
         except ImportError as error:
             raise MissingExtra("torch", "torch") from error
         self.path = path
-        self.inputs, self.metadata = _read_extra(path)
-        torch.set_num_threads(threads)
+        self.inputs, self._names, self.metadata = _read_extra(path)
         self._torch = torch
+        self._threads = threads
         self._device = device
         try:
             self._program = torch.jit.load(str(path), map_location=device).eval()
@@ -89,7 +90,7 @@ class TorchModel:
             raise ConfigurationError(
                 f"{path}: its forward takes {arguments}, but {_EXTRA} in it says {list(self.inputs)}"
             )
-        self.outputs = {OUTPUT: self._try()}
+        self.outputs = self._try()
 
     def run(self, feed: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
         """Run the program once; shapes and dtypes are the caller's promise.
@@ -97,33 +98,50 @@ class TorchModel:
         Raises:
             RuntimeError: If PyTorch says that they are not kept.
         """
-        assert outputs == [OUTPUT]
+        found = self._forward(feed)
+        return [found[name] for name in outputs]
+
+    def _forward(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        # All programs of a process share this number.
+        if self._torch.get_num_threads() != self._threads:
+            self._torch.set_num_threads(self._threads)
         tensors = [self._tensor(feed[name]) for name in self.inputs]
         with self._torch.no_grad():
-            actions: np.ndarray = self._program.forward(*tensors).cpu().numpy()
-        return [actions]
+            made = self._program.forward(*tensors)
+        returned = made if isinstance(made, tuple | list) else (made,)
+        if len(returned) != len(self._names):
+            raise ValueError(
+                f"its forward returns {len(returned)} tensors, but {_EXTRA} in it names {self._names}"
+            )
+        return {name: tensor.cpu().numpy() for name, tensor in zip(self._names, returned, strict=True)}
 
     def _tensor(self, array: np.ndarray) -> Any:
         # PyTorch takes memory that it may write to.
         return self._torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self._device)
 
-    def _try(self) -> TensorSpec:
-        """Return what the output is, by running the program on zeros."""
+    def _try(self) -> dict[str, TensorSpec]:
+        """Return what the outputs are, by running the program on zeros."""
         zeros = {
             name: np.zeros([size or 1 for size in item.shape], item.dtype)
             for name, item in self.inputs.items()
         }
         try:
-            (actions,) = self.run(zeros, [OUTPUT])
+            found = self._forward(zeros)
         except Exception as error:  # a program is foreign code
             raise ConfigurationError(f"{self.path}: the program fails on zeros: {_brief(error)}") from error
         is_open = all(item.shape[:1] == (0,) for item in self.inputs.values())
-        shape = (0, *actions.shape[1:]) if is_open else actions.shape
-        return TensorSpec(OUTPUT, shape, actions.dtype.type)
+        return {
+            name: TensorSpec(name, (0, *made.shape[1:]) if is_open else made.shape, made.dtype.type)
+            for name, made in found.items()
+        }
 
 
 def save(
-    program: Any, path: Path, inputs: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+    program: Any,
+    path: Path,
+    inputs: Mapping[str, Any],
+    metadata: Mapping[str, str] | None = None,
+    outputs: Sequence[str] = (OUTPUT,),
 ) -> None:
     """Write a program with what `TorchModel` must know of it.
 
@@ -132,6 +150,7 @@ def save(
         path: Of the file.
         inputs: An example tensor for each argument of `forward`, by its name.
         metadata: Further text by name.
+        outputs: A name for each tensor that `forward` returns.
     """
     import torch
 
@@ -139,12 +158,12 @@ def save(
         name: [str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
         for name, tensor in inputs.items()
     }
-    extra = json.dumps({"inputs": specs, "metadata": dict(metadata or {})})
+    extra = json.dumps({"inputs": specs, "outputs": list(outputs), "metadata": dict(metadata or {})})
     torch.jit.save(program, str(path), _extra_files={_EXTRA: extra})
 
 
-def _read_extra(path: Path) -> tuple[dict[str, TensorSpec], dict[str, str]]:
-    """Return the inputs and metadata of a program whose code may be loaded."""
+def _read_extra(path: Path) -> tuple[dict[str, TensorSpec], list[str], dict[str, str]]:
+    """Return inputs, names of outputs and metadata of a program whose code may be loaded."""
     if not path.is_file():
         raise ConfigurationError(f"expected a TorchScript program, found nothing at {path}")
     try:
@@ -162,6 +181,7 @@ def _read_extra(path: Path) -> tuple[dict[str, TensorSpec], dict[str, str]]:
                 )
             content = json.loads(_read(archive, extra, _MOST_BYTES))
         inputs = {name: _spec(name, *item) for name, item in content["inputs"].items()}
+        outputs = _names(content.get("outputs", [OUTPUT]))
         metadata = {str(name): str(value) for name, value in content["metadata"].items()}
     except (zipfile.BadZipFile, OSError) as error:
         raise ConfigurationError(f"{path} is no TorchScript program: {error}") from error
@@ -169,7 +189,7 @@ def _read_extra(path: Path) -> tuple[dict[str, TensorSpec], dict[str, str]]:
         raise ConfigurationError(
             f"{path}: expected inputs and metadata in {_EXTRA}: {_brief(error)}"
         ) from error
-    return inputs, metadata
+    return inputs, outputs, metadata
 
 
 def _read(archive: zipfile.ZipFile, name: str, most: int) -> str:
@@ -177,6 +197,12 @@ def _read(archive: zipfile.ZipFile, name: str, most: int) -> str:
     if size > most:
         raise ValueError(f"expected at most {most} bytes of {name}, got {size}")
     return archive.read(name).decode()
+
+
+def _names(content: Any) -> list[str]:
+    if not isinstance(content, list) or len(set(map(str, content))) != len(content):
+        raise ValueError(f"expected different names of outputs, got {content!r}")
+    return [str(name) for name in content]
 
 
 def _spec(name: str, dtype: str, shape: list[int]) -> TensorSpec:

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.message import Message
 
 Deliver = Callable[[Message], None]
@@ -34,3 +35,15 @@ class Sink(Protocol):
     def close(self) -> None:
         """Flush and release; nothing is written afterwards."""
         ...
+
+
+class UnknownOutput(LowlatError):
+    """A result for a topic that its sink was not given.
+
+    Args:
+        topic: Of the result.
+        known: What the sink was given.
+    """
+
+    def __init__(self, topic: str, known: Iterable[str]) -> None:
+        super().__init__(f"expected a message for {', '.join(known) or 'nothing'}; got one for {topic!r}")

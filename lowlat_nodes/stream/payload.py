@@ -74,6 +74,19 @@ class Detections:
     tracks: NDArray[np.int64] | None = None
 
 
+@dataclass(slots=True)
+class Labels:
+    """The classes that a detector knows.
+
+    Attributes:
+        names: By number.
+        threshold: The least score of what it reports.
+    """
+
+    names: tuple[str, ...]
+    threshold: float = 0.0
+
+
 @dataclass(slots=True, eq=False)
 class Joints:
     """One sample of joint states: float64 arrays in the order of `names`, or empty where not measured.

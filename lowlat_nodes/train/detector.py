@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lowlat_nodes.stream.errors import MissingExtra
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 if TYPE_CHECKING:
     from lowlat_nodes.sim.shapes import ShapeSamples
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--weights",
         type=Path,
-        default=Path("trained/shapes.npz"),
+        default=Path("trained/shapes.pt"),
         help="where to keep the weights so far (default: %(default)s)",
     )
     parser.add_argument("--frames", type=int, default=500, help="to judge by (default: 500)")
@@ -101,29 +101,31 @@ def _train(options: argparse.Namespace) -> None:
     import torch
 
     from lowlat_nodes.sim.shapes import NAMES
-    from lowlat_nodes.train.yolov10 import weights
     from lowlat_nodes.train.yolov10.batches import BatchProcess
+    from lowlat_nodes.train.yolov10.checkpoint import load_checkpoint, save_checkpoint
     from lowlat_nodes.train.yolov10.fit import Budget, FitConfig, fit
     from lowlat_nodes.train.yolov10.model import YoloV10
     from lowlat_nodes.train.yolov10.scales import scale_named
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    net, config = YoloV10(scale_named(options.scale), len(NAMES)), FitConfig()
-    if options.start is not None:
-        weights.load(net, options.start)
+    scale, config = scale_named(options.scale), FitConfig()
+    net = YoloV10(scale, len(NAMES)) if options.start is None else load_checkpoint(options.start, scale)
+    if net.classes != len(NAMES):
+        raise ConfigurationError(f"{options.start}: expected {len(NAMES)} classes, got {net.classes}")
     make = functools.partial(training_batches, options.batch, options.size, options.seed)
     with BatchProcess(make) as batches:
 
         def cpu_s() -> float:
             return time.process_time() + batches.cpu_s
 
+        def save(average: YoloV10) -> None:
+            save_checkpoint(average, options.weights)
+
         budget = Budget(60.0 * options.minutes, cpu_s if options.clock == "cpu" else time.monotonic)
         cpu = Budget(60.0 * options.minutes, cpu_s)
-        fitted = fit(
-            net, batches, config, budget, say=_say, save=lambda net: weights.save(net, options.weights)
-        )
-    weights.save(net, options.weights)
+        fitted = fit(net, batches, config, budget, say=_say, save=save)
+    save(net)
     _say(f"{fitted.steps} steps, {fitted.images} images, {cpu.spent_s / 60.0:.1f} minutes of CPU")
     _ship(net, config, fitted, cpu.spent_s / 60.0, options)
 

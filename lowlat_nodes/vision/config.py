@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lowlat_nodes.inference.backends import BackendSettings
+from lowlat_nodes.inference.backend_settings import BackendSettings
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.vision.layouts.settings import LayoutSettings
 

@@ -22,7 +22,8 @@ from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.vision.config import DetectorConfig
 from lowlat_nodes.vision.drawing import draw
 from lowlat_nodes.vision.encodings import to_rgb
-from lowlat_nodes.vision.layouts import Layout, recognise
+from lowlat_nodes.vision.layouts.layout import Layout
+from lowlat_nodes.vision.layouts.recognise import recognise
 from lowlat_nodes.vision.preprocess import Preprocessor
 
 DETECTIONS, MARKERS, DEBUG = "detections", "markers", "debug_image"
@@ -86,10 +87,12 @@ class Detector(Processor):
             ConfigurationError: If the model is no detector that is known, or a class none of its own.
         """
         path = resources.model(self._config.model)
-        graph = backends.describe(path)
+        graph = backends.signature(path)
         self._layout = layout = recognise(graph.inputs, graph.outputs, graph.metadata, self._config.layout)
         self._reporting = self.reporting(self._config)
-        self._loaded = loaded = backends.load(path, self._config.backend, layout.image)
+        self._loaded = loaded = backends.load(
+            path, self._config.backend, layout.image, further=layout.feed, outputs=layout.outputs
+        )
         folded = loaded.model.inputs[layout.image.name].dtype is np.uint8
         self._preprocessor = Preprocessor(
             layout.image, layout.resize, layout.fill, folded=folded, max_pixels=self._config.max_pixels
@@ -138,10 +141,10 @@ class Detector(Processor):
         begin_ns = time.perf_counter_ns()
         tensor, placement = self._preprocessor.prepare(image)
         prepared_ns = time.perf_counter_ns()
-        outputs = model.run({layout.image.name: tensor, **layout.feed(placement)}, layout.outputs)
+        outputs = model.run({layout.image.name: tensor, **layout.feed}, layout.outputs)
         inferred_ns = time.perf_counter_ns()
         rows = layout.decode(
-            outputs, placement, reporting.threshold, reporting.limit, classes=reporting.classes
+            outputs, placement, reporting.threshold, reporting.limit, reporting.classes
         )
         decoded_ns = time.perf_counter_ns()
         self.stages = Stages(prepared_ns - begin_ns, inferred_ns - prepared_ns, decoded_ns - inferred_ns)

@@ -77,6 +77,36 @@ def test_a_traced_program_and_an_open_batch(tmp_path: Path) -> None:
     assert model.run(feed, ["actions"])[0].shape == (5, 3, 2)
 
 
+class GivesTwo(torch.nn.Module):
+    def forward(self, state: torch.Tensor, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return state * 2.0, image.to(torch.float32).mean(dim=[1, 2])
+
+
+def test_a_program_may_return_several_tensors(tmp_path: Path) -> None:
+    inputs = {"state": torch.zeros(1, 2), "image": torch.zeros(1, 4, 6, 3, dtype=torch.uint8)}
+    save(torch.jit.script(GivesTwo()), tmp_path / "p.pt", inputs, outputs=("twice", "mean"))
+    model = TorchModel(tmp_path / "p.pt")
+    assert model.outputs == {
+        "twice": TensorSpec("twice", (1, 2), np.float32),
+        "mean": TensorSpec("mean", (1, 3), np.float32),
+    }
+    feed = {"state": np.float32([[1, 2]]), "image": np.full((1, 4, 6, 3), 3, np.uint8)}
+    assert [part.tolist() for part in model.run(feed, ["mean", "twice"])] == [[[3.0] * 3], [[2.0, 4.0]]]
+
+
+def test_programs_keep_to_their_own_threads(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.pt")
+    before = torch.get_num_threads()
+    one, two = TorchModel(path, threads=1), TorchModel(path, threads=2)
+    feed = {"state": np.zeros((1, 2), np.float32), "image": np.zeros((1, 4, 6, 3), np.uint8)}
+    try:
+        for model, threads in ((one, 1), (two, 2), (one, 1)):
+            model.run(feed, ["actions"])
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 class Payload:
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -150,11 +180,6 @@ class Fails(Adder):
         return state.reshape(7) + image.sum()
 
 
-class GivesTwo(torch.nn.Module):
-    def forward(self, state: torch.Tensor, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return state, image
-
-
 class TakesOne(torch.nn.Module):
     def forward(self, state: torch.Tensor) -> torch.Tensor:
         return state
@@ -164,7 +189,7 @@ class TakesOne(torch.nn.Module):
     ("module", "words"),
     [
         (Fails, "the program fails on zeros: .*shape"),
-        (GivesTwo, "the program fails on zeros: AttributeError"),
+        (GivesTwo, r"its forward returns 2 tensors, but lowlat\.json in it names \['actions'\]"),
         (TakesOne, r"its forward takes \['state'\], but lowlat\.json in it says \['state', 'image'\]"),
     ],
 )
@@ -185,10 +210,14 @@ def test_a_program_that_is_none_of_ours_is_refused(module: Any, words: str, tmp_
             json.dumps({"inputs": {"state": item}, "metadata": {}}).encode()
             for item in (["object", [1]], ["float32"], ["float32", [-1]], ["float32", [1.0]], ["float32", 3])
         ),
+        *(
+            json.dumps({"inputs": {}, "outputs": names, "metadata": {}}).encode()
+            for names in ("actions", ["a", "a"], 3)
+        ),
         json.dumps({"inputs": {"state": ["float32", [100_000, 100_000]]}, "metadata": {}}).encode(),
         b" " * (2 << 20),
     ],
-    ids=range(12),
+    ids=range(15),
 )
 def test_nonsense_about_the_inputs_is_refused(extra: bytes, tmp_path: Path) -> None:
     path = changed(

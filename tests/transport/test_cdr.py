@@ -23,11 +23,13 @@ from lowlat_nodes.stream.payload import (
     Floats,
     Image,
     Joints,
+    Labels,
     Text,
     Trajectory,
 )
 from lowlat_nodes.transport.cdr import (
     READABLE,
+    WRITABLE,
     CdrError,
     Decoded,
     Float64MultiArrayWriter,
@@ -46,6 +48,7 @@ TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 FLOATS = "std_msgs/msg/Float64MultiArray"
 STRING = "std_msgs/msg/String"
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
+LABELS = "vision_msgs/msg/LabelInfo"
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 for definition in Path(__file__).resolve().parents[2].glob("interfaces/vision_msgs/msg/*.msg"):
@@ -121,6 +124,7 @@ payloads: dict[str, st.SearchStrategy[Any]] = {
     FLOATS: st.integers(0, 9).flatmap(values),
     STRING: st.builds(Text, names),
     DETECTIONS: detections(),
+    LABELS: st.builds(Labels, st.lists(names, max_size=5).map(tuple), st.floats(0, 1, width=32)),
 }
 of_any_type = st.sampled_from(sorted(READABLE)).flatmap(lambda name: st.tuples(st.just(name), payloads[name]))
 
@@ -169,6 +173,10 @@ def to_rosbags(type_name: str, stamp_ns: int, frame_id: str, payload: Any) -> An
             joint_names=list(payload.names),
             points=[to_rosbags_point(payload, index) for index in range(len(payload.positions))],
         )
+    if type_name == LABELS:
+        named = enumerate(payload.names)
+        classes = [MESSAGES["vision_msgs/msg/VisionClass"](class_id=n, class_name=name) for n, name in named]
+        return make(header=head, class_map=classes, threshold=payload.threshold)
     if type_name == DETECTIONS:
         found = [to_rosbags_detection(head, payload, index) for index in range(len(payload.rows))]
         return make(header=head, detections=found)
@@ -293,6 +301,13 @@ def test_an_unknown_type_is_named() -> None:
         encode("sensor_msgs/msg/Imu", 0, "", Text(""))
 
 
+def test_what_is_only_written_is_not_read() -> None:
+    assert READABLE < WRITABLE
+    for name in WRITABLE - READABLE:
+        with pytest.raises(UnknownType, match=f"expected one of .*Detection2DArray.*; got '{name}'"):
+            decode(name, b"\0\1\0\0")
+
+
 def test_a_payload_of_another_type_is_refused() -> None:
     with pytest.raises(CdrError, match="expected a payload of type Joints, got Text"):
         encode(JOINTS, 0, "", Text("hello"))
@@ -352,16 +367,31 @@ def test_wide_scalars_come_in_the_byte_order_that_the_message_states() -> None:
         ({"encoding": "rgb9"}, "expected one of .*; got 'rgb9'"),
         ({"height": 0, "data": np.empty(0, np.uint8)}, "expected at least one pixel, got 3x0"),
         ({"width": 0, "step": 0, "data": np.empty(0, np.uint8)}, "expected at least one pixel, got 0x2"),
+        (
+            {"width": 0, "height": 0, "step": 0, "data": np.empty(0, np.uint8)},
+            "expected at least one pixel, got 0x0",
+        ),
         ({"width": 4}, "expected at least 12 bytes for 4 pixels rgb8, got 9"),
         ({"height": 3}, "expected 3 rows x 9 = 27 bytes, got 18"),
         ({"height": 1}, "expected 1 rows x 9 = 9 bytes, got 18"),
         ({"encoding": "bgra8"}, "expected at least 12 bytes"),
+        ({"step": 8}, "step: expected at least 9 bytes for 3 pixels rgb8, got 8"),
+        ({"data": np.empty(17, np.uint8)}, "data: expected 2 rows x 9 = 18 bytes, got 17"),
+        ({"height": 16384, "width": 16384, "step": 49152}, "16384 rows x 49152 = 805306368 bytes, got 18"),
         ({"height": 1 << 31, "width": 1 << 31, "step": (1 << 32) - 1}, "expected at least"),
     ],
 )
 def test_an_image_that_contradicts_itself_is_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(CdrError, match=reason):
         decode(IMAGE, image_bytes(**changes))
+
+
+def test_an_image_that_is_larger_than_its_message_is_refused() -> None:
+    message = bytearray(image_bytes(height=16384, width=16384, step=49152))
+    assert message[-22:-18] == struct.pack("<I", 18)
+    message[-22:-18] = struct.pack("<I", 16384 * 49152)
+    with pytest.raises(CdrError, match=r"data: expected 805306368 bytes at offset .*, got 18"):
+        decode(IMAGE, bytes(message))
 
 
 @pytest.mark.parametrize(

@@ -30,13 +30,13 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from lowlat_nodes import resources
 from lowlat_nodes.stream.clock import ManualClock
+from lowlat_nodes.stream.endpoint import UnknownOutput
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import NO_FLOATS, Image, Joints, Text, Trajectory
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import Input, Output, RosSink, RosSource, message_type, prepare_process
-from lowlat_nodes.transport.ros.sink import UnknownOutput
 from lowlat_nodes.transport.ros.topics import choose_reliability
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 

@@ -46,6 +46,10 @@ class Photograph:
         size = (max(1, self.width // _COARSE), max(1, self.height // _COARSE))
         self.coarse: Pixels = cv2.resize(self.levels[0], size, interpolation=cv2.INTER_AREA)
 
+    def level(self, zoom: float) -> int:
+        """Return which of the copies to show at `zoom` px of the photograph per px of the frame."""
+        return min(max(0, int(math.log2(max(zoom, 1.0)) + 0.4)), len(self.levels) - 1)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
@@ -59,7 +63,8 @@ class View:
         sway_px: How far the pan goes to either side, x and y, px of the photograph.
         phase: Of the pan, x and y, rad.
         rate_rad_s: Of the pan, x and y.
-        channels: Which channel of the photograph is red, green and blue.
+        colours_by: float32 [3, 3], the rgb of the photograph times this are the rgb of the frame; None to
+            leave it as it is.
     """
 
     photograph: Photograph
@@ -69,7 +74,7 @@ class View:
     sway_px: tuple[float, float]
     phase: tuple[float, float]
     rate_rad_s: tuple[float, float]
-    channels: tuple[int, ...]
+    colours_by: NDArray[np.float32] | None
 
     @staticmethod
     def draw(photographs: Sequence[Photograph], config: ShapesConfig, rng: np.random.Generator) -> View:
@@ -85,7 +90,6 @@ class View:
             sway.append(rng.uniform(0.05, 0.25) * side * zoom)
             phase.append(rng.uniform(0.0, 2.0 * math.pi))
             rate.append(rng.uniform(0.1, 1.0) * config.pan_px_s * config.scale * zoom / sway[-1])
-        channels = tuple(rng.permutation(3).tolist()) if config.recolour else (0, 1, 2)
         return View(
             photograph,
             zoom,
@@ -94,7 +98,7 @@ class View:
             (sway[0], sway[1]),
             (phase[0], phase[1]),
             (rate[0], rate[1]),
-            channels,
+            _recolouring(rng) if config.recolour else None,
         )
 
     def _matrix(self, time_s: float, config: ShapesConfig) -> NDArray[np.float64]:
@@ -113,7 +117,7 @@ class View:
 
     def render(self, time_s: float, config: ShapesConfig) -> Pixels:
         """Return the background of a frame, uint8 [height, width, 3]."""
-        level = min(max(0, int(math.log2(max(self.zoom, 1.0)) + 0.4)), len(self.photograph.levels) - 1)
+        level = self.photograph.level(self.zoom)
         source = self.photograph.levels[level]
         matrix = self._matrix(time_s, config)
         # OpenCV counts from the centre of the first pixel, and each level has half as many.
@@ -127,9 +131,11 @@ class View:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT_101,
         )
-        if self.channels != (0, 1, 2):
-            image = cv2.merge([cv2.extractChannel(image, channel) for channel in self.channels])
-        return image
+        return self.coloured(image)
+
+    def coloured(self, pixels: Pixels) -> Pixels:
+        """Return pixels of a photograph, uint8 [height, width, 3], in the colours of this view."""
+        return pixels if self.colours_by is None else cv2.transform(pixels, self.colours_by)
 
     def colours(self, points: ArrayLike, time_s: float, config: ShapesConfig) -> NDArray[np.float64]:
         """Return the colour around points [n, 2] in px of the frame: [n, 3], 0 to 255."""
@@ -137,11 +143,18 @@ class View:
         places = (np.asarray(points, dtype=np.float64) @ matrix[:, :2].T + matrix[:, 2]) / _COARSE
         coarse = self.photograph.coarse
         height, width = coarse.shape[:2]
-        columns, rows = (_reflected(places[:, i], length) for i, length in enumerate((width, height)))
-        return coarse[rows, columns][:, self.channels].astype(np.float64)
+        columns, rows = np.floor(places).astype(np.int64).T
+        found = coarse[mirrored(rows, height), mirrored(columns, width)].astype(np.float64)
+        return found if self.colours_by is None else (found @ self.colours_by.T).clip(0.0, 255.0)
 
 
-def _reflected(places: NDArray[np.float64], length: int) -> NDArray[np.int64]:
+def mirrored(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """Return the index of a pixel for places of which some are beyond the edges."""
-    folded = np.floor(places).astype(np.int64) % (2 * length)
+    folded = index % (2 * length)
     return np.where(folded < length, folded, 2 * length - 1 - folded)
+
+
+def _recolouring(rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return a matrix [3, 3] that swaps the channels and takes some of the colour away."""
+    colour = rng.uniform(0.2, 1.0)
+    return (colour * rng.permutation(np.eye(3)) + (1.0 - colour) / 3.0).astype(np.float32)

@@ -84,5 +84,5 @@ class ShapesConfig:
                 raise ConfigurationError(f"{name}: expected least and most, above 0, got {low}, {high}")
         for name in ("defocus_px", "noise"):
             low, high = getattr(self, name)
-            if not 0.0 <= low <= high <= 100.0:
-                raise ConfigurationError(f"{name}: expected least and most, 0 to 100, got {low}, {high}")
+            if not 0.0 <= low <= high <= 30.0:
+                raise ConfigurationError(f"{name}: expected least and most, 0 to 30, got {low}, {high}")

@@ -32,14 +32,12 @@ class Mask:
         top: Row at which it begins.
         cover: uint8 [rows, columns], 255 where a pixel is covered.
         box: Of the whole thing, from its polygon, also beyond the frame.
-        area_px: Of the whole thing.
     """
 
     left: int
     top: int
     cover: Pixels
     box: Box
-    area_px: float
 
     def within(self, other: Mask) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
         """Return the rows and columns that both cover, in this mask and in the other; None if none."""
@@ -76,16 +74,13 @@ def rasterise(contours: Contours, width: int, height: int, margin: int) -> Mask 
     for _ in range(shift):
         size = (cover.shape[1] // 2, cover.shape[0] // 2)
         cover = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)
-    return Mask(left, top, cover, box, abs(_area(outer)) - sum(abs(_area(hole)) for hole in contours[1:]))
+    return Mask(left, top, cover, box)
 
 
-def _area(polygon: NDArray[np.float64]) -> float:
-    x, y = polygon.T
-    return 0.5 * float(x @ np.roll(y, -1) - y @ np.roll(x, -1))
-
-
-def visible_extent(mask: Mask, nearer: Sequence[Mask], width: int, height: int) -> tuple[Box, float]:
-    """Return the box of what is to be seen of a thing, and which share of its area that is.
+def visible_extent(
+    mask: Mask, area_px: float, nearer: Sequence[Mask], width: int, height: int
+) -> tuple[Box, float]:
+    """Return the box of what is to be seen of a thing of an area, and which share of it that is.
 
     An edge of the box that nothing hides is that of the polygon, exact; one that is hidden is the edge of the
     outermost pixels that can be seen.
@@ -101,9 +96,7 @@ def visible_extent(mask: Mask, nearer: Sequence[Mask], width: int, height: int) 
             seen[mine] = cv2.min(seen[mine], cv2.bitwise_not(other.cover[theirs]))
     frame = np.array([width, height, width, height], dtype=np.float64)
     box = mask.box.clip(0.0, frame)
-    if mask.area_px <= 0.0:
-        return box, 0.0
-    share = min(1.0, float(cv2.sumElems(seen)[0]) / (255.0 * mask.area_px))
+    share = min(1.0, float(cv2.sumElems(seen)[0]) / (255.0 * area_px))
     if not hidden:
         return box, share
     whole, rest = _extent(mask.cover), _extent(seen)

@@ -71,7 +71,9 @@ class Sensor:
     def __init__(self, config: ShapesConfig, rng: np.random.Generator) -> None:
         self._shape = (config.height_px, config.width_px, 3)
         count = 3 * config.height_px * config.width_px + (1 << 16)
-        self._store = np.rint(32.0 * rng.standard_normal(count, dtype=np.float32)).astype(np.int16)
+        self._store = (
+            np.rint(32.0 * rng.standard_normal(count, dtype=np.float32)).clip(-127, 127).astype(np.int16)
+        )
 
     def add_noise(self, image: Pixels, deviation: float, start: int) -> Pixels:
         """Return `image` with noise of `deviation` at 255, the numbers taken from `start` on."""
@@ -79,8 +81,8 @@ class Sensor:
         begin = (start * 0x9E3779B1 >> 7) % (1 << 16)
         noise = self._store[begin : begin + math.prod(self._shape)].reshape(self._shape)
         light = np.arange(256) / 255.0
-        amplitude = np.rint(8.0 * deviation * np.sqrt(0.0625 + 0.9375 * light)).clip(0, 255)
-        strength = cv2.LUT(image, amplitude.astype(np.uint8))
-        scaled = cv2.multiply(noise, strength, scale=1.0 / 256.0, dtype=cv2.CV_16S)
-        result: Pixels = cv2.add(image, scaled, dtype=cv2.CV_8U)
-        return result
+        strength = np.rint(8.0 * deviation * np.sqrt(0.0625 + 0.9375 * light)).clip(0, 255)
+        # 127 x 255 fits: the store holds at most four deviations, 32 each.
+        scaled = noise * cv2.LUT(image, strength.astype(np.uint8))
+        scaled >>= 8
+        return cv2.add(image, scaled, dtype=cv2.CV_8U)

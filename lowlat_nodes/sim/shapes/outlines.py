@@ -73,6 +73,12 @@ Chosen to be told apart at 8 px, where a hexagon is a disc and an arrow is a tri
 NAMES: Final = tuple(OUTLINES)
 
 
+def area(polygon: Polygon) -> float:
+    """Return the area within a polygon that does not cross itself."""
+    x, y = polygon.T
+    return 0.5 * abs(float(x[:-1] @ y[1:] - x[1:] @ y[:-1] + x[-1] * y[0] - x[0] * y[-1]))
+
+
 def blob(rng: np.random.Generator) -> Polygon:
     """Return a smooth irregular outline, about 2 wide: no class of ours."""
     angle = np.arange(48) * (2.0 * math.pi / 48)

@@ -76,14 +76,13 @@ class _Studio:
         self.seed = seed
         self.photographs = [Photograph(pixels) for pixels in backgrounds]
         self._sensor = Sensor(self.config, np.random.default_rng([seed, 0]))
-        self._extent = np.array([self.config.width_px, self.config.height_px], dtype=np.float64)
 
     def masks(self, scene: Scene, time_s: float, *, blurred: bool) -> list[Mask | None]:
         """Return what each thing covers, with room for the blur of its motion if it is to be painted."""
         width, height = self.config.width_px, self.config.height_px
         return [
             rasterise(
-                thing.outline(time_s, self._extent),
+                thing.outline(time_s),
                 width,
                 height,
                 1 + (math.ceil(0.5 * _smear(thing, scene)) if blurred else 0),
@@ -104,14 +103,14 @@ class _Studio:
             if thing.label < 0 or mask is None:
                 continue
             nearer = [other for other in masks[number + 1 :] if other is not None]
-            box, share = visible_extent(mask, nearer, config.width_px, config.height_px)
+            box, share = visible_extent(mask, thing.area_px, nearer, config.width_px, config.height_px)
             if share >= config.visible:
                 boxes.append(box)
                 labels.append(thing.label)
                 identities.append(number)
-                velocities.append(thing.motion(time_s, self._extent)[1])
+                velocities.append(thing.motion.velocity(time_s))
             else:
-                ignored.append(mask.box.clip(0.0, np.tile(self._extent, 2)))
+                ignored.append(mask.box.clip(0.0, [config.width_px, config.height_px] * 2))
         return Truth(
             np.array(boxes, dtype=np.float32).reshape(-1, 4),
             np.array(labels, dtype=np.int64),
@@ -134,20 +133,21 @@ class _Studio:
         return image
 
     def _paint(self, image: Pixels, thing: Thing, mask: Mask, time_s: float, smear_px: float) -> None:
-        (x, y), velocity = thing.motion(time_s, self._extent)
+        x, y = thing.motion.position(time_s)
+        skin = thing.skin
         rows, columns = mask.cover.shape
-        middle = 0.5 * (thing.paint.shape[0] - 1)
+        middle = 0.5 * (skin.pixels.shape[0] - 1)
         at = (middle + mask.left + 0.5 * columns - x, middle + mask.top + 0.5 * rows - y)
-        paint: Pixels = cv2.getRectSubPix(thing.paint, (columns, rows), at)
-        if thing.border is not None:
+        paint: Pixels = cv2.getRectSubPix(skin.pixels, (columns, rows), at)
+        if skin.border is not None:
             corners = [
                 np.rint((polygon - (mask.left, mask.top) - 0.5) * 16.0).astype(np.int32)
-                for polygon in thing.outline(time_s, self._extent)
+                for polygon in thing.outline(time_s)
             ]
-            cv2.polylines(paint, corners, True, thing.border, thing.border_px, cv2.LINE_AA, 4)
+            cv2.polylines(paint, corners, True, skin.border, skin.border_px, cv2.LINE_AA, 4)
         cover = mask.cover
         if smear_px > 1.0:
-            kernel = _line(velocity, smear_px)
+            kernel = _line(thing.motion.velocity(time_s), smear_px)
             cover, paint = cv2.filter2D(cover, -1, kernel), cv2.filter2D(paint, -1, kernel)
         part = image[mask.top : mask.top + rows, mask.left : mask.left + columns]
         weight = cover.astype(np.float32) * np.float32(1.0 / 255.0)
@@ -156,15 +156,15 @@ class _Studio:
 
 def _smear(thing: Thing, scene: Scene) -> float:
     """Return how far a thing moves while the shutter is open, px."""
-    return float(np.linalg.norm(thing.speed_px_s)) * scene.optics.exposure_s
+    return math.hypot(thing.motion.x_px_s, thing.motion.y_px_s) * scene.optics.exposure_s
 
 
-def _line(velocity: NDArray[np.float64], length_px: float) -> NDArray[np.float32]:
+def _line(velocity: tuple[float, float], length_px: float) -> NDArray[np.float32]:
     """Return a kernel that smears by a length along a direction."""
     reach = math.ceil(0.5 * length_px)
     side = 2 * reach + 1
     kernel = np.zeros((side, side), np.float32)
-    steps = np.linspace(-0.5, 0.5, 4 * side)[:, None] * length_px * velocity / np.linalg.norm(velocity)
+    steps = np.linspace(-0.5, 0.5, 4 * side)[:, None] * length_px * np.array(velocity) / math.hypot(*velocity)
     columns, rows = np.rint(steps).astype(np.int64).T + reach
     np.add.at(kernel, (rows, columns), 1.0 / len(steps))
     return kernel

@@ -96,12 +96,13 @@ class C2f(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, blocks: list[nn.Module]) -> None:
         super().__init__()
-        self.split = Conv(inputs, outputs)
+        self.half = outputs // 2
+        self.split = Conv(inputs, 2 * self.half)
         self.blocks = nn.ModuleList(blocks)
-        self.merge = Conv((2 + len(blocks)) * (outputs // 2), outputs)
+        self.merge = Conv((2 + len(blocks)) * self.half, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = list(self.split(x).chunk(2, 1))
+        parts = list(self.split(x).split(self.half, 1))
         for block in self.blocks:
             parts.append(block(parts[-1]))
         return cast(Tensor, self.merge(torch.cat(parts, 1)))
@@ -147,12 +148,12 @@ class Attention(nn.Module):
         self.merge = Conv(channels, channels, act=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        heads = self.project(x).flatten(2).unflatten(1, (self.heads, 2 * self.key + self.value))
+        batch, channels, height, width = map(int, x.shape)  # int: constants in an exported graph
+        heads = self.project(x).reshape(batch, self.heads, -1, height * width)
         query, key, value = heads.split([self.key, self.key, self.value], 2)
         weights = ((query.transpose(2, 3) * self.key**-0.5) @ key).softmax(-1)
-        seen = (value @ weights.transpose(2, 3)).flatten(1, 2).unflatten(2, (height, width))
-        places = self.place(value.flatten(1, 2).unflatten(2, (height, width)))
+        seen = (value @ weights.transpose(2, 3)).reshape(batch, channels, height, width)
+        places = self.place(value.reshape(batch, channels, height, width))
         return cast(Tensor, self.merge(seen + places))
 
 
@@ -161,14 +162,14 @@ class PartialAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        half = channels // 2
+        half = self.half = channels // 2
         self.split = Conv(channels, 2 * half)
         self.attention = Attention(half)
         self.feed_forward = nn.Sequential(Conv(half, 2 * half), Conv(2 * half, half, act=False))
         self.merge = Conv(2 * half, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        kept, seen = self.split(x).chunk(2, 1)
+        kept, seen = self.split(x).split(self.half, 1)
         seen = seen + self.attention(seen)
         seen = seen + self.feed_forward(seen)
         return cast(Tensor, self.merge(torch.cat([kept, seen], 1)))

@@ -81,7 +81,7 @@ class Fitted:
 class Average:
     """The exponential average of the weights of a network, which detects better than the last ones."""
 
-    def __init__(self, net: nn.Module, decay: float) -> None:
+    def __init__(self, net: YoloV10, decay: float) -> None:
         self.net = copy.deepcopy(net).eval()
         self._decay = decay
         self._steps = 0
@@ -125,7 +125,7 @@ def fit(
     budget: Budget,
     *,
     say: Callable[[str], None],
-    save: Callable[[nn.Module], None] = lambda _: None,
+    save: Callable[[YoloV10], None] = lambda _: None,
     save_every_s: float = 180.0,
 ) -> Fitted:
     """Train on batches until the budget is spent; leave the average weights in `net`.

@@ -33,6 +33,10 @@ class Predictions:
     distances: Tensor
     scores: Tensor
 
+    def float(self) -> Predictions:
+        """The same in float32, as under autocast they are narrower."""
+        return Predictions(self.distances.float(), self.scores.float())
+
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
@@ -66,12 +70,13 @@ def grid(height: int, width: int, device: torch.device | str | None = None) -> t
 def expected_distances(distances: Tensor) -> Tensor:
     """Means [B, A, 4] in strides, of logits [B, A, 4 * BINS] (Li et al. 2020, arXiv 2006.04388)."""
     bins = torch.arange(BINS, device=distances.device, dtype=distances.dtype)
-    return distances.unflatten(-1, (4, BINS)).softmax(-1) @ bins
+    batch, count, _ = map(int, distances.shape)
+    return distances.reshape(batch, count, 4, BINS).softmax(-1) @ bins
 
 
 def decode(distances: Tensor, anchors: Tensor, strides: Tensor) -> Tensor:
     """Boxes x1, y1, x2, y2 in px [B, A, 4], of logits [B, A, 4 * BINS]; they may reach out of the image."""
-    left_top, right_bottom = (expected_distances(distances) * strides[:, None]).chunk(2, -1)
+    left_top, right_bottom = (expected_distances(distances) * strides[:, None]).split(2, -1)
     return torch.cat([anchors - left_top, anchors + right_bottom], -1)
 
 
@@ -101,13 +106,17 @@ class Branches(nn.Module):
             nn.init.constant_(scores[-1].bias, math.log(_USUAL_OBJECTS / classes / cells))
 
     def forward(self, features: list[Tensor]) -> Predictions:
-        """Predictions of features [B, C, H, W] of the strides in `STRIDES`; float32 under autocast too."""
+        """Predictions of features [B, C, H, W] of the strides in `STRIDES`, in their dtype."""
         return Predictions(_rows(self.distances, features), _rows(self.scores, features))
 
 
 def _rows(branches: nn.ModuleList, features: list[Tensor]) -> Tensor:
-    made = [branch(feature) for branch, feature in zip(branches, features, strict=True)]
-    return torch.cat([level.permute(0, 2, 3, 1).flatten(1, 2) for level in made], 1).float()
+    levels = []
+    for branch, feature in zip(branches, features, strict=True):
+        level = branch(feature).permute(0, 2, 3, 1)
+        batch, height, width, channels = map(int, level.shape)  # int: constants in an exported graph
+        levels.append(level.reshape(batch, height * width, channels))
+    return torch.cat(levels, 1)
 
 
 class Head(nn.Module):

@@ -113,11 +113,11 @@ class YoloV10(nn.Module):
         self.head = Head(self.neck.outputs, classes)
 
     def forward(self, images: Tensor) -> Outputs:
-        """What both heads say of images, float [B, 3, H, W], RGB from 0 to 1.
+        """What both heads say of images, float [B, 3, H, W], RGB from 0 to 1; float32 under autocast too.
 
         Raises ConfigurationError unless height and width are multiples of 32.
         """
         height, width = images.shape[-2:]
         check_size(height, width)
         many, one = self.head(self.neck(self.backbone(images)))
-        return Outputs(many, one, *grid(height, width, images.device))
+        return Outputs(many.float(), one.float(), *grid(height, width, images.device))

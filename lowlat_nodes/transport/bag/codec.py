@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import CompressedImage, Detections, Image, Joints, Text, Trajectory
+from lowlat_nodes.stream.payload import CompressedImage, Detections, Image, Joints, Labels, Text, Trajectory
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.bag.errors import BagError
@@ -25,6 +25,7 @@ TYPES_OF_PAYLOADS: dict[type, str] = {
     Detections: "vision_msgs/msg/Detection2DArray",
     Image: "sensor_msgs/msg/Image",
     Joints: "sensor_msgs/msg/JointState",
+    Labels: "vision_msgs/msg/LabelInfo",
     Text: "std_msgs/msg/String",
     Trajectory: "trajectory_msgs/msg/JointTrajectory",
     np.ndarray: "std_msgs/msg/Float64MultiArray",

@@ -88,9 +88,7 @@ def _track(text: str) -> int:
 
 def write_detections(writer: Writer, stamp_ns: int, frame_id: str, payload: Detections) -> bytes:
     """Write detections, each with the header of all."""
-    rows, tracks = payload.rows, payload.tracks
-    if rows.ndim != 2 or rows.shape[1] != 6:
-        raise CdrError(f"rows: expected [n, 6], got {rows.shape}")
+    rows, tracks = checked_rows(payload), payload.tracks
     if tracks is not None and tracks.shape != (len(rows),):
         raise CdrError(f"tracks: expected {len(rows)} numbers, one per row; got {tracks.shape}")
     writer.time_ns(stamp_ns)
@@ -115,6 +113,18 @@ def write_detections(writer: Writer, stamp_ns: int, frame_id: str, payload: Dete
     words = np.frombuffer(buffer, "<u4", len(buffer) // 4)
     words[starts[:, None] // 4 + np.arange(2)] = np.frombuffer(pack_time(stamp_ns), "<u4")
     return bytes(memoryview(buffer)[START:])
+
+
+def checked_rows(payload: Detections) -> NDArray[np.float32]:
+    """Return the rows of detections.
+
+    Raises:
+        CdrError: If they are not [n, 6].
+    """
+    rows = payload.rows
+    if rows.ndim != 2 or rows.shape[1] != 6:
+        raise CdrError(f"rows: expected [n, 6], got {rows.shape}")
+    return rows
 
 
 def _filled(rows: NDArray[np.float32]) -> Floats:

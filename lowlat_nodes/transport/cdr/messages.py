@@ -17,11 +17,14 @@ from lowlat_nodes.stream.payload import (
     Floats,
     Image,
     Joints,
+    Labels,
     Text,
     Trajectory,
 )
 from lowlat_nodes.transport.cdr.codec import Codec, Decoded
 from lowlat_nodes.transport.cdr.detections import read_detections, write_detections
+from lowlat_nodes.transport.cdr.image_marker import write_image_marker
+from lowlat_nodes.transport.cdr.labels import read_labels, write_labels
 from lowlat_nodes.transport.cdr.wire import SEQUENCE_LIMIT, TEXT_LIMIT, Buffer, CdrError, Reader, Writer
 
 
@@ -297,6 +300,8 @@ _CODECS: dict[str, Codec] = {
     "std_msgs/msg/String": Codec(Text, _write_string, _read_string),
     "trajectory_msgs/msg/JointTrajectory": Codec(Trajectory, _write_trajectory, _read_trajectory),
     "vision_msgs/msg/Detection2DArray": Codec(Detections, write_detections, read_detections),
+    "vision_msgs/msg/LabelInfo": Codec(Labels, write_labels, read_labels),
+    "visualization_msgs/msg/ImageMarker": Codec(Detections, write_image_marker, None),
 }
 
 WRITABLE: frozenset[str] = frozenset(_CODECS)

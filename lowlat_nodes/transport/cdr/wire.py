@@ -85,16 +85,16 @@ class Reader:
         value: int = struct.unpack_from(self._order + "H", self.data, self.take(2, what))[0]
         return value
 
-    def f4(self, what: str) -> float:
-        """Read a float32."""
-        self.align(4)
-        value: float = struct.unpack_from(self._order + "f", self.data, self.take(4, what))[0]
-        return value
-
     def u4(self, what: str) -> int:
         """Read a uint32."""
         self.align(4)
         value: int = self._u4.unpack_from(self.data, self.take(4, what))[0]
+        return value
+
+    def f4(self, what: str) -> float:
+        """Read a float32."""
+        self.align(4)
+        value: float = struct.unpack_from(self._order + "f", self.data, self.take(4, what))[0]
         return value
 
     def time_ns(self, what: str) -> int:
@@ -183,15 +183,20 @@ class Writer:
         self.align(2)
         self._buffer += value.to_bytes(2, "little")
 
+    def u4(self, value: int) -> None:
+        """Write a uint32."""
+        self.align(4)
+        self._buffer += value.to_bytes(4, "little")
+
     def f4(self, value: float) -> None:
         """Write a float32."""
         self.align(4)
         self._buffer += struct.pack("<f", value)
 
-    def u4(self, value: int) -> None:
-        """Write a uint32."""
-        self.align(4)
-        self._buffer += value.to_bytes(4, "little")
+    def f8(self, value: float) -> None:
+        """Write a float64."""
+        self.align(8)
+        self._buffer += struct.pack("<d", value)
 
     def time_ns(self, value: int) -> None:
         """Write builtin_interfaces Time or Duration.
@@ -216,7 +221,7 @@ class Writer:
             self.string(value)
 
     def floats(self, values: Floats) -> None:
-        """Write a sequence of float64."""
+        """Write a sequence of float64, or of structures of them: [n, fields]."""
         self.u4(len(values))
         if len(values):
             self.align(8)

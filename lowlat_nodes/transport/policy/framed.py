@@ -8,7 +8,7 @@
     body                the content of the arrays, one after the other, in C order
 
 `values` holds plain data by name; `arrays` has [name, dtype, [size, ...]] for each array, with a name of its
-own and one of the dtypes of `transport.policy.arrays`.
+own and one of the dtypes of `transport.arrays`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lowlat_nodes.transport.policy.arrays import DTYPES, MAX_MESSAGE, WireError, decode_array, encodable
+from lowlat_nodes.transport.arrays import DTYPES, MAX_MESSAGE, WireError, decode_array, encodable
 
 PREFIX = struct.Struct("<II")
 MAX_HEADER = 1 << 20

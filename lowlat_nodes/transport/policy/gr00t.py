@@ -28,8 +28,8 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError, unpack
 from lowlat_nodes.transport.policy import npy
-from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError, unpack
 
 GENERATIONS = ("1.5", "1.6")
 """1.6 stands for all that came after, too."""

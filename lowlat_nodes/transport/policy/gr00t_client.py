@@ -12,8 +12,8 @@ import zmq
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.requester import AnswerRefused, RequestLate, ServerError
+from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import gr00t
-from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.zmq.dealer import Dealer
 
 _CONNECT_NS = 2_000_000_000

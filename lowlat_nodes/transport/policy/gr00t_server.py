@@ -15,8 +15,8 @@ import numpy as np
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestRefused, Responder
+from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import gr00t
-from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.zmq.inbox import Arrival
 from lowlat_nodes.transport.zmq.router import Router
 

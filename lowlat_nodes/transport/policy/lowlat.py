@@ -18,7 +18,7 @@ import msgpack
 import numpy as np
 import zmq
 
-from lowlat_nodes.transport.policy.arrays import (
+from lowlat_nodes.transport.arrays import (
     MAX_MESSAGE,
     WireError,
     content,

@@ -13,8 +13,8 @@ import zmq
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import AnswerRefused, RequestLate, ServerError
+from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import lowlat
-from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.zmq.curve import ClientKeys
 from lowlat_nodes.transport.zmq.dealer import Dealer
 

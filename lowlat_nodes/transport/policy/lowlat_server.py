@@ -13,8 +13,8 @@ from typing import Any
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestRefused, Responder
+from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import lowlat
-from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.endpoint import check_endpoint, is_local
 from lowlat_nodes.transport.zmq.inbox import Arrival

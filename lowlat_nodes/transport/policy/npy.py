@@ -19,7 +19,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lowlat_nodes.transport.policy.arrays import WireError, content, decode_array, encodable
+from lowlat_nodes.transport.arrays import WireError, content, decode_array, encodable
 
 _MAGIC = b"\x93NUMPY"
 _ALIGNMENT = 64

@@ -22,7 +22,7 @@ import msgpack
 import numpy as np
 
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.transport.policy.arrays import (
+from lowlat_nodes.transport.arrays import (
     DTYPES,
     MAX_MESSAGE,
     WireError,

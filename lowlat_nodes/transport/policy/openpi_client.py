@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lowlat_nodes.stream.requester import AnswerRefused, RequestLate, ServerError, ServerGone
+from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import openpi
-from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy.websocket import bound_sends, require_websockets
 
 if TYPE_CHECKING:

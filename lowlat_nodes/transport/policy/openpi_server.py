@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestRefused, Responder
+from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import openpi
-from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy.websocket import bound_sends, require_websockets
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from lowlat_nodes.stream.requester import (
     ServerGone,
     foreign_text,
 )
-from lowlat_nodes.transport.policy.arrays import WireError
+from lowlat_nodes.transport.arrays import WireError
 from lowlat_nodes.transport.policy.framed import PREFIX, Message, decode, decode_prefix, encode
 
 _RETRY_NS = 2_000_000_000

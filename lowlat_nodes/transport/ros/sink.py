@@ -10,15 +10,11 @@ from typing import Any
 from rclpy.node import Node
 
 from lowlat_nodes.stream.clock import Clock
-from lowlat_nodes.stream.errors import LowlatError
+from lowlat_nodes.stream.endpoint import UnknownOutput
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros.clock import RosClock
 from lowlat_nodes.transport.ros.topics import Output, choose_reliability, message_type, overridable, profile
-
-
-class UnknownOutput(LowlatError):
-    """A result for a topic that the sink was not given."""
 
 
 class RosSink:
@@ -57,8 +53,7 @@ class RosSink:
         try:
             output, publisher = self._outputs[message.topic]
         except KeyError:
-            known = ", ".join(self._outputs) or "nothing"
-            raise UnknownOutput(f"expected a message for {known}; got one for {message.topic!r}") from None
+            raise UnknownOutput(message.topic, self._outputs) from None
         if output.on_demand and not publisher.get_subscription_count():
             return
         stamp_ns = message.trace.capture_ns or self._clock.now_ns()

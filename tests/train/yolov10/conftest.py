@@ -1,29 +1,59 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the detector share: images to learn from; one thread and the same random numbers."""
+"""One thread for torch, images to learn from beside this file, and weights under published names."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Threads of torch wait for each other, on a busy machine for seconds."""
-    if importlib.util.find_spec("torch") is None:
-        yield
-        return
-    import torch
-
+    torch = pytest.importorskip("torch")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def published() -> Callable[..., dict[str, Tensor]]:
+    """Return what makes a checkpoint of a scale, under published names; each name decides its numbers."""
+    import torch
+
+    from lowlat_nodes.train.yolov10.model import YoloV10
+    from lowlat_nodes.train.yolov10.published import to_published
+    from lowlat_nodes.train.yolov10.scales import SCALES
+
+    def make(scale: str, classes: int = 80) -> dict[str, Tensor]:
+        with torch.device("meta"):
+            model = YoloV10(SCALES[scale], classes)
+        return {
+            name: value if "dfl" in name else torch.from_numpy(_numbers(name, tuple(value.shape)))
+            for name, value in to_published(model).items()
+        }
+
+    return make
+
+
+def _numbers(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    random = np.random.default_rng(zlib.crc32(name.encode()))
+    if name.endswith("num_batches_tracked"):
+        return np.array(7)
+    if name.endswith(("running_var", "bn.weight")):
+        return random.uniform(0.7, 1.3, shape).astype(np.float32)
+    scale = (2.0 / np.prod(shape[1:])) ** 0.5 if len(shape) > 1 else 0.1
+    return random.normal(0.0, scale, shape).astype(np.float32)

@@ -15,7 +15,16 @@ from bag_forms import START_NS, STEP_NS, STRING, Bag, text, write
 
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import NO_FLOATS, CompressedImage, Image, Joints, Text, Trajectory
+from lowlat_nodes.stream.payload import (
+    NO_FLOATS,
+    CompressedImage,
+    Detections,
+    Image,
+    Joints,
+    Labels,
+    Text,
+    Trajectory,
+)
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
@@ -29,6 +38,8 @@ from lowlat_nodes.transport.bag import (
     OfflineRun,
     Recorded,
 )
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Recorder(Processor):
@@ -309,6 +320,10 @@ def test_simulated_time_needs_a_clock(tmp_path: Path, messages: Bag) -> None:
         run(path, Recorder("a"), sim_time=True)
 
 
+DETECTIONS = Detections(
+    np.array([[1, 2, 5, 9, 0.75, 0], [3, 4, 4, 8, 0.5, 1]], np.float32), ("cup", "jar"), np.array([7, -1])
+)
+
 PAYLOADS = [
     ("std_msgs/msg/String", Text("word")),
     ("std_msgs/msg/Float64MultiArray", np.arange(3.0)),
@@ -319,6 +334,8 @@ PAYLOADS = [
         "trajectory_msgs/msg/JointTrajectory",
         Trajectory(("a",), 5, np.array([10, 20]), np.ones((2, 1)), NO_FLOATS, NO_FLOATS),
     ),
+    ("vision_msgs/msg/Detection2DArray", DETECTIONS),
+    ("vision_msgs/msg/LabelInfo", Labels(("cup", "jar"), 0.25)),
 ]
 
 
@@ -335,6 +352,24 @@ def test_every_payload_is_written_as_its_type_and_read_back(type_name: str, payl
     assert type(back.payload) is type(payload)
     assert codec.encode(back)[1] == data
     assert (back.topic, back.sequence, back.trace.received_ns) == ("in", 3, 9)
+
+
+def test_detections_are_written_into_a_bag_and_read_back(
+    tmp_path: Path, messages: Bag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the definitions of vision_msgs as an installed package has them."""
+    (tmp_path / "share").mkdir()
+    (tmp_path / "share" / "vision_msgs").symlink_to(ROOT / "interfaces" / "vision_msgs")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    detector = Recorder("a", answer=lambda message: [message.derive("found", DETECTIONS)])
+    result = run(write("ours", tmp_path / "bag", messages), detector, tmp_path / "found.mcap")
+    assert result.outputs == {"/found": 20}, result.last_failure
+    reader = Recorder("found")
+    run(tmp_path / "found.mcap", reader)
+    assert len(reader.seen) == 20
+    for message in reader.seen:
+        assert np.array_equal(message.payload.rows, DETECTIONS.rows)
+        assert message.payload.names == DETECTIONS.names
 
 
 def test_any_other_message_is_an_object_with_its_fields(data_dir: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
+from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy.framed import MAX_HEADER, PREFIX, Message, decode, decode_prefix, encode
 
 

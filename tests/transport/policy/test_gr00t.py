@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lowlat_nodes.transport.arrays import WireError
 from lowlat_nodes.transport.policy import gr00t
-from lowlat_nodes.transport.policy.arrays import WireError
 
 VIDEO = np.arange(24, dtype=np.uint8).reshape(1, 1, 2, 4, 3)
 STATE = np.array([[[0.5, -1.0]]], np.float32)

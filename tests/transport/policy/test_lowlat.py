@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from lowlat_nodes.control.policies.request_conditions import COMMITTED, DECIDED, DELAY
+from lowlat_nodes.transport.arrays import DTYPES, WireError
 from lowlat_nodes.transport.policy import lowlat
-from lowlat_nodes.transport.policy.arrays import DTYPES, WireError
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "policy_protocol.md"
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from lowlat_nodes.transport.arrays import DTYPES, WireError
 from lowlat_nodes.transport.policy import npy
-from lowlat_nodes.transport.policy.arrays import DTYPES, WireError
 
 ARRAYS = st.sampled_from(sorted(DTYPES)).flatmap(
     lambda name: arrays.arrays(

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.arrays import DTYPES, WireError
 from lowlat_nodes.transport.policy import openpi
-from lowlat_nodes.transport.policy.arrays import DTYPES, WireError
 
 arrays = hnp.arrays(
     st.sampled_from(list(DTYPES.values())), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3)

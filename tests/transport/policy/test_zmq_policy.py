@@ -34,7 +34,7 @@ from zmq_peers import (
 
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestError, RequestLate, ServerError, ServerGone
-from lowlat_nodes.transport.policy.arrays import MAX_MESSAGE, WireError
+from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 
 PROTOCOLS = pytest.mark.parametrize("protocol", sorted(SERVERS))
 

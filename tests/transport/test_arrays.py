@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lowlat_nodes.transport.policy.arrays import (
+from lowlat_nodes.transport.arrays import (
     DTYPES,
     MAX_DIMENSIONS,
     MAX_MESSAGE,

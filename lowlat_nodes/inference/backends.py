@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which library runs a model, and how: as the parameters say, or whatever is fastest here."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+import lowlat_nodes
+from lowlat_nodes.inference import calibration_cache, machine, onnx, openvino, torchscript
+from lowlat_nodes.inference.backend_settings import BackendSettings
+from lowlat_nodes.inference.calibration import (
+    QUANTISED_TOLERANCE,
+    TOLERANCES,
+    Calibration,
+    Clocks,
+    calibrate,
+)
+from lowlat_nodes.inference.candidates import Candidate, candidates, open_model
+from lowlat_nodes.inference.example import example
+from lowlat_nodes.inference.image_input import ImageInput
+from lowlat_nodes.inference.model import Model, Signature
+from lowlat_nodes.stream.config import to_flat
+from lowlat_nodes.stream.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that has run, and why in this way.
+
+    Attributes:
+        model: Ready to run; `inputs` says whether the image is taken as uint8.
+        candidate: How it runs.
+        calibration: What was timed; None if there was nothing to choose.
+    """
+
+    model: Model
+    candidate: Candidate
+    calibration: Calibration | None
+
+
+def signature(path: Path) -> Signature:
+    """Return what a model file says of itself, whichever library reads it.
+
+    Raises:
+        ConfigurationError: If it is missing, or nothing that can be loaded.
+    """
+    if path.suffix == ".xml":
+        return openvino.read_signature(path)
+    if path.suffix == ".pt":
+        model = torchscript.TorchModel(path)
+        return Signature(model.inputs, model.outputs, model.metadata)
+    return onnx.read_signature(path)
+
+
+def load(
+    path: Path,
+    settings: BackendSettings,
+    image: ImageInput | None = None,
+    *,
+    further: Mapping[str, np.ndarray] | None = None,
+    outputs: list[str] | None = None,
+    clocks: Clocks | None = None,
+) -> Loaded:
+    """Load a model and run it, in the way that is fastest where the parameters leave a choice.
+
+    Args:
+        path: An .onnx, .xml (OpenVINO) or .pt (TorchScript, see `torchscript.save`) file.
+        settings: The parameters.
+        image: The image input, which is then folded where that pays.
+        further: Values of other inputs, to run the model with; made up where they are missing.
+        outputs: What will be fetched; None for all.
+        clocks: What to measure with.
+
+    Raises:
+        ConfigurationError: If the file, the parameters and this machine do not fit each other.
+        MissingExtra: If the library is not installed.
+    """
+    clocks = clocks or Clocks()
+    said = signature(path)
+    fetched = list(said.outputs) if outputs is None else outputs
+    open_ = candidates(path, settings, image, clocks.load())
+
+    def start(candidate: Candidate) -> Model:
+        return open_model(path, candidate, image, cuda_graph=settings.cuda_graph)
+
+    def feed(model: Model) -> dict[str, np.ndarray]:
+        return example(model, image, further or {})
+
+    if len(open_) == 1:
+        return Loaded(_ran(start(open_[0]), feed, fetched), open_[0], None)
+    key = calibration_cache.key(
+        path,
+        {
+            "image": asdict(image) if image else None,
+            "outputs": fetched,
+            "settings": to_flat(settings),
+            "machine": machine.describe(),
+            "lowlat_nodes": lowlat_nodes.__version__,
+        },
+    )
+    known = calibration_cache.read(key) if settings.calibration.cache else None
+    if known is not None and known.best in open_:
+        return Loaded(_ran(start(known.best), feed, fetched), known.best, known)
+    found, model = calibrate(
+        open_,
+        start,
+        feed,
+        fetched,
+        reference=_reference(path, image, feed, fetched),
+        tolerances=dict.fromkeys(TOLERANCES, QUANTISED_TOLERANCE) if _is_quantised(path) else TOLERANCES,
+        runs=settings.calibration.runs,
+        limit_s=settings.calibration.limit_s,
+        clocks=clocks,
+    )
+    if settings.calibration.cache:
+        calibration_cache.write(key, found)
+    return Loaded(model, found.best, found)
+
+
+def _ran(model: Model, feed: Callable[[Model], dict[str, np.ndarray]], outputs: list[str]) -> Model:
+    """Run a model once, so that its first frame is as fast as the others and no surprise."""
+    try:
+        model.run(feed(model), outputs)
+    except Exception as error:  # each backend has its own
+        raise ConfigurationError(f"{model.path} loads, but does not run: {error}") from error
+    return model
+
+
+def _reference(
+    path: Path, image: ImageInput | None, feed: Callable[[Model], dict[str, np.ndarray]], outputs: list[str]
+) -> list[np.ndarray] | None:
+    """Return what ONNX Runtime's CPU kernels say; None for a file that it cannot run."""
+    if path.suffix != ".onnx":
+        return None
+    try:
+        model = onnx.OnnxModel(path, image=image)
+        return model.run(feed(model), outputs)
+    except Exception:  # operators that only another backend has
+        return None
+
+
+def _is_quantised(path: Path) -> bool:
+    """Return whether a file names the operator that integers are made with."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"QuantizeLinear") >= 0

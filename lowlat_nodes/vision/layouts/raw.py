@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One output with a box and the scores of all classes for every cell of the grids on an image."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowlat_nodes.vision.layouts.graph import FLOATS, Graph
+from lowlat_nodes.vision.layouts.layout import Layout
+from lowlat_nodes.vision.layouts.nms import suppress
+from lowlat_nodes.vision.layouts.topk import best_pairs
+from lowlat_nodes.vision.placement import Rows
+
+_MOST = 4096  # boxes that suppression looks at
+
+
+class OneToOne(Layout):
+    """Columns of x1, y1, x2, y2 in px of a letterboxed input and scores, [1, 4 + classes, boxes].
+
+    It is what YOLOv10's one-to-one head gives before its top-k; the boxes need no suppression.
+
+    Args:
+        name: As for every layout.
+        graph: As for every layout.
+        outputs: As for every layout.
+        names: As for every layout.
+        transposed: Whether the output is [1, boxes, 4 + classes].
+    """
+
+    default_resize: ClassVar[str] = "letterbox"
+    columns_before_scores: ClassVar[int] = 4
+
+    def __init__(
+        self, name: str, graph: Graph, outputs: list[str], names: tuple[str, ...], *, transposed: bool
+    ) -> None:
+        super().__init__(name, graph, outputs, names)
+        self._transposed = transposed
+        self._columns = self.columns_before_scores + len(names)
+
+    def _candidates(
+        self,
+        outputs: list[NDArray[np.generic]],
+        threshold: np.float32,
+        limit: int,
+        classes: NDArray[np.bool_] | None,
+    ) -> Rows:
+        return self._best(self._table(outputs, threshold), threshold, limit, classes)
+
+    def _table(
+        self,
+        outputs: list[NDArray[np.generic]],
+        threshold: np.float32,  # noqa: ARG002 (for those that can leave boxes out)
+    ) -> NDArray[np.float32]:
+        """Return float32 [4 + classes, boxes], with all boxes that have a score of the threshold or more."""
+        if self._transposed:
+            rows: NDArray[np.float32] = self._shaped(outputs[0], 0, self._columns).T
+            return rows
+        return self._shaped(outputs[0], self._columns, 0)
+
+    def _best(
+        self,
+        table: NDArray[np.float32],
+        threshold: np.float32,
+        most: int,
+        classes: NDArray[np.bool_] | None,
+    ) -> Rows:
+        pairs = best_pairs(table[4:], threshold, most, classes)
+        self.refused += pairs.refused
+        rows = np.empty((len(pairs.boxes), 6), np.float32)
+        rows[:, :4] = table[:4, pairs.boxes].T
+        rows[:, 4] = pairs.scores
+        rows[:, 5] = pairs.classes
+        return rows
+
+
+class OneToMany(OneToOne):
+    """Columns of centre x and y, width, height in px, and scores; boxes overlap (YOLOv8, YOLO11)."""
+
+    def __init__(
+        self, name: str, graph: Graph, outputs: list[str], names: tuple[str, ...], *, transposed: bool
+    ) -> None:
+        super().__init__(name, graph, outputs, names, transposed=transposed)
+        self._iou_threshold = graph.settings.iou_threshold
+
+    def _candidates(
+        self,
+        outputs: list[NDArray[np.generic]],
+        threshold: np.float32,
+        limit: int,  # noqa: ARG002 (that many are to remain after suppression)
+        classes: NDArray[np.bool_] | None,
+    ) -> Rows:
+        rows = self._best(self._table(outputs, threshold), threshold, _MOST, classes)
+        to_corners(rows)
+        return rows
+
+    def _distinct(self, rows: Rows, limit: int) -> Rows:
+        return rows[suppress(rows, self._iou_threshold, limit)]
+
+
+class Objectness(OneToMany):
+    """As `OneToMany` with a fifth column that all scores are multiplied by (YOLOv5, YOLOv7)."""
+
+    columns_before_scores: ClassVar[int] = 5
+
+    def _table(self, outputs: list[NDArray[np.generic]], threshold: np.float32) -> NDArray[np.float32]:
+        table = super()._table(outputs, threshold)
+        objectness = table[4]
+        self.refused += int(np.count_nonzero(np.isnan(objectness)))
+        # No score of a box is above its objectness, for those of the classes are at most 1.
+        table = table[:, objectness >= threshold]
+        return np.concatenate((table[:4], table[5:] * table[4]))
+
+
+def to_corners(rows: Rows) -> None:
+    """Turn centre x and y, width, height into x1, y1, x2, y2, in place, in the first four columns."""
+    half = rows[:, 2:4] * np.float32(0.5)
+    rows[:, 2:4] = rows[:, :2] + half
+    rows[:, :2] -= half
+
+
+def fit_one_to_one(graph: Graph, *, forced: bool) -> Layout | str:
+    """Return the layout if a graph has it, or why it has not; `forced`: the user says that it has."""
+    if not forced and graph.end_to_end is not True:
+        return "needs metadata that say end2end: True"
+    return _fit(OneToOne, "one_to_one", graph, forced=forced)
+
+
+def fit_one_to_many(graph: Graph, *, forced: bool) -> Layout | str:
+    """Return the layout if a graph has it, or why it has not; `forced`: the user says that it has."""
+    if not forced and graph.end_to_end is True:
+        return "needs suppression, the metadata say end2end: True"
+    return _fit(OneToMany, "one_to_many", graph, forced=forced)
+
+
+def fit_objectness(graph: Graph, *, forced: bool) -> Layout | str:
+    """Return the layout if a graph has it, or why it has not; `forced`: the user says that it has."""
+    if not forced and graph.end_to_end is not None:
+        return "is older than models whose metadata say end2end"
+    return _fit(Objectness, "objectness", graph, forced=forced)
+
+
+def _fit(kind: type[OneToOne], name: str, graph: Graph, *, forced: bool) -> Layout | str:
+    if graph.further:
+        return f"takes an image alone, this graph also {', '.join(spec.name for spec in graph.further)}"
+    if len(graph.outputs) != 1:
+        return f"has 1 output, this graph {len(graph.outputs)}"
+    output = graph.outputs[0]
+    if output.dtype not in FLOATS or len(output.shape) != 3 or output.shape[0] > 1:
+        return "is float [1, 4 + classes, boxes] or [1, boxes, 4 + classes]"
+    reasons = []
+    for transposed, (columns, boxes) in ((False, output.shape[1:]), (True, output.shape[:0:-1])):
+        reason = _reason(kind, graph, columns, boxes, transposed=transposed, forced=forced)
+        if not reason:
+            names = graph.names.of(columns - kind.columns_before_scores)
+            assert names is not None
+            return kind(name, graph, [output.name], names, transposed=transposed)
+        reasons.append(reason)
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def _reason(
+    kind: type[OneToOne], graph: Graph, columns: int, boxes: int, *, transposed: bool, forced: bool
+) -> str:
+    """Return why an output does not have so many columns for each of so many boxes; empty if it may."""
+    first = kind.columns_before_scores
+    if columns <= first:
+        return f"has {first} numbers and the scores of all classes per box, not {columns or 'an open number'}"
+    if graph.names.of(columns - first) is None:
+        return (
+            f"has {first} numbers and {graph.names.count} scores per box for the {graph.names.count} names, "
+            f"not {columns}"
+        )
+    if forced:
+        likely = graph.names.known or not boxes or columns < boxes
+        return "" if likely else f"has more boxes than numbers per box, not {boxes} and {columns}"
+    if kind is Objectness and not transposed and not graph.names.known:
+        return f"has rows of {first} numbers and more, not columns, unless the number of names says so"
+    if not boxes:
+        return "has a fixed number of boxes in rows, not an open one" if transposed else ""
+    per_cell = graph.anchors_per_cell(boxes)
+    if not per_cell:
+        return (
+            f"has a box per cell of some grids, {graph.width} x {graph.height} px have none of {boxes} cells"
+        )
+    if kind is not Objectness and per_cell != 1:
+        return f"has one box per cell, {boxes} are {per_cell}"
+    return ""
