@@ -35,6 +35,14 @@ def load_checkpoint(path: Path, scale: Scale) -> YoloV10:
         raise ConfigurationError(f"{path}: {error}") from error
 
 
+def save_checkpoint(model: YoloV10, path: Path) -> None:
+    """Write a network as a state dict that `load_checkpoint` reads; a file that is there is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    torch.save(model.state_dict(), partial)
+    partial.replace(path)
+
+
 def _load(found: Mapping[str, Tensor], scale: Scale) -> YoloV10:
     weights = without_bins(found)
     with torch.device("meta"):

@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One thread for torch, and weights under published names."""
+"""One thread for torch, images to learn from beside this file, and weights under published names."""
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +15,8 @@ import pytest
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

@@ -59,7 +59,6 @@ def test_descent_finds_boxes_and_classes() -> None:
     from lowlat_nodes.train.yolov10.head import decode
     from lowlat_nodes.train.yolov10.loss import ONE_TO_ONE, head_loss
 
-    torch.manual_seed(0)
     anchors, strides = anchors_of()
     distances = torch.zeros(1, len(anchors), 4 * BINS, requires_grad=True)
     scores = torch.full((1, len(anchors), CLASSES), -3.0, requires_grad=True)
