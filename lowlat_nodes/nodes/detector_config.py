@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowlat_nodes.nodes.base import NodeSettings
-from lowlat_nodes.stream.config import group, setting
+from lowlat_nodes.nodes.zmq_output import ZmqSettings
+from lowlat_nodes.stream.config import group, section, setting
 from lowlat_nodes.transport.ros import Input
 from lowlat_nodes.vision.config import DetectorConfig
 
@@ -56,6 +57,8 @@ class DetectorNodeConfig(NodeSettings, DetectorConfig):
         low=0.0,
         high=3_600_000.0,
     )
+
+    zmq: ZmqSettings = section(ZmqSettings, doc="Detections over ZeroMQ as well.")
 
     def cameras(self) -> Mapping[str, CameraSettings]:
         """Return the cameras by name; there is at least one."""

@@ -19,6 +19,7 @@ from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Labels, Text
 from lowlat_nodes.transport.ros import Output, RosClock, RosSink
+from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.vision.detector import DEBUG, DETECTIONS, MARKERS, Detector
 
 _TYPES = {
@@ -51,12 +52,14 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
     ~/enable           std_srvs/SetBool                 stops to listen, or listens again
     ================== ================================ ==================================================
 
-    With cameras configured by name, their topics are `~/<name>/detections` and so on.
+    With cameras configured by name, their topics are `~/<name>/detections` and so on. With `zmq.endpoint` the
+    detections go out there as well, under the name of their topic without the leading slash.
     """
 
     def __init__(self, **ros: Any) -> None:
         self._detector: Detector | None = None
         self._told: RosSink | None = None
+        self._zmq: Publisher | None = None
         self._model_time, self._prepare_time = Histogram(), Histogram()
         super().__init__("detector_node", DetectorNodeConfig, self._make, **{"task": "detector", **ros})
         self.create_service(SetBool, "~/enable", self._on_enable)
@@ -67,6 +70,9 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         assert self._detector is not None
         detector = self._detector
         detector.wanted = self.wanted
+        streams = [name for name in detector.outputs if name.endswith(f"/{DETECTIONS}")]
+        topics = {name: self.resolve_topic_name(self.topic(name)).lstrip("/") for name in streams}
+        self._zmq = config.zmq.publisher(topics)
         self._told = RosSink(self, {**_LATCHED, **_INFERENCES})
         self._told.write(Message("labels", Labels(detector.names, config.threshold)))
         self._told.write(Message("backend", Text(detector.loaded.as_json())))
@@ -77,6 +83,9 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         told, self._told = self._told, None
         if told is not None:
             told.close()
+        if self._zmq is not None:
+            self._zmq.close()
+            self._zmq = None
         self._detector = None
         super().teardown()
 
@@ -97,6 +106,8 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         stages, trace = self._detector.stages, message.trace
         self._model_time.record(stages.model_ns)
         self._prepare_time.record(stages.prepare_ns)
+        if self._zmq is not None:
+            self._zmq.write(message)
         if not self._told.wanted("inferences"):
             return
         record = {

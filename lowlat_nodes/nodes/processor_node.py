@@ -84,6 +84,11 @@ class ProcessorNode(LifecycleHost[C]):
     def published(self, message: Message) -> None:
         """Hear of a result that was just published; called in the worker, override where it matters."""
 
+    def topic(self, output: str) -> str:
+        """Return the topic that an output goes to, as configured."""
+        assert self._hosted is not None
+        return self._hosted.outputs[output].topic
+
     def wanted(self, output: str) -> bool:
         """Return whether anybody listens to an output."""
         return self._sink is not None and self._sink.wanted(output)

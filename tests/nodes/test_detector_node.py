@@ -28,6 +28,9 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 from visualization_msgs.msg import ImageMarker
 
 from lowlat_nodes.nodes.detector_node import DetectorNode
+from lowlat_nodes.stream.clock import SystemClock
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 pytestmark = pytest.mark.ros
 
@@ -216,6 +219,23 @@ def test_a_bad_image_is_counted_and_the_next_one_is_detected(
     robot.publish_until(publisher, image(), lambda: results)
 
 
+def test_the_same_goes_out_over_zeromq(robot: Any, detector: Make, tmp_path: Path) -> None:
+    endpoint = f"ipc://{tmp_path}/out"
+    detector(zmq__endpoint=endpoint)
+    heard: list[Message] = []
+    subscriber = Subscriber(endpoint, {"found": "detector_node/detections"}, clock=SystemClock())
+    subscriber.start(heard.append)
+    try:
+        publisher = robot.outside.create_publisher(Image, "image", 1)
+        robot.publish_until(publisher, image(), lambda: heard)
+    finally:
+        subscriber.stop()
+    message = heard[0]
+    assert (message.frame_id, message.trace.capture_ns) == ("optical", 5_000_000_000)
+    assert message.payload.names == ("red", "green", "blue")
+    assert message.payload.rows.shape == (2, 6)
+
+
 def test_old_frames_are_not_worth_detecting(robot: Any, detector: Make) -> None:
     detector(deadline_ms=1000.0)
     results = robot.listen(Detection2DArray, "/detector_node/detections")
@@ -233,6 +253,8 @@ def test_old_frames_are_not_worth_detecting(robot: Any, detector: Make) -> None:
         ({"classes": ["rad"]}, "did you mean 'red'"),
         ({"treshold": 0.5}, "did you mean 'threshold'"),
         ({"layout.layout": "detr"}, "layout detr"),
+        ({"zmq.endpoint": "tcp://0.0.0.0:5557"}, "other machines can reach"),
+        ({"zmq.key": "nowhere"}, "key and clients together"),
     ],
 )
 def test_a_wrong_configuration_is_refused_with_a_reason(

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of a node's output over ZeroMQ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lowlat_nodes.stream.config import setting
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.zmq.curve import load_server_keys
+from lowlat_nodes.transport.zmq.publisher import Publisher
+
+
+@dataclass(frozen=True)
+class ZmqSettings:
+    """Where a node publishes its results over ZeroMQ too, and who may listen."""
+
+    endpoint: str = setting(
+        "", doc="Where to listen: tcp://127.0.0.1:5557 or ipc:///run/user/1000/detections; empty: nowhere."
+    )
+    key: str = setting(
+        "", doc="File of the node's secret key; needed where other machines can reach the endpoint."
+    )
+    clients: tuple[str, ...] = setting((), doc="Files of the public keys of those who may listen.")
+
+    def __post_init__(self) -> None:
+        if bool(self.key) != bool(self.clients):
+            raise ConfigurationError("zmq: expected key and clients together, or neither of them")
+
+    def publisher(self, outputs: Mapping[str, str]) -> Publisher | None:
+        """Open the socket; None where no endpoint is given.
+
+        Args:
+            outputs: The topic on the wire by the topic of the messages.
+
+        Raises:
+            ConfigurationError: If the endpoint or the keys cannot be had.
+        """
+        if not self.endpoint:
+            return None
+        keys = load_server_keys(self.key, self.clients) if self.key else None
+        return Publisher(self.endpoint, outputs, keys=keys)
