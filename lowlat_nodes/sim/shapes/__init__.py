@@ -4,6 +4,7 @@
 
 from lowlat_nodes.sim.shapes.config import ShapesConfig
 from lowlat_nodes.sim.shapes.outlines import NAMES
-from lowlat_nodes.sim.shapes.stream import Frame, ShapeSamples, ShapeStream, Truth
+from lowlat_nodes.sim.shapes.renderer import Frame, Truth
+from lowlat_nodes.sim.shapes.stream import ShapeSamples, ShapeStream
 
 __all__ = ["NAMES", "Frame", "ShapeSamples", "ShapeStream", "ShapesConfig", "Truth"]

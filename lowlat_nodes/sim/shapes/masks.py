@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.sim.shapes.background import Pixels
-from lowlat_nodes.sim.shapes.outlines import Contours
+from lowlat_nodes.sim.shapes.outlines import Contours, Polygon
 
 Box = NDArray[np.float64]
 """Left, top, right and bottom edge, float64 [4], px."""
@@ -31,7 +31,7 @@ class Mask:
         left: Column of the frame at which `cover` begins.
         top: Row at which it begins.
         cover: uint8 [rows, columns], 255 where a pixel is covered.
-        box: Of the whole thing, from its polygon, also beyond the frame.
+        box: Of the part of its polygon that lies within the frame.
     """
 
     left: int
@@ -55,7 +55,9 @@ class Mask:
 
 def rasterise(contours: Contours, width: int, height: int, margin: int) -> Mask | None:
     """Draw a polygon with holes, smooth edges and `margin` px around it; None outside the frame."""
-    outer = contours[0]
+    outer = _within(contours[0], width, height)
+    if len(outer) < 3:
+        return None
     box = np.concatenate([outer.min(axis=0), outer.max(axis=0)])
     left, top = max(0, math.floor(box[0]) - margin), max(0, math.floor(box[1]) - margin)
     right, bottom = min(width, math.ceil(box[2]) + margin), min(height, math.ceil(box[3]) + margin)
@@ -77,9 +79,23 @@ def rasterise(contours: Contours, width: int, height: int, margin: int) -> Mask 
     return Mask(left, top, cover, box)
 
 
-def visible_extent(
-    mask: Mask, area_px: float, nearer: Sequence[Mask], width: int, height: int
-) -> tuple[Box, float]:
+def _within(polygon: Polygon, width: int, height: int) -> Polygon:
+    """Return the part of a polygon within the frame (Sutherland and Hodgman, CACM 1974)."""
+    for axis, limit, sign in ((0, 0, -1.0), (0, width, 1.0), (1, 0, -1.0), (1, height, 1.0)):
+        beyond = sign * (polygon[:, axis] - limit)
+        outside = beyond > 0.0
+        if not outside.any():
+            continue
+        after, beyond_after = np.roll(polygon, -1, axis=0), np.roll(beyond, -1)
+        crosses = outside != (beyond_after > 0.0)
+        share = np.divide(beyond, beyond - beyond_after, out=np.zeros_like(beyond), where=crosses)
+        crossing = polygon + share[:, None] * (after - polygon)
+        kept = np.stack([~outside, crosses], axis=1)
+        polygon = np.stack([polygon, crossing], axis=1)[kept]
+    return polygon
+
+
+def visible_extent(mask: Mask, area_px: float, nearer: Sequence[Mask]) -> tuple[Box, float]:
     """Return the box of what is to be seen of a thing of an area, and which share of it that is.
 
     An edge of the box that nothing hides is that of the polygon, exact; one that is hidden is the edge of the
@@ -94,16 +110,14 @@ def visible_extent(
                 seen, hidden = seen.copy(), True
             mine, theirs = common
             seen[mine] = cv2.min(seen[mine], cv2.bitwise_not(other.cover[theirs]))
-    frame = np.array([width, height, width, height], dtype=np.float64)
-    box = mask.box.clip(0.0, frame)
     share = min(1.0, float(cv2.sumElems(seen)[0]) / (255.0 * area_px))
     if not hidden:
-        return box, share
+        return mask.box, share
     whole, rest = _extent(mask.cover), _extent(seen)
     if rest is None or whole is None:
-        return box, 0.0
+        return mask.box, 0.0
     origin = np.array([mask.left, mask.top, mask.left, mask.top], dtype=np.float64)
-    return np.where(rest == whole, box, rest + origin), share
+    return np.where(rest == whole, mask.box, rest + origin), share
 
 
 def _extent(cover: Pixels) -> Box | None:

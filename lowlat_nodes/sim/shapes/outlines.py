@@ -16,6 +16,8 @@ Polygon = NDArray[np.float64]
 Contours = tuple[Polygon, ...]
 """The border of a shape, then those of its holes."""
 
+_BLUNT: Final = 0.15  # rad
+
 
 def _polar(radius: float | NDArray[np.float64], corners: int) -> Polygon:
     """Return corners at equal angles and at a radius, or one each."""
@@ -32,11 +34,14 @@ def _star(points: int, inner: float) -> Polygon:
 
 
 def _crescent(offset: float, radius: float) -> Polygon:
-    """Return a unit disc without a smaller disc, `offset` to the right."""
+    """Return a unit disc without a smaller disc, `offset` to the right, its horns cut off.
+
+    The tip of a horn is too thin to be seen, and a box that reaches to it would be too large.
+    """
     x = (1.0 - radius**2 + offset**2) / (2.0 * offset)
     outer, inner = math.acos(x), math.atan2(math.sqrt(1.0 - x**2), x - offset)
-    rim = np.linspace(outer, 2.0 * math.pi - outer, 48)
-    bite = np.linspace(2.0 * math.pi - inner, inner, 32)[1:-1]
+    rim = np.linspace(outer + _BLUNT, 2.0 * math.pi - outer - _BLUNT, 48)
+    bite = np.linspace(2.0 * math.pi - inner - _BLUNT, inner + _BLUNT, 32)
     return np.concatenate(
         [
             np.stack([np.cos(rim), np.sin(rim)], axis=1),
