@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--scale", default="n", help="of YOLOv10: n, s, m, b, l or x (default: n)")
     parser.add_argument("--size", type=int, default=320, help="side of the images, px (default: 320)")
-    parser.add_argument("--batch", type=int, default=16, help="images for each step (default: 16)")
+    parser.add_argument("--batch", type=int, default=8, help="images for each step (default: 8)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and images (default: 0)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch (default: 1)")
     parser.add_argument("--from", dest="start", type=Path, help="weights to go on from; default: none")

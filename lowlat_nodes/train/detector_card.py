@@ -24,8 +24,9 @@ libraries: {libraries}
 
 # {name}
 
-YOLOv10-{scale} (arXiv 2405.14458) with {parameters} parameters, which finds {count} kinds of rendered shapes:
-{names}. It exists to run and to measure `detector_node`, not to find anything in a real scene.
+YOLOv10-{scale} (arXiv 2405.14458) with {parameters} parameters, which finds rendered shapes of {count} kinds
+({names}).
+It exists to run and to measure `detector_node`, not to find anything in a real scene.
 
 ## Input and output
 | name | type and shape | meaning |
@@ -42,9 +43,9 @@ photograph (`lowlat_nodes.train.photographs`). In training {least} to {most} sha
 changing colours, each frame shown {copies} times, mirrored or turned differently.
 
 ## Training
-{steps} steps of {batch} images in {minutes:.1f} minutes of {clock}, of which {cpu_minutes:.1f} minutes of CPU
-for training and rendering together: {images} images. Muon for the kernels and AdamW for the rest, at a rate
-of {learning_rate:g} that falls along a cosine; bfloat16; the exponential average of the weights is kept.
+{steps} steps of {batch} images in {minutes:g} minutes of {clock}: {images} images, {cpu_minutes:.1f} minutes
+of CPU with the rendering. Muon for the kernels and AdamW for the rest, at a rate of {learning_rate:g} that
+falls along a cosine; bfloat16; the exponential average of the weights is kept.
 Another machine, library version or number of threads rounds differently and ends with other weights, and a
 faster one sees more images.
 
@@ -56,7 +57,8 @@ average precision:
 |---|---|---|---|---|---|---|
 {table}
 
-Small is below 32 x 32 px of the input, large above 96 x 96. By kind, one-to-one: {by_class}.
+Small is below 32 x 32 px of the input, large above 96 x 96. AP by kind, one-to-one:
+{by_class}.
 The ONNX file differs from torch by at most {error:.1e} px or probability.
 
 ## Limits

@@ -32,7 +32,7 @@ class FitConfig:
     kernels of whole convolutions, AdamW all else: depthwise kernels, biases and normalisation.
     """
 
-    learning_rate: float = 3e-3
+    learning_rate: float = 6e-3
     weight_decay: float = 0.02
     warm_up: float = 0.04
     average_decay: float = 0.998

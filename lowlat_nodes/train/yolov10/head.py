@@ -15,6 +15,7 @@ from lowlat_nodes.train.yolov10.blocks import Conv, depthwise
 
 BINS: Final = 16  # of the distribution over a side's distance
 STRIDES: Final = (8, 16, 32)
+_FALL = 0.3  # of the logits from bin to bin at first: boxes of about five strides
 _USUAL_OBJECTS, _USUAL_SIDE_PX = 5, 640
 
 HeadName = Literal["one_to_one", "one_to_many"]
@@ -100,8 +101,10 @@ class Branches(nn.Module):
             for width in inputs
         )
         for stride, distances, scores in zip(STRIDES, self.distances, self.scores, strict=True):
-            nn.init.ones_(distances[-1].bias)
-            # Training starts from the share of cells that hold an object of a class.
+            # Training starts from small boxes, which learn several times faster than large ones shrink, and
+            # from the share of cells that hold an object of a class.
+            with torch.no_grad():
+                distances[-1].bias.copy_((-_FALL * torch.arange(BINS)).repeat(4))
             cells = (_USUAL_SIDE_PX / stride) ** 2
             nn.init.constant_(scores[-1].bias, math.log(_USUAL_OBJECTS / classes / cells))
 
