@@ -47,3 +47,11 @@ def test_a_missing_file_says_where_it_was_looked_for() -> None:
         resources.path("models", "no_such.onnx")
     for root in resources.roots():
         assert str(root / "models" / "no_such.onnx") in str(caught.value)
+
+
+def test_the_cache_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert resources.cache_folder() == tmp_path / "lowlat_nodes"
+    for ignored in ("", "relative/path"):
+        monkeypatch.setenv("XDG_CACHE_HOME", ignored)
+        assert resources.cache_folder() == Path.home() / ".cache" / "lowlat_nodes"

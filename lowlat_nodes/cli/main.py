@@ -28,6 +28,7 @@ COMMANDS = Subcommands(
             "parameters": "list the parameters of a node, with defaults and ranges",
             "serve": "serve a policy to robots and programs over a network protocol",
             "train": "train a shipped model anew, or adapt one to a robot",
+            "calibrate": "time the ways in which this machine can run a detector",
             "identify": "fit the actuator model from a bag",
             "dataset": "convert bags to a LeRobot dataset, and back",
         }.items()

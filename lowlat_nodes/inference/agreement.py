@@ -18,9 +18,9 @@ Values = NDArray[np.float64]
 def disagreement(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> float:
     """Return how far two results are apart, the worst over the outputs.
 
-    Detectors that end in a top-k give rows whose order, and last members, hang on ties between scores: a row
-    may be another one without anything being wrong. So what is compared is the larger of the differences
-    value by value, or, where that is less, the mean difference of each column's sorted values.
+    Rows that a top-k has chosen hang on ties between scores, in their order and at the end: one may be
+    another without anything being wrong. So the difference of an output is the largest value by value or,
+    where that is less, the mean one of the sorted values of the worst column.
 
     Args:
         expected: What is held to be right.

@@ -46,7 +46,7 @@ class BackendSettings:
     spinning: str = setting(
         "auto",
         doc="Threads of ONNX Runtime spin while they wait for each other; auto: timed if cores are free.",
-        choices=("auto", "on", "off"),
+        choices=("auto", "always", "never"),  # on and off are truth values in YAML
     )
     precision: str = setting(
         "fp32",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from lowlat_nodes.inference.calibration import (
     TOLERANCES,
     Calibration,
     Clocks,
+    Compared,
     calibrate,
 )
 from lowlat_nodes.inference.candidates import Candidate, candidates, open_model
@@ -78,6 +80,7 @@ def load(
     *,
     further: Mapping[str, np.ndarray] | None = None,
     outputs: list[str] | None = None,
+    compared: Compared = list,
     clocks: Clocks | None = None,
 ) -> Loaded:
     """Load a model and run it, in the way that is fastest where the parameters leave a choice.
@@ -88,6 +91,8 @@ def load(
         image: The image input, which is then folded where that pays.
         further: Values of other inputs, to run the model with; made up where they are missing.
         outputs: What will be fetched; None for all.
+        compared: Makes of these outputs what must be the same however the model is run; the outputs
+            themselves may differ where ties decide.
         clocks: What to measure with.
 
     Raises:
@@ -97,7 +102,8 @@ def load(
     clocks = clocks or Clocks()
     said = signature(path)
     fetched = list(said.outputs) if outputs is None else outputs
-    open_ = candidates(path, settings, image, clocks.load())
+    cores = len(os.sched_getaffinity(0))
+    possible = candidates(path, settings, image, cores=cores, load_average=clocks.load())
 
     def start(candidate: Candidate) -> Model:
         return open_model(path, candidate, image, cuda_graph=settings.cuda_graph)
@@ -105,8 +111,8 @@ def load(
     def feed(model: Model) -> dict[str, np.ndarray]:
         return example(model, image, further or {})
 
-    if len(open_) == 1:
-        return Loaded(_ran(start(open_[0]), feed, fetched), open_[0], None)
+    if len(possible) == 1:
+        return Loaded(_ran(start(possible[0]), feed, fetched), possible[0], None)
     key = calibration_cache.key(
         path,
         {
@@ -118,14 +124,15 @@ def load(
         },
     )
     known = calibration_cache.read(key) if settings.calibration.cache else None
-    if known is not None and known.best in open_:
+    if known is not None and known.best in possible:
         return Loaded(_ran(start(known.best), feed, fetched), known.best, known)
     found, model = calibrate(
-        open_,
+        possible,
         start,
         feed,
         fetched,
         reference=_reference(path, image, feed, fetched),
+        compared=compared,
         tolerances=dict.fromkeys(TOLERANCES, QUANTISED_TOLERANCE) if _is_quantised(path) else TOLERANCES,
         runs=settings.calibration.runs,
         limit_s=settings.calibration.limit_s,

@@ -23,13 +23,16 @@ TOLERANCES: Final[Mapping[str, float]] = {"fp32": 0.02, "fp16": 0.05, "bf16": 0.
 """Precision: how far results may be from the reference, as `agreement.disagreement` has it."""
 
 QUANTISED_TOLERANCE: Final = 0.3
+Compared = Callable[[list[np.ndarray]], list[np.ndarray]]
+"""Makes of a model's outputs what is the same however it is run."""
+
 TIE: Final = 1.05
 """Candidates within this factor of the fastest are as fast."""
 
 HOPELESS: Final = 1.5
 """A candidate whose fastest run takes this many times the median of the best is not timed further."""
 
-_TURNS_BEFORE_JUDGING = 3
+_TURNS_BEFORE_JUDGING = 5
 _PRECISIONS = ("fp32", "fp16", "bf16")  # by falling preference where speed is the same
 
 
@@ -171,6 +174,7 @@ def calibrate(
     outputs: list[str],
     *,
     reference: Sequence[np.ndarray] | None = None,
+    compared: Compared = list,
     tolerances: Mapping[str, float] = TOLERANCES,
     runs: int = 20,
     limit_s: float = 2.0,
@@ -184,6 +188,7 @@ def calibrate(
         feed: Makes inputs for a loaded model: the same image for all of them.
         outputs: What to fetch.
         reference: The right values of these; None if they are not known.
+        compared: Makes of the outputs what must be the same.
         tolerances: By precision, how far outputs may be from them.
         runs: How often each is timed.
         limit_s: Time after which no further turn is begun, s.
@@ -198,7 +203,7 @@ def calibrate(
     for trial in trials:
         _prepare(trial, load, feed, outputs)
         if reference is not None and trial.model is not None:
-            _compare(trial, outputs, reference, tolerances[trial.candidate.precision])
+            _compare(trial, outputs, compared, reference, tolerances[trial.candidate.precision])
     _time(trials, outputs, runs, limit_s, clocks)
     rows = tuple(trial.row() for trial in trials)
     chosen = choose(rows)
@@ -242,10 +247,21 @@ def _prepare(
         trial.fail(_brief(error))
 
 
-def _compare(trial: _Trial, outputs: list[str], reference: Sequence[np.ndarray], tolerance: float) -> None:
+def _compare(
+    trial: _Trial,
+    outputs: list[str],
+    compared: Compared,
+    reference: Sequence[np.ndarray],
+    tolerance: float,
+) -> None:
     """Refuse a candidate whose results are not those of the reference."""
     assert trial.model is not None
-    apart = disagreement(reference, trial.model.run(trial.feed, outputs))
+    try:
+        made = compared(trial.model.run(trial.feed, outputs))
+    except Exception as error:
+        trial.fail(_brief(error))
+        return
+    apart = disagreement(compared(list(reference)), made)
     if not math.isfinite(apart):
         trial.fail("its results are not finite, or not of the reference's shapes")
         return

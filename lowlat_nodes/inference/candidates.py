@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,12 @@ class Candidate:
 
 
 def candidates(
-    path: Path, settings: BackendSettings, image: ImageInput | None, load_average: float
+    path: Path,
+    settings: BackendSettings,
+    image: ImageInput | None,
+    *,
+    cores: int,
+    load_average: float,
 ) -> list[Candidate]:
     """Return the ways to run a model that the parameters, the file and what is installed allow.
 
@@ -57,6 +61,7 @@ def candidates(
         path: The model; its suffix counts.
         settings: The parameters.
         image: The image input, if it has one.
+        cores: How many this process may use.
         load_average: Of the machine; threads that spin are tried only on cores that are free.
 
     Raises:
@@ -73,9 +78,9 @@ def candidates(
         raise ConfigurationError(f"{path}: expected a model that ends with one of {known}")
     kinds = [settings.kind] if settings.kind != "auto" else fitting
     makers: dict[str, Callable[[], list[Candidate]]] = {
-        "openvino": lambda: _openvino_candidates(settings, image, alone=len(kinds) == 1),
-        "onnxruntime": lambda: _onnx_candidates(settings, image, load_average),
-        "torch": lambda: _torch_candidates(settings),
+        "openvino": lambda: _openvino_candidates(settings, image, cores, alone=len(kinds) == 1),
+        "onnxruntime": lambda: _onnx_candidates(settings, image, cores, load_average),
+        "torch": lambda: _torch_candidates(settings, cores),
     }
     found = [candidate for kind in kinds for candidate in makers[kind]()]
     if not found:
@@ -120,10 +125,9 @@ def open_model(
     )
 
 
-def _thread_counts(settings: BackendSettings) -> list[int]:
+def _thread_counts(settings: BackendSettings, cores: int) -> list[int]:
     if settings.threads:
         return [settings.threads]
-    cores = len(os.sched_getaffinity(0))
     return sorted({count for count in (1, 2, min(cores, _MOST_THREADS_TRIED)) if count <= cores})
 
 
@@ -132,11 +136,11 @@ def _precisions(wanted: str, offered: list[str]) -> list[str]:
 
 
 def _openvino_candidates(
-    settings: BackendSettings, image: ImageInput | None, *, alone: bool
+    settings: BackendSettings, image: ImageInput | None, cores: int, *, alone: bool
 ) -> list[Candidate]:
     if not alone and (not openvino.is_installed() or settings.provider not in {"auto", "cpu"}):
         return []
-    counts = _thread_counts(settings) if settings.device.startswith("CPU") else [settings.threads or 1]
+    counts = _thread_counts(settings, cores) if settings.device.startswith("CPU") else [settings.threads or 1]
     return [
         Candidate("openvino", settings.device, threads, False, precision, image is not None)
         for precision in _precisions(settings.precision, openvino.precisions(settings.device))
@@ -145,7 +149,7 @@ def _openvino_candidates(
 
 
 def _onnx_candidates(
-    settings: BackendSettings, image: ImageInput | None, load_average: float
+    settings: BackendSettings, image: ImageInput | None, cores: int, load_average: float
 ) -> list[Candidate]:
     wanted = settings.provider
     providers = [wanted] if wanted != "auto" else ["cpu", *({"cuda"} & set(onnx.available_providers()))]
@@ -154,7 +158,11 @@ def _onnx_candidates(
         offered = ["fp32", "fp16"] if provider == "tensorrt" else ["fp32"]
         # On a CPU the step to float32 costs the same outside of the graph.
         folded = provider != "cpu" and image is not None and importlib.util.find_spec("onnx") is not None
-        ways = _thread_ways(settings, load_average) if provider == "cpu" else [(settings.threads or 1, False)]
+        ways = (
+            _thread_ways(settings, cores, load_average)
+            if provider == "cpu"
+            else [(settings.threads or 1, False)]
+        )
         found += [
             Candidate("onnxruntime", provider, threads, spinning, precision, folded)
             for precision in _precisions(settings.precision, offered)
@@ -163,19 +171,21 @@ def _onnx_candidates(
     return found
 
 
-def _thread_ways(settings: BackendSettings, load_average: float) -> list[tuple[int, bool]]:
+def _thread_ways(settings: BackendSettings, cores: int, load_average: float) -> list[tuple[int, bool]]:
     """Return numbers of threads, and whether they spin; one thread has none to wait for."""
-    free = len(os.sched_getaffinity(0)) - load_average + _SPARE
+    free = cores - load_average + _SPARE
     ways = []
-    for threads in _thread_counts(settings):
-        if settings.spinning != "on" or threads == 1:
+    for threads in _thread_counts(settings, cores):
+        if settings.spinning != "always" or threads == 1:
             ways.append((threads, False))
-        if threads > 1 and (settings.spinning == "on" or (settings.spinning == "auto" and threads <= free)):
+        if threads > 1 and (
+            settings.spinning == "always" or (settings.spinning == "auto" and threads <= free)
+        ):
             ways.append((threads, True))
     return ways
 
 
-def _torch_candidates(settings: BackendSettings) -> list[Candidate]:
+def _torch_candidates(settings: BackendSettings, cores: int) -> list[Candidate]:
     try:
         import torch
     except ImportError as error:
@@ -187,5 +197,5 @@ def _torch_candidates(settings: BackendSettings) -> list[Candidate]:
         Candidate("torch", device, threads, False, precision)
         for precision in _precisions(settings.precision, ["fp32"])
         for device in devices
-        for threads in (_thread_counts(settings) if device == "cpu" else [settings.threads or 1])
+        for threads in (_thread_counts(settings, cores) if device == "cpu" else [settings.threads or 1])
     ]

@@ -11,6 +11,8 @@ import numpy as np
 from lowlat_nodes.inference.image_input import ImageInput
 from lowlat_nodes.inference.model import Model
 
+_SQUARE = 32  # px
+
 
 def example(
     model: Model, image: ImageInput | None, further: Mapping[str, np.ndarray]
@@ -38,11 +40,10 @@ def example(
 
 def _pixels(image: ImageInput) -> np.ndarray:
     random = np.random.default_rng(0)
-    side = 32
-    rows, columns = -(-image.height // side), -(-image.width // side)
-    squares = random.integers(32, 224, (rows, columns, 3)).repeat(side, 0).repeat(side, 1)
-    noise = random.integers(-32, 32, (image.height, image.width, 3))
-    return (squares[: image.height, : image.width] + noise).astype(np.uint8)[None]
+    rows, columns = -(-image.height // _SQUARE), -(-image.width // _SQUARE)
+    squares = random.integers(0, 192, (rows, columns, 3), np.uint8).repeat(_SQUARE, 0).repeat(_SQUARE, 1)
+    noise = random.integers(0, 64, (1, *squares.shape), np.uint8)
+    return np.ascontiguousarray((squares + noise)[:, : image.height, : image.width])
 
 
 def _values(image: ImageInput, dtype: type[np.generic]) -> np.ndarray:

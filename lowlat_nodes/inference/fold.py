@@ -67,11 +67,11 @@ def fold(path: Path, image: ImageInput) -> tuple[bytes, str]:
 
 
 def _steps(onnx: Any, image: ImageInput, pixels: str, kind: int) -> tuple[list[Any], list[Any]]:
-    """Return the nodes that make the values, and their constants; bytes are moved before they grow."""
+    """Return the nodes that make the values, and their constants."""
     make, floats = onnx.helper.make_node, onnx.TensorProto.FLOAT
     chain: list[tuple[str, list[str], dict[str, Any]]] = [
+        ("Cast", [], {"to": floats}),  # first: TensorRT takes uint8 nowhere else
         ("Transpose", [], {"perm": [0, 3, 1, 2]}),
-        ("Cast", [], {"to": floats}),
     ]
     constants = []
     if any(image.mean):

@@ -11,6 +11,8 @@ from pathlib import Path
 from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.stream.errors import ConfigurationError
 
+_MOST_PIXELS = 8192 * 8192
+
 
 @dataclass(frozen=True)
 class ImageInput:
@@ -60,8 +62,13 @@ def fixed_shapes(
         By name; 0 where a size stays open.
 
     Raises:
-        ConfigurationError: If the model has no such input, or one of other sizes.
+        ConfigurationError: If the model has no such input, or one of other sizes; if the image is larger than
+            8192 x 8192.
     """
+    if image.height * image.width > _MOST_PIXELS:
+        raise ConfigurationError(
+            f"{path}: expected an image of at most {_MOST_PIXELS} px, got {image.width} x {image.height}"
+        )
     spec = inputs.get(image.name)
     if spec is None:
         raise ConfigurationError(

@@ -35,3 +35,11 @@ def test_an_image_of_other_sizes_is_refused(shape: tuple[int, ...]) -> None:
 def test_a_missing_image_input_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="expected an image input 'images', its inputs are pixels"):
         fixed_shapes(PATH, inputs(pixels=(1, 3, 12, 20)), IMAGE)
+
+
+def test_an_image_that_would_fill_the_memory_is_refused() -> None:
+    huge = ImageInput("images", 100_000, 100_000)
+    with pytest.raises(
+        ConfigurationError, match="expected an image of at most 67108864 px, got 100000 x 100000"
+    ):
+        fixed_shapes(PATH, inputs(images=(1, 3, 100_000, 100_000)), huge)

@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From a detector's file to a model that runs and the layout of what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lowlat_nodes.inference import backends
+from lowlat_nodes.inference.backend_settings import BackendSettings
+from lowlat_nodes.inference.backends import Loaded
+from lowlat_nodes.vision.layouts.layout import Layout
+from lowlat_nodes.vision.layouts.recognise import recognise
+from lowlat_nodes.vision.layouts.settings import LayoutSettings
+
+_COMPARED = 100
+
+
+def load_detector(path: Path, layout: LayoutSettings, backend: BackendSettings) -> tuple[Layout, Loaded]:
+    """Find out what a detector takes and gives, and load it in the way that is fastest here.
+
+    Args:
+        path: The model.
+        layout: What the user says of it.
+        backend: What is to run it.
+
+    Raises:
+        ConfigurationError: If it is no detector that is known, or nothing here runs it.
+    """
+    said = backends.signature(path)
+    found = recognise(said.inputs, said.outputs, said.metadata, layout)
+    loaded = backends.load(
+        path,
+        backend,
+        found.image,
+        further=found.feed,
+        outputs=found.outputs,
+        compared=lambda outputs: [_best_scores(found, outputs)],
+    )
+    found.refused = 0  # what was tried is not the camera's
+    return found, loaded
+
+
+def _best_scores(layout: Layout, outputs: list[np.ndarray]) -> np.ndarray:
+    """Return the best scores, float32 [100], 0 where there are fewer; no tie changes them."""
+    placement = layout.place(layout.image.width, layout.image.height)
+    rows = layout.decode(outputs, placement, 0.0, _COMPARED)
+    scores = np.zeros(_COMPARED, np.float32)
+    scores[: len(rows)] = rows[:, 4]
+    return scores
