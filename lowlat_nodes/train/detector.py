@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lowlat_nodes.train.yolov10.model import YoloV10
 
 COPIES: Final = 2  # how often each rendered image is shown, turned differently
+TEXTURES: Final = 8  # drawn backgrounds beside a dozen photographs
 TRAIN_SHAPES: Final = (4, 16)  # denser than in the frames to judge by: more to learn from each image
 
 
@@ -31,12 +32,13 @@ def _say(line: str) -> None:
 
 
 def training_images(side_px: int, seed: int) -> ShapeSamples:
-    """Scenes to train on: photographs of the training split in changing colours."""
+    """Scenes to train on: photographs of the training split in changing colours, and drawn textures."""
     from lowlat_nodes.sim.shapes import ShapeSamples, ShapesConfig
+    from lowlat_nodes.train.dead_leaves import dead_leaves
     from lowlat_nodes.train.photographs import photographs
 
     config = ShapesConfig(width_px=side_px, height_px=side_px, shapes=TRAIN_SHAPES, recolour=True)
-    return ShapeSamples(photographs("train"), config, seed)
+    return ShapeSamples([*photographs("train"), *dead_leaves(TEXTURES, seed)], config, seed)
 
 
 def unseen_images(side_px: int) -> ShapeSamples:
