@@ -72,7 +72,7 @@ def test_descent_finds_boxes_and_classes() -> None:
         optimiser.step()
     assert float(loss.detach()) < 0.3 * first
     best = scores[0].sigmoid().amax(1).topk(2).indices
-    boxes = decode(distances[0, best], anchors[best], strides[best]).detach()
+    boxes = decode(distances[:, best], anchors[best], strides[best])[0].detach()
     order = boxes[:, 0].argsort()
     assert torch.allclose(boxes[order], torch.tensor(BOXES)[:, :4], atol=1.0)
     assert scores[0, best].argmax(1)[order].tolist() == [0, 2]
