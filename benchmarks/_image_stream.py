@@ -87,7 +87,7 @@ def our_subscriber(node: Node, take: Take, *, best_effort: bool) -> None:
     config = Input(topic=TOPIC, type_name=TYPE)
     if best_effort:
         config = Input(topic=TOPIC, type_name=TYPE, reliability="best_effort", depth=_SENSOR_DEPTH)
-    source = RosSource(node, "in", config)
+    source = RosSource(node, "in", config, own_thread=True)
     source.start(lambda message: take(message.payload.data, message.trace.capture_ns, message.frame_id))
 
 

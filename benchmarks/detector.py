@@ -116,7 +116,7 @@ def measure_int8(_session: DetectorSession, _folder: Path, scale: float) -> dict
     same = {
         "backend.kind": best.backend,
         "backend.threads": best.threads,
-        "backend.spinning": "on" if best.spinning else "off",
+        "backend.spinning": "always" if best.spinning else "never",
         "backend.precision": "fp32",
     }
     with detectors(fp32={"model": FP32, **same}, int8={"model": INT8, **same}) as opened:

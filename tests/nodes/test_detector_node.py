@@ -51,7 +51,7 @@ def detector(robot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mak
             "model": str(model),
             "backend.kind": "onnxruntime",
             "backend.threads": 1,
-            "backend.spinning": "off",
+            "backend.spinning": "never",
             "diagnostic_updater.period": 0.1,
         } | {name.replace("__", "."): value for name, value in values.items()}
         overrides = [Parameter(name, value=value) for name, value in flat.items()]

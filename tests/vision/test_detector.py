@@ -25,7 +25,7 @@ from lowlat_nodes.vision.config import DetectorConfig
 from lowlat_nodes.vision.detector import Detector
 from lowlat_nodes.vision.errors import BadImage
 
-ONE_WAY = {"backend.kind": "onnxruntime", "backend.threads": 1, "backend.spinning": "off"}
+ONE_WAY = {"backend.kind": "onnxruntime", "backend.threads": 1, "backend.spinning": "never"}
 
 
 @pytest.fixture

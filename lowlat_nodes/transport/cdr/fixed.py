@@ -12,7 +12,7 @@ import numpy as np
 from lowlat_nodes.stream.payload import NO_FLOATS, Floats, Joints
 from lowlat_nodes.transport.cdr.codec import Decoded
 from lowlat_nodes.transport.cdr.messages import decode
-from lowlat_nodes.transport.cdr.wire import HEADER, START, CdrError, Reader, Writer, pack_time
+from lowlat_nodes.transport.cdr.wire import HEADER, START, Buffer, CdrError, Reader, Writer, pack_time
 
 _STAMP = struct.Struct("<iI")
 _STAMP_END = START + _STAMP.size
@@ -35,7 +35,7 @@ class JointStateReader:
         self._same: list[tuple[int, int, bytes]] = []
         self._values: list[tuple[int, int]] = []
 
-    def read(self, data: bytes) -> Decoded:
+    def read(self, data: Buffer) -> Decoded:
         """Read one message.
 
         Args:
@@ -60,7 +60,7 @@ class JointStateReader:
         self._learn(data, decoded)
         return decoded
 
-    def _learn(self, data: bytes, decoded: Decoded) -> None:
+    def _learn(self, data: Buffer, decoded: Decoded) -> None:
         """Note where a message that was read without error keeps what."""
         self._size = -1
         if data[:START] != HEADER:
@@ -79,7 +79,7 @@ class JointStateReader:
             if count:
                 reader.align(8)
             self._values.append((reader.take(8 * count, what), count))
-        self._same = [(start, end, data[start:end]) for start, end in same]
+        self._same = [(start, end, bytes(data[start:end])) for start, end in same]
         self._size = len(data)
 
 

@@ -14,6 +14,7 @@ from lowlat_nodes.stream.endpoint import UnknownOutput
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros.clock import RosClock
+from lowlat_nodes.transport.ros.serialised import publish
 from lowlat_nodes.transport.ros.topics import Output, choose_reliability, message_type, overridable, profile
 
 
@@ -57,7 +58,7 @@ class RosSink:
         if output.on_demand and not publisher.get_subscription_count():
             return
         stamp_ns = message.trace.capture_ns or self._clock.now_ns()
-        publisher.publish(cdr.encode(output.type_name, stamp_ns, message.frame_id, message.payload))
+        publish(publisher, cdr.encode(output.type_name, stamp_ns, message.frame_id, message.payload))
 
     def close(self) -> None:
         """Withdraw the publishers."""

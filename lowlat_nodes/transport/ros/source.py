@@ -67,7 +67,7 @@ class RosSource:
         self._clock = clock or RosClock(node)
         self._max_age_ns = int(config.max_age_ms * 1_000_000)
         self._message_type = message_type(config.type_name)
-        self._decode: Callable[[bytes], cdr.Decoded] = (
+        self._decode: Callable[[cdr.Buffer], cdr.Decoded] = (
             cdr.JointStateReader().read
             if config.type_name == "sensor_msgs/msg/JointState"
             else partial(cdr.decode, config.type_name)
@@ -151,7 +151,7 @@ class RosSource:
         )
         self._renew(reliability)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: cdr.Buffer) -> None:
         deliver = self._deliver
         if deliver is None:
             return

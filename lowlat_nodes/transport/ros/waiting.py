@@ -18,6 +18,9 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
+from lowlat_nodes.transport.cdr import Buffer
+from lowlat_nodes.transport.ros.serialised import SerialisedReader
+
 _WAIT_NS = 1_000_000_000
 _RETRY_S = 0.01
 
@@ -42,13 +45,15 @@ class SubscriptionThread:
 
     Args:
         node: Owns the subscriptions.
-        take: Called in the thread with each message; must not raise.
+        take: Called in the thread with each message; must not raise. The message is in memory that is used
+            again once nothing refers to it.
         name: Of the thread.
     """
 
-    def __init__(self, node: Node, take: Callable[[bytes], None], *, name: str) -> None:
+    def __init__(self, node: Node, take: Callable[[Buffer], None], *, name: str) -> None:
         self._node = node
         self._take = take
+        self._reader = SerialisedReader()
         self._subscription: Subscription | None = None
         self._running = True
         with node.context.handle:
@@ -86,6 +91,7 @@ class SubscriptionThread:
                 wait_set.add_subscription(subscription.handle)
                 wait_set.add_guard_condition(self._wake)
                 wait_set.wait(_WAIT_NS)
-                taken = subscription.handle.take_message(subscription.msg_type, True)
-                if taken is not None:
-                    self._take(taken[0])
+                message = self._reader.take(subscription)
+                if message is not None:
+                    self._take(message)
+                del message  # or its memory would be in use while the next one comes
