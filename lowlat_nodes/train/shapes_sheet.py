@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m lowlat_nodes.train.shapes_sheet", description=main.__doc__
     )
     parser.add_argument("path", type=Path, nargs="?", default=Path("docs/images/shapes.jpg"))
-    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=4)
     options = parser.parse_args(argv)
     image = cv2.cvtColor(draw(options.seed), cv2.COLOR_RGB2BGR)
     done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lowlat_nodes.sim.shapes import NAMES, ShapeSamples, ShapesConfig, ShapeStream
-from lowlat_nodes.sim.shapes.background import Photograph, View, mirrored
+from lowlat_nodes.sim.shapes.background import Photograph, View
 from lowlat_nodes.sim.shapes.masks import Mask, rasterise, visible_extent
 from lowlat_nodes.sim.shapes.motion import Motion
 from lowlat_nodes.sim.shapes.outlines import OUTLINES, Contours, area
@@ -277,28 +278,43 @@ def test_textures_repeat_without_a_seam() -> None:
         assert seam.mean() < 2.0 * inside.mean()
 
 
-def test_the_view_pans_smoothly_and_mirrors_beyond_the_edges() -> None:
-    assert mirrored(np.array([-2, -1, 0, 4, 5, 6]), 5).tolist() == [1, 0, 0, 4, 4, 3]
+def test_the_camera_pans_over_the_photograph() -> None:
     config = dataclasses.replace(CLEAN, shapes=(0, 0), zoom=(1.0, 1.0), pan_px_s=20.0)
-    smooth = np.tile((np.arange(400) // 2 % 256).astype(np.uint8)[None, :, None], (400, 1, 3))
-    view = View.draw([Photograph(smooth)], config, np.random.default_rng(1))
-    one, two = (view.render(time_s, config).astype(int) for time_s in (0.0, 0.05))
-    assert np.abs(one - two).mean() < 2.0
-    assert not np.array_equal(view.render(0.0, config), view.render(5.0, config))
+    ramp = np.tile((np.arange(1000) // 4).astype(np.uint8)[None, :, None], (600, 1, 3))
+    view = View.draw([Photograph(ramp)], config, np.random.default_rng(1), moving=True)
+    images = [view.render(0.05 * number).astype(float) for number in range(200)]
+    assert all(image.shape == (320, 320, 3) for image in images)
+    # A quarter of a grey level per px; at most 1 px a frame.
+    steps = [np.abs(two - one).mean() for one, two in itertools.pairwise(images)]
+    assert max(steps) < 0.5
+    assert np.abs(images[0] - images[-1]).mean() > 1.0
+    still = View.draw([Photograph(ramp)], config, np.random.default_rng(1), moving=False)
+    assert np.array_equal(still.render(0.0), still.render(3.0))
 
 
-def test_colours_of_the_view_are_those_that_are_rendered() -> None:
+@pytest.mark.parametrize("moving", [False, True])
+@pytest.mark.parametrize("size", [(90, 60), (400, 500)])
+def test_photographs_of_any_size_fill_the_frame(size: tuple[int, int], moving: bool) -> None:
+    config = dataclasses.replace(CLEAN, zoom=(0.5, 3.0))
+    photograph = Photograph(np.full((*size, 3), 200, np.uint8))
+    for seed in range(10):
+        view = View.draw([photograph], config, np.random.default_rng(seed), moving=moving)
+        assert (view.render(1.7) == 200).all()
+        assert view.piece([photograph], 50, np.random.default_rng(seed)).shape == (50, 50, 3)
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_colours_of_the_view_are_those_that_are_rendered(moving: bool) -> None:
     config = dataclasses.replace(CLEAN, zoom=(1.0, 1.0), recolour=True)
-    colours = np.random.default_rng(3).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    colours = np.random.default_rng(3).integers(0, 256, (10, 10, 3), dtype=np.uint8)
     patches = Photograph(colours.repeat(80, axis=0).repeat(80, axis=1))
     for seed in range(5):
-        view = View.draw([patches], config, np.random.default_rng(seed))
-        image = view.render(0.0, config).astype(float)
+        view = View.draw([patches], config, np.random.default_rng(seed), moving=moving)
+        image = view.render(0.8).astype(float)
         points = np.random.default_rng(seed).uniform(10, 310, (40, 2))
-        looked_up = view.colours(points, 0.0, config)
         shown = image[points[:, 1].astype(int), points[:, 0].astype(int)]
         # A few lie at the border of a patch.
-        assert np.median(np.abs(looked_up - shown).max(axis=1)) < 4.0
+        assert np.median(np.abs(view.colours(points, 0.8) - shown).max(axis=1)) < 4.0
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,12 @@ from lowlat_nodes.stream.errors import ConfigurationError
 Pixels = NDArray[Any]
 """An image, uint8 [height, width, 3], rgb."""
 
-_COARSE: Final = 8  # px of a photograph per px of the copy that colours are looked up in
+_COARSE: Final = 8  # px of a view per px of the copy that colours are looked up in
+_LEVELS: Final = 4
+_SAME: Final = 0.6  # share of the patches that are of the photograph behind them
+
+Pair = tuple[float, ...]
+"""x and y."""
 
 
 class Photograph:
@@ -27,6 +32,9 @@ class Photograph:
 
     Args:
         pixels: uint8 [height, width, 3], rgb, at least 16 px a side.
+
+    Attributes:
+        levels: The photograph, and copies of which each is half as wide and high as the one before.
 
     Raises ConfigurationError for anything else.
     """
@@ -38,13 +46,10 @@ class Photograph:
                 f"got {pixels.dtype} {list(pixels.shape)}"
             )
         self.levels: list[Pixels] = [np.ascontiguousarray(pixels)]
-        while len(self.levels) < 4 and min(self.levels[-1].shape[:2]) >= 64:
+        while len(self.levels) < _LEVELS and min(self.levels[-1].shape[:2]) >= 64:
             height, width = self.levels[-1].shape[:2]
             half = cv2.resize(self.levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
             self.levels.append(half)
-        self.height, self.width = pixels.shape[:2]
-        size = (max(1, self.width // _COARSE), max(1, self.height // _COARSE))
-        self.coarse: Pixels = cv2.resize(self.levels[0], size, interpolation=cv2.INTER_AREA)
 
     def level(self, zoom: float) -> int:
         """Return which of the copies to show at `zoom` px of the photograph per px of the frame."""
@@ -56,102 +61,124 @@ class View:
     """What of a photograph the camera sees, over time.
 
     Attributes:
-        photograph: The photograph; beyond its edges it is mirrored.
+        photograph: The photograph.
         zoom: Px of the photograph per px of the frame.
-        mirrored: Whether left and right are swapped.
-        centre_px: Where in the photograph the middle of the frame is on average, x and y.
-        sway_px: How far the pan goes to either side, x and y, px of the photograph.
-        phase: Of the pan, x and y, rad.
-        rate_rad_s: Of the pan, x and y.
         colours_by: float32 [3, 3], the rgb of the photograph times this are the rgb of the frame; None to
             leave it as it is.
+        width_px: Of the frame.
+        height_px: Of the frame.
+        canvas: uint8 [rows, columns, 3], all that comes into view, in px of the frame.
+        coarse: A small copy of it.
+        sway_px: How far the pan goes to either side, x and y; nothing if the camera stands still.
+        phase: Of the pan, x and y, rad.
+        rate_rad_s: Of the pan, x and y.
     """
 
     photograph: Photograph
     zoom: float
-    mirrored: bool
-    centre_px: tuple[float, float]
-    sway_px: tuple[float, float]
-    phase: tuple[float, float]
-    rate_rad_s: tuple[float, float]
     colours_by: NDArray[np.float32] | None
+    width_px: int
+    height_px: int
+    canvas: Pixels
+    coarse: Pixels
+    sway_px: Pair
+    phase: Pair
+    rate_rad_s: Pair
 
     @staticmethod
-    def draw(photographs: Sequence[Photograph], config: ShapesConfig, rng: np.random.Generator) -> View:
+    def draw(
+        photographs: Sequence[Photograph], config: ShapesConfig, rng: np.random.Generator, *, moving: bool
+    ) -> View:
         """Choose a photograph, a part of it and a pan."""
         photograph = photographs[int(rng.integers(len(photographs)))]
-        zoom = float(np.exp(rng.uniform(*np.log(config.zoom)))) / config.scale
-        mirrored = bool(rng.random() < 0.5)
-        centre, sway, phase, rate = [], [], [], []
-        frame = (config.width_px, config.height_px)
-        for length, side in zip((photograph.width, photograph.height), frame, strict=True):
-            free = max(0.0, length - side * zoom)
-            centre.append(0.5 * length + rng.uniform(-0.5, 0.5) * free)
-            sway.append(rng.uniform(0.05, 0.25) * side * zoom)
-            phase.append(rng.uniform(0.0, 2.0 * math.pi))
-            rate.append(rng.uniform(0.1, 1.0) * config.pan_px_s * config.scale * zoom / sway[-1])
+        zoom = math.exp(rng.uniform(*np.log(config.zoom))) / config.scale
+        colours_by = _recolouring(rng) if config.recolour else None
+        sides = (config.width_px, config.height_px)
+        sway = tuple(rng.uniform(0.05, 0.25) * side if moving else 0.0 for side in sides)
+        rate = tuple(
+            rng.uniform(0.1, 1.0) * config.pan_px_s * config.scale / way if way else 0.0 for way in sway
+        )
+        canvas = _part(
+            photograph,
+            zoom,
+            tuple(side + 2 * math.ceil(way) for side, way in zip(sides, sway, strict=True)),
+            rng,
+        )
+        if colours_by is not None:
+            canvas = cv2.transform(canvas, colours_by)
+        size = tuple(math.ceil(side / _COARSE) for side in canvas.shape[1::-1])
         return View(
             photograph,
             zoom,
-            mirrored,
-            (centre[0], centre[1]),
-            (sway[0], sway[1]),
-            (phase[0], phase[1]),
-            (rate[0], rate[1]),
-            _recolouring(rng) if config.recolour else None,
+            colours_by,
+            config.width_px,
+            config.height_px,
+            canvas,
+            cv2.resize(canvas, size, interpolation=cv2.INTER_AREA),
+            sway,
+            tuple(rng.uniform(0.0, 2.0 * math.pi, 2).tolist()),
+            rate,
         )
 
-    def _matrix(self, time_s: float, config: ShapesConfig) -> NDArray[np.float64]:
-        """Return the affine map [2, 3] from px of the frame to px of the photograph, pixel centres at .5."""
+    def _corner(self, time_s: float) -> Pair:
+        """Return where on the canvas the upper left corner of the frame is, x and y."""
         x, y = (
-            self.centre_px[i] + self.sway_px[i] * math.sin(self.phase[i] + self.rate_rad_s[i] * time_s)
-            for i in range(2)
+            0.5 * (whole - side) + way * math.sin(phase + rate * time_s)
+            for whole, side, way, phase, rate in zip(
+                self.canvas.shape[1::-1],
+                (self.width_px, self.height_px),
+                self.sway_px,
+                self.phase,
+                self.rate_rad_s,
+                strict=True,
+            )
         )
-        across = -self.zoom if self.mirrored else self.zoom
-        return np.array(
-            [
-                [across, 0.0, x - across * config.width_px / 2],
-                [0.0, self.zoom, y - self.zoom * config.height_px / 2],
-            ]
-        )
+        return x, y
 
-    def render(self, time_s: float, config: ShapesConfig) -> Pixels:
+    def render(self, time_s: float) -> Pixels:
         """Return the background of a frame, uint8 [height, width, 3]."""
-        level = self.photograph.level(self.zoom)
-        source = self.photograph.levels[level]
-        matrix = self._matrix(time_s, config)
-        # OpenCV counts from the centre of the first pixel, and each level has half as many.
-        matrix[:, 2] += 0.5 * (matrix[:, 0] + matrix[:, 1])
-        matrix /= 1 << level
-        matrix[:, 2] -= 0.5
-        image: Pixels = cv2.warpAffine(
-            source,
-            matrix,
-            (config.width_px, config.height_px),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-        return self.coloured(image)
+        if self.sway_px == (0.0, 0.0):
+            still: Pixels = self.canvas.copy()
+            return still
+        x, y = self._corner(time_s)
+        middle = (x + 0.5 * (self.width_px - 1), y + 0.5 * (self.height_px - 1))
+        return cv2.getRectSubPix(self.canvas, (self.width_px, self.height_px), middle)
 
-    def coloured(self, pixels: Pixels) -> Pixels:
-        """Return pixels of a photograph, uint8 [height, width, 3], in the colours of this view."""
+    def colours(self, points: ArrayLike, time_s: float) -> NDArray[np.float64]:
+        """Return the colour around points [n, 2] in px of the frame: [n, 3], 0 to 255."""
+        places = (np.asarray(points, dtype=np.float64) + self._corner(time_s)) / _COARSE
+        height, width = self.coarse.shape[:2]
+        columns, rows = places.astype(np.int64).T
+        found = self.coarse[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+        return np.asarray(found, dtype=np.float64)
+
+    def piece(self, photographs: Sequence[Photograph], side: int, rng: np.random.Generator) -> Pixels:
+        """Return a square of the same photograph or of another, uint8 [side, side, 3], as large as life."""
+        other = photographs[int(rng.integers(len(photographs)))]
+        source = self.photograph if rng.random() < _SAME else other
+        pixels = _part(source, self.zoom, (side, side), rng)
         return pixels if self.colours_by is None else cv2.transform(pixels, self.colours_by)
 
-    def colours(self, points: ArrayLike, time_s: float, config: ShapesConfig) -> NDArray[np.float64]:
-        """Return the colour around points [n, 2] in px of the frame: [n, 3], 0 to 255."""
-        matrix = self._matrix(time_s, config)
-        places = (np.asarray(points, dtype=np.float64) @ matrix[:, :2].T + matrix[:, 2]) / _COARSE
-        coarse = self.photograph.coarse
-        height, width = coarse.shape[:2]
-        columns, rows = np.floor(places).astype(np.int64).T
-        found = coarse[mirrored(rows, height), mirrored(columns, width)].astype(np.float64)
-        return found if self.colours_by is None else (found @ self.colours_by.T).clip(0.0, 255.0)
 
+def _part(photograph: Photograph, zoom: float, size: tuple[int, ...], rng: np.random.Generator) -> Pixels:
+    """Return some part of a photograph, of a size (width, height) in px of the frame, or its mirror image.
 
-def mirrored(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Return the index of a pixel for places of which some are beyond the edges."""
-    folded = index % (2 * length)
-    return np.where(folded < length, folded, 2 * length - 1 - folded)
+    Where the photograph ends before the frame does it is mirrored.
+    """
+    level = photograph.level(zoom)
+    pixels = photograph.levels[level]
+    bounds, beyond = [], []
+    for length, side in zip(pixels.shape[1::-1], size, strict=True):
+        span = max(2, round(side * zoom / (1 << level)))
+        start = int(rng.integers(max(0, length - span) + 1))
+        bounds.append(slice(start, start + span))
+        short = max(0, span - length)
+        beyond.append((short // 2, short - short // 2))
+    part = pixels[bounds[1], bounds[0]]
+    if beyond != [(0, 0), (0, 0)]:
+        part = cv2.copyMakeBorder(part, *beyond[1], *beyond[0], cv2.BORDER_REFLECT)
+    part = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+    return cv2.flip(part, 1) if rng.random() < 0.5 else part
 
 
 def _recolouring(rng: np.random.Generator) -> NDArray[np.float32]:

@@ -90,6 +90,7 @@ def _within(polygon: Polygon, width: int, height: int) -> Polygon:
         crosses = outside != (beyond_after > 0.0)
         share = np.divide(beyond, beyond - beyond_after, out=np.zeros_like(beyond), where=crosses)
         crossing = polygon + share[:, None] * (after - polygon)
+        crossing[:, axis] = limit
         kept = np.stack([~outside, crosses], axis=1)
         polygon = np.stack([polygon, crossing], axis=1)[kept]
     return polygon

@@ -118,8 +118,8 @@ class Renderer:
         )
 
     def _image(self, scene: Scene, time_s: float, masks: Sequence[Mask | None], noise: int) -> Pixels:
-        config, optics = self.config, scene.optics
-        image = scene.view.render(time_s, config)
+        optics = scene.optics
+        image = scene.view.render(time_s)
         for thing, mask in zip(scene.things, masks, strict=True):
             if mask is not None:
                 self._paint(image, thing, mask, time_s, _smear(thing, scene))

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lowlat_nodes.sim.shapes.background import Photograph, Pixels, View, mirrored
+from lowlat_nodes.sim.shapes.background import Photograph, View
 from lowlat_nodes.sim.shapes.config import ShapesConfig
 from lowlat_nodes.sim.shapes.motion import Motion
 from lowlat_nodes.sim.shapes.optics import Optics
@@ -80,7 +80,7 @@ class Scene:
         Colours are chosen apart from what is behind them at `moments_s`; at time 0 nothing hides much of a
         shape.
         """
-        view = View.draw(photographs, config, rng)
+        view = View.draw(photographs, config, rng, moving=len(moments_s) > 1)
         shapes = int(rng.integers(config.shapes[0], config.shapes[1] + 1))
         patches = int(rng.integers(config.occluders + 1))
         labels = [*rng.integers(len(NAMES), size=shapes).tolist(), *[-1] * patches]
@@ -119,10 +119,10 @@ def _thing(
     )
     side = 2 * math.ceil(math.sqrt(float(np.square(contours[0]).sum(axis=1).max()))) + _MARGIN_PX
     if label >= 0:
-        behind = _behind(motion, size, view, things, config, moments_s)
+        behind = _behind(motion, size, view, things, moments_s)
         skin = Skin.draw(rng, side, size, behind, config.contrast)
     else:
-        skin = Skin.of(_piece(photographs, view, side, rng))
+        skin = Skin.of(view.piece(photographs, side, rng))
     within = area(contours[0]) - sum(area(hole) for hole in contours[1:])
     return Thing(label, contours, within, size, motion, skin)
 
@@ -173,7 +173,6 @@ def _behind(
     size_px: float,
     view: View,
     things: Sequence[Thing],
-    config: ShapesConfig,
     moments_s: Sequence[float],
 ) -> Floats:
     """Return the colours, float64 [n, 3], of what is behind and beside a thing at some moments."""
@@ -181,20 +180,9 @@ def _behind(
     found = []
     for moment in moments_s:
         x, y = centre = motion.position(moment)
-        found.append(view.colours(beside + centre, moment, config))
+        found.append(view.colours(beside + centre, moment))
         for other in things:
             its_x, its_y = other.motion.position(moment)
             if math.hypot(its_x - x, its_y - y) < 0.7 * (other.size_px + size_px):
                 found.append(other.skin.colour[None])
     return np.concatenate(found)
-
-
-def _piece(photographs: Sequence[Photograph], view: View, side: int, rng: np.random.Generator) -> Pixels:
-    """Return a square of the same photograph or of another, uint8 [side, side, 3], about as large as life."""
-    other = photographs[int(rng.integers(len(photographs)))]
-    source = view.photograph if rng.random() < 0.6 else other
-    pixels = source.levels[source.level(view.zoom)]
-    rows, columns = (
-        mirrored(int(rng.integers(length)) + np.arange(side), length) for length in pixels.shape[:2]
-    )
-    return view.coloured(pixels[np.ix_(rows, columns)])
