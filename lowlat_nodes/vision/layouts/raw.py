@@ -19,14 +19,8 @@ from lowlat_nodes.vision.placement import Rows
 class OneToOne(Layout):
     """Columns of x1, y1, x2, y2 in px of a letterboxed input and scores, [1, 4 + classes, boxes].
 
-    It is what YOLOv10's one-to-one head gives before its top-k; the boxes need no suppression.
-
-    Args:
-        name: As for every layout.
-        graph: As for every layout.
-        outputs: As for every layout.
-        names: As for every layout.
-        transposed: Whether the output is [1, boxes, 4 + classes].
+    It is what YOLOv10's one-to-one head gives before its top-k; the boxes need no suppression. The output may
+    be `transposed`, [1, boxes, 4 + classes].
     """
 
     default_resize: ClassVar[str] = "letterbox"

@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Protocol
 
-from lowlat_nodes.inference.model import TensorSpec
+import numpy as np
+
+from lowlat_nodes.inference.model import Model, TensorSpec
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.vision.layouts.detr import fit_detr, fit_detr_logits, fit_detr_rows, fit_rf_detr
+from lowlat_nodes.vision.layouts.detr import fit_detr, is_size
 from lowlat_nodes.vision.layouts.end_to_end import fit_end_to_end
 from lowlat_nodes.vision.layouts.graph import Graph, describe
 from lowlat_nodes.vision.layouts.layout import Layout
+from lowlat_nodes.vision.layouts.queries import fit_detr_logits, fit_detr_rows, fit_rf_detr
 from lowlat_nodes.vision.layouts.raw import fit_objectness, fit_one_to_many, fit_one_to_one
 from lowlat_nodes.vision.layouts.settings import LayoutSettings
 
@@ -76,3 +80,38 @@ def recognise(
         f"expected a detector whose outputs are known, got {table}; set layout if it has one of these all "
         f"the same: {reasons}"
     )
+
+
+def recognise_model(model: Model, settings: LayoutSettings | None = None) -> Layout:
+    """Return the one layout that a loaded detector can have.
+
+    Where it leaves sizes of its outputs open, as exports for any batch or image size do, it is run once, on
+    a black image, to see what it gives.
+
+    Raises:
+        ConfigurationError: As `recognise` does, or if the model fails on that image.
+    """
+    settings = settings or LayoutSettings()
+    outputs = dict(model.outputs)
+    if any(0 in spec.shape for spec in outputs.values()):
+        graph = Graph.read(model.inputs, outputs, model.metadata, settings)
+        if all(map(is_size, graph.further)):
+            outputs = _observed(model, graph)
+    return recognise(model.inputs, outputs, model.metadata, settings)
+
+
+def _observed(model: Model, graph: Graph) -> dict[str, TensorSpec]:
+    """Return the outputs with the sizes that they have for an image."""
+    feed = {spec.name: np.array([[graph.width, graph.height]], spec.dtype) for spec in graph.further}
+    feed[graph.image.name] = np.zeros((1, 3, graph.height, graph.width), graph.image.dtype)
+    try:
+        arrays = model.run(feed, list(model.outputs))
+    except Exception as error:  # each backend raises types of its own
+        raise ConfigurationError(
+            f"the model fails on an image of {graph.width} x {graph.height} px; give input_width and "
+            f"input_height that it takes: {error}"
+        ) from error
+    return {
+        spec.name: dataclasses.replace(spec, shape=array.shape)
+        for spec, array in zip(model.outputs.values(), arrays, strict=True)
+    }

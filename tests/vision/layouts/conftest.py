@@ -21,7 +21,7 @@ MakeModel = Callable[..., OnnxModel]
 
 @pytest.fixture
 def make_model(tmp_path: Path) -> MakeModel:
-    """Make models that give the same outputs for every image."""
+    """Make models that give the same outputs for every image, or fail on every one."""
 
     def make(
         outputs: Mapping[str, np.ndarray],
@@ -33,6 +33,7 @@ def make_model(tmp_path: Path) -> MakeModel:
         dtype: Any = np.float32,
         inputs: Mapping[str, tuple[Any, Sequence[int | str]]] | None = None,
         batch: int | str = 1,
+        refuses: bool = False,
     ) -> OnnxModel:
         declared = [_info(image, dtype, [batch, 3, *size])]
         declared += [_info(name, kind, shape) for name, (kind, shape) in (inputs or {}).items()]
@@ -41,6 +42,11 @@ def make_model(tmp_path: Path) -> MakeModel:
             shape = (shapes or {}).get(name, array.shape)
             nodes += _constant(name, array, shape)
             given.append(_info(name, array.dtype, shape))
+        if refuses:  # every image has another number of pixels
+            shape = onnx.numpy_helper.from_array(np.array([7]))
+            nodes.append(onnx.helper.make_node("Constant", [], ["seven"], value=shape))
+            nodes.append(onnx.helper.make_node("Reshape", [image, "seven"], ["never"]))
+            given.append(_info("never", dtype, [7]))
         return save(tmp_path, onnx.helper.make_graph(nodes, "detector", declared, given), metadata or {})
 
     return make

@@ -13,7 +13,7 @@ from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.layouts.names import COCO, UNNAMED
-from lowlat_nodes.vision.layouts.recognise import recognise
+from lowlat_nodes.vision.layouts.recognise import recognise, recognise_model
 from lowlat_nodes.vision.layouts.settings import LAYOUTS, LayoutSettings
 
 CELLS = 8400  # of the grids on 640 x 640
@@ -182,6 +182,20 @@ def test_91_classes_of_coco_are_numbered_by_id(make_model: Any) -> None:
     )
 
 
+def test_the_last_class_of_rf_detr_may_be_the_background(make_model: Any) -> None:
+    model = make_model({"dets": zeros(1, 300, 4), "labels": zeros(1, 300, 4)}, image="input")
+    assert of(model, names=["a", "b", "c"]).names == ("a", "b", "c")
+    assert of(model, names=["a", "b", "c", "nothing"]).names[-1] == "nothing"
+
+
+def test_queries_of_rt_detr_are_told_from_those_of_detr(make_model: Any) -> None:
+    """Hugging Face exports both alike; the scores of DETR are a softmax, with a last class for nothing."""
+    model = make_model({"logits": zeros(1, 100, 92), "pred_boxes": zeros(1, 100, 4)}, image="pixel_values")
+    assert "a column for nothing" in refusal(model)
+    assert of(model, layout="detr_logits").name == "detr_logits"
+    assert of(model, names=[str(i) for i in range(92)]).name == "detr_logits"
+
+
 def test_metadata_tell_an_open_size(make_model: Any) -> None:
     shapes = {"output0": ["batch", 84, "anchors"]}
     model = make_model(
@@ -278,6 +292,8 @@ class TestRefusals:
         assert "4 numbers and 1 scores per box" in refusal(model, names=["person"])
         model = make_model({"dets": zeros(1, 300, 4), "labels": zeros(1, 300, 91)})
         assert "91 for 2 names" in refusal(model, names=["a", "b"])
+        model = make_model({"pred_boxes": zeros(1, 300, 4), "logits": zeros(1, 300, 91)})
+        assert "91 for 90 names" in refusal(model, names=[str(i) for i in range(90)])
         model = make_model({"output0": zeros(1, 300, 84)})
         assert "not 84" in refusal(model, names=["a", "b"])
 
@@ -300,3 +316,49 @@ class TestRefusals:
         model = make_model({"output0": zeros(1, 300, 6)}, metadata={"names": names})
         assert "give the setting names instead" in refusal(model)
         assert of(model, names=["a"]).names == ("a",)
+
+
+OPEN = {"output0": ["batch", "n", "m"]}
+
+
+@pytest.mark.parametrize(
+    ("shape", "metadata", "name"),
+    [
+        ((1, 300, 6), {"end2end": "True"}, "end_to_end"),
+        ((1, 84, 2100), {"end2end": "False"}, "one_to_many"),
+        ((1, 84, 2100), {"end2end": "True"}, "one_to_one"),
+        ((1, 6300, 85), {}, "objectness"),
+    ],
+)
+def test_a_model_with_open_sizes_is_run_to_see_them(
+    make_model: Any, shape: tuple[int, ...], metadata: dict[str, str], name: str
+) -> None:
+    model = make_model(
+        {"output0": zeros(*shape)},
+        size=("height", "width"),
+        shapes=OPEN,
+        metadata=metadata | {"imgsz": "[320, 320]"},
+        batch="batch",
+    )
+    assert model.outputs["output0"].shape == (0, 0, 0)
+    assert recognise_model(model).name == name
+    with pytest.raises(ConfigurationError, match=r"output0 float32 \[\?, \?, \?\]"):
+        recognise(model.inputs, model.outputs, model.metadata)
+
+
+def test_a_model_with_open_sizes_and_a_size_for_input(make_detr: Any) -> None:
+    model = make_detr(zeros(1, 9, dtype=np.int64), zeros(1, 9, 4), zeros(1, 9))
+    assert recognise_model(model).name == "detr"
+
+
+def test_a_model_that_fails_on_the_image(make_model: Any) -> None:
+    model = make_model({"output0": zeros(1, 300, 6)}, size=("h", "w"), shapes=OPEN, refuses=True)
+    with pytest.raises(ConfigurationError, match="fails on an image of 320 x 256 px"):
+        recognise_model(model, build(LayoutSettings, {"input_width": 320, "input_height": 256}))
+
+
+def test_a_model_with_inputs_that_nobody_knows_is_not_run(make_model: Any) -> None:
+    inputs = {"pixel_mask": (np.int64, ["batch", 640, 640])}
+    model = make_model({"output0": zeros(1, 300, 6)}, shapes=OPEN, inputs=inputs)
+    with pytest.raises(ConfigurationError, match="pixel_mask"):
+        recognise_model(model)
