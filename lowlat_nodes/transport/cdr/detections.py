@@ -132,11 +132,12 @@ def _filled(rows: NDArray[np.float32]) -> Floats:
     left, top, right, bottom, score, _ = rows.T.astype(np.float64)
     filled = np.empty((_FILLED.size, len(rows)))
     filled[0] = score
-    np.add(left, right, filled[1])
-    np.add(top, bottom, filled[2])
+    with np.errstate(invalid="ignore"):  # between infinities
+        np.add(left, right, filled[1])
+        np.add(top, bottom, filled[2])
+        np.subtract(right, left, filled[3])
+        np.subtract(bottom, top, filled[4])
     filled[1:3] /= 2
-    np.subtract(right, left, filled[3])
-    np.subtract(bottom, top, filled[4])
     return filled.T
 
 
