@@ -33,7 +33,7 @@ from lowlat_nodes.stream.clock import ManualClock
 from lowlat_nodes.stream.endpoint import UnknownOutput
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import NO_FLOATS, Image, Joints, Text, Trajectory
+from lowlat_nodes.stream.payload import NO_FLOATS, Detections, Image, Joints, Text, Trajectory
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import Input, Output, RosSink, RosSource, message_type, prepare_process
@@ -371,6 +371,41 @@ def test_a_trajectory_keeps_its_start(session: Session) -> None:
         Duration(sec=1, nanosec=40_000_000),
     ]
     assert messages[0].points[1].positions.tolist() == [1.0, 1.0]
+
+
+def test_detections_go_through_topics_and_into_viewers(session: Session) -> None:
+    vision_msgs = pytest.importorskip("vision_msgs.msg")
+    visualization_msgs = pytest.importorskip("visualization_msgs.msg")
+    plain: list[Any] = []
+    session.talker.create_subscription(vision_msgs.Detection2DArray, "found", plain.append, 10)
+    shown: list[Any] = []
+    session.talker.create_subscription(visualization_msgs.ImageMarker, "marker", shown.append, 10)
+    session.listen(Input(topic="found", type_name="vision_msgs/msg/Detection2DArray"))
+    outputs = {
+        "found": Output(topic="found", type_name="vision_msgs/msg/Detection2DArray"),
+        "marker": Output(topic="marker", type_name="visualization_msgs/msg/ImageMarker"),
+    }
+    sink = RosSink(session.node("detector"), outputs)
+    rows = np.array([[10, 20, 30, 60, 0.75, 1], [0, 0, 8, 8, 0.5, 0]], np.float32)
+    found = Detections(rows, ("cup", "jar"))
+
+    def done() -> bool:
+        for name in outputs:
+            sink.write(Message(name, found, Trace(5_000_000_007), frame_id="camera"))
+        return bool(plain and shown and session.delivered)
+
+    session.spin_until(done)
+    first = plain[0].detections[0]
+    assert (first.results[0].hypothesis.class_id, first.results[0].hypothesis.score) == ("jar", 0.75)
+    assert (first.bbox.center.position.x, first.bbox.center.position.y) == (20.0, 40.0)
+    assert (first.bbox.size_x, first.bbox.size_y) == (20.0, 40.0)
+    assert first.header == plain[0].header
+    assert first.header.stamp == Time(sec=5, nanosec=7)
+    assert len(shown[0].points) == 16
+    delivered = session.delivered[0]
+    assert (delivered.trace.capture_ns, delivered.frame_id) == (5_000_000_007, "camera")
+    assert np.array_equal(delivered.payload.rows[:, :5], rows[:, :5])
+    assert delivered.payload.names == ("jar", "cup")
 
 
 def test_a_latched_output_reaches_readers_that_come_later(session: Session) -> None:
