@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import lowlat_nodes
-from lowlat_nodes.cli import main, serve, train
+from lowlat_nodes.cli import export, main, serve, train
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ET.parse(ROOT / "package.xml").getroot()  # noqa: S314, our own file
@@ -98,7 +98,7 @@ def test_an_installed_copy_finds_its_files(wheel: Path, tmp_path: Path) -> None:
 def test_every_command_and_executable_exists() -> None:
     modules = [
         command.module
-        for table in (main.COMMANDS, serve.KINDS, train.MODELS)
+        for table in (main.COMMANDS, export.KINDS, serve.KINDS, train.MODELS)
         for command in table.table.values()
     ]
     modules += [

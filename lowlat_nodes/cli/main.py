@@ -29,6 +29,7 @@ COMMANDS = Subcommands(
             "serve": "serve a policy to robots and programs over a network protocol",
             "train": "train a shipped model anew, or adapt one to a robot",
             "calibrate": "time the ways in which this machine can run a detector",
+            "export": "turn a checkpoint into the ONNX file that a node runs",
             "identify": "fit the actuator model from a bag",
             "dataset": "convert bags to a LeRobot dataset, and back",
         }.items()

@@ -23,7 +23,10 @@ OPSET: Final = 17
 DETECTIONS: Final = 300
 
 Form = Literal["end_to_end", "one_to_one", "one_to_many"]
-"""What a file gives: detections, or the predictions of a head for every anchor; one_to_many needs NMS."""
+"""What a file gives: detections, or a head's predictions for every anchor, those of one_to_many for NMS.
+
+Boxes are corners, but centres and sizes for one_to_many: so other exporters of YOLO models have it.
+"""
 
 
 class EndToEnd(nn.Module):
@@ -51,17 +54,23 @@ class EndToEnd(nn.Module):
 
 
 class EveryAnchor(nn.Module):
-    """Predictions for every anchor [1, 4 + C, A]: centre x and y, width and height in px, probabilities."""
+    """Box and probabilities for every anchor [1, 4 + C, A]; the box is centre x and y, width, height in px.
 
-    def __init__(self, network: FusedYoloV10) -> None:
+    If `corners`, it is x1, y1, x2, y2.
+    """
+
+    def __init__(self, network: FusedYoloV10, *, corners: bool) -> None:
         super().__init__()
         self.network = network
+        self.corners = corners
 
     def forward(self, images: Tensor) -> Tensor:
         """Predictions for an image, float [1, 3, H, W], RGB from 0 to 1."""
         boxes, scores = self.network(images)
-        low, high = boxes.split(2, -1)
-        return torch.cat([(low + high) / 2, high - low, scores], -1).transpose(1, 2)
+        if not self.corners:
+            low, high = boxes.split(2, -1)
+            boxes = torch.cat([(low + high) / 2, high - low], -1)
+        return torch.cat([boxes, scores], -1).transpose(1, 2)
 
 
 def export_onnx(
@@ -75,9 +84,9 @@ def export_onnx(
     """Write a folded copy of a network as ONNX; return its largest error against torch, in px or probability.
 
     Takes `images`, float32 [1, 3, height, width], RGB from 0 to 1; gives `output0`, float32, of `EndToEnd`
-    or `EveryAnchor`. The metadata are those usual for such files (names, task, stride, imgsz, end2end), and
-    `head`, which of the two it is. Raises ConfigurationError unless there is a name for each class, and
-    height and width are multiples of 32.
+    or `EveryAnchor`. The metadata are those usual for such files: names, task, stride, imgsz, and end2end,
+    which is True where no suppression is needed. Raises ConfigurationError unless there is a name for each
+    class, and height and width are multiples of 32.
     """
     if len(names) != model.classes:
         raise ConfigurationError(
@@ -85,7 +94,7 @@ def export_onnx(
         )
     head: Final = "one_to_one" if form == "end_to_end" else form
     network = FusedYoloV10(model, height, width, head).cpu().float()
-    net = EndToEnd(network) if form == "end_to_end" else EveryAnchor(network)
+    net = EndToEnd(network) if form == "end_to_end" else EveryAnchor(network, corners=head == "one_to_one")
     images = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(), torch.no_grad():
@@ -105,9 +114,7 @@ def export_onnx(
         "names": repr(dict(enumerate(names))),
         "stride": str(STRIDES[-1]),
         "imgsz": repr([height, width]),
-        "batch": "1",
-        "end2end": str(form == "end_to_end"),
-        "head": head,
+        "end2end": str(head == "one_to_one"),
         "description": f"YOLOv10-{model.scale.name.upper()}, Apache-2.0 implementation of lowlat_nodes",
     }
     for key, value in metadata.items():
@@ -118,7 +125,8 @@ def export_onnx(
     with torch.no_grad():
         if form != "end_to_end":
             return float((made - net(images)).abs().max())
-        return _largest_error(made[0], *(found[0] for found in network(images)), net(images)[0, :, 4])
+        boxes, scores = network(images)
+        return _largest_error(made[0], boxes[0], scores[0], net(images)[0, :, 4])
 
 
 def _largest_error(rows: Tensor, boxes: Tensor, scores: Tensor, best: Tensor) -> float:
