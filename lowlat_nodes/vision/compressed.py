@@ -29,11 +29,17 @@ _JPEG_PROGRESSIVE = 0xC2
 _JPEG_SCAN = 0xDA
 _JPEG_SCAN_MARKER = b"\xff\xda"
 _JPEG_SEGMENT_LIMIT = 1000
-_JPEG_SCAN_LIMIT = 100  # each is a pass over the whole image, however few its bytes; encoders write about ten
+_JPEG_SCAN_LIMIT = 32  # each is a pass over the whole image, however few its bytes; encoders write about ten
 _JPEG_FRAME = struct.Struct(">BHHB")  # bits, height, width, components
 
-_PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-_PNG_END = b"\0\0\0\0IEND"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_START = _PNG_SIGNATURE + b"\0\0\0\rIHDR"
+_PNG_END = b"IEND"
+_PNG_CHUNK = struct.Struct(">I4s")  # length of the contents and name
+_PNG_FRAME_SIZE = _PNG_CHUNK.size + 4  # and, behind the contents, a checksum
+_PNG_CHUNK_LIMIT = 1 << 15
+_PNG_BESIDE = 0x20  # bit of a name's first letter: texts, colour profiles, further frames of an animation
+_PNG_BESIDE_LIMIT = 1 << 14  # texts are unpacked too, to a thousand times their size
 _PNG_HEAD = struct.Struct(">IIBB")  # width, height, bits, colour type
 _PNG_GREY = (0, 4)  # without and with alpha
 _PNG_COLOURS = (2, 3, 6)
@@ -161,6 +167,7 @@ def _jpeg_head(data: bytes) -> tuple[int, int, bool]:
                 raise BadImage(f"jpeg: expected one whole frame header, got another at byte {position}")
             frame = _JPEG_FRAME.unpack_from(data, position)
             progressive = marker == _JPEG_PROGRESSIVE
+    # From here on `position` is where the first scan begins, with the number of its components.
     if frame is None:
         raise BadImage("jpeg: expected a frame header before the first scan, got none")
     bits, height, width, components = frame
@@ -168,7 +175,8 @@ def _jpeg_head(data: bytes) -> tuple[int, int, bool]:
         raise BadImage(f"jpeg: expected 8 bits per value, got {bits}")
     if data.rfind(_JPEG_END, position) < 0:
         raise BadImage(f"jpeg: cut short, expected an end of image (FFD9), got {len(data)} bytes without one")
-    if progressive and data.count(_JPEG_SCAN_MARKER, position) >= _JPEG_SCAN_LIMIT:
+    several = progressive or data[position] < components
+    if several and data.count(_JPEG_SCAN_MARKER, position) >= _JPEG_SCAN_LIMIT:
         raise BadImage(f"jpeg: expected at most {_JPEG_SCAN_LIMIT} scans, got more")
     return width, height, components == 1
 
@@ -177,8 +185,9 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield marker and begin of the contents of each segment up to the first scan."""
     position = 2
     for _ in range(_JPEG_SEGMENT_LIMIT):
-        while data[position : position + 2] == b"\xff\xff":  # a marker may be padded
+        if data[position : position + 2] == b"\xff\xff":  # a marker may be padded
             position += 1
+            continue
         if position + 4 > len(data):
             raise BadImage(f"jpeg: cut short, expected a scan, got {len(data)} bytes without one")
         prefix, marker, length = struct.unpack_from(">BBH", data, position)
@@ -194,8 +203,21 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
 
 def _png_head(data: bytes) -> tuple[int, int, bool]:
     """Return width, height and whether it is grey."""
-    if data.rfind(_PNG_END) < len(_PNG_START) + _PNG_HEAD.size:
-        raise BadImage(f"png: cut short, expected an end (IEND), got {len(data)} bytes without one")
+    position, beside = len(_PNG_SIGNATURE), 0
+    for _ in range(_PNG_CHUNK_LIMIT):
+        # OpenCV makes room, gigabytes, for what a chunk claims before it misses the bytes.
+        if position + _PNG_FRAME_SIZE > len(data):
+            raise BadImage(f"png: cut short, expected an end (IEND), got {len(data)} bytes without one")
+        length, name = _PNG_CHUNK.unpack_from(data, position)
+        if name == _PNG_END:
+            break
+        if name[0] & _PNG_BESIDE:
+            beside += length
+        position += _PNG_FRAME_SIZE + length
+    else:
+        raise BadImage(f"png: expected at most {_PNG_CHUNK_LIMIT} chunks, got more")
+    if beside > _PNG_BESIDE_LIMIT:
+        raise BadImage(f"png: expected at most {_PNG_BESIDE_LIMIT} bytes beside the pixels, got {beside}")
     width, height, bits, colours = _PNG_HEAD.unpack_from(data, len(_PNG_START))
     if bits == 16:
         raise BadImage("png: expected 8 bits per value, got 16, which is what depth images have")

@@ -169,9 +169,15 @@ def test_a_jpeg_file_that_is_cut_short_is_refused_wherever(options: list[int]) -
 
 def test_a_png_file_that_is_cut_short_is_refused_wherever() -> None:
     data = write(picture(16, 12), "png").data.tobytes()
-    for size in range(16, len(data) - 8):
+    for size in range(16, len(data) - 4):
         with pytest.raises(BadImage, match="png: cut short"):
             read_head(of_bytes(data[:size], "png"))
+
+
+def test_padding_between_the_segments_of_a_jpeg_file_is_skipped() -> None:
+    data = write(picture(20, 10)).data.tobytes()
+    padded = of_bytes(data[:2] + b"\xff" * 9 + data[2:], "jpeg")
+    assert np.array_equal(to_rgb(padded), to_rgb(of_bytes(data, "jpeg")))
 
 
 def test_bytes_behind_the_end_are_ignored() -> None:
@@ -194,6 +200,34 @@ def test_a_png_file_with_fewer_rows_than_it_says_is_refused() -> None:
     bomb = png(2000, 2000, rows=bytes(9))
     with pytest.raises(BadImage, match=r"png: .* bytes cannot be decoded"):
         decode(bomb, read_head(bomb))
+
+
+@pytest.mark.parametrize("length", [1 << 16, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_chunk_longer_than_its_file_is_refused_before_room_is_made_for_it(length: int) -> None:
+    data = bytearray(png(8, 8, rows=bytes(8 * 25)).data.tobytes())
+    at = data.index(b"IDAT") - 4
+    data[at : at + 4] = struct.pack(">I", length)
+    with pytest.raises(BadImage, match="png: cut short"):
+        read_head(of_bytes(bytes(data), "png"))
+
+
+def beside_the_pixels(more: bytes) -> CompressedImage:
+    data = write(picture(20, 10), "png").data.tobytes()
+    at = data.index(b"IDAT") - 4
+    return of_bytes(data[:at] + more + data[at:], "png")
+
+
+def test_texts_that_unpack_to_a_thousand_times_their_size_are_refused() -> None:
+    text = chunk(b"zTXt", b"note\0\0" + zlib.compress(bytes(1_000_000), 9))
+    few, many = beside_the_pixels(text), beside_the_pixels(text * 20)
+    assert np.array_equal(to_rgb(few), picture(20, 10))
+    with pytest.raises(BadImage, match="expected at most 16384 bytes beside the pixels, got"):
+        read_head(many)
+
+
+def test_more_chunks_than_a_camera_writes_are_refused() -> None:
+    with pytest.raises(BadImage, match="expected at most 32768 chunks"):
+        read_head(beside_the_pixels(chunk(b"tEXt", b"") * 40_000))
 
 
 def test_max_pixels_holds_for_both_kinds() -> None:
@@ -223,7 +257,9 @@ def test_max_pixels_holds_for_both_kinds() -> None:
         (jpeg((0xC0, frame(8, 8)), tail=b"\xff\xd9\0\0"), "expected a segment at byte 21, got ffd90000"),
         (jpeg((0xE0, b""), tail=b"\xff\xe0\0\1" * 2), "expected a segment at byte 6, got ffe00001"),
         (jpeg((0xC0, frame(8, 8)), *[(0xE0, b"")] * 2000, SCAN), "expected at most 1000 segments"),
-        (jpeg((0xC2, frame(8, 8)), *[SCAN] * 200), "expected at most 100 scans"),
+        (jpeg((0xC2, frame(8, 8)), *[SCAN] * 40), "expected at most 32 scans"),
+        (jpeg((0xC0, frame(8, 8)), *[(0xDA, b"\1" + SCAN[1][1:])] * 40), "expected at most 32 scans"),
+        (jpeg(tail=b"\xff" * 5000), "expected at most 1000 segments"),
     ],
 )
 def test_a_head_that_cannot_be_is_refused(file: CompressedImage, reason: str) -> None:
