@@ -130,15 +130,16 @@ def checked_rows(payload: Detections) -> NDArray[np.float32]:
 def _filled(rows: NDArray[np.float32]) -> Floats:
     """Return score, centre and size of each row."""
     left, top, right, bottom, score, _ = rows.T.astype(np.float64)
-    filled = np.empty((_FILLED.size, len(rows)))
-    filled[0] = score
+    filled = np.empty((len(rows), _FILLED.size))
+    columns = filled.T
+    columns[0] = score
     with np.errstate(invalid="ignore"):  # between infinities
-        np.add(left, right, filled[1])
-        np.add(top, bottom, filled[2])
-        np.subtract(right, left, filled[3])
-        np.subtract(bottom, top, filled[4])
-    filled[1:3] /= 2
-    return filled.T
+        np.add(left, right, columns[1])
+        np.add(top, bottom, columns[2])
+        np.subtract(right, left, columns[3])
+        np.subtract(bottom, top, columns[4])
+    columns[1:3] /= 2
+    return filled
 
 
 class _Bodies(dict[float, bytes]):
