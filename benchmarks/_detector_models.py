@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from lowlat_nodes.sim.shapes import NAMES, Frame, ShapeSamples, ShapesConfig, ShapeStream
+from lowlat_nodes.sim.shapes.photographs import photographs
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.payload import Image
-from lowlat_nodes.train.photographs import photographs
 from lowlat_nodes.vision.average_precision import AveragePrecision, Precision
 from lowlat_nodes.vision.config import DetectorConfig
 from lowlat_nodes.vision.detector import Detector

@@ -34,8 +34,8 @@ def _say(line: str) -> None:
 def training_images(side_px: int, seed: int) -> ShapeSamples:
     """Scenes to train on: photographs of the training split in changing colours, and drawn textures."""
     from lowlat_nodes.sim.shapes import ShapeSamples, ShapesConfig
-    from lowlat_nodes.train.dead_leaves import dead_leaves
-    from lowlat_nodes.train.photographs import photographs
+    from lowlat_nodes.sim.shapes.dead_leaves import dead_leaves
+    from lowlat_nodes.sim.shapes.photographs import photographs
 
     config = ShapesConfig(width_px=side_px, height_px=side_px, shapes=TRAIN_SHAPES, recolour=True)
     return ShapeSamples([*photographs("train"), *dead_leaves(TEXTURES, seed)], config, seed)
@@ -44,7 +44,7 @@ def training_images(side_px: int, seed: int) -> ShapeSamples:
 def unseen_images(side_px: int) -> ShapeSamples:
     """Scenes to judge by: photographs that no training image shows."""
     from lowlat_nodes.sim.shapes import ShapeSamples, ShapesConfig
-    from lowlat_nodes.train.photographs import photographs
+    from lowlat_nodes.sim.shapes.photographs import photographs
 
     return ShapeSamples(
         photographs("test"), ShapesConfig(width_px=side_px, height_px=side_px), seed=1_000_000

@@ -39,8 +39,8 @@ The output is that of the one-to-one head, which finds each thing once: no suppr
 ## Data
 Frames of `lowlat_nodes.sim.shapes`, rendered while it was trained: shapes of 8 to 160 px with textures,
 borders, motion blur, noise and whatever covers them, before photographs that come with scikit-image, split by
-photograph (`lowlat_nodes.train.photographs`). In training {least} to {most} shapes a frame, photographs in
-changing colours, each frame shown {copies} times, mirrored or turned differently.
+photograph (`lowlat_nodes.sim.shapes.photographs`). In training {least} to {most} shapes a frame, photographs
+in changing colours, each frame shown {copies} times, mirrored or turned differently.
 
 ## Training
 {steps} steps of {batch} images in {minutes:g} minutes of {clock}: {images} images, {cpu_minutes:.1f} minutes

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.sim.shapes import NAMES, Frame, ShapeSamples, ShapesConfig, ShapeStream
-from lowlat_nodes.train.dead_leaves import dead_leaves
-from lowlat_nodes.train.photographs import photographs
+from lowlat_nodes.sim.shapes.dead_leaves import dead_leaves
+from lowlat_nodes.sim.shapes.photographs import photographs
 
 _COLUMNS: Final = 4
 _GAP_PX: Final = 4

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.photographs]
 
 
 def test_training_and_unseen_images_share_no_photograph() -> None:
-    from lowlat_nodes.train.photographs import TEST, TRAIN
+    from lowlat_nodes.sim.shapes.photographs import TEST, TRAIN
 
     assert not set(TRAIN) & set(TEST)
 

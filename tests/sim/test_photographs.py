@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from lowlat_nodes.sim.shapes import photographs as module
+from lowlat_nodes.sim.shapes.photographs import TEST, TRAIN, photographs
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
-from lowlat_nodes.train import photographs as module
-from lowlat_nodes.train.photographs import TEST, TRAIN, photographs
 
 
 @pytest.mark.photographs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lowlat_nodes.train.dead_leaves import dead_leaves
+from lowlat_nodes.sim.shapes.dead_leaves import dead_leaves
 
 
 def test_images_differ_from_each_other_and_come_again_by_their_seed() -> None:
