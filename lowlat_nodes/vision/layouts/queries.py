@@ -99,8 +99,8 @@ def fit_detr_logits(graph: Graph, *, forced: bool) -> Layout | str:
         return f"has as many columns as classes, this graph {logits.shape[2]} for {graph.names.count} names"
     if not forced and not graph.names.known and logits.shape[1] != _QUERIES:
         return (
-            f"has {_QUERIES} queries (RT-DETR, D-FINE), or as many names as columns; this graph may be a DETR "
-            "or YOLOS, which have a column for nothing"
+            f"has {_QUERIES} queries (RT-DETR, D-FINE), or as many names as columns; this graph may be a "
+            "DETR or YOLOS, which have a column for nothing"
         )
     return DetrLogits("detr_logits", graph, [boxes.name, logits.name], names)
 
