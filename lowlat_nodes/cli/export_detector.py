@@ -21,14 +21,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write a YOLOv10 checkpoint as ONNX; with trained weights of other projects, their licence holds.
 
     A checkpoint is a safetensors file or a plain state dict of torch, under the published names or those of
-    `lowlat train detector`.
+    `lowlat train detector`. An end-to-end ONNX file of ours will do as well: it is written anew for images of
+    another size.
     """
     parser = argparse.ArgumentParser(prog="lowlat export detector", description=main.__doc__)
     parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="a .safetensors, .pt or .pth file"
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="a .safetensors, .pt, .pth or .onnx file"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx")
-    parser.add_argument("--scale", required=True, help="of the checkpoint: n, s, m, b, l or x")
+    parser.add_argument("--scale", help="of the checkpoint: n, s, m, b, l or x; an ONNX file says itself")
     parser.add_argument(
         "--size",
         default="640",
@@ -52,10 +53,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.output.suffix != ".onnx":
         raise ConfigurationError(f"--output: expected the name of an .onnx file, got {options.output}")
     from lowlat_nodes.train.yolov10.checkpoint import load_checkpoint
-    from lowlat_nodes.train.yolov10.export import export_onnx
+    from lowlat_nodes.train.yolov10.export import export_onnx, resize_onnx
     from lowlat_nodes.train.yolov10.scales import scale_named
 
     height, width = _size(options.size)
+    if options.checkpoint.suffix == ".onnx":
+        error = resize_onnx(options.checkpoint, options.output, height, width)
+        print(f"{options.output}: {width} x {height} px; at most {error:.2g} from torch", file=sys.stderr)
+        return 0
+    if options.scale is None:
+        parser.error("expected --scale n, s, m, b, l or x: a checkpoint does not say it")
     scale, names = scale_named(options.scale), _names(options.names)
     model = load_checkpoint(options.checkpoint, scale)
     error = export_onnx(

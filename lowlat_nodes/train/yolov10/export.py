@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
 import onnx
+import onnx.numpy_helper
 import torch
 from torch import Tensor, nn
 
@@ -18,9 +21,11 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.yolov10.fuse import FusedYoloV10
 from lowlat_nodes.train.yolov10.head import STRIDES
 from lowlat_nodes.train.yolov10.model import YoloV10
+from lowlat_nodes.train.yolov10.scales import Scale, scale_named
 
 OPSET: Final = 17
 DETECTIONS: Final = 300
+_DESCRIPTION: Final = re.compile(r"YOLOv10-([A-Z]),")
 
 Form = Literal["end_to_end", "one_to_one", "one_to_many"]
 """What a file gives: detections, or a head's predictions for every anchor, those of one_to_many for NMS.
@@ -88,12 +93,54 @@ def export_onnx(
     which is True where no suppression is needed. Raises ConfigurationError unless there is a name for each
     class, and height and width are multiples of 32.
     """
-    if len(names) != model.classes:
+    network = FusedYoloV10(model, height, width, "one_to_one" if form == "end_to_end" else form)
+    return write_onnx(network, path, height, width, names, form, scale=model.scale)
+
+
+def resize_onnx(source: Path, path: Path, height: int, width: int) -> float:
+    """Write an end-to-end file of `export_onnx` anew for images of another size; return as that does.
+
+    Raises ConfigurationError if the file is none of those.
+    """
+    said = OnnxModel(source, threads=1).metadata
+    named = _DESCRIPTION.match(said.get("description", ""))
+    if named is None or said.get("end2end") != "True":
+        raise ConfigurationError(f"{source}: expected an end-to-end file that lowlat_nodes has written")
+    names = tuple(ast.literal_eval(said["names"]).values())
+    scale = scale_named(named[1].lower())
+    network = FusedYoloV10(YoloV10(scale, len(names)), height, width)
+    weights = {
+        item.name.removeprefix("network."): torch.from_numpy(onnx.numpy_helper.to_array(item).copy())
+        for item in onnx.load(source).graph.initializer
+        if item.name.startswith("network.")
+    }
+    missing = network.state_dict().keys() - weights.keys()
+    if missing:
         raise ConfigurationError(
-            f"class names: expected {model.classes}, one for each class, got {len(names)}"
+            f"{source}: expected the weights of YOLOv10-{named[1]}, {len(missing)} are missing, such as "
+            f"{min(missing)}"
+        )
+    network.load_state_dict({name: weights[name] for name in network.state_dict()})
+    return write_onnx(network, path, height, width, names, "end_to_end", scale=scale)
+
+
+def write_onnx(
+    network: FusedYoloV10,
+    path: Path,
+    height: int,
+    width: int,
+    names: Sequence[str],
+    form: Form,
+    *,
+    scale: Scale,
+) -> float:
+    """Write a network that is folded already, as `export_onnx` does."""
+    if len(names) != network.classes:
+        raise ConfigurationError(
+            f"class names: expected {network.classes}, one for each class, got {len(names)}"
         )
     head: Final = "one_to_one" if form == "end_to_end" else form
-    network = FusedYoloV10(model, height, width, head).cpu().float()
+    network = network.cpu().float()
     net = EndToEnd(network) if form == "end_to_end" else EveryAnchor(network, corners=head == "one_to_one")
     images = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +162,7 @@ def export_onnx(
         "stride": str(STRIDES[-1]),
         "imgsz": repr([height, width]),
         "end2end": str(head == "one_to_one"),
-        "description": f"YOLOv10-{model.scale.name.upper()}, Apache-2.0 implementation of lowlat_nodes",
+        "description": f"YOLOv10-{scale.name.upper()}, Apache-2.0 implementation of lowlat_nodes",
     }
     for key, value in metadata.items():
         graph.metadata_props.add(key=key, value=value)

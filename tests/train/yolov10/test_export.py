@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from lowlat_nodes import resources
 from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.vision.layouts.recognise import recognise
@@ -136,3 +137,25 @@ def test_a_size_that_does_not_fit_is_refused(model: YoloV10, tmp_path: Path) -> 
 
     with pytest.raises(ConfigurationError, match="multiples of 32 px, got height 64, width 100"):
         export_onnx(model, tmp_path / "shapes.onnx", 64, 100, NAMES)
+
+
+def test_a_file_is_written_anew_for_images_of_another_size(model: YoloV10, tmp_path: Path) -> None:
+    from lowlat_nodes.train.yolov10.export import export_onnx, resize_onnx
+
+    export_onnx(model, tmp_path / "small.onnx", 64, 64, NAMES)
+    resize_onnx(tmp_path / "small.onnx", tmp_path / "large.onnx", 96, 128)
+    export_onnx(model, tmp_path / "expected.onnx", 96, 128, NAMES)
+    made, expected = (OnnxModel(tmp_path / f"{name}.onnx") for name in ("large", "expected"))
+    assert made.metadata == expected.metadata
+    images = np.random.default_rng(0).random((1, 3, 96, 128), np.float32)
+    rows, others = (each.run({"images": images}, ["output0"])[0] for each in (made, expected))
+    assert np.allclose(rows, others, atol=1e-4)
+
+
+def test_only_a_file_of_ours_is_written_anew(tmp_path: Path) -> None:
+    from lowlat_nodes.train.yolov10.export import resize_onnx
+
+    with pytest.raises(ConfigurationError, match="found nothing"):
+        resize_onnx(tmp_path / "nowhere.onnx", tmp_path / "out.onnx", 64, 64)
+    with pytest.raises(ConfigurationError, match="end-to-end file that lowlat_nodes has written"):
+        resize_onnx(resources.model("reach_flow"), tmp_path / "out.onnx", 64, 64)
