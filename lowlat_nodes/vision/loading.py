@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from lowlat_nodes.inference import backends
 from lowlat_nodes.inference.backend_settings import BackendSettings
 from lowlat_nodes.inference.backends import Loaded
+from lowlat_nodes.inference.candidates import candidates, open_model
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.layouts.recognise import recognise
 from lowlat_nodes.vision.layouts.settings import LayoutSettings
@@ -30,7 +32,12 @@ def load_detector(path: Path, layout: LayoutSettings, backend: BackendSettings) 
         ConfigurationError: If it is no detector that is known, or nothing here runs it.
     """
     said = backends.signature(path)
-    found = recognise(said.inputs, said.outputs, said.metadata, layout)
+
+    def run(feed: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
+        plainest = candidates(path, backend, None, cores=1, load_average=0.0)[0]
+        return open_model(path, plainest).run(feed, outputs)
+
+    found = recognise(said.inputs, said.outputs, said.metadata, layout, run=run)
     loaded = backends.load(
         path,
         backend,

@@ -104,3 +104,20 @@ def test_the_metadata_are_those_of_the_file(end_to_end: Path) -> None:
     layout, loaded = load_detector(end_to_end, LayoutSettings(), settings(threads=1, kind="onnxruntime"))
     assert loaded.calibration is None
     assert tuple(ast.literal_eval(loaded.model.metadata["names"]).values()) == layout.names
+
+
+def test_a_model_with_open_output_sizes_is_run_to_see_them(end_to_end: Path, tmp_path: Path) -> None:
+    model = onnx.load(end_to_end)
+    model.graph.node[-1].output[0] = "rows"
+    for axis, (before, after) in enumerate((("rows", "part"), ("part", "less"), ("less", "output0"))):
+        every = onnx.numpy_helper.from_array(np.ones((1, LIMIT, 6)[axis], np.bool_), f"every_{axis}")
+        model.graph.initializer.append(every)
+        model.graph.node.append(onnx.helper.make_node("Compress", [before, every.name], [after], axis=axis))
+    for axis, name in enumerate("nml"):
+        model.graph.output[0].type.tensor_type.shape.dim[axis].dim_param = name
+    onnx.save(model, tmp_path / "open.onnx")
+    layout, loaded = load_detector(
+        tmp_path / "open.onnx", LayoutSettings(), settings(kind="onnxruntime", threads=1)
+    )
+    assert loaded.model.outputs["output0"].shape == (0, 0, 0)
+    assert layout.name == "end_to_end"

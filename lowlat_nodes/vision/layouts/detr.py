@@ -60,9 +60,8 @@ def fit_detr(graph: Graph, *, forced: bool) -> Layout | str:
     scores = [spec for spec in flat if spec not in labels and spec.dtype in FLOATS]
     if len(graph.outputs) != 3 or not len(boxes) == len(labels) == len(scores) == 1:
         return "has the outputs labels int [1, n], boxes [1, n, 4] and scores [1, n]"
-    known = graph.names.of(0)
-    assert known is not None
-    return Detr(graph, [labels[0].name, boxes[0].name, scores[0].name], known, further[0])
+    fetched = [labels[0].name, boxes[0].name, scores[0].name]
+    return Detr(graph, fetched, graph.names.any, further[0])
 
 
 def is_size(spec: TensorSpec) -> bool:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One output [1, n, 6] of finished detections, as YOLOv10 and YOLO26 give without any suppression."""
+"""One output [1, n, 6] of finished detections, as YOLOv10, YOLO26 and one exporter of RT-DETR give."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.vision.layouts.graph import FLOATS, Graph
 from lowlat_nodes.vision.layouts.layout import Layout
+from lowlat_nodes.vision.layouts.raw import to_corners
 from lowlat_nodes.vision.placement import Rows
 
 _MOST = 300  # rows that such models give, and fewer where their grids have fewer cells
@@ -39,8 +41,49 @@ class EndToEnd(Layout):
         return by_score
 
 
+class DetrEndToEnd(EndToEnd):
+    """Rows of centre x and y, width and height from 0 to 1 of a stretched input, score, class."""
+
+    default_resize: ClassVar[str] = "stretch"
+
+    def _candidates(
+        self,
+        outputs: list[NDArray[np.generic]],
+        threshold: np.float32,
+        classes: NDArray[np.bool_] | None,
+    ) -> Rows:
+        rows = super()._candidates(outputs, threshold, classes)
+        to_corners(rows)
+        rows[:, :4] *= np.array((self.image.width, self.image.height) * 2, np.float32)
+        return rows
+
+
 def fit_end_to_end(graph: Graph, *, forced: bool) -> Layout | str:
     """Return the layout if a graph has it, or why it has not; `forced`: the user says that it has."""
+    output = _rows_of_six(graph, forced=forced)
+    if isinstance(output, str):
+        return output
+    if not forced:
+        if graph.is_rt_detr:
+            return "is of YOLOv10 and its like, the metadata speaks of an RT-DETR"
+        rows = output.shape[1]
+        if graph.anchors_per_cell(rows) and not (graph.end_to_end and rows <= _MOST):
+            return f"has the best boxes only, {rows} are boxes for every cell of the grids on the image"
+    return EndToEnd("end_to_end", graph, [output.name], graph.names.any)
+
+
+def fit_detr_end_to_end(graph: Graph, *, forced: bool) -> Layout | str:
+    """Return the layout if a graph has it, or why it has not; `forced`: the user says that it has."""
+    output = _rows_of_six(graph, forced=forced)
+    if isinstance(output, str):
+        return output
+    if not forced and not graph.is_rt_detr:
+        return "needs metadata that call the model an RT-DETR"
+    return DetrEndToEnd("detr_end_to_end", graph, [output.name], graph.names.any)
+
+
+def _rows_of_six(graph: Graph, *, forced: bool) -> TensorSpec | str:
+    """Return the output if it is the only one and has rows of six numbers."""
     if graph.further:
         return f"takes an image alone, this graph also {', '.join(spec.name for spec in graph.further)}"
     if len(graph.outputs) != 1:
@@ -50,12 +93,4 @@ def fit_end_to_end(graph: Graph, *, forced: bool) -> Layout | str:
         return "is float [1, n, 6]"
     if output.shape[2] not in {0, 6} or (output.shape[2] == 0 and not forced):
         return f"has rows of 6 numbers, these have {output.shape[2] or 'an open number'}"
-    if not forced:
-        if graph.is_rt_detr:
-            return "is of YOLOv10 and its like, the metadata speaks of an RT-DETR"
-        rows = output.shape[1]
-        if graph.anchors_per_cell(rows) and not (graph.end_to_end and rows <= _MOST):
-            return f"has the best boxes only, {rows} are boxes for every cell of the grids on the image"
-    names = graph.names.of(0)
-    assert names is not None
-    return EndToEnd("end_to_end", graph, [output.name], names)
+    return output

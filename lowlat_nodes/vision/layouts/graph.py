@@ -7,7 +7,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +71,7 @@ class Graph:
             ConfigurationError: If there is no such input, its size is open and not given, or it takes
                 batches only; or if the metadata is malformed or that of a model which is no detector.
         """
-        table = describe(inputs, outputs)
+        table = _describe(inputs.values(), outputs.values())
         task = metadata.get("task", "detect")
         if task not in {"detect", "object-detection"}:
             raise ConfigurationError(
@@ -115,6 +115,10 @@ class Graph:
                 return count // cells
         return 0
 
+    def describe(self) -> str:
+        """Return the inputs and outputs in words; ? is an open size."""
+        return _describe([self.image, *self.further], self.outputs)
+
     def image_input(self, normalisation: str) -> ImageInput:
         """Return what the image input wants; `normalisation` where neither settings nor metadata say."""
         if self.settings.normalisation != "auto":
@@ -132,15 +136,15 @@ class Graph:
         return image
 
 
-def describe(inputs: Mapping[str, TensorSpec], outputs: Mapping[str, TensorSpec]) -> str:
+def _describe(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) -> str:
     """Return the inputs and outputs of a graph in words; ? is an open size."""
     return f"inputs: {_list(inputs)}; outputs: {_list(outputs)}"
 
 
-def _list(specs: Mapping[str, TensorSpec]) -> str:
+def _list(specs: Iterable[TensorSpec]) -> str:
     return ", ".join(
         f"{spec.name} {np.dtype(spec.dtype).name} [{', '.join(str(size or '?') for size in spec.shape)}]"
-        for spec in specs.values()
+        for spec in specs
     )
 
 

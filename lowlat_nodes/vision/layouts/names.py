@@ -69,14 +69,23 @@ class ClassNames:
         """Return how many names there are; 0 where none are known."""
         return len(self.known) if self.known else 0
 
+    @property
+    def any(self) -> tuple[str, ...]:
+        """Return the names where the outputs do not tell how many classes there are."""
+        return self.known or _numbers(UNNAMED)
+
     def of(self, count: int) -> tuple[str, ...] | None:
         """Return the names for a number of classes, 0 for an unknown one; None if they do not fit it."""
         if self.known is None:
-            return tuple(map(str, range(count or UNNAMED)))
+            return _numbers(count or UNNAMED)
         if self.coco and count in {90, 91}:
             names = iter(COCO)
             return tuple(str(i) if i in COCO_GAPS else next(names) for i in range(91))[:count]
         return self.known if count in {0, len(self.known)} else None
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))
 
 
 def _parse(text: str) -> tuple[str, ...]:

@@ -152,7 +152,7 @@ def fit_detr_rows(graph: Graph, *, forced: bool) -> Layout | str:
         return f"has 4 + {graph.names.count} columns for the {graph.names.count} names, not {output.shape[2]}"
     if not forced and not graph.is_rt_detr:
         if output.shape[2] == 6 or not graph.names.known:
-            return "needs metadata that name the classes, and call the model an RT-DETR if there are two"
+            return "needs metadata that name the classes, and call the model an RT-DETR if there are 2"
         if not output.shape[1] or graph.anchors_per_cell(output.shape[1]):
             return f"has a few hundred queries, not {output.shape[1] or 'an open number'}"
     return DetrRows("detr_rows", graph, [output.name], names)

@@ -14,6 +14,7 @@ LAYOUTS = (
     "one_to_many",
     "objectness",
     "detr",
+    "detr_end_to_end",
     "detr_logits",
     "detr_rows",
     "rf_detr",

@@ -180,6 +180,20 @@ def test_queries(seed: int, threshold: float, limit: int, name: str) -> None:
     check(found, expect(every, layout, threshold, limit))
 
 
+@given(seed=seeds, threshold=thresholds, limit=limits)
+def test_end_to_end_rows_of_rt_detr(seed: int, threshold: float, limit: int) -> None:
+    rng = np.random.default_rng(seed)
+    boxes, scores, labels = rng.uniform(0, 1, (30, 4)), distinct_scores(rng, 30), rng.integers(0, 3, 30)
+    table = np.concatenate((boxes, scores[:, None], labels[:, None]), axis=1).astype(np.float32)
+    layout = layout_of("detr_end_to_end", {"o": (1, 30, 6)}, names=3)
+    rows = [
+        (SIDE * (x - w / 2), SIDE * (y - h / 2), SIDE * (x + w / 2), SIDE * (y + h / 2), score, number)
+        for x, y, w, h, score, number in table.tolist()
+    ]
+    found = layout.decode([table[None]], layout.place(*SOURCE), threshold, limit)
+    check(found, expect(rows, layout, np.float32(threshold), limit))
+
+
 def run(model: OnnxModel, threshold: float = 0.25, limit: int = 100, **settings: Any) -> np.ndarray:
     """Return the detections of a model in a grey image of 1280 x 640 px."""
     layout = recognise(model.inputs, model.outputs, model.metadata, build(LayoutSettings, settings))
@@ -233,6 +247,7 @@ EMPTY: dict[str, tuple[dict[str, tuple[int, ...]], bool]] = {
     "one_to_many": ({"o": (1, 7, BOXES)}, False),
     "objectness": ({"o": (1, BOXES, 8)}, False),
     "detr": ({"labels": (1, 30), "boxes": (1, 30, 4), "scores": (1, 30)}, True),
+    "detr_end_to_end": ({"o": (1, 30, 6)}, False),
     "detr_logits": ({"pred_boxes": (1, 30, 4), "logits": (1, 30, 3)}, False),
     "detr_rows": ({"o": (1, 30, 7)}, False),
     "rf_detr": ({"dets": (1, 30, 4), "labels": (1, 30, 3)}, False),
@@ -260,6 +275,8 @@ def test_wanted_classes(name: str) -> None:
     arrays: list[np.ndarray] = [rng.uniform(0.3, 1, shapes[key]).astype(np.float32) for key in layout.outputs]
     if name == "end_to_end":
         arrays[0][..., :4] = (5, 20, 40, 45)
+        arrays[0][..., 5] = np.arange(30) % 3
+    if name == "detr_end_to_end":
         arrays[0][..., 5] = np.arange(30) % 3
     if name in {"one_to_one", "one_to_many"}:
         arrays[0][0, :4] = np.array([[20], [20], [40], [45]]) + np.arange(BOXES)
