@@ -136,6 +136,7 @@ setup(
             "lowlat = lowlat_nodes.cli.main:main",
             "detector_node = lowlat_nodes.nodes.detector_node:main",
             "policy_node = lowlat_nodes.nodes.policy_node:main",
+            "shapes_camera_node = lowlat_nodes.nodes.shapes_camera_node:main",
             "sim_arm_node = lowlat_nodes.nodes.sim_arm_node:main",
         ],
     },

@@ -27,7 +27,7 @@ from lifecycle_msgs.srv import GetState
 from lowlat_nodes import resources
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 
-FILES = ["policy.launch.py", "sim.launch.py"]
+FILES = ["policy.launch.py", "shapes_camera.launch.py", "sim.launch.py"]
 TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 
 Launch = Callable[..., "subprocess.Popen[str]"]
