@@ -75,7 +75,9 @@ class OpenVinoModel:
         try:
             self.compiled = core.compile_model(graph, device, _options(core, device, threads, precision))
         except RuntimeError as error:
-            raise ConfigurationError(f"{path}: OpenVINO cannot compile it for {device}: {error}") from error
+            raise ConfigurationError(
+                f"{path}: OpenVINO cannot compile it for {device} in {precision}: {_last(error)}"
+            ) from error
         self.path = path
         self.inputs = _specs(path, self.compiled.inputs)
         self.outputs = _specs(path, self.compiled.outputs)
