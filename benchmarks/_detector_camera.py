@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A camera for detectors, and what comes back: publishes frames at a fixed rate and notes every answer.
 
-Frames are serialised before: a driver in C++ does not need Python's time for that.
+Frames are serialised before and published past rclpy: a driver in C++ does not need Python's time for that.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from lowlat_nodes.stream.payload import Image
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.cdr import wire
 from lowlat_nodes.transport.ros import Input, RosSource, message_type, prepare_process
+from lowlat_nodes.transport.ros.serialised import publish
 
 IMAGE = "sensor_msgs/msg/Image"
 HEARD = {"detections": "vision_msgs/msg/Detection2DArray", "inferences": "std_msgs/msg/String"}
@@ -121,7 +122,7 @@ class Camera:
         message[_STAMP] = wire.pack_time(stamp_ns)
         data = bytes(message)
         handed_ns = time.time_ns()
-        self._publisher.publish(data)
+        publish(self._publisher, data)
         return stamp_ns, handed_ns
 
     def _hear(self, message: Message) -> None:

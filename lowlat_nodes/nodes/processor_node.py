@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -127,6 +128,9 @@ class ProcessorNode(LifecycleHost[C]):
             name=self.get_name(),
         )
         self._pipeline.start()
+        # What a collection need not look at again: model and libraries are a million objects.
+        gc.collect()
+        gc.freeze()
         if self._listening:
             for source in self._sources:
                 source.start(self._pipeline.deliver)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 
 @dataclass(slots=True)
@@ -37,4 +37,11 @@ class Trace:
 
     def copy(self) -> Trace:
         """Return an independent copy, for a result that inherits the history of its input."""
-        return Trace(*(getattr(self, field.name) for field in fields(self)))
+        return Trace(
+            self.capture_ns,
+            self.received_ns,
+            self.dequeued_ns,
+            self.inference_start_ns,
+            self.inference_end_ns,
+            self.published_ns,
+        )

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes import resources
-from lowlat_nodes.inference import backends
 from lowlat_nodes.inference.backends import Loaded
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
@@ -24,7 +23,7 @@ from lowlat_nodes.vision.config import DetectorConfig
 from lowlat_nodes.vision.drawing import draw
 from lowlat_nodes.vision.encodings import to_rgb
 from lowlat_nodes.vision.layouts.layout import Layout
-from lowlat_nodes.vision.layouts.recognise import recognise
+from lowlat_nodes.vision.loading import load_detector
 from lowlat_nodes.vision.preprocess import Preprocessor
 
 DETECTIONS, MARKERS, DEBUG = "detections", "markers", "debug_image"
@@ -55,7 +54,8 @@ class Detector(Processor):
     Args:
         config: Model and reporting.
         cameras: Names of the inputs.
-        wanted: Tells whether anybody looks at a stream, by name; drawings that nobody looks at are not made.
+        wanted: Tells whether anybody looks at a stream, by name; what is only for viewers is not made unless
+            somebody does.
 
     Attributes:
         stages: How long the last frame took, where.
@@ -89,12 +89,10 @@ class Detector(Processor):
         """
         cv2.setNumThreads(1)  # its threads gain a tenth of a ms, and on a busy machine wait for each other
         path = resources.model(self._config.model)
-        graph = backends.signature(path)
-        self._layout = layout = recognise(graph.inputs, graph.outputs, graph.metadata, self._config.layout)
-        self._reporting = self.reporting(self._config)
-        self._loaded = loaded = backends.load(
-            path, self._config.backend, layout.image, further=layout.feed, outputs=layout.outputs
+        self._layout, self._loaded = layout, loaded = load_detector(
+            path, self._config.layout, self._config.backend
         )
+        self._reporting = self.reporting(self._config)
         folded = loaded.model.inputs[layout.image.name].dtype is np.uint8
         self._preprocessor = Preprocessor(
             layout.image, layout.resize, layout.fill, folded=folded, max_pixels=self._config.max_pixels
@@ -153,7 +151,9 @@ class Detector(Processor):
         """Detect in a frame; draw on it while somebody looks."""
         found = self.detect(message.payload)
         camera = message.topic
-        results = [message.derive(f"{camera}/{kind}", found) for kind in (DETECTIONS, MARKERS)]
+        results = [message.derive(f"{camera}/{DETECTIONS}", found)]
+        if self.wanted(f"{camera}/{MARKERS}"):
+            results.append(message.derive(f"{camera}/{MARKERS}", found))
         if self.wanted(f"{camera}/{DEBUG}"):
             drawn = draw(to_rgb(message.payload, self._config.max_pixels), found)
             results.append(message.derive(f"{camera}/{DEBUG}", Image(drawn, "rgb8")))

@@ -102,6 +102,7 @@ def test_classes_may_be_called_by_their_numbers(made: Any) -> None:
 
 def test_each_camera_has_its_own_results_with_stamp_and_frame(made: Any) -> None:
     detector = made("left", "right")
+    detector.wanted = lambda stream: stream == "right/markers"
     frame = Message("right", Image(spots(64, 64, red=(20, 20)), "rgb8"), Trace(123, 456), 7, "right_optical")
     results = detector.process(frame)
     assert [result.topic for result in results] == ["right/detections", "right/markers"]
