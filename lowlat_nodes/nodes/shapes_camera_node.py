@@ -169,8 +169,8 @@ class _Recording:
         if sum(failures.values()) and lost > former:
             return Report(Level.WARN, f"frames fail: {self._last_failure}", values)
         if lost > former and figures["rate_out_hz"] < _BEHIND * self._config.rate_hz:
-            share = f"{figures['rate_out_hz']:.3g} of {self._config.rate_hz:g} Hz"
-            return Report(Level.WARN, f"simulated, and too slow for this machine: {share}", values)
+            rates = f"{figures['rate_out_hz']:.3g} of {self._config.rate_hz:g} Hz"
+            return Report(Level.WARN, f"simulated at {rates}: this machine is too slow or too busy", values)
         return Report(Level.OK, "simulated", values)
 
     def _run(self) -> None:
