@@ -52,8 +52,7 @@ class ShapesCameraSettings(NodeSettings):
     shapes: int = setting(6, doc="How many shapes there are.", low=0, high=100)
     scale: float = setting(
         2.0,
-        doc="How much larger than 8 to 160 px shapes are, and how much faster: as frames to the network's "
-        "input.",
+        doc="Px of the frame per px of a network's input: shapes are 8 to 160 px times this.",
         low=0.1,
         high=16.0,
     )

@@ -89,15 +89,14 @@ def untimed(settings: BackendSettings, model: Path) -> BackendSettings:
         model: Its file; what ONNX Runtime does not read, OpenVINO or PyTorch runs.
     """
     fitting = [kind for kind in _PREFERRED if model.suffix in KINDS[kind]]
-    chosen = {
-        "kind": (*fitting, "auto")[0],
-        "provider": "cpu",
-        "threads": 1,
-        "spinning": "never",
-        "precision": "fp32",
-    }
-    left_open = {name: value for name, value in chosen.items() if getattr(settings, name) in {"auto", 0}}
-    return dataclasses.replace(settings, **left_open)
+    return dataclasses.replace(
+        settings,
+        kind=(*fitting, "auto")[0] if settings.kind == "auto" else settings.kind,
+        provider="cpu" if settings.provider == "auto" else settings.provider,
+        threads=settings.threads or 1,
+        spinning="never" if settings.spinning == "auto" else settings.spinning,
+        precision="fp32" if settings.precision == "auto" else settings.precision,
+    )
 
 
 def make_detector(parameters: Mapping[str, Any]) -> OfflineDetector:
