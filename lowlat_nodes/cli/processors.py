@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
@@ -28,12 +29,29 @@ Factory = Callable[[Mapping[str, Any]], Processor]
 GROUP = "lowlat_nodes.processors"
 
 BUILT_IN = {
+    "detector": "lowlat_nodes.cli.processors:make_detector",
     "policy": "lowlat_nodes.cli.processors:make_policy",
     "throttle": "lowlat_nodes.cli.processors:make_throttle",
 }
 
-PARAMETER_FILES = {"policy": "policy.yaml"}
+PARAMETER_FILES = {"detector": "detector.yaml", "policy": "policy.yaml"}
 """What a processor takes from config/ where the user gives no file; the launch files do the same."""
+
+
+def make_detector(parameters: Mapping[str, Any]) -> Processor:
+    """Make the detector of the detector node from its parameters, and say what runs it."""
+    from lowlat_nodes.vision import offline
+
+    detector = offline.make_detector(parameters)
+    backend = detector.backend
+    threads = f"{backend.threads} thread{'s' if backend.threads > 1 else ''}"
+    print(
+        f"detector: runs with {backend.kind}, {threads}, without calibration, which may choose differently "
+        "each time; -p backend.kind:=KIND takes another",
+        file=sys.stderr,
+        flush=True,
+    )
+    return detector
 
 
 def make_policy(parameters: Mapping[str, Any]) -> Processor:

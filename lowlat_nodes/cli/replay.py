@@ -190,7 +190,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     offline = parser.add_argument_group("without ROS")
     offline.add_argument("--processor", metavar="NAME", help=", ".join(processors.names()))
     offline.add_argument(
-        "--params", type=Path, metavar="YAML", help="ROS parameter file (policy: the one shipped)"
+        "--params", type=Path, metavar="YAML", help="ROS parameter file (detector, policy: the one shipped)"
     )
     offline.add_argument("--node", metavar="NAME", help="whose parameters to take from it (the processor's)")
     offline.add_argument(

@@ -11,7 +11,7 @@ from typing import Any
 
 from std_srvs.srv import SetBool
 
-from lowlat_nodes.nodes.detector_config import ONLY_CAMERA, DetectorNodeConfig
+from lowlat_nodes.nodes.detector_config import DetectorNodeConfig
 from lowlat_nodes.nodes.diagnostics import MS, Report
 from lowlat_nodes.nodes.processor_node import Hosted, ProcessorNode
 from lowlat_nodes.nodes.run import run
@@ -137,12 +137,11 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         return report
 
     def _make(self, config: DetectorNodeConfig) -> Hosted:
-        cameras = config.cameras()
-        self._detector = Detector(config, tuple(cameras))
-        outputs = dict(_outputs(cameras))
+        inputs, outputs = config.inputs(), dict(_outputs(config))
+        self._detector = Detector(config, tuple(inputs))
         return Hosted(
             self._detector,
-            {name: camera.input(config.deadline_ms) for name, camera in cameras.items()},
+            inputs,
             outputs,
             results={name for name in outputs if name.endswith(f"/{DETECTIONS}")},
         )
@@ -154,14 +153,13 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         return response
 
 
-def _outputs(cameras: Any) -> Iterator[tuple[str, Output]]:
-    for camera in cameras:
-        prefix = "~" if list(cameras) == [ONLY_CAMERA] else f"~/{camera}"
+def _outputs(config: DetectorNodeConfig) -> Iterator[tuple[str, Output]]:
+    for camera in config.cameras():
         for kind, type_name in _TYPES.items():
-            on_demand = kind != DETECTIONS
+            topic = config.topic(camera, kind)
             yield (
                 f"{camera}/{kind}",
-                Output(topic=f"{prefix}/{kind}", type_name=type_name, on_demand=on_demand),
+                Output(topic=topic, type_name=type_name, on_demand=kind != DETECTIONS),
             )
 
 

@@ -52,8 +52,7 @@ class ShapesCameraSettings(NodeSettings):
     shapes: int = setting(6, doc="How many shapes there are.", low=0, high=100)
     scale: float = setting(
         2.0,
-        doc="How much larger than 8 to 160 px shapes are, and how much faster: as frames to the network's "
-        "input.",
+        doc="Px of the frame per px of a network's input: shapes are 8 to 160 px times this.",
         low=0.1,
         high=16.0,
     )
@@ -169,8 +168,8 @@ class _Recording:
         if sum(failures.values()) and lost > former:
             return Report(Level.WARN, f"frames fail: {self._last_failure}", values)
         if lost > former and figures["rate_out_hz"] < _BEHIND * self._config.rate_hz:
-            share = f"{figures['rate_out_hz']:.3g} of {self._config.rate_hz:g} Hz"
-            return Report(Level.WARN, f"simulated, and too slow for this machine: {share}", values)
+            rates = f"{figures['rate_out_hz']:.3g} of {self._config.rate_hz:g} Hz"
+            return Report(Level.WARN, f"simulated at {rates}: this machine is too slow or too busy", values)
         return Report(Level.OK, "simulated", values)
 
     def _run(self) -> None:

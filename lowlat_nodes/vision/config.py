@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowlat_nodes.inference.backend_settings import BackendSettings
-from lowlat_nodes.stream.config import section, setting
+from lowlat_nodes.stream.config import group, section, setting
 from lowlat_nodes.vision.layouts.settings import LayoutSettings
+
+ONLY_CAMERA = "image"
+"""The name of the camera where none is configured, and of its topic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +39,40 @@ class DetectorConfig:
     class_id: str = setting(
         "name", doc="What stands for a class in results: its name, or its number.", choices=("name", "number")
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraSettings:
+    """A camera whose frames are looked at."""
+
+    topic: str = setting(doc="Topic of its images.")
+    compressed: bool = setting(
+        False, doc="Whether they are sensor_msgs/CompressedImage (JPEG, PNG) instead of sensor_msgs/Image."
+    )
+    reliability: str = setting(
+        "auto",
+        choices=("auto", "reliable", "best_effort"),
+        doc="auto: reliable while all publishers offer it, otherwise best effort.",
+    )
+
+    @property
+    def type_name(self) -> str:
+        """Return the ROS message type of the topic."""
+        return "sensor_msgs/msg/CompressedImage" if self.compressed else "sensor_msgs/msg/Image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CamerasConfig(DetectorConfig):
+    """What is detected, and in the frames of which cameras."""
+
+    camera: Mapping[str, CameraSettings] = group(
+        CameraSettings, doc="One group per camera; without any, the topic `image` is the only one."
+    )
+
+    def cameras(self) -> Mapping[str, CameraSettings]:
+        """Return the cameras by name; there is at least one."""
+        return self.camera or {ONLY_CAMERA: CameraSettings(topic=ONLY_CAMERA)}
+
+    def topic(self, camera: str, kind: str) -> str:
+        """Return the topic of a kind of results: `~/<kind>`, or `~/<camera>/<kind>` with cameras by name."""
+        return f"~/{kind}" if list(self.cameras()) == [ONLY_CAMERA] else f"~/{camera}/{kind}"
