@@ -83,10 +83,10 @@ class Layout(ABC):
         Raises:
             UnexpectedOutput: If the arrays do not have the shapes of this layout.
         """
-        with np.errstate(all="ignore"):  # what is no number is refused below
+        with np.errstate(all="ignore"):  # what is no number is refused, what is too large is clipped
             rows = self._candidates(outputs, np.float32(threshold), classes)
-        rows = self._distinct(self._sound(rows, classes))
-        placement.to_source(rows)
+            rows = self._distinct(self._sound(rows, classes))
+            placement.to_source(rows)
         visible = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
         return rows[:limit] if visible.all() else rows[visible][:limit]
 

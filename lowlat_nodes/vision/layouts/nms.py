@@ -23,13 +23,11 @@ def suppress(rows: Rows, iou_threshold: float) -> NDArray[np.intp]:
     """
     if len(rows) == 0:
         return np.empty(0, np.intp)
-    boxes = np.empty((len(rows), 4), np.float64)
-    boxes[:, :2] = rows[:, :2]
-    boxes[:, 2:] = np.maximum(rows[:, 2:4] - rows[:, :2], 0)
-    # Classes lie side by side, so that boxes of two of them never overlap. NMSBoxesBatched does that too, in
-    # OpenCV 4.7 and later; ROS 2 Jazzy has 4.6.
-    boxes[:, 0] += rows[:, 5] * (np.ptp(rows[:, (0, 2)]).astype(np.float64) + 1)
-    # OpenCV leaves out scores of 0 and keeps the order of equal ones.
-    return np.asarray(
-        cv2.dnn.NMSBoxes(boxes.tolist(), [1.0] * len(rows), 0.0, iou_threshold), np.intp
-    ).ravel()
+    boxes = np.concatenate((rows[:, :2], np.maximum(rows[:, 2:4] - rows[:, :2], 0)), axis=1)
+    kept = []
+    for number in np.unique(rows[:, 5]):
+        members = np.flatnonzero(rows[:, 5] == number)
+        # OpenCV leaves out scores of 0 and keeps the order of equal ones.
+        scores = [1.0] * len(members)
+        kept.append(members[cv2.dnn.NMSBoxes(boxes[members].tolist(), scores, 0.0, iou_threshold)])
+    return np.sort(np.concatenate(kept))

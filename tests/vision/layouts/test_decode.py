@@ -319,6 +319,14 @@ def test_detections_have_memory_of_their_own() -> None:
             np.testing.assert_array_equal(array, copy)
 
 
+def test_the_largest_numbers_are_clipped() -> None:
+    largest = float(np.finfo(np.float32).max)
+    rows = np.array([[[-largest, -largest, largest, largest, 0.9, 1]]], np.float32)
+    layout = layout_of("end_to_end", {"o": (1, 30, 6)}, names=3)
+    found = layout.decode([rows], layout.place(*SOURCE), 0.25, 100)
+    np.testing.assert_allclose(found, [[0, 0, *SOURCE, 0.9, 1]])
+
+
 def test_a_fraction_for_a_class_is_refused() -> None:
     layout = layout_of("end_to_end", {"o": (1, 30, 6)}, names=3)
     rows = np.array(
