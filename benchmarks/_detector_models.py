@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lowlat_nodes import resources
 from lowlat_nodes.sim.shapes import NAMES, Frame, ShapeSamples, ShapesConfig, ShapeStream
 from lowlat_nodes.sim.shapes.photographs import photographs
 from lowlat_nodes.stream.config import build
@@ -22,25 +23,18 @@ from lowlat_nodes.vision.detector import Detector
 SIDE_PX = 320
 _UNSEEN = 1_000_000  # the seed of scenes that the shipped model was not trained on
 _THRESHOLD = 0.001
-_CLASSES = 80
 _DIFFERENT = 4  # frames, so that no cache holds the next one
 
 
-def write_yolov10n(path: Path, side_px: int) -> Path:
-    """Write YOLOv10-N with 80 classes and random weights: what it takes to run, it takes with any."""
-    import torch
+def write_large(path: Path, side_px: int) -> Path:
+    """Write the shipped model, YOLOv10-N, for images of another size; return the path."""
+    from lowlat_nodes.train.yolov10.export import resize_onnx
 
-    from lowlat_nodes.train.yolov10.export import export_onnx
-    from lowlat_nodes.train.yolov10.model import YoloV10
-    from lowlat_nodes.train.yolov10.scales import scale_named
-
-    torch.manual_seed(0)
-    network = YoloV10(scale_named("n"), _CLASSES).eval()
-    export_onnx(network, path, side_px, side_px, [f"class {number}" for number in range(_CLASSES)])
+    resize_onnx(resources.model("shapes"), path, side_px, side_px)
     return path
 
 
-def save_photograph(path: Path, width: int, height: int) -> Path:
+def save_frames(path: Path, width: int, height: int) -> Path:
     """Save a few different frames of a size for a camera; return the path."""
     stream = ShapeStream(photographs("test"), ShapesConfig(width_px=width, height_px=height, scale=2.0))
     frames = np.stack([stream.frame(number * 100_000_000).image for number in range(_DIFFERENT)])
