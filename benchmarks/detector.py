@@ -3,8 +3,8 @@
 """The detector node: what it adds to its model, how it keeps up, how well it sees, and what INT8 gains.
 
 Each part that has to do with ROS runs a camera and a detector node as two processes on a domain of its own.
-All models are the shipped YOLOv10-N, which was trained for 320 px, also at 640 px, where frames are as large as
-those of many cameras.
+All models are the shipped YOLOv10-N, which was trained for 320 px, also at 640 px, where frames are as large
+as those of many cameras.
 """
 
 from __future__ import annotations
