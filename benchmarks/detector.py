@@ -166,7 +166,7 @@ def measure_postprocess(_session: DetectorSession, _folder: Path, _scale: float)
     """From the model's output to boxes in px of the source, and to the bytes of a message."""
     rows = np.zeros((1, 300, 6), np.float32)
     random = np.random.default_rng(0)
-    rows[0, :, :2] = random.uniform(0, 500, (300, 2))
+    rows[0, :, :2] = random.uniform(150, 350, (300, 2))  # of 640, where the image is
     rows[0, :, 2:4] = rows[0, :, :2] + random.uniform(10, 100, (300, 2))
     rows[0, :_ROWS, 4] = np.sort(random.uniform(0.3, 1.0, _ROWS))[::-1]
     rows[0, :, 5] = random.integers(0, 80, 300)
