@@ -128,6 +128,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         """Return what every processor node does, and how long model and preparation took."""
         assert self._detector is not None
         report = super().report()
+        report.values["rows_refused"] = self._detector.refused
         report.values["backend"] = self._detector.loaded.candidate.describe()
         for name, attribute in (("model", "_model_time"), ("prepare", "_prepare_time")):
             times: Histogram = getattr(self, attribute)

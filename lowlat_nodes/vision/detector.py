@@ -111,6 +111,11 @@ class Detector(Processor):
         return self._names
 
     @property
+    def refused(self) -> int:
+        """Return how many detections so far were no numbers, or of a class that does not exist."""
+        return 0 if self._layout is None else self._layout.refused
+
+    @property
     def loaded(self) -> Loaded:
         """Return the model and how its backend was chosen."""
         assert self._loaded is not None
