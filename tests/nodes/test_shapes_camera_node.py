@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,15 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
+from lowlat_nodes import resources
+from lowlat_nodes.cli.parameter_file import parameters_of, read
+from lowlat_nodes.nodes.detector_config import DetectorNodeConfig
+from lowlat_nodes.nodes.detector_node import DetectorNode
 from lowlat_nodes.nodes.diagnostics import Level
-from lowlat_nodes.nodes.shapes_camera_node import ShapesCameraNode
+from lowlat_nodes.nodes.shapes_camera_node import ShapesCameraNode, ShapesCameraSettings
 from lowlat_nodes.sim.shapes import ShapesConfig, ShapeStream
 from lowlat_nodes.sim.shapes.camera import ShapesCamera, as_detections, backgrounds
+from lowlat_nodes.stream.config import build
 
 pytestmark = pytest.mark.ros
 
@@ -199,3 +205,33 @@ def test_a_size_that_shapes_do_not_fit_into_is_refused(robot: Any) -> None:
     node = make(robot, width_px=4)
     assert not node.start()
     assert "width_px" in node.problem
+
+
+def test_the_demo_shows_to_the_detector_what_the_camera_takes() -> None:
+    sections = read(resources.path("config", "detector_demo.yaml"))
+    camera = build(ShapesCameraSettings, parameters_of("/shapes_camera_node", sections))
+    detector = build(DetectorNodeConfig, parameters_of("/detector_node", sections))
+    assert [seen.topic for seen in detector.cameras().values()] == ["camera/image"]
+    assert not camera.compressed
+    side_px = 320  # of the shipped detector
+    assert camera.scale == max(camera.width_px, camera.height_px) / side_px
+
+
+def test_a_detector_answers_with_the_stamps_of_the_truth(robot: Any, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from spot_detector import write_spot_detector
+
+    truths = robot.listen(Detection2DArray, "/shapes_camera_node/truth")
+    found = robot.listen(Detection2DArray, "/detector_node/camera/detections")
+    flat = {
+        "model": str(write_spot_detector(tmp_path / "spots.onnx")),
+        "threshold": 0.0,
+        "backend.kind": "onnxruntime",
+        "backend.threads": 1,
+        "camera.camera.topic": "camera/image",
+    }
+    detector = robot.add(DetectorNode(overrides=[Parameter(name, value=flat[name]) for name in flat]))
+    assert detector.start(), detector.problem
+    assert make(robot).start()
+    robot.spin_until(lambda: set(map(stamp_ns, truths)) & set(map(stamp_ns, found)))
+    assert {message.header.frame_id for message in (*truths, *found)} == {"camera"}

@@ -20,6 +20,7 @@ from lowlat_nodes.stream.payload import CompressedImage, Detections, Image
 
 PHOTOGRAPHS, DRAWN = "photographs", "drawn"
 _DRAWN_COUNT: Final = 4
+_UNSEEN: Final = 1_000_000  # far from the seeds that training draws with
 
 
 def kind_of_background(wanted: str) -> str:
@@ -39,7 +40,7 @@ def backgrounds(kind: str, seed: int) -> list[Pixels]:
     Raises:
         MissingExtra: If photographs are asked for and scikit-image is not installed.
     """
-    return photographs("test") if kind == PHOTOGRAPHS else dead_leaves(_DRAWN_COUNT, seed)
+    return photographs("test") if kind == PHOTOGRAPHS else dead_leaves(_DRAWN_COUNT, _UNSEEN + seed)
 
 
 class ShapesCamera:
