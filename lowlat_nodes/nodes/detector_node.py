@@ -62,6 +62,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         self._zmq: Publisher | None = None
         self._model_time, self._prepare_time = Histogram(), Histogram()
         super().__init__("detector_node", DetectorNodeConfig, self._make, **{"task": "detector", **ros})
+        self._stamps = RosClock(self)
         self.create_service(SetBool, "~/enable", self._on_enable)
 
     def setup(self, config: DetectorNodeConfig) -> None:
@@ -103,6 +104,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         """Account for the time of a frame, and tell whoever listens."""
         assert self._detector is not None
         assert self._told is not None
+        published_ns = self._stamps.now_ns()
         stages, trace = self._detector.stages, message.trace
         self._model_time.record(stages.model_ns)
         self._prepare_time.record(stages.prepare_ns)
@@ -116,7 +118,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
             "capture_ns": trace.capture_ns,
             "received_ns": trace.received_ns,
             "dequeued_ns": trace.dequeued_ns,
-            "published_ns": RosClock(self).now_ns(),
+            "published_ns": published_ns,
             "prepare_ns": stages.prepare_ns,
             "model_ns": stages.model_ns,
             "decode_ns": stages.decode_ns,

@@ -217,8 +217,8 @@ class _Metered(Sink):
     def write(self, message: Message) -> None:
         self._sink.write(message)
         if self._results is None or message.topic in self._results:
-            self._window.give(message.trace)
             self._published(message)
+            self._window.give(message.trace)
 
     def close(self) -> None:
         """Leave the sink open; an inactive node still advertises its outputs."""
