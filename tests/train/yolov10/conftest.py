@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def published() -> Callable[..., dict[str, Tensor]]:
     """Return what makes a checkpoint of a scale, under published names; each name decides its numbers."""
     import torch
@@ -38,7 +39,8 @@ def published() -> Callable[..., dict[str, Tensor]]:
     from lowlat_nodes.train.yolov10.published import to_published
     from lowlat_nodes.train.yolov10.scales import SCALES
 
-    def make(scale: str, classes: int = 80) -> dict[str, Tensor]:
+    @functools.cache
+    def numbers(scale: str, classes: int) -> dict[str, Tensor]:
         with torch.device("meta"):
             model = YoloV10(SCALES[scale], classes)
         return {
@@ -46,7 +48,7 @@ def published() -> Callable[..., dict[str, Tensor]]:
             for name, value in to_published(model).items()
         }
 
-    return make
+    return lambda scale, classes=80: dict(numbers(scale, classes))
 
 
 def _numbers(name: str, shape: tuple[int, ...]) -> np.ndarray:

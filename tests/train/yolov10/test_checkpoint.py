@@ -131,7 +131,8 @@ def test_weights_of_another_scale_are_refused(published: Weights, tmp_path: Path
 
 def test_weights_that_are_no_numbers_are_refused(published: Weights, tmp_path: Path) -> None:
     weights = published("n", 2)
-    weights["model.0.bn.running_var"][3] = float("nan")
+    name = "model.0.bn.running_var"
+    weights[name] = weights[name].clone().index_fill(0, torch.tensor(3), float("nan"))
     refused(save_torch(weights, tmp_path / "best.pt"), r"running_var': expected finite numbers, got NaN")
 
 
