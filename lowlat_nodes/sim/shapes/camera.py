@@ -66,13 +66,10 @@ class ShapesCamera:
         Each detection has the score 1, and the same track in every frame.
         """
         frame = self._stream.frame(number * self.period_ns)
-        image = Image(frame.image, "rgb8")
-        return image if self._jpeg_quality is None else self._packed(frame.image), as_detections(frame.truth)
-
-    def _packed(self, pixels: Pixels) -> CompressedImage:
-        bgr: Any = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-        _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self._jpeg_quality or 0])
-        return CompressedImage(data.reshape(-1), "rgb8; jpeg compressed bgr8")
+        truth = as_detections(frame.truth)
+        if self._jpeg_quality is None:
+            return Image(frame.image, "rgb8"), truth
+        return _packed(frame.image, self._jpeg_quality), truth
 
 
 def as_detections(truth: Truth) -> Detections:
@@ -81,3 +78,9 @@ def as_detections(truth: Truth) -> Detections:
     rows[:, :4] = truth.boxes
     rows[:, 5] = truth.labels
     return Detections(rows, NAMES, truth.identities)
+
+
+def _packed(pixels: Pixels, quality: int) -> CompressedImage:
+    bgr: Any = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return CompressedImage(data.reshape(-1), "rgb8; jpeg compressed bgr8")
