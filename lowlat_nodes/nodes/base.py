@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
@@ -90,6 +91,15 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         except ConfigurationError:  # told when the node is configured
             reporting = DiagnosticSettings()
         self.diagnostics = DiagnosticsPublisher(self, task, self._full_report, reporting)
+
+    def declare_parameters(
+        self, namespace: str, parameters: Sequence[tuple[Any, ...]], ignore_override: bool = False
+    ) -> list[Parameter]:
+        """Declare as rclpy does, and what it refuses: `[]` in a parameter file, which ROS gives no type."""
+        untyped = ParameterDescriptor(dynamic_typing=True)
+        typed = [(each[0], None, untyped) if each[1:2] == (None,) else each for each in parameters]
+        declared: list[Parameter] = super().declare_parameters(namespace, typed, ignore_override)
+        return declared
 
     def setup(self, config: C) -> None:
         """Load and check everything; the node may stay in this state for hours."""

@@ -33,13 +33,15 @@ _TYPES = {
     (float, True): Parameter.Type.DOUBLE_ARRAY,
     (str, True): Parameter.Type.STRING_ARRAY,
 }
+_ARRAYS = (Parameter.Type.BYTE_ARRAY, *(kind for (_, many), kind in _TYPES.items() if many))
 
 
 class NodeParameters(Generic[C]):
     """Declares the settings of a configuration class on a node and keeps the configuration that they make.
 
     Values come from the parameter file and the command line. Whatever does not fit, an unknown name
-    included, makes `configuration` raise, so that the node lives to tell. Whole numbers serve as floats.
+    included, makes `configuration` raise, so that the node lives to tell. Whole numbers serve as floats, and
+    an empty array, whose type ROS cannot tell, as one of any type.
     Settings that are not `live` are read-only.
 
     Args:
@@ -70,6 +72,8 @@ class NodeParameters(Generic[C]):
         except ConfigurationError:  # the name of a group is none; `configuration` says so
             self._settings = {item.name: item for item in settings(config_type)}
         for item in self._settings.values():
+            if item.many and self._values.get(item.name, ()) is None:
+                self._values[item.name] = ()
             self._declare(item)
         node.add_pre_set_parameters_callback(self._convert)
         node.add_on_set_parameters_callback(self._check)
@@ -101,13 +105,17 @@ class NodeParameters(Generic[C]):
         self._node.set_descriptor(item.name, final)
 
     def _convert(self, parameters: list[Parameter]) -> list[Parameter]:
-        """Let `ros2 param set node rate 5` set a float."""
-        return [self._as_float(parameter) for parameter in parameters]
+        """Let `ros2 param set node rate 5` set a float, and `[]` empty an array of texts."""
+        return [self._typed(parameter) for parameter in parameters]
 
-    def _as_float(self, parameter: Parameter) -> Parameter:
+    def _typed(self, parameter: Parameter) -> Parameter:
         item = self._settings.get(parameter.name)
-        if item is not None and item.kind is float and parameter.type_ == Parameter.Type.INTEGER:
+        if item is None:
+            return parameter
+        if item.kind is float and parameter.type_ == Parameter.Type.INTEGER:
             return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
+        if item.many and parameter.type_ in _ARRAYS and not len(parameter.value):
+            return Parameter(parameter.name, _TYPES[item.kind, True], [])
         return parameter
 
     def _check(self, parameters: Sequence[Parameter]) -> SetParametersResult:

@@ -33,6 +33,7 @@ class AmplifierSettings(NodeSettings):
     taps: int = setting(1, doc="How often it is applied.", low=1, high=4)
     mode: str = setting("linear", doc="Shape of the curve.", choices=("linear", "clipped"))
     names: tuple[str, ...] = setting((), doc="Joints; empty takes what comes.")
+    words: tuple[str, ...] = setting((), doc="Anything.", live=True)
     model: str = setting("good", doc="What opens; `missing` does not.")
     limits: Limits = section(Limits, doc="Of the output.")
 

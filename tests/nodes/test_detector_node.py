@@ -27,6 +27,7 @@ from std_srvs.srv import SetBool
 from vision_msgs.msg import Detection2DArray, LabelInfo
 from visualization_msgs.msg import ImageMarker
 
+from lowlat_nodes import resources
 from lowlat_nodes.nodes.detector_node import DetectorNode
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.message import Message
@@ -243,6 +244,26 @@ def test_old_frames_are_not_worth_detecting(robot: Any, detector: Make) -> None:
     publisher = robot.outside.create_publisher(Image, "image", 1)
     robot.publish_until(publisher, image(sec=5), lambda: told and int(told[-1].get("drops.stale", 0)) > 0)
     assert not results
+
+
+def test_the_shipped_parameter_file_serves_with_a_model_of_ones_own(
+    robot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = Parameter("model", value=str(write_spot_detector(tmp_path / "spots.onnx")))
+    arguments = ["--ros-args", "--params-file", str(resources.path("config", "detector.yaml"))]
+    node = robot.add(DetectorNode(overrides=[model], cli_args=arguments))
+    assert node.start(), node.problem
+    results = robot.listen(Detection2DArray, "/detector_node/camera/detections")
+    publisher = robot.outside.create_publisher(Image, "camera/image", 1)
+
+    def detected() -> bool:
+        fresh = image()
+        fresh.header.stamp = robot.outside.get_clock().now().to_msg()
+        publisher.publish(fresh)
+        return bool(results)
+
+    robot.spin_until(detected)
 
 
 @pytest.mark.parametrize(

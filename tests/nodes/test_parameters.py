@@ -53,6 +53,7 @@ def test_every_setting_is_declared_with_its_default(robot: Any) -> None:
         "taps": 1,
         "mode": "linear",
         "names": [],
+        "words": [],
         "model": "good",
         "limits.low": -100.0,
         "limits.high": 100.0,
@@ -102,6 +103,32 @@ def test_values_come_from_a_parameter_file(robot: Any, tmp_path: Path) -> None:
     assert describe(robot, "gain").type == ParameterType.PARAMETER_DOUBLE
 
 
+def test_an_empty_array_in_a_parameter_file_is_one_of_its_setting(robot: Any, tmp_path: Path) -> None:
+    path = tmp_path / "amplifier.yaml"
+    path.write_text("amplifier:\n  ros__parameters:\n    names: []\n", encoding="utf-8")
+    node = amplifier(robot, cli_args=["--ros-args", "--params-file", str(path)])
+    assert node.start(), node.problem
+    assert node.amplifiers[-1].config.names == ()
+    assert describe(robot, "names").type == ParameterType.PARAMETER_STRING_ARRAY
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("gain: []", "parameter 'gain': expected float from 0 to 10 V/V, got None"),
+        ("gian: []", "there is no parameter 'gian'; did you mean 'gain'?"),
+    ],
+)
+def test_an_empty_array_in_the_wrong_place_is_refused_by_name(
+    robot: Any, tmp_path: Path, text: str, reason: str
+) -> None:
+    path = tmp_path / "amplifier.yaml"
+    path.write_text(f"amplifier:\n  ros__parameters:\n    {text}\n", encoding="utf-8")
+    node = amplifier(robot, cli_args=["--ros-args", "--params-file", str(path)])
+    assert not node.start()
+    assert reason in node.problem
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
@@ -139,6 +166,14 @@ def test_a_whole_number_serves_as_a_float(robot: Any) -> None:
     assert node.start()
     assert set_from_outside(node, gain=5)[0]
     assert node.get_parameter("gain").value == 5.0
+
+
+@pytest.mark.parametrize("kind", [Parameter.Type.BOOL_ARRAY, Parameter.Type.BYTE_ARRAY])
+def test_an_empty_array_of_any_type_empties_an_array(robot: Any, kind: Parameter.Type) -> None:
+    node = amplifier(robot, words=["a"])
+    assert node.start()
+    assert node.set_parameters_atomically([Parameter("words", kind, [])]).successful
+    assert node.amplifiers[-1].config.words == ()
 
 
 @pytest.mark.parametrize(
