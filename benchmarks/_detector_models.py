@@ -75,7 +75,8 @@ def detectors(**models: dict[str, Any]) -> Iterator[dict[str, Detector]]:
     with ExitStack() as stack:
         opened = {}
         for name, parameters in models.items():
-            wanted = {"threshold": _THRESHOLD, "max_detections": 300} | parameters
+            wanted = {"threshold": _THRESHOLD, "max_detections": 300, "backend.calibration.cache": False}
+            wanted |= parameters
             detector = Detector(build(DetectorConfig, wanted))
             stack.callback(detector.close)
             detector.open()

@@ -31,6 +31,7 @@ from lowlat_nodes.benchmarks._detector_models import (
     shape_images,
     write_large,
 )
+from lowlat_nodes.benchmarks._detector_plots import draw
 from lowlat_nodes.benchmarks._detector_session import DetectorSession, Offer
 from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.sim.shapes import NAMES
@@ -81,6 +82,8 @@ def measure_naive(session: DetectorSession, folder: Path, scale: float) -> dict[
     for _ in range(2):
         ages["ours"].append(session.ours({"model": str(model)}, offer).ages_ms())
         ages["naive"].append(session.naive(model, _THRESHOLD, _LIMIT, offer).ages_ms())
+    shares = [round(0.01 * number, 2) for number in range(101)]
+    quantiles = {name: np.quantile(np.concatenate(rounds), shares) for name, rounds in ages.items()}
     p99 = {name: float(np.percentile(np.concatenate(rounds), 99)) for name, rounds in ages.items()}
     p50 = {name: float(np.median(np.concatenate(rounds))) for name, rounds in ages.items()}
     return {
@@ -88,6 +91,9 @@ def measure_naive(session: DetectorSession, folder: Path, scale: float) -> dict[
         "age_p99_ms": {name: _rounded(value) for name, value in p99.items()},
         "age_p50_ms": {name: _rounded(value) for name, value in p50.items()},
         "answers": {name: sum(map(len, rounds)) for name, rounds in ages.items()},
+        "age_quantiles_ms": {
+            name: list(zip(shares, map(_rounded, values), strict=True)) for name, values in quantiles.items()
+        },
     }
 
 
@@ -244,17 +250,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--scale", type=float, default=1.0, help="of the number of frames; less is quicker (default: 1)"
     )
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the figures as SVG there")
     options = parser.parse_args(argv)
     for model in (FP32, INT8):
         resources.model(model)
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
         session = DetectorSession(folder)
         for part in options.part or PARTS:
             print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)
             figures |= PARTS[part](session, folder, options.scale)
+    if options.plots:
+        draw(figures, options.plots)
     if options.json:
         machine = {"cpus": os.cpu_count(), "python": platform.python_version()}
         print(json.dumps(figures | {"machine": machine}))
