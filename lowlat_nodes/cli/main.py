@@ -28,6 +28,7 @@ COMMANDS = Subcommands(
             "parameters": "list the parameters of a node, with defaults and ranges",
             "serve": "serve a policy to robots and programs over a network protocol",
             "train": "train a shipped model anew, or adapt one to a robot",
+            "quantize": "make an INT8 model of a detector, unless it would see worse",
             "identify": "fit the actuator model from a bag",
             "dataset": "convert bags to a LeRobot dataset, and back",
         }.items()
