@@ -30,6 +30,7 @@ COMMANDS = Subcommands(
             "train": "train a shipped model anew, or adapt one to a robot",
             "calibrate": "time the ways in which this machine can run a detector",
             "export": "turn a checkpoint into the ONNX file that a node runs",
+            "quantize": "make an INT8 model of a detector, unless it would see worse",
             "identify": "fit the actuator model from a bag",
             "dataset": "convert bags to a LeRobot dataset, and back",
         }.items()
