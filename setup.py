@@ -53,6 +53,8 @@ DATASET = ["pyarrow>=16"]
 TORCH = ["torch==2.13.0"]
 ONNX = ["onnx>=1.16"]
 OPENVINO = ["openvino>=2024.4"]
+# Matches detections to tracks.
+TRACKING = ["scipy>=1.8"]
 # Photographs to train detectors on.
 PHOTOGRAPHS = ["scikit-image>=0.22"]
 TRAIN = [*SIM, *TORCH, *ONNX, *PHOTOGRAPHS]
@@ -66,6 +68,7 @@ DEV = [
     *REMOTE,
     *DATASET,
     *OPENVINO,
+    *TRACKING,
     *TEST,
     "mypy>=1.11",
     "pytest-xdist>=3.5",
@@ -126,6 +129,7 @@ setup(
         "train": TRAIN,
         "finetune": FINETUNE,
         "openvino": OPENVINO,
+        "tracking": TRACKING,
         "kafka": ["confluent-kafka>=2.6"],
         "test": TEST,
         "dev": DEV,

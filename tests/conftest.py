@@ -38,6 +38,7 @@ REQUIREMENTS = {
     "dataset": ("pyarrow", "dataset"),
     "finetune": ("peft", "finetune"),
     "openvino": ("openvino", "openvino"),
+    "tracking": ("scipy", "tracking"),
     "photographs": ("skimage", "train"),
 }
 """Marker: the module that it needs and the extra that brings it."""

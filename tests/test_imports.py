@@ -40,8 +40,8 @@ MAY_IMPORT |= {"nodes": BELOW, "train": BELOW, "cli": BELOW | TOP, "benchmarks":
 ROS = re.compile(r"(rclpy|launch|launch_ros|ament_index_python|\w+_(msgs|srvs|interfaces))\Z")
 SOCKETS = {"zmq", "confluent_kafka", "websockets"}
 OPTIONAL = {
-    "torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "peft", "pyarrow", "skimage",
-    "websockets",
+    "torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "peft", "pyarrow", "scipy",
+    "skimage", "websockets",
 }  # fmt: skip
 """What only an extra brings: importing a module of ours must work without it."""
 

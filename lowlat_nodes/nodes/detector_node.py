@@ -122,6 +122,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
             "prepare_ns": stages.prepare_ns,
             "model_ns": stages.model_ns,
             "decode_ns": stages.decode_ns,
+            "track_ns": stages.track_ns,
             "detections": len(message.payload.rows),
         }
         self._told.write(Message("inferences", Text(json.dumps(record))))

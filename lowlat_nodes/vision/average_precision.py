@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.vision.boxes import Floats, areas, intersections, intersections_over_unions
 
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 Verdicts = NDArray[np.int8]
 
 THRESHOLDS: Final = tuple(round(0.5 + 0.05 * n, 2) for n in range(10))
@@ -114,8 +114,8 @@ class AveragePrecision:
             mine = found[found_classes == label]
             mine = mine[np.argsort(-mine[:, 4], kind="stable")][:_LIMIT]
             wanted = truth[classes == label]
-            areas = _area(wanted)
-            outside = (areas < self._least[:, None]) | (areas > self._most[:, None])
+            sizes = areas(wanted)
+            outside = (sizes < self._least[:, None]) | (sizes > self._most[:, None])
             self._wanted[label] += np.count_nonzero(~outside, axis=1)
             if len(mine):
                 self._scores[label].append(mine[:, 4])
@@ -133,13 +133,11 @@ class AveragePrecision:
     def _judge(self, boxes: Floats, wanted: Floats, outside: Bools, regions: Floats) -> Verdicts:
         """Match boxes of one class, best first, to those wanted: verdicts [boxes, sizes, thresholds]."""
         thresholds = np.array(THRESHOLDS)
-        areas = _area(boxes)
-        overlap = _intersection(boxes, wanted)
-        union = areas[:, None] + _area(wanted) - overlap
-        iou = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0.0)
+        area = areas(boxes)[:, None]
+        iou = intersections_over_unions(boxes, wanted)
         # Of the region it is of no interest how much is covered.
-        covered = (_intersection(boxes, regions) / np.maximum(areas, 1e-12)[:, None]).max(axis=1, initial=0.0)
-        sizes = (areas[:, None] >= self._least) & (areas[:, None] <= self._most)
+        covered = (intersections(boxes, regions) / np.maximum(area, 1e-12)).max(axis=1, initial=0.0)
+        sizes = (area >= self._least) & (area <= self._most)
         verdicts = np.where(
             (covered[:, None, None] >= thresholds) | ~sizes[:, :, None], _IGNORED, _WRONG
         ).astype(np.int8)
@@ -205,20 +203,6 @@ def _numbers(what: str, values: ArrayLike, columns: int) -> Floats:
     if array.ndim != 2 or array.shape[1] != columns or not np.isfinite(array).all():
         raise ConfigurationError(f"{what}: expected finite numbers [n, {columns}], got {list(array.shape)}")
     return array
-
-
-def _area(boxes: Floats) -> Floats:
-    """Return the areas of boxes [n, 4]: [n]; nothing of one whose edges are the wrong way round."""
-    area: Floats = np.prod((boxes[:, 2:] - boxes[:, :2]).clip(min=0.0), axis=1)
-    return area
-
-
-def _intersection(boxes: Floats, others: Floats) -> Floats:
-    """Return the areas common to boxes [n, 4] and others [m, 4]: [n, m]."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    common: Floats = np.prod((high - low).clip(min=0.0), axis=2)
-    return common
 
 
 def _mean(values: Floats) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from lowlat_nodes.inference.backend_settings import BackendSettings
 from lowlat_nodes.stream.config import group, section, setting
 from lowlat_nodes.vision.layouts.settings import LayoutSettings
+from lowlat_nodes.vision.tracking import TrackingConfig
 
 ONLY_CAMERA = "image"
 """The name of the camera where none is configured, and of its topic."""
@@ -24,6 +25,7 @@ class DetectorConfig:
     )
     layout: LayoutSettings = section(LayoutSettings, doc="What its inputs and outputs mean.")
     backend: BackendSettings = section(BackendSettings, doc="What runs it.")
+    tracking: TrackingConfig = section(TrackingConfig, doc="Numbers for things over frames.")
     threshold: float = setting(
         0.25, doc="Least score of a detection that is reported.", low=0.0, high=1.0, live=True
     )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +25,9 @@ from lowlat_nodes.vision.drawing import draw
 from lowlat_nodes.vision.encodings import to_rgb
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.loading import load_detector
+from lowlat_nodes.vision.placement import Rows
 from lowlat_nodes.vision.preprocess import Preprocessor
+from lowlat_nodes.vision.tracking import LIMIT, Tracker
 
 DETECTIONS, MARKERS, DEBUG = "detections", "markers", "debug_image"
 """Kinds of results; the streams of a camera are called `<camera>/<kind>`."""
@@ -37,6 +40,7 @@ class Stages:
     prepare_ns: int = 0
     model_ns: int = 0
     decode_ns: int = 0
+    track_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Detector(Processor):
         self._layout: Layout | None = None
         self._preprocessor: Preprocessor | None = None
         self._reporting: Reporting | None = None
+        self._trackers: dict[str, Tracker] = {}
         self._names: tuple[str, ...] = ()
 
     def open(self) -> None:
@@ -86,7 +91,10 @@ class Detector(Processor):
 
         Raises:
             ConfigurationError: If the model is no detector that is known, or a class none of its own.
+            MissingExtra: If a library that the configuration asks for is not installed.
         """
+        if self._config.tracking.kind != "none":
+            self._trackers = {camera: Tracker(self._config.tracking) for camera in self.inputs}
         cv2.setNumThreads(1)  # its threads gain a tenth of a ms, and on a busy machine wait for each other
         path = resources.model(self._config.model)
         self._layout, self._loaded = layout, loaded = load_detector(
@@ -130,7 +138,7 @@ class Detector(Processor):
         self._reporting = self.reporting(config)
 
     def detect(self, image: Image | CompressedImage) -> Detections:
-        """Return what is in an image.
+        """Return what is in an image, whatever was in those before it.
 
         Args:
             image: In any encoding that `Preprocessor` reads.
@@ -138,24 +146,53 @@ class Detector(Processor):
         Raises:
             BadImage: If it cannot be read.
         """
-        layout, reporting, model = self._layout, self._reporting, self.loaded.model
-        assert layout is not None
+        reporting = self._reporting
         assert reporting is not None
+        rows = self._find(image, reporting.threshold, reporting.limit, reporting.classes)
+        return Detections(rows, self._names)
+
+    def _find(
+        self,
+        image: Image | CompressedImage,
+        threshold: float,
+        limit: int,
+        classes: NDArray[np.bool_] | None,
+    ) -> Rows:
+        """Return the detections of some classes from a score on, the best ones."""
+        layout, model = self._layout, self.loaded.model
+        assert layout is not None
         assert self._preprocessor is not None
         begin_ns = time.perf_counter_ns()
         tensor, placement = self._preprocessor.prepare(image)
         prepared_ns = time.perf_counter_ns()
         outputs = model.run({layout.image.name: tensor, **layout.feed}, layout.outputs)
         inferred_ns = time.perf_counter_ns()
-        rows = layout.decode(outputs, placement, reporting.threshold, reporting.limit, reporting.classes)
+        rows = layout.decode(outputs, placement, threshold, limit, classes)
         decoded_ns = time.perf_counter_ns()
         self.stages = Stages(prepared_ns - begin_ns, inferred_ns - prepared_ns, decoded_ns - inferred_ns)
-        return Detections(rows, self._names)
+        return rows
+
+    def _follow(self, message: Message, tracker: Tracker) -> Detections:
+        """Return what is in a frame, and on which tracks; they also live on what is not reported."""
+        reporting, low = self._reporting, self._config.tracking.low_threshold
+        assert reporting is not None
+        rows = self._find(
+            message.payload,
+            min(reporting.threshold, low),
+            max(reporting.limit, LIMIT),
+            reporting.classes,
+        )
+        begin_ns = time.perf_counter_ns()
+        tracks = tracker.update(rows, message.trace.capture_ns or message.trace.received_ns)
+        self.stages = dataclasses.replace(self.stages, track_ns=time.perf_counter_ns() - begin_ns)
+        count = min(int(np.count_nonzero(rows[:, 4] >= np.float32(reporting.threshold))), reporting.limit)
+        return Detections(rows[:count], self._names, tracks[:count])
 
     def process(self, message: Message) -> list[Message]:
         """Detect in a frame; draw on it while somebody looks."""
-        found = self.detect(message.payload)
         camera = message.topic
+        tracker = self._trackers.get(camera)
+        found = self.detect(message.payload) if tracker is None else self._follow(message, tracker)
         results = [message.derive(f"{camera}/{DETECTIONS}", found)]
         if self.wanted(f"{camera}/{MARKERS}"):
             results.append(message.derive(f"{camera}/{MARKERS}", found))

@@ -237,6 +237,37 @@ def test_the_same_goes_out_over_zeromq(robot: Any, detector: Make, tmp_path: Pat
     assert message.payload.rows.shape == (2, 6)
 
 
+@pytest.mark.tracking
+def test_a_thing_has_the_same_id_over_frames(robot: Any, detector: Make, tmp_path: Path) -> None:
+    endpoint = f"ipc://{tmp_path}/out"
+    detector(tracking__kind="bytetrack", zmq__endpoint=endpoint)
+    results = robot.listen(Detection2DArray, "/detector_node/detections")
+    heard: list[Message] = []
+    subscriber = Subscriber(endpoint, {"found": "detector_node/detections"}, clock=SystemClock())
+    subscriber.start(heard.append)
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    try:
+        for frame in range(8):
+            moved = image(spots(64, 64, red=(20 + frame, 30), green=(40, 50 - frame)))
+            stamp = moved.header.stamp
+            stamp.nanosec = frame * 33_000_000
+
+            def answered(stamp: Any = stamp) -> bool:
+                return any(message.header.stamp == stamp for message in results)
+
+            robot.publish_until(publisher, moved, answered)
+        robot.publish_until(publisher, moved, lambda: heard)
+    finally:
+        subscriber.stop()
+    ids = [
+        {each.results[0].hypothesis.class_id: each.id for each in message.detections} for message in results
+    ]
+    assert set(ids[-1]) == {"red", "green"}
+    assert sorted(ids[-1].values()) == ["1", "2"]
+    assert all(each == ids[-1] for each in ids[1:])  # the first may be of the first frame, without
+    assert sorted(heard[-1].payload.tracks.tolist()) == [1, 2]
+
+
 def test_old_frames_are_not_worth_detecting(robot: Any, detector: Make) -> None:
     detector(deadline_ms=1000.0)
     results = robot.listen(Detection2DArray, "/detector_node/detections")

@@ -163,3 +163,41 @@ def test_a_model_that_is_no_detector_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="expected"):
         detector.open()
     detector.close()
+
+
+@pytest.mark.tracking
+def test_things_keep_their_numbers_for_each_camera_on_its_own(made: Any) -> None:
+    detector = made("left", "right", **{"tracking.kind": "bytetrack"})
+    seen: dict[str, list[Any]] = {"left": [], "right": []}
+    for frame in range(6):
+        for camera, colours in (("left", ("red", "green")), ("right", ("green",))):
+            pixels = spots(64, 64, **{name: (20 + frame, 20 * (n + 1)) for n, name in enumerate(colours)})
+            trace = Trace((frame + 1) * 33_000_000)
+            found = detector.process(Message(camera, Image(pixels, "rgb8"), trace))[0].payload
+            seen[camera].append(
+                {int(row[5]): track for row, track in zip(found.rows, found.tracks, strict=True)}
+            )
+    assert [set(each.values()) for each in seen["left"]] == [{-1}, *[{1, 2}] * 5]
+    assert all(each == seen["left"][1] for each in seen["left"][1:])
+    assert [list(each.values()) for each in seen["right"]] == [[-1], *[[1]] * 5]
+
+
+@pytest.mark.tracking
+def test_what_is_too_faint_to_be_reported_keeps_its_track(made: Any) -> None:
+    detector = made(**{"tracking.kind": "bytetrack", "tracking.buffer_ms": 100.0, "max_detections": 1})
+    tracks = []
+    for frame in range(20):
+        pixels = spots(64, 64, red=(20, 20))
+        if 5 <= frame < 15:
+            pixels //= 6  # of a score of 0.165
+        trace = Trace(0, (frame + 1) * 33_000_000)  # a camera without stamps
+        tracks.append(
+            detector.process(Message("image", Image(pixels, "rgb8"), trace))[0].payload.tracks.tolist()
+        )
+    assert tracks == [[-1], *[[1]] * 4, *[[]] * 10, *[[1]] * 5]
+    assert detector.stages.track_ns > 0
+
+
+def test_nothing_is_tracked_unless_asked_for(made: Any) -> None:
+    frame = Message("image", Image(spots(64, 64, red=(20, 20)), "rgb8"), Trace(1))
+    assert made().process(frame)[0].payload.tracks is None
