@@ -79,7 +79,7 @@ class Detector(Processor):
         self._layout: Layout | None = None
         self._preprocessor: Preprocessor | None = None
         self._reporting: Reporting | None = None
-        self._names: tuple[str, ...] = ()
+        self._ids: tuple[str, ...] = ()
 
     def open(self) -> None:
         """Load the model, find out what it is and which backend runs it best, and warm up.
@@ -98,7 +98,7 @@ class Detector(Processor):
             layout.image, layout.resize, layout.fill, folded=folded, max_pixels=self._config.max_pixels
         )
         numbered = self._config.class_id == "number"
-        self._names = tuple(map(str, range(len(layout.names)))) if numbered else layout.names
+        self._ids = tuple(map(str, range(len(layout.names)))) if numbered else layout.names
         self.detect(Image(np.zeros((16, 16, 3), np.uint8), "rgb8"))
 
     def close(self) -> None:
@@ -107,8 +107,9 @@ class Detector(Processor):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return what the classes are called in results, by number."""
-        return self._names
+        """Return the names of the classes by number, also where results have the numbers."""
+        assert self._layout is not None
+        return self._layout.names
 
     @property
     def refused(self) -> int:
@@ -150,7 +151,7 @@ class Detector(Processor):
         rows = layout.decode(outputs, placement, reporting.threshold, reporting.limit, reporting.classes)
         decoded_ns = time.perf_counter_ns()
         self.stages = Stages(prepared_ns - begin_ns, inferred_ns - prepared_ns, decoded_ns - inferred_ns)
-        return Detections(rows, self._names)
+        return Detections(rows, self._ids)
 
     def process(self, message: Message) -> list[Message]:
         """Detect in a frame; draw on it while somebody looks."""
@@ -160,7 +161,8 @@ class Detector(Processor):
         if self.wanted(f"{camera}/{MARKERS}"):
             results.append(message.derive(f"{camera}/{MARKERS}", found))
         if self.wanted(f"{camera}/{DEBUG}"):
-            drawn = draw(to_rgb(message.payload, self._config.max_pixels), found)
+            named = Detections(found.rows, self.names)
+            drawn = draw(to_rgb(message.payload, self._config.max_pixels), named)
             results.append(message.derive(f"{camera}/{DEBUG}", Image(drawn, "rgb8")))
         return results
 
@@ -170,15 +172,12 @@ class Detector(Processor):
         Raises:
             ConfigurationError: If a class is none of the model's.
         """
-        assert self._layout is not None
-        names = self._layout.names
-        mask = None
-        if config.classes:
-            mask = np.zeros(len(names), bool)
-            for name in config.classes:
-                if name not in names:
-                    close = difflib.get_close_matches(name, names, 1)
-                    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
-                    raise ConfigurationError(f"classes: the model has no class {name!r}; {hint}")
-                mask[names.index(name)] = True
+        names, mask = self.names, None
+        for name in config.classes:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, 1)
+                hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
+                raise ConfigurationError(f"classes: the model has no class {name!r}; {hint}")
+        if config.classes:  # several classes may have one name
+            mask = np.array([name in config.classes for name in names])
         return Reporting(config.threshold, config.max_detections, mask)
