@@ -133,9 +133,12 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         return all(step() == TransitionCallbackReturn.SUCCESS for step in steps)
 
     def destroy_node(self) -> None:
-        """Shut down from whatever state and leave the graph."""
-        if self.state != "finalized" and self.context.ok():
-            self.trigger_shutdown()
+        """Shut down from whatever state, also where the context is gone already, and leave the graph."""
+        if self.state != "finalized":
+            if self.context.ok():
+                self.trigger_shutdown()
+            else:  # the state machine ended with it, threads and sockets did not
+                self.on_shutdown(LifecycleState(self.state, 0))
         self.diagnostics.close()
         super().destroy_node()
 

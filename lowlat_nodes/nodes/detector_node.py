@@ -58,6 +58,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
 
     def __init__(self, **ros: Any) -> None:
         self._detector: Detector | None = None
+        self._latched: RosSink | None = None
         self._told: RosSink | None = None
         self._zmq: Publisher | None = None
         self._model_time, self._prepare_time = Histogram(), Histogram()
@@ -74,20 +75,18 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         streams = [name for name in detector.outputs if name.endswith(f"/{DETECTIONS}")]
         topics = {name: self.resolve_topic_name(self.topic(name)).lstrip("/") for name in streams}
         self._zmq = config.zmq.publisher(topics)
-        self._told = RosSink(self, {**_LATCHED, **_INFERENCES})
-        self._told.write(Message("labels", Labels(detector.names, config.threshold)))
-        self._told.write(Message("backend", Text(detector.loaded.as_json())))
+        self._told = RosSink(self, _INFERENCES)
+        self._latched = RosSink(self, _LATCHED)
+        self._latched.write(Message("labels", Labels(detector.names, config.threshold)))
+        self._latched.write(Message("backend", Text(detector.loaded.as_json())))
         self.get_logger().info(detector.loaded.as_text())
 
     def teardown(self) -> None:
         """Release the model and withdraw the topics."""
-        told, self._told = self._told, None
-        if told is not None:
-            told.close()
-        if self._zmq is not None:
-            self._zmq.close()
-            self._zmq = None
-        self._detector = None
+        for sink in (self._told, self._latched, self._zmq):
+            if sink is not None:
+                sink.close()
+        self._told = self._latched = self._zmq = self._detector = None
         super().teardown()
 
     def check(self, config: DetectorNodeConfig) -> None:
@@ -97,8 +96,10 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
 
     def changed(self, config: DetectorNodeConfig) -> None:
         """Take over threshold, classes and number of detections from the next frame on."""
-        if self._detector is not None:
-            self._detector.report_on(config)
+        assert self._detector is not None
+        assert self._latched is not None
+        self._detector.report_on(config)
+        self._latched.write(Message("labels", Labels(self._detector.names, config.threshold)))
 
     def published(self, message: Message) -> None:
         """Account for the time of a frame, and tell whoever listens."""
@@ -133,9 +134,9 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         report = super().report()
         report.values["rows_refused"] = self._detector.refused
         report.values["backend"] = self._detector.loaded.candidate.describe()
-        for name, attribute in (("model", "_model_time"), ("prepare", "_prepare_time")):
-            times: Histogram = getattr(self, attribute)
-            setattr(self, attribute, Histogram())
+        model, self._model_time = self._model_time, Histogram()
+        prepare, self._prepare_time = self._prepare_time, Histogram()
+        for name, times in (("model", model), ("prepare", prepare)):
             for share, value in zip(("p50", "p99"), times.quantiles((0.5, 0.99)), strict=True):
                 report.values[f"{name}_{share}_ms"] = value / MS if times.count else float("nan")
         return report

@@ -77,4 +77,4 @@ class CamerasConfig(DetectorConfig):
 
     def topic(self, camera: str, kind: str) -> str:
         """Return the topic of a kind of results: `~/<kind>`, or `~/<camera>/<kind>` with cameras by name."""
-        return f"~/{kind}" if list(self.cameras()) == [ONLY_CAMERA] else f"~/{camera}/{kind}"
+        return f"~/{camera}/{kind}" if self.camera else f"~/{kind}"

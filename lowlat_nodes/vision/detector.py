@@ -84,7 +84,7 @@ class Detector(Processor):
         self._preprocessor: Preprocessor | None = None
         self._reporting: Reporting | None = None
         self._trackers: dict[str, Tracker] = {}
-        self._names: tuple[str, ...] = ()
+        self._ids: tuple[str, ...] = ()
 
     def open(self) -> None:
         """Load the model, find out what it is and which backend runs it best, and warm up.
@@ -106,7 +106,7 @@ class Detector(Processor):
             layout.image, layout.resize, layout.fill, folded=folded, max_pixels=self._config.max_pixels
         )
         numbered = self._config.class_id == "number"
-        self._names = tuple(map(str, range(len(layout.names)))) if numbered else layout.names
+        self._ids = tuple(map(str, range(len(layout.names)))) if numbered else layout.names
         self.detect(Image(np.zeros((16, 16, 3), np.uint8), "rgb8"))
 
     def close(self) -> None:
@@ -115,8 +115,9 @@ class Detector(Processor):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return what the classes are called in results, by number."""
-        return self._names
+        """Return the names of the classes by number, also where results have the numbers."""
+        assert self._layout is not None
+        return self._layout.names
 
     @property
     def refused(self) -> int:
@@ -149,7 +150,7 @@ class Detector(Processor):
         reporting = self._reporting
         assert reporting is not None
         rows = self._find(image, reporting.threshold, reporting.limit, reporting.classes)
-        return Detections(rows, self._names)
+        return Detections(rows, self._ids)
 
     def _find(
         self,
@@ -186,7 +187,7 @@ class Detector(Processor):
         tracks = tracker.update(rows, message.trace.capture_ns or message.trace.received_ns)
         self.stages = dataclasses.replace(self.stages, track_ns=time.perf_counter_ns() - begin_ns)
         count = min(int(np.count_nonzero(rows[:, 4] >= np.float32(reporting.threshold))), reporting.limit)
-        return Detections(rows[:count], self._names, tracks[:count])
+        return Detections(rows[:count], self._ids, tracks[:count])
 
     def process(self, message: Message) -> list[Message]:
         """Detect in a frame; draw on it while somebody looks."""
@@ -197,7 +198,8 @@ class Detector(Processor):
         if self.wanted(f"{camera}/{MARKERS}"):
             results.append(message.derive(f"{camera}/{MARKERS}", found))
         if self.wanted(f"{camera}/{DEBUG}"):
-            drawn = draw(to_rgb(message.payload, self._config.max_pixels), found)
+            named = Detections(found.rows, self.names, found.tracks)
+            drawn = draw(to_rgb(message.payload, self._config.max_pixels), named)
             results.append(message.derive(f"{camera}/{DEBUG}", Image(drawn, "rgb8")))
         return results
 
@@ -207,15 +209,12 @@ class Detector(Processor):
         Raises:
             ConfigurationError: If a class is none of the model's.
         """
-        assert self._layout is not None
-        names = self._layout.names
-        mask = None
-        if config.classes:
-            mask = np.zeros(len(names), bool)
-            for name in config.classes:
-                if name not in names:
-                    close = difflib.get_close_matches(name, names, 1)
-                    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
-                    raise ConfigurationError(f"classes: the model has no class {name!r}; {hint}")
-                mask[names.index(name)] = True
+        names, mask = self.names, None
+        for name in config.classes:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, 1)
+                hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
+                raise ConfigurationError(f"classes: the model has no class {name!r}; {hint}")
+        if config.classes:  # several classes may have one name
+            mask = np.array([name in config.classes for name in names])
         return Reporting(config.threshold, config.max_detections, mask)

@@ -14,6 +14,7 @@ pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.context import Context
 from rclpy.parameter import Parameter
 
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
@@ -166,6 +167,17 @@ def test_destroying_an_active_node_halts_and_tears_down(robot: Any) -> None:
     assert node.start()
     node.destroy_node()
     assert node.calls == ["setup", "begin", "halt", "teardown"]
+
+
+def test_destroying_a_node_whose_context_is_gone_halts_and_tears_down(ros_domain_id: int) -> None:
+    context = Context()
+    context.init(args=[], domain_id=ros_domain_id)
+    node = Recorder(context=context)
+    assert node.start()
+    context.shutdown()
+    node.destroy_node()
+    assert node.calls == ["setup", "begin", "halt", "teardown"]
+    assert node.state == "finalized"
 
 
 def test_an_idle_node_reports_the_standard_keys(robot: Any, recorder: Recorder) -> None:

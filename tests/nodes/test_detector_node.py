@@ -129,6 +129,37 @@ def test_labels_backend_and_times_are_told(robot: Any, detector: Make) -> None:
     assert 0 < record["model_ns"] < record["published_ns"] - record["received_ns"]
 
 
+def test_labels_keep_their_names_where_results_have_numbers_and_follow_the_threshold(
+    robot: Any, detector: Make
+) -> None:
+    node = detector(class_id="number")
+    labels: list[LabelInfo] = []
+    robot.outside.create_subscription(LabelInfo, "/detector_node/labels", labels.append, LATCHED)
+    robot.spin_until(lambda: labels)
+    assert [(item.class_id, item.class_name) for item in labels[0].class_map] == [
+        (0, "red"),
+        (1, "green"),
+        (2, "blue"),
+    ]
+    assert labels[0].threshold == pytest.approx(0.25)
+    assert node.set_parameters_atomically([Parameter("threshold", value=0.5)]).successful
+    robot.spin_until(lambda: labels[-1].threshold == 0.5)
+
+
+def test_a_camera_may_have_any_name(robot: Any, detector: Make) -> None:
+    names = ("image", "labels", "enable", "detections")
+    detector(**{f"camera__{name}__topic": "same/image" for name in names})
+    heard = {name: robot.listen(Detection2DArray, f"/detector_node/{name}/detections") for name in names}
+    publisher = robot.outside.create_publisher(Image, "same/image", 1)
+    robot.publish_until(publisher, image(), lambda: all(heard.values()))
+
+
+def test_the_only_camera_has_its_name_in_topics_too(robot: Any, detector: Make) -> None:
+    detector(camera__image__topic="front/image")
+    results = robot.listen(Detection2DArray, "/detector_node/image/detections")
+    robot.publish_until(robot.outside.create_publisher(Image, "front/image", 1), image(), lambda: results)
+
+
 def test_viewers_get_markers_and_a_drawing(robot: Any, detector: Make) -> None:
     detector()
     markers = robot.listen(ImageMarker, "/detector_node/markers")

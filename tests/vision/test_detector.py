@@ -95,9 +95,17 @@ def test_a_class_that_the_model_does_not_have_is_refused_with_the_nearest(made: 
         made(classes=["gren"])
 
 
+def test_classes_of_one_name_are_wanted_together(made: Any) -> None:
+    values = {"layout.names": ["spot", "spot", "blue"], "classes": ["spot"]}
+    image = spots(64, 64, red=(20, 20), green=(40, 40), blue=(20, 50))
+    assert {int(row[5]) for row in made(**values).detect(Image(image, "rgb8")).rows} == {0, 1}
+
+
 def test_classes_may_be_called_by_their_numbers(made: Any) -> None:
-    detections = made(class_id="number").detect(Image(spots(64, 64, green=(40, 40)), "rgb8"))
+    detector = made(class_id="number", classes=["green"])
+    detections = detector.detect(Image(spots(64, 64, green=(40, 40)), "rgb8"))
     assert set(found(detections)) == {"1"}
+    assert detector.names == NAMES
 
 
 def test_each_camera_has_its_own_results_with_stamp_and_frame(made: Any) -> None:
