@@ -50,7 +50,7 @@ class TrackingConfig:
         high=60_000.0,
     )
     high_threshold: float = setting(
-        0.5, doc="Least score of detections that are matched first.", low=0.0, high=1.0
+        0.25, doc="Least score of detections that are matched first.", low=0.0, high=1.0
     )
     low_threshold: float = setting(
         0.1,
@@ -59,7 +59,7 @@ class TrackingConfig:
         high=1.0,
     )
     start_threshold: float = setting(
-        0.6, doc="Least score of a detection that a track begins with.", low=0.0, high=1.0
+        0.25, doc="Least score of a detection that a track begins with.", low=0.0, high=1.0
     )
     iou_threshold: float = setting(
         0.2, doc="Least overlap of a detection with where its track is expected.", low=0.01, high=1.0

@@ -230,7 +230,7 @@ def test_frames_may_come_at_any_rate() -> None:
 
 
 def test_a_faint_detection_keeps_a_track_alive_and_begins_none() -> None:
-    followed = tracker(buffer_ms=100.0)
+    followed = tracker(buffer_ms=100.0, high_threshold=0.5, start_threshold=0.6)
     for frame in range(30):
         given = [row(50, 50, score=0.15 if frame > 4 else 0.9), row(200, 200, score=0.55)]
         numbers = followed.update(rows(*given), START_NS + frame * PERIOD_NS).tolist()
