@@ -30,6 +30,7 @@ UNTRACKED: Final = -1
 """The number of what belongs to no track."""
 
 _NOBODY: Final = -1
+_SAME_IOU: Final = 0.7  # of two detections of one thing, which models without NMS sometimes have
 _LOW_IOU: Final = 0.5  # of a detection that alone would not be believed, as in the paper
 
 
@@ -177,7 +178,7 @@ class Tracker:
         found = np.flatnonzero(owners != _NOBODY)
         tracks.see(owners[found], best[found], stamp_ns)
         begun = np.flatnonzero((owners == _NOBODY) & (best[:, 4] >= config.start_threshold))
-        begun = begun[: LIMIT - len(tracks)]
+        begun = begun[self._are_new(best[begun])][: LIMIT - len(tracks)]
         owners[begun] = np.arange(len(tracks), len(tracks) + len(begun))
         tracks.extend(_Tracks.start(best[begun], stamp_ns))
 
@@ -190,6 +191,16 @@ class Tracker:
         identities[owned] = tracks.identities[owners[owned]]
         tracks.keep((tracks.identities != UNTRACKED) | (tracks.seen_ns == stamp_ns))
         return identities
+
+    def _are_new(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which rows stand for things that neither a track nor a better row stands for."""
+        tracks = self._tracks
+        boxes = np.concatenate((tracks.motion.boxes(), rows[:, :4]))
+        classes = np.concatenate((tracks.classes, rows[:, 5]))
+        same = intersections_over_unions(rows[:, :4], boxes) >= _SAME_IOU
+        same &= rows[:, 5:6] == classes
+        same &= np.tri(len(rows), len(boxes), len(tracks) - 1, dtype=bool)  # tracks, and rows before it
+        return np.asarray(~same.any(axis=1))
 
     def _match(self, rows: Rows, recent: NDArray[np.bool_]) -> Indices:
         """Return which track each row belongs to, or `_NOBODY`; recent tracks were seen in the last frame."""
@@ -211,7 +222,8 @@ class Tracker:
             iou[(iou < least_iou) | (tracks.classes[which][:, None] != rows[wanted, 5])] = 0.0
             if not iou.any():
                 continue
-            first, second = self._assign(iou, maximize=True)
+            # Of two detections of one thing the better one is it, in every frame.
+            first, second = self._assign(iou * rows[wanted, 4], maximize=True)
             matched = iou[first, second] > 0.0
             owners[wanted[second[matched]]] = which[first[matched]]
             free[which[first[matched]]] = False

@@ -248,6 +248,26 @@ def test_a_track_does_not_change_its_class() -> None:
     ]  # fmt: skip
 
 
+def test_a_second_box_of_one_thing_has_no_number() -> None:
+    """Models without NMS sometimes have one; the better one keeps the number, whichever fits."""
+    followed = tracker()
+    rng = np.random.default_rng(2)
+    for frame in range(30):
+        x, y = rng.uniform(48.0, 52.0, 2)
+        given = [row(50, 50), row(x, y, score=0.8 if frame % 3 else 0.3), row(x + 60, y, score=0.7)]
+        numbers = followed.update(rows(*given), START_NS + frame * PERIOD_NS).tolist()
+        if frame:
+            assert numbers == ([1, -1, 2] if frame % 3 else [1, 2, -1])
+
+
+def test_things_of_two_classes_may_be_in_one_place() -> None:
+    followed = tracker()
+    for frame in range(5):
+        given = rows(row(50, 50), row(50, 50, score=0.8, label=1))
+        numbers = followed.update(given, START_NS + frame * PERIOD_NS).tolist()
+        assert numbers == ([1, 2] if frame else [-1, -1])
+
+
 def test_when_time_goes_back_all_tracks_end_and_no_number_comes_again() -> None:
     followed = tracker()
     for frame in range(10):
