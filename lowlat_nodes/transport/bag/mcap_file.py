@@ -28,6 +28,7 @@ from mcap.opcode import Opcode
 
 from lowlat_nodes.transport.bag import qos
 from lowlat_nodes.transport.bag.errors import BagError
+from lowlat_nodes.transport.bag.mcap_crosscheck import DATA_SECTION, IN_CHUNKS, CrossCheck, misplaced
 from lowlat_nodes.transport.bag.record import Recorded, Topic
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -76,6 +77,13 @@ class _Entry(NamedTuple):
 
 class McapFile:
     """Reads one MCAP file.
+
+    Lost messages are noted in `damage` wherever the file tells of them: by counts, by an index of chunks or
+    of messages, by a checksum, or by a record that is out of place. In a file without statistics and without
+    a checksum of the data section, no reader can tell that a message outside chunks, or a chunk that no index
+    names, was lost in one of two ways. The kind of its record became one from 0x10 to 0xff, which the
+    specification reserves and readers skip. Or the length of a record before it grew to exactly the end of a
+    later one: bytes after the known fields are skipped too, or are part of a message.
 
     Args:
         path: The file.
@@ -157,12 +165,16 @@ class McapFile:
             else:
                 self._learn(opcode, content, "the index")
         counts = {} if statistics is None else statistics.channel_message_counts
-        indexed = statistics is not None and 0 < statistics.chunk_count == len(chunks)
+        # Without counts by channel (they are optional) nothing would tell of a message that is lost.
+        indexed = bool(counts) and 0 < statistics.chunk_count == len(chunks)
         if indexed and self._channels.keys() >= counts.keys():
             self._take_chunks(chunks, end)
             self.start_ns = statistics.message_start_time
         else:
-            self._scan()  # every part of an index is optional: nothing is missing
+            self._scan(end, chunks)  # every part of an index is optional: nothing is missing
+            found = sum(self.counts.values())
+            if statistics is not None and statistics.message_count != found:
+                self._note(f"its index counts {statistics.message_count} messages; there are {found}")
         if counts and self._channels.keys() >= counts.keys():
             self.counts.clear()  # what should be there, rather than what a scan found
             for key, count in counts.items():
@@ -196,9 +208,15 @@ class McapFile:
         for found in (self._schemas, self._channels, self.counts, self._segments):
             found.clear()
 
-    def _scan(self) -> None:
-        """Find channels, counts and segments by reading all records in turn, as far as they are whole."""
+    def _scan(self, data_end: int | None = None, listed: Collection[records.ChunkIndex] = ()) -> None:
+        """Find channels, counts and segments by reading all records in turn, as far as they are whole.
+
+        Args:
+            data_end: Where the data section ends according to the footer, if there is one.
+            listed: The index of chunks, if there is one.
+        """
         self._forget()
+        check = CrossCheck(self._note)
         offset = len(MAGIC)
         run: _Segment | None = None  # of messages outside chunks
         while True:
@@ -207,24 +225,45 @@ class McapFile:
                 self._cut(offset)
                 break
             opcode, length = _RECORD.unpack(head)
-            if length == _LENGTHS_OF_ENDS.get(opcode):
-                break
             end = offset + _RECORD.size + length
+            if length == _LENGTHS_OF_ENDS.get(opcode):
+                self._end_of_data(opcode, offset, end, data_end)
+                check.end((chunk.chunk_start_offset, chunk.chunk_length) for chunk in listed)
+                break
             if opcode == 0 or length > LIMIT_BYTES or end > self._size:
                 self._cut(offset)
                 break
+            if opcode != Opcode.MESSAGE_INDEX:
+                check.end_chunk()
             if opcode == Opcode.MESSAGE:
                 run = self._scan_message(offset, end, run)
             elif opcode == Opcode.CHUNK:
-                self._scan_chunk(offset, end)
-            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-                self._learn(opcode, self._read(offset + _RECORD.size, length), f"the record at byte {offset}")
-            elif opcode in _LENGTHS_OF_ENDS:
-                self._note(f"the record at byte {offset} is no end of the data; it is left out")
+                entries = self._scan_chunk(offset, end)
+                check.chunk(offset, end - offset, ((entry.channel, entry.stamp_ns) for entry in entries))
+            elif opcode == Opcode.MESSAGE_INDEX:
+                check.message_index(offset, self._read(offset + _RECORD.size, length))
+            else:
+                self._scan_other(opcode, offset, end)
             offset = end
         if run is not None:
             self._segments.append(run)
         self.start_ns = min((segment.start_ns for segment in self._segments), default=0)
+
+    def _end_of_data(self, opcode: int, offset: int, end: int, expected: int | None) -> None:
+        """Note it if this record is not the end of the data section, or the section is not what it was."""
+        if opcode == Opcode.FOOTER:
+            end = offset  # there is no record of the end of the data
+        if expected is not None and end != expected:
+            self._note(f"its data ends at byte {end}, where its footer says {expected}; messages may be lost")
+        if opcode != Opcode.DATA_END:
+            return
+        (crc,) = struct.unpack("<I", self._read(offset + _RECORD.size, 4))
+        found = 0
+        if crc:
+            for at in range(0, offset, RUN_BYTES):
+                found = zlib.crc32(self._read(at, min(RUN_BYTES, offset - at)), found)
+        if found != crc:
+            self._note("the checksum of its data does not fit")
 
     def _cut(self, offset: int) -> None:
         if offset < self._size:
@@ -248,17 +287,37 @@ class McapFile:
             self._segments.append(run)
         return _Segment(offset, end - offset, stamp_ns, False)
 
-    def _scan_chunk(self, offset: int, end: int) -> None:
+    def _scan_other(self, opcode: int, offset: int, end: int) -> None:
+        where = f"the record at byte {offset}"
+        if opcode == Opcode.ATTACHMENT:
+            self._scan_attachment(offset, end)
+        elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.METADATA):
+            self._learn(opcode, self._read(offset + _RECORD.size, end - offset - _RECORD.size), where)
+        elif misplaced(opcode, DATA_SECTION) and not (opcode == Opcode.HEADER and offset == len(MAGIC)):
+            self._note(f"{where} has a kind ({opcode}) that belongs elsewhere; it is left out")
+
+    def _scan_attachment(self, offset: int, end: int) -> None:
+        at = offset + _RECORD.size + 16  # two times
+        for kind in ("<I", "<I", "<Q"):  # name, media type and data, each behind its length
+            size = struct.calcsize(kind)
+            if at + size <= end:
+                at += struct.unpack(kind, self._read(at, size))[0]
+            at += size
+        if at + 4 > end:  # its checksum
+            self._note(f"the attachment at byte {offset} is none; what it was is lost")
+
+    def _scan_chunk(self, offset: int, end: int) -> list[_Entry]:
         number = len(self._segments)
         self._segments.append(_Segment(offset, end - offset, 0, True))
         entries = self._entries(number)
         self._cache.pop(number, None)
         if not entries:
             self._segments.pop()
-            return
+            return entries
         self._segments[number] = self._segments[number]._replace(start_ns=min(entries).stamp_ns)
         for entry in entries:
             self._count(self._channels[entry.channel], 1)
+        return entries
 
     def _walk(self, number: int, channels: set[int]) -> Iterator[_Entry]:
         # A mark before the messages: the segment is read when its time has come, not when the merge begins.
@@ -274,6 +333,9 @@ class McapFile:
         try:
             data = self._unpack(number)
             for opcode, offset, end in _split(data):
+                if misplaced(opcode, IN_CHUNKS):
+                    self._note(f"{where}: a record has a kind ({opcode}) that belongs elsewhere")
+                    continue
                 if opcode != Opcode.MESSAGE:
                     self._learn(opcode, bytes(data[offset:end]), where)
                     continue
@@ -315,6 +377,8 @@ class McapFile:
             elif opcode == Opcode.CHANNEL:
                 channel = _parse(records.Channel, content)
                 self._channels.setdefault(channel.id, self._topic(channel))
+            elif opcode == Opcode.METADATA:
+                _parse(records.Metadata, content)  # nothing is taken from it: what else it was would be lost
         except BagError as error:
             self._note(f"{where}: {error}")
 

@@ -37,7 +37,8 @@ class BagReader:
     """Yields the messages of a bag in time order; memory is bounded whatever the size of the bag.
 
     A bag that is damaged is read as far as it goes: `damage` says what is missing and why. What was read is
-    counted and compared with the bag's own counts, so that no message is lost without a word.
+    counted and compared with the bag's own counts, so that no message is lost without a word, unless nothing
+    in the bag tells of it (see `McapFile`).
 
     Attributes:
         path: The directory or file.

@@ -81,9 +81,17 @@ def _plain_mcap(**options: object) -> Callable[[Path, Bag], None]:
                     channels[message.topic] = writer.register_channel(message.topic, "cdr", schema)
                 channel = channels[message.topic]
                 writer.add_message(channel, message.stamp_ns, message.data, message.published_ns)
+            writer.add_attachment(START_NS, START_NS, "notes.txt", "text/plain", b"no reader needs it")
+            writer.add_metadata("notes", {"needed": "no"})
             writer.finish()
 
     return write
+
+
+_BARE = {
+    "repeat_channels": False, "repeat_schemas": False, "use_statistics": False, "use_summary_offsets": False,
+    "index_types": IndexType.NONE,
+}  # fmt: skip
 
 
 def write(form: str, path: Path, messages: Bag) -> Path:
@@ -115,4 +123,8 @@ FORMS: dict[str, Callable[[Path, Bag], None]] = {
         chunk_size=200, repeat_channels=False, index_types=IndexType.CHUNK | IndexType.METADATA
     ),
     "small_chunks": _plain_mcap(chunk_size=200),
+    "only_message_index": _plain_mcap(**{**_BARE, "index_types": IndexType.MESSAGE}, chunk_size=200),
+    "only_data_checksum": _plain_mcap(**_BARE, use_chunking=False, enable_data_crcs=True),
+    "bare_chunks": _plain_mcap(**_BARE, chunk_size=200),
+    "bare": _plain_mcap(**_BARE, use_chunking=False),
 }  # fmt: skip
