@@ -69,7 +69,17 @@ def model(name: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where to keep what can be made again: below $XDG_CACHE_HOME, or ~/.cache."""
+    """Return where to keep what can be made again: below $XDG_CACHE_HOME, or ~/.cache.
+
+    Raises:
+        FileNotFoundError: If this user has no home, as in some containers.
+    """
     given = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG Base Directory specification has relative paths ignored.
-    return (Path(given) if given.startswith("/") else Path.home() / ".cache") / PACKAGE
+    if given.startswith("/"):  # the XDG Base Directory specification has relative paths ignored
+        return Path(given) / PACKAGE
+    try:
+        return Path.home() / ".cache" / PACKAGE
+    except RuntimeError as error:
+        raise FileNotFoundError(
+            "there is neither HOME nor a home of this user; set XDG_CACHE_HOME"
+        ) from error

@@ -24,9 +24,9 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parse(argv)
     given = {name: parameter_file.value(text) for name, text in options.parameter}
-    # Whoever asks wants to know how it is now.
     config = build(DetectorConfig, {"backend.calibration.cache": False, **given, "model": options.model})
-    _, loaded = load_detector(resources.model(config.model), config.layout, config.backend)
+    # Whoever asks wants to know how it is now.
+    _, loaded = load_detector(resources.model(config.model), config.layout, config.backend, anew=True)
     if loaded.calibration is None:
         raise ConfigurationError(
             "the parameters leave one way to run the model, so there is nothing to time; expected at least "

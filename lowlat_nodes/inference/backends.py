@@ -22,8 +22,11 @@ from lowlat_nodes.inference.calibration import (
     Calibration,
     Clocks,
     Compared,
+    Stop,
     calibrate,
+    never,
 )
+from lowlat_nodes.inference.calibration_turn import turn
 from lowlat_nodes.inference.candidates import Candidate, candidates, open_model
 from lowlat_nodes.inference.example import example
 from lowlat_nodes.inference.image_input import ImageInput
@@ -82,6 +85,8 @@ def load(
     outputs: list[str] | None = None,
     compared: Compared = list,
     clocks: Clocks | None = None,
+    anew: bool = False,
+    stop: Stop = never,
 ) -> Loaded:
     """Load a model and run it, in the way that is fastest where the parameters leave a choice.
 
@@ -94,9 +99,12 @@ def load(
         compared: Makes of these outputs what must be the same however the model is run; the outputs
             themselves may differ where ties decide.
         clocks: What to measure with.
+        anew: Whether what an earlier start found out does not count.
+        stop: Whether to give up, asked again and again while there is something to time.
 
     Raises:
-        ConfigurationError: If the file, the parameters and this machine do not fit each other.
+        ConfigurationError: If the file, the parameters and this machine do not fit each other; if it was to
+            stop.
         MissingExtra: If the library is not installed.
     """
     clocks = clocks or Clocks()
@@ -123,24 +131,39 @@ def load(
             "lowlat_nodes": lowlat_nodes.__version__,
         },
     )
-    known = calibration_cache.read(key) if settings.calibration.cache else None
-    if known is not None and known.best in possible:
-        return Loaded(_ran(start(known.best), feed, fetched), known.best, known)
-    found, model = calibrate(
-        possible,
-        start,
-        feed,
-        fetched,
-        reference=_reference(path, image, feed, fetched),
-        compared=compared,
-        tolerances=dict.fromkeys(TOLERANCES, QUANTISED_TOLERANCE) if _is_quantised(path) else TOLERANCES,
-        runs=settings.calibration.runs,
-        limit_s=settings.calibration.limit_s,
-        clocks=clocks,
-    )
-    if settings.calibration.cache:
-        calibration_cache.write(key, found)
-    return Loaded(model, found.best, found)
+
+    def known() -> Loaded | None:
+        found = None if anew else calibration_cache.read(key)
+        if found is None or found.best not in possible:
+            return None
+        return Loaded(_ran(start(found.best), feed, fetched), found.best, found)
+
+    def timed() -> Loaded:
+        found, model = calibrate(
+            possible,
+            start,
+            feed,
+            fetched,
+            reference=_reference(path, image, feed, fetched),
+            compared=compared,
+            tolerances=dict.fromkeys(TOLERANCES, QUANTISED_TOLERANCE) if _is_quantised(path) else TOLERANCES,
+            runs=settings.calibration.runs,
+            limit_s=settings.calibration.limit_s,
+            clocks=clocks,
+            stop=stop,
+        )
+        return Loaded(model, found.best, found)
+
+    if not settings.calibration.cache:
+        return timed()
+    if loaded := known():
+        return loaded
+    with turn(stop):
+        loaded = known() or timed()  # another process may have just found it out
+        assert loaded.calibration is not None
+        if not loaded.calibration.cached:
+            calibration_cache.write(key, loaded.calibration)
+    return loaded
 
 
 def _ran(model: Model, feed: Callable[[Model], dict[str, np.ndarray]], outputs: list[str]) -> Model:

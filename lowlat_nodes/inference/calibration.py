@@ -26,6 +26,9 @@ QUANTISED_TOLERANCE: Final = 0.3
 Compared = Callable[[list[np.ndarray]], list[np.ndarray]]
 """Makes of a model's outputs what is the same however it is run."""
 
+Stop = Callable[[], bool]
+"""Returns whether a calibration is to give up."""
+
 TIE: Final = 1.05
 """Candidates within this factor of the fastest are as fast."""
 
@@ -34,6 +37,11 @@ HOPELESS: Final = 1.5
 
 _TURNS_BEFORE_JUDGING = 5
 _PRECISIONS = ("fp32", "fp16", "bf16")  # by falling preference where speed is the same
+
+
+def never() -> bool:
+    """Return that nobody wants a calibration to give up."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,7 @@ def calibrate(
     runs: int = 20,
     limit_s: float = 2.0,
     clocks: Clocks | None = None,
+    stop: Stop = never,
 ) -> tuple[Calibration, Model]:
     """Time candidates in turns, so that a change of load meets all of them, and return the best loaded.
 
@@ -193,18 +202,20 @@ def calibrate(
         runs: How often each is timed.
         limit_s: Time after which no further turn is begun, s.
         clocks: What to measure with.
+        stop: Asked before each load and each turn.
 
     Raises:
-        ConfigurationError: If none of them works; the message has the table.
+        ConfigurationError: If none of them works, the message has the table; if it was to stop.
     """
     clocks = clocks or Clocks()
     load_average = clocks.load()
     trials = [_Trial(candidate) for candidate in candidates]
     for trial in trials:
+        _go_on(stop)
         _prepare(trial, load, feed, outputs)
         if reference is not None and trial.model is not None:
             _compare(trial, outputs, compared, reference, tolerances[trial.candidate.precision])
-    _time(trials, outputs, runs, limit_s, clocks)
+    _time(trials, outputs, runs, limit_s, clocks, stop)
     rows = tuple(trial.row() for trial in trials)
     chosen = choose(rows)
     found = Calibration(rows, chosen, load_average, len(os.sched_getaffinity(0)), clocks.unix())
@@ -270,12 +281,15 @@ def _compare(
         trial.fail(f"its results are {apart:.2g} apart from the reference, at most {tolerance:g} is right")
 
 
-def _time(trials: Sequence[_Trial], outputs: list[str], runs: int, limit_s: float, clocks: Clocks) -> None:
+def _time(
+    trials: Sequence[_Trial], outputs: list[str], runs: int, limit_s: float, clocks: Clocks, stop: Stop
+) -> None:
     end = clocks.wall() + round(limit_s * 1e9)
     for turn in range(runs):
         alive = [trial for trial in trials if trial.model is not None]
         if turn and clocks.wall() >= end:
             return
+        _go_on(stop)
         for offset in range(len(alive)):
             _time_once(alive[(turn + offset) % len(alive)], outputs, clocks)
         if turn + 1 >= _TURNS_BEFORE_JUDGING:
@@ -299,6 +313,11 @@ def _stop_the_hopeless(alive: Sequence[_Trial]) -> None:
     for trial in alive:
         if min(trial.walls) > HOPELESS * best:
             trial.fail("stopped: far behind the best")
+
+
+def _go_on(stop: Stop) -> None:
+    if stop():
+        raise ConfigurationError("told to stop while the backends were timed")
 
 
 def _brief(error: Exception) -> str:

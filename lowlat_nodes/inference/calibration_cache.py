@@ -51,8 +51,8 @@ def read(name: str) -> Calibration | None:
 
 def write(name: str, found: Calibration) -> None:
     """Keep a calibration; a folder that cannot be written to is no reason to stop."""
-    path = _path(name)
     with contextlib.suppress(OSError):
+        path = _path(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".calibration")  # mode 0600
         try:

@@ -127,6 +127,10 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         """Return what the diagnostics say while the node is active; called once per period."""
         return Report(Level.OK, self.state, standard_values(self.state))
 
+    def stopping(self) -> bool:
+        """Return whether a `setup` that takes long is to give up."""
+        return self.stop is not None and self.stop.is_set()
+
     def start(self) -> bool:
         """Configure and activate; return whether both worked, otherwise `problem` says why not."""
         steps = (self.trigger_configure, self.trigger_activate)

@@ -71,7 +71,6 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         super().setup(config)
         assert self._detector is not None
         detector = self._detector
-        detector.wanted = self.wanted
         streams = [name for name in detector.outputs if name.endswith(f"/{DETECTIONS}")]
         topics = {name: self.resolve_topic_name(self.topic(name)).lstrip("/") for name in streams}
         self._zmq = config.zmq.publisher(topics)
@@ -143,7 +142,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
 
     def _make(self, config: DetectorNodeConfig) -> Hosted:
         inputs, outputs = config.inputs(), dict(_outputs(config))
-        self._detector = Detector(config, tuple(inputs))
+        self._detector = Detector(config, tuple(inputs), wanted=self.wanted, stop=self.stopping)
         return Hosted(
             self._detector,
             inputs,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lowlat_nodes import resources
 from lowlat_nodes.inference.backends import Loaded
+from lowlat_nodes.inference.calibration import Stop, never
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import CompressedImage, Detections, Image
@@ -60,6 +61,7 @@ class Detector(Processor):
         cameras: Names of the inputs.
         wanted: Tells whether anybody looks at a stream, by name; what is only for viewers is not made unless
             somebody does.
+        stop: Tells whether `open` is to give up while it finds out what is fastest.
 
     Attributes:
         stages: How long the last frame took, where.
@@ -71,6 +73,7 @@ class Detector(Processor):
         cameras: Sequence[str] = ("image",),
         *,
         wanted: Callable[[str], bool] = lambda _stream: False,
+        stop: Stop = never,
     ) -> None:
         self.inputs = tuple(cameras)
         self.outputs = tuple(
@@ -79,6 +82,7 @@ class Detector(Processor):
         self.stages = Stages()
         self.wanted = wanted
         self._config = config
+        self._stop = stop
         self._loaded: Loaded | None = None
         self._layout: Layout | None = None
         self._preprocessor: Preprocessor | None = None
@@ -90,7 +94,8 @@ class Detector(Processor):
         """Load the model, find out what it is and which backend runs it best, and warm up.
 
         Raises:
-            ConfigurationError: If the model is no detector that is known, or a class none of its own.
+            ConfigurationError: If the model is no detector that is known, or a class none of its own; if it
+                was to stop.
             MissingExtra: If a library that the configuration asks for is not installed.
         """
         if self._config.tracking.kind != "none":
@@ -98,7 +103,7 @@ class Detector(Processor):
         cv2.setNumThreads(1)  # its threads gain a tenth of a ms, and on a busy machine wait for each other
         path = resources.model(self._config.model)
         self._layout, self._loaded = layout, loaded = load_detector(
-            path, self._config.layout, self._config.backend
+            path, self._config.layout, self._config.backend, stop=self._stop
         )
         self._reporting = self.reporting(self._config)
         folded = loaded.model.inputs[layout.image.name].dtype is np.uint8

@@ -12,6 +12,7 @@ import numpy as np
 from lowlat_nodes.inference import backends
 from lowlat_nodes.inference.backend_settings import BackendSettings
 from lowlat_nodes.inference.backends import Loaded
+from lowlat_nodes.inference.calibration import Stop, never
 from lowlat_nodes.inference.candidates import candidates, open_model
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.layouts.recognise import recognise
@@ -20,16 +21,25 @@ from lowlat_nodes.vision.layouts.settings import LayoutSettings
 _COMPARED = 100
 
 
-def load_detector(path: Path, layout: LayoutSettings, backend: BackendSettings) -> tuple[Layout, Loaded]:
+def load_detector(
+    path: Path,
+    layout: LayoutSettings,
+    backend: BackendSettings,
+    *,
+    anew: bool = False,
+    stop: Stop = never,
+) -> tuple[Layout, Loaded]:
     """Find out what a detector takes and gives, and load it in the way that is fastest here.
 
     Args:
         path: The model.
         layout: What the user says of it.
         backend: What is to run it.
+        anew: Whether what an earlier start found to be fastest does not count.
+        stop: Whether to give up, asked again and again while there is something to time.
 
     Raises:
-        ConfigurationError: If it is no detector that is known, or nothing here runs it.
+        ConfigurationError: If it is no detector that is known, or nothing here runs it; if it was to stop.
     """
     said = backends.signature(path)
 
@@ -45,6 +55,8 @@ def load_detector(path: Path, layout: LayoutSettings, backend: BackendSettings) 
         further=found.feed,
         outputs=found.outputs,
         compared=lambda outputs: [_best_scores(found, outputs)],
+        anew=anew,
+        stop=stop,
     )
     found.refused = 0  # what was tried is not the camera's
     return found, loaded

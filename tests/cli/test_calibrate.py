@@ -66,8 +66,10 @@ def test_it_times_anew_and_keeps_the_result_if_it_is_told_to(
     assert main([model, *kept]) == 0
     assert main([model, *kept]) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [each["cached"] for each in found] == [False, False, True]
+    assert [each["cached"] for each in found] == [False, False, False]
     assert len([row for row in found[0]["rows"] if row["chosen"]]) == 1
+    (kept_file,) = (cache_folder() / "calibration").iterdir()
+    assert json.loads(kept_file.read_text(encoding="utf-8"))["unix_ns"] == found[2]["unix_ns"]
 
 
 def test_where_nothing_is_left_to_time_it_says_so(model: str) -> None:

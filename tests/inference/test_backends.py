@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 from lowlat_nodes.inference import machine
 from lowlat_nodes.inference.backend_settings import BackendSettings
 from lowlat_nodes.inference.backends import Loaded, load, signature
+from lowlat_nodes.inference.calibration import never
+from lowlat_nodes.inference.calibration_turn import turn
 from lowlat_nodes.inference.image_input import ImageInput
 from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.resources import cache_folder
@@ -69,6 +72,44 @@ def test_the_next_start_takes_it_from_the_cache(network: Network) -> None:
     assert second.calibration.cached
     assert second.calibration.rows == first.rows
     assert second.candidate == first.best
+
+
+@several_cores
+def test_it_is_timed_anew_on_request_and_that_is_kept(network: Network) -> None:
+    path, settings = network(), build(BackendSettings, {**ORT, "spinning": "never", "calibration.runs": 2})
+    first = load(path, settings, IMAGE, further=SIZE).calibration
+    second = load(path, settings, IMAGE, further=SIZE, anew=True).calibration
+    third = load(path, settings, IMAGE, further=SIZE).calibration
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert (first.cached, second.cached, third.cached) == (False, False, True)
+    assert third.unix_ns == second.unix_ns > first.unix_ns
+
+
+@several_cores
+def test_whoever_waits_for_the_calibration_of_another_takes_its_result(network: Network) -> None:
+    path, settings = network(), build(BackendSettings, {**ORT, "spinning": "never", "calibration.runs": 2})
+    load(path, settings, IMAGE, further=SIZE)
+    (file,) = (cache_folder() / "calibration").iterdir()
+    content = file.read_bytes()
+    file.unlink()
+    waiting, found = threading.Event(), list[Loaded]()
+
+    def asked() -> bool:
+        waiting.set()
+        return False
+
+    late = threading.Thread(
+        target=lambda: found.append(load(path, settings, IMAGE, further=SIZE, stop=asked))
+    )
+    with turn(never):
+        late.start()
+        assert waiting.wait(60.0)
+        file.write_bytes(content)
+    late.join()
+    assert found[0].calibration is not None
+    assert found[0].calibration.cached
 
 
 @several_cores

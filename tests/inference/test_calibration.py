@@ -114,6 +114,14 @@ def test_no_turn_begins_after_the_limit(clock: Clock) -> None:
     assert [row.runs for row in found.rows] == [1, 1]
 
 
+def test_it_gives_up_when_it_is_told_to(clock: Clock) -> None:
+    order: list[int] = []
+    load = loader(clock, {SLOW: [40.0], FAST: [35.0]}, order=order)
+    with pytest.raises(ConfigurationError, match="told to stop"):
+        run(load, clock, SLOW, FAST, runs=1000, stop=lambda: len(order) > 10)
+    assert len(order) == 12  # that turn was finished
+
+
 def test_the_hopeless_are_stopped_and_let_go(clock: Clock) -> None:
     alive: dict[Candidate, weakref.ref[Timed]] = {}
     load = loader(clock, {SLOW: [30.0], FAST: [8.0], MIDDLE: [10.0]}, alive=alive)

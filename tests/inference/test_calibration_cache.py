@@ -57,6 +57,16 @@ def test_a_folder_that_cannot_be_written_to_is_no_reason_to_stop(
     assert calibration_cache.read(KEY) is None
 
 
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", home)
+    calibration_cache.write(KEY, FOUND)
+    assert calibration_cache.read(KEY) is None
+
+
 def test_keys_tell_models_and_circumstances_apart(tmp_path: Path) -> None:
     one, other = tmp_path / "one.onnx", tmp_path / "other.onnx"
     one.write_bytes(b"weights")

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from visualization_msgs.msg import ImageMarker
 
 from lowlat_nodes import resources
 from lowlat_nodes.nodes.detector_node import DetectorNode
+from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
@@ -326,6 +329,21 @@ def test_the_shipped_parameter_file_serves_with_a_model_of_ones_own(
         return bool(results)
 
     robot.spin_until(detected)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core leaves one way to run a model")
+def test_a_signal_ends_the_timing_of_backends(
+    robot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = write_spot_detector(tmp_path / "spots.onnx")
+    flat = {"model": str(model), "backend.kind": "onnxruntime", "backend.spinning": "never"}
+    node = robot.add(DetectorNode(overrides=[Parameter(name, value=value) for name, value in flat.items()]))
+    with contextlib.closing(StopRequest()) as stop:
+        node.stop = stop
+        stop.set()
+        assert not node.start()
+    assert "told to stop" in node.problem
 
 
 @pytest.mark.parametrize(

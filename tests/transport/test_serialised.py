@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,21 @@ def test_bytes_arrive_as_they_were_sent(link: Link) -> None:
 def test_nothing_is_taken_where_nothing_came(link: Link) -> None:
     with link.subscription.handle:
         assert link.reader.take(link.subscription) is None
+
+
+def test_what_the_c_library_refuses_is_left_to_rclpy(link: Link) -> None:
+    handle = link.subscription.handle
+    invalid = SimpleNamespace(pointer=0, take_message=handle.take_message)
+    broken = SimpleNamespace(handle=invalid, msg_type=RosImage)
+    with handle:
+        assert link.reader.take(broken) is None
+    sent = link.send(5)
+    deadline = time.monotonic() + 30.0
+    found = None
+    while found is None and time.monotonic() < deadline:
+        with handle:
+            found = link.reader.take(broken)
+    assert found == sent
 
 
 def test_an_image_that_is_held_is_not_written_over(link: Link) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import threading
 from typing import Any
 
 from lowlat_nodes.transport.cdr import Buffer
@@ -20,6 +19,7 @@ from lowlat_nodes.transport.cdr import Buffer
 _KEPT = 4  # buffers that wait for the next message; more are in use only while somebody holds images
 _INFO_BYTES = 1024  # more than rmw_message_info_t has in any distribution
 _OK = 0
+_NOTHING = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED
 
 
 class _Allocator(ctypes.Structure):
@@ -53,6 +53,8 @@ class _Rcl:
         default = rcutils.rcutils_get_default_allocator
         default.restype = _Allocator
         self.allocator = default()
+        self.forget_error = rcutils.rcutils_reset_error
+        self.forget_error.restype = None
 
 
 @functools.cache
@@ -82,19 +84,26 @@ class SerialisedReader:
 
     def __init__(self) -> None:
         self._rcl = _rcl()
+        # Without a lock: the garbage collector may call `put_back` in the middle of any line.
         self._free: list[_Array] = []
-        self._lock = threading.Lock()
         self._info = ctypes.create_string_buffer(_INFO_BYTES)
 
     def take(self, subscription: Any) -> Buffer | None:
-        """Take the next message of an rclpy subscription whose handle is held; None if there is none."""
-        handle = subscription.handle
-        if self._rcl is None or not hasattr(handle, "pointer"):
-            taken = handle.take_message(subscription.msg_type, True)
-            return None if taken is None else taken[0]
+        """Take the next message of an rclpy subscription whose handle is held; None if there is none.
+
+        Raises:
+            rclpy's RCLError: If the middleware fails.
+        """
+        rcl, handle = self._rcl, subscription.handle
+        if rcl is None or not hasattr(handle, "pointer"):
+            return _take(subscription)
         slot = _Slot(self, self._array())
         array = slot.array
-        if self._rcl.take(handle.pointer, array, self._info, None) != _OK or not array.length:
+        result = rcl.take(handle.pointer, array, self._info, None)
+        if result not in (_OK, _NOTHING):
+            rcl.forget_error()
+            return _take(subscription)  # which raises what is wrong
+        if result == _NOTHING or not array.length:
             return None
         content = (ctypes.c_ubyte * array.length).from_address(array.buffer)
         content.slot = slot  # keeps it
@@ -102,10 +111,9 @@ class SerialisedReader:
 
     def put_back(self, array: _Array) -> None:
         """Use this memory for a later message, or free it."""
-        with self._lock:
-            if len(self._free) < _KEPT:
-                self._free.append(array)
-                return
+        if len(self._free) < _KEPT:
+            self._free.append(array)
+            return
         assert self._rcl is not None
         self._rcl.free(array)
 
@@ -115,11 +123,16 @@ class SerialisedReader:
             self._rcl.free(array)
 
     def _array(self) -> _Array:
-        with self._lock:
-            if self._free:
-                return self._free.pop()
+        if self._free:
+            return self._free.pop()
         assert self._rcl is not None
         return _Array(allocator=self._rcl.allocator)
+
+
+def _take(subscription: Any) -> bytes | None:
+    """Take the next serialised message as rclpy does."""
+    taken = subscription.handle.take_message(subscription.msg_type, True)
+    return None if taken is None else taken[0]
 
 
 def publish(publisher: Any, data: bytes) -> None:
