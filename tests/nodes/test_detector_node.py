@@ -157,6 +157,26 @@ def test_a_camera_may_have_any_name(robot: Any, detector: Make) -> None:
     robot.publish_until(publisher, image(), lambda: all(heard.values()))
 
 
+def test_each_camera_is_accounted_for_and_a_silent_one_named(robot: Any, detector: Make) -> None:
+    detector(camera__left__topic="left/image", camera__right__topic="right/image")
+    told = diagnostics(robot)
+    publisher = robot.outside.create_publisher(Image, "left/image", 1)
+
+    def one_is_missing() -> list[dict[str, str]]:
+        return [each for each in told if each["message"] == "no input from right"]
+
+    robot.publish_until(publisher, image(), one_is_missing)
+    assert int(one_is_missing()[0]["left.received"]) > 0
+    assert one_is_missing()[0]["right.received"] == "0"
+
+    def flood() -> bool:
+        for _ in range(10):
+            publisher.publish(image())
+        return int(told[-1].get("left.drops.superseded", 0)) > 0
+
+    robot.spin_until(flood)
+
+
 def test_the_only_camera_has_its_name_in_topics_too(robot: Any, detector: Make) -> None:
     detector(camera__image__topic="front/image")
     results = robot.listen(Detection2DArray, "/detector_node/image/detections")
