@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import zmq.auth
 
 pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
@@ -34,6 +35,7 @@ from lowlat_nodes.nodes.detector_node import DetectorNode
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.transport.zmq.curve import ClientKeys, load_pair, new_pair
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 pytestmark = pytest.mark.ros
@@ -320,6 +322,22 @@ def test_a_thing_has_the_same_id_over_frames(robot: Any, detector: Make, tmp_pat
     assert sorted(ids[-1].values()) == ["1", "2"]
     assert all(each == ids[-1] for each in ids[1:])  # the first may be of the first frame, without
     assert sorted(heard[-1].payload.tracks.tolist()) == [1, 2]
+
+
+def test_whoever_may_not_listen_is_counted(robot: Any, detector: Make, tmp_path: Path) -> None:
+    server, client = (zmq.auth.create_certificates(str(tmp_path), name) for name in ("server", "client"))
+    Path(server[1]).chmod(0o600)
+    endpoint = f"ipc://{tmp_path}/out"
+    detector(zmq__endpoint=endpoint, zmq__key=server[1], zmq__clients=[client[0]])
+    told = diagnostics(robot)
+    keys = ClientKeys(new_pair(), load_pair(Path(server[1])).public)
+    stranger = Subscriber(endpoint, {"found": "detector_node/detections"}, clock=SystemClock(), keys=keys)
+    stranger.start(lambda _message: None)
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    try:
+        robot.publish_until(publisher, image(), lambda: told and "zmq.keys_refused" in told[-1])
+    finally:
+        stranger.stop()
 
 
 def test_old_frames_are_not_worth_detecting(robot: Any, detector: Make) -> None:
