@@ -133,6 +133,8 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         report = super().report()
         report.values["rows_refused"] = self._detector.refused
         report.values["backend"] = self._detector.loaded.candidate.describe()
+        if self._zmq is not None:
+            report.values |= {f"zmq.{name}": count for name, count in self._zmq.counts.snapshot().items()}
         model, self._model_time = self._model_time, Histogram()
         prepare, self._prepare_time = self._prepare_time, Histogram()
         for name, times in (("model", model), ("prepare", prepare)):

@@ -73,6 +73,7 @@ class ProcessorNode(LifecycleHost[C]):
         self._sources: list[RosSource] = []
         self._pipeline: Pipeline | None = None
         self._lost = 0
+        self._received: dict[str, int] = {}
         self._listening = True
         super().__init__(name, config_type, **{"task": "stream", **ros})
 
@@ -115,6 +116,7 @@ class ProcessorNode(LifecycleHost[C]):
         clock = RosClock(self)
         self._window = Window()
         self._lost = 0
+        self._received = {}
         self._sources = [
             RosSource(self, name, topic, clock=clock, own_thread=True)
             for name, topic in hosted.inputs.items()
@@ -158,30 +160,39 @@ class ProcessorNode(LifecycleHost[C]):
     def report(self) -> Report:
         """Return rates, ages, drops and failures; a warning where something failed in this period."""
         assert self._pipeline is not None
-        stats = self._pipeline.stats()
-        drops: dict[str, int] = self._pipeline.mailbox.drops.snapshot()
+        stats, mailbox = self._pipeline.stats(), self._pipeline.mailbox
+        drops: dict[str, int] = mailbox.drops.snapshot()
         last_failure = stats.last_failure
         for source in self._sources:
             for reason, count in source.drops.snapshot().items():
                 drops[reason] = drops.get(reason, 0) + count
             last_failure = last_failure or source.last_failure
-        figures = self._window.turn(sum(source.received for source in self._sources))
+        received = {source.name: source.received for source in self._sources}
+        silent = [name for name, count in received.items() if count == self._received.get(name, 0)]
+        self._received = received
+        figures = self._window.turn(sum(received.values()))
         values = standard_values(
             self.state, figures=figures, drops=drops, failures=stats.failures, last_failure=last_failure
         )
+        if len(received) > 1:
+            values |= {f"{name}.received": count for name, count in received.items()}
+            of_each = mailbox.drops_of if isinstance(mailbox, NewestOfEach) else {}
+            for name, counts in of_each.items():
+                values |= {f"{name}.drops.{reason}": count for reason, count in counts.snapshot().items()}
         lost = {
             reason: count for reason, count in (drops | stats.failures).items() if reason not in _BY_DESIGN
         }
         total = sum(lost.values())
         former, self._lost = self._lost, total
         if total > former:
-            counts = ", ".join(f"{reason} {count}" for reason, count in lost.items())
-            self.get_logger().warning(f"{total - former} messages lost (in all: {counts}). {last_failure}")
-            return Report(Level.WARN, f"losing messages: {counts}", values)
+            which = ", ".join(f"{reason} {count}" for reason, count in lost.items())
+            self.get_logger().warning(f"{total - former} messages lost (in all: {which}). {last_failure}")
+            return Report(Level.WARN, f"losing messages: {which}", values)
         if not self._listening:
             return Report(Level.OK, "disabled", values)
-        if not figures["rate_in_hz"]:
-            return Report(Level.STALE, "no input", values)
+        if silent:
+            which = f" from {', '.join(silent)}" if len(silent) < len(received) else ""
+            return Report(Level.STALE, f"no input{which}", values)
         return Report(Level.OK, "running", values)
 
 

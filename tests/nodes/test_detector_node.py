@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import zmq.auth
 
 pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
@@ -34,6 +35,7 @@ from lowlat_nodes.nodes.detector_node import DetectorNode
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.transport.zmq.curve import ClientKeys, load_pair, new_pair
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 pytestmark = pytest.mark.ros
@@ -155,6 +157,26 @@ def test_a_camera_may_have_any_name(robot: Any, detector: Make) -> None:
     heard = {name: robot.listen(Detection2DArray, f"/detector_node/{name}/detections") for name in names}
     publisher = robot.outside.create_publisher(Image, "same/image", 1)
     robot.publish_until(publisher, image(), lambda: all(heard.values()))
+
+
+def test_each_camera_is_accounted_for_and_a_silent_one_named(robot: Any, detector: Make) -> None:
+    detector(camera__left__topic="left/image", camera__right__topic="right/image")
+    told = diagnostics(robot)
+    publisher = robot.outside.create_publisher(Image, "left/image", 1)
+
+    def one_is_missing() -> list[dict[str, str]]:
+        return [each for each in told if each["message"] == "no input from right"]
+
+    robot.publish_until(publisher, image(), one_is_missing)
+    assert int(one_is_missing()[0]["left.received"]) > 0
+    assert one_is_missing()[0]["right.received"] == "0"
+
+    def flood() -> bool:
+        for _ in range(10):
+            publisher.publish(image())
+        return int(told[-1].get("left.drops.superseded", 0)) > 0
+
+    robot.spin_until(flood)
 
 
 def test_the_only_camera_has_its_name_in_topics_too(robot: Any, detector: Make) -> None:
@@ -300,6 +322,22 @@ def test_a_thing_has_the_same_id_over_frames(robot: Any, detector: Make, tmp_pat
     assert sorted(ids[-1].values()) == ["1", "2"]
     assert all(each == ids[-1] for each in ids[1:])  # the first may be of the first frame, without
     assert sorted(heard[-1].payload.tracks.tolist()) == [1, 2]
+
+
+def test_whoever_may_not_listen_is_counted(robot: Any, detector: Make, tmp_path: Path) -> None:
+    server, client = (zmq.auth.create_certificates(str(tmp_path), name) for name in ("server", "client"))
+    Path(server[1]).chmod(0o600)
+    endpoint = f"ipc://{tmp_path}/out"
+    detector(zmq__endpoint=endpoint, zmq__key=server[1], zmq__clients=[client[0]])
+    told = diagnostics(robot)
+    keys = ClientKeys(new_pair(), load_pair(Path(server[1])).public)
+    stranger = Subscriber(endpoint, {"found": "detector_node/detections"}, clock=SystemClock(), keys=keys)
+    stranger.start(lambda _message: None)
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    try:
+        robot.publish_until(publisher, image(), lambda: told and "zmq.keys_refused" in told[-1])
+    finally:
+        stranger.stop()
 
 
 def test_old_frames_are_not_worth_detecting(robot: Any, detector: Make) -> None:

@@ -47,7 +47,7 @@ class Publisher:
         check_exposure(check_endpoint(endpoint), keys)
         self.counts = Counters()
         self._outputs = dict(outputs)
-        self._published = dict.fromkeys(outputs, 0)
+        self._published = dict.fromkeys(outputs.values(), 0)  # several outputs may share a topic
         self._context = zmq.Context()
         self._socket = socket = self._context.socket(zmq.PUB)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
@@ -73,12 +73,11 @@ class Publisher:
             UnknownOutput: If no output has the message's topic.
             WireError: If the payload has no form on the wire.
         """
-        name = message.topic
-        if name not in self._outputs:
-            raise UnknownOutput(name, self._outputs)
-        frames = encode(message, self._outputs[name], self._published[name])
-        self._socket.send_multipart(frames, zmq.NOBLOCK)
-        self._published[name] += 1
+        topic = self._outputs.get(message.topic)
+        if topic is None:
+            raise UnknownOutput(message.topic, self._outputs)
+        self._socket.send_multipart(encode(message, topic, self._published[topic]), zmq.NOBLOCK)
+        self._published[topic] += 1
 
     def close(self) -> None:
         """Send what waits to be sent, for 200 ms at most, and let go of the address."""

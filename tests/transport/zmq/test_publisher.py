@@ -86,6 +86,22 @@ def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return LOOPBACK if request.param == "tcp" else f"ipc://{tmp_path}/stream"
 
 
+def test_outputs_that_share_a_topic_are_numbered_together() -> None:
+    heard = Heard()
+    publisher = Publisher(LOOPBACK, {"left": "robot/found", "right": "robot/found"})
+    with contextlib.closing(publisher), hearing(publisher.endpoint, heard) as subscriber:
+
+        def publish() -> None:
+            for name in ("left", "right"):
+                publisher.write(Message(name, FOUND))
+            time.sleep(0.01)
+
+        until(lambda: len(heard.messages) > 10, publish)
+        numbers = [message.sequence for message in heard.messages]
+        assert np.diff(numbers).tolist() == [1] * (len(numbers) - 1)
+        assert not subscriber.drops.total
+
+
 def test_detections_arrive_with_their_history(endpoint: str) -> None:
     heard = Heard()
     message = Message("found", FOUND, Trace(5, 6, 7, 8, 9, 10), 77, "camera")
