@@ -48,6 +48,8 @@ def main(argv: Sequence[str]) -> int:
     out = options.out or path.with_name(f"{path.stem}_int8.onnx")
     if not out.parent.is_dir():
         raise ConfigurationError(f"--out {out}: expected a folder, there is no {out.parent}")
+    if out.resolve() == path.resolve():
+        raise ConfigurationError(f"--out {out}: expected another file than the model itself")
     source = read_source(path)
     layout = layout_of(path, _settings(options))
     if options.labels is not None and options.images is None:
@@ -58,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
         layout,
         out,
         runtime=options.runtime,
-        limits=Limits(options.max_drop, options.min_score_ratio),
+        limits=Limits(_max_drop(options), options.min_score_ratio),
         repair=options.repair,
         method=options.calibration,
         include=tuple(options.include),
@@ -69,10 +71,18 @@ def main(argv: Sequence[str]) -> int:
     return 0 if outcome.written else EXIT_REFUSED
 
 
+def _max_drop(options: argparse.Namespace) -> float:
+    from lowlat_nodes.train.quantisation.gate import DISAGREEMENT, DROP
+
+    if options.max_drop is not None:
+        return float(options.max_drop)
+    return DISAGREEMENT if options.images is not None and options.labels is None else DROP
+
+
 def _samples(options: argparse.Namespace, layout: Layout) -> tuple[list[Sample], list[Sample]]:
     """Return images to calibrate with, and others to judge by."""
     from lowlat_nodes.train.quantisation.coco import read_coco
-    from lowlat_nodes.train.quantisation.samples import image_files, rendered, unlabelled
+    from lowlat_nodes.train.quantisation.samples import image_files, read_sample, rendered
 
     if options.shapes:
         size = layout.image.width, layout.image.height
@@ -83,7 +93,7 @@ def _samples(options: argparse.Namespace, layout: Layout) -> tuple[list[Sample],
     if options.labels is None:
         paths = image_files(options.images)
         first, second = _halves(options, len(paths))
-        return list(unlabelled([paths[n] for n in first])), list(unlabelled([paths[n] for n in second]))
+        return [read_sample(paths[n]) for n in first], [read_sample(paths[n]) for n in second]
     annotations = read_coco(options.labels, layout.names)
     if annotations.left_out:
         _say(f"categories that the model does not know, left out: {', '.join(annotations.left_out[:12])}")
@@ -139,7 +149,10 @@ def _parser() -> argparse.ArgumentParser:
         help="what the file is to be fast in (default: openvino)",
     )
     parser.add_argument(
-        "--max-drop", type=not_negative, default=0.01, metavar="AP", help="most it may lose (default: 0.01)"
+        "--max-drop",
+        type=not_negative,
+        metavar="AP",
+        help="most it may lose (default: 0.01; without labels 0.05 of the agreement)",
     )
     parser.add_argument(
         "--min-score-ratio",
@@ -162,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--judge", type=whole, default=200, metavar="N", help="of --images (default: 200)")
     parser.add_argument(
         "--calibration",
-        choices=("minmax", "percentile", "entropy"),
+        choices=("minmax", "percentile"),
         default="minmax",
         help="how ranges follow from what is seen (default: minmax)",
     )

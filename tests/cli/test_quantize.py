@@ -148,6 +148,7 @@ def test_layers_can_be_ranked_anyway(
         (["cells.onnx", "--images", "."], "at least 2 images"),
         (["cells.onnx", "--images", "scenes", "--labels", "none.json"], "found nothing at"),
         (["cells.onnx", "--images", "scenes", "--out", "none/out.onnx"], "expected a folder"),
+        (["cells.onnx", "--images", "scenes", "--out", "cells.onnx"], "another file than the model itself"),
         (["cells.onnx", "--images", "scenes", "--layout", "colour:=red"], "colour"),
         (["cells.onnx", "--shapes", "--labels", "scenes/labels.json"], "belong to --images"),
         (["cells.onnx", "--shapes", "2"], "expected a model of these"),
@@ -183,3 +184,20 @@ def test_images_of_nothing_cannot_judge(cell_model: Path, tmp_path: Path) -> Non
         cv2.imwrite(str(tmp_path / "grey" / f"{number}.png"), np.full((64, 64, 3), 30, np.uint8))
     with pytest.raises(ConfigurationError, match="expected images of what it detects"):
         main([str(cell_model), "--images", str(tmp_path / "grey"), *ORT])
+
+
+@pytest.mark.parametrize(
+    ("further", "limit"),
+    [((), "0.05"), (("--labels", "scenes/labels.json"), "0.01"), (("--max-drop", "0.2"), "0.2")],
+)
+def test_how_much_may_be_lost(
+    further: tuple[str, ...],
+    limit: str,
+    cell_model: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert main([cell_model.name, "--images", "scenes", "--include", TAIL_CONCAT, *further, *ORT]) == 1
+    assert f"expected {limit} at most" in capsys.readouterr().out

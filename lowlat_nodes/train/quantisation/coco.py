@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.train.quantisation.samples import Sample, Truth, read_image
+from lowlat_nodes.train.quantisation.samples import Sample, Truth, read_sample
 
 MAX_BYTES: Final = 1 << 30
 
@@ -36,7 +36,7 @@ class Annotations:
 
     def samples(self, folder: Path, numbers: Iterable[int]) -> list[Sample]:
         """Return some of the images, by number, read from their folder."""
-        return [Sample(read_image(folder / self.files[n]), self.truths[n]) for n in numbers]
+        return [read_sample(folder / self.files[n], self.truths[n]) for n in numbers]
 
 
 def read_coco(path: Path, names: Sequence[str]) -> Annotations:

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -65,7 +66,7 @@ class Outcome:
         layers: How many layers are quantised.
         ranked: All layers by damage, the worst first; empty if nobody asked.
         excluded: Those that were kept in floating point to pass.
-        milliseconds: Of a run, by precision.
+        milliseconds: Of a core for a run, by precision.
         size: Bytes of the file, if it was written; else 0.
         sha256: Of the file, if it was written; else empty.
     """
@@ -101,13 +102,13 @@ def quantise(
         say: Is told what is being done.
 
     Raises:
-        ConfigurationError: If the model has nothing to quantise, or the images nothing to judge by.
+        ConfigurationError: If the model has nothing to quantise, the images nothing to judge by, or the file
+            cannot be written.
         MissingExtra: If the runtime is not installed.
     """
     layout = job.layout
-    source = load(job.source.path, job.runtime, layout)
     say(f"judging the floating-point model on {len(judging)} images")
-    expected = detections(source, layout, judging)
+    expected = detections(load(job.source.path, job.runtime, layout), layout, judging)
     gate = Gate(judging, expected, layout.names, job.limits)
     say(f"calibrating on {len(calibration)} images")
     quantiser = Quantiser(
@@ -117,57 +118,70 @@ def quantise(
         method=job.method,
         include=job.include,
     )
-    with tempfile.TemporaryDirectory(dir=job.out.parent) as folder:
-        path = Path(folder) / "quantised.onnx"
-
-        def attempt(excluded: Sequence[str]) -> Verdict:
-            kept = [name for name in quantiser.layers if name not in excluded]
-            model = quantiser.quantised(kept)
-            stamp(model, job.source, job.runtime, excluded)
-            onnx.save(model, path)
-            verdict = gate.judge(detections(load(path, job.runtime, layout), layout, judging))
-            measure = "agreement" if gate.agreement else "AP"
-            say(
-                f"{len(kept)} layers in INT8: {measure} {verdict.ap_int8:.4f} after {verdict.ap_fp32:.4f}, "
-                f"score ratio {verdict.score_ratio:.3f}"
-            )
-            return verdict
-
+    with _folder_beside(job.out) as folder:
+        trial = _Trial(job, quantiser, gate, judging, folder / "quantised.onnx", say)
         excluded: list[str] = []
-        verdict = attempt(excluded)
+        verdict = trial.run(excluded)
         ranked: list[Layer] = []
         if verdict.reasons or job.ranking:
             say(f"measuring {len(quantiser.layers)} layers one by one")
             shown = [n for n, rows in enumerate(expected) if (rows[:, 4] >= SURE).any()][:RANKED_ON]
-            ranked = rank(
-                quantiser, layout, [judging[n] for n in shown], [expected[n] for n in shown], say=say
-            )
+            images, rows = [judging[n] for n in shown], [expected[n] for n in shown]
+            ranked = rank(quantiser, layout, images, rows, say=say)
         for layer in ranked[: min(job.repair, len(quantiser.layers) - 1)]:
             if not verdict.reasons:
                 break
             excluded.append(layer.name)
-            say(f"{layer.name} stays in floating point")
-            verdict = attempt(excluded)
-        size, digest = 0, ""
-        milliseconds = compare(job.source.path, path, job.runtime, layout)
-        if not verdict.reasons:
-            content = path.read_bytes()
-            size, digest = len(content), hashlib.sha256(content).hexdigest()
-            _publish(path, job.out)
+            verdict = trial.run(excluded)
+        milliseconds = compare(job.source.path, trial.path, job.runtime, layout)
+        content = b"" if verdict.reasons else trial.path.read_bytes()
+        if content:
+            trial.path.replace(job.out)
     return Outcome(
-        verdict,
-        gate.agreement,
-        len(quantiser.layers) - len(excluded),
-        tuple(ranked),
-        tuple(excluded),
-        milliseconds,
-        size,
-        digest,
+        verdict=verdict,
+        agreement=gate.agreement,
+        layers=len(quantiser.layers) - len(excluded),
+        ranked=tuple(ranked),
+        excluded=tuple(excluded),
+        milliseconds=milliseconds,
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest() if content else "",
     )
 
 
-def _publish(path: Path, out: Path) -> None:
+@dataclass(frozen=True)
+class _Trial:
+    """A model with some layers spared, written and judged; the last one stays at `path`."""
+
+    job: Job
+    quantiser: Quantiser
+    gate: Gate
+    judging: Sequence[Sample]
+    path: Path
+    say: Callable[[str], None]
+
+    def run(self, excluded: Sequence[str]) -> Verdict:
+        job, layout = self.job, self.job.layout
+        layers = [name for name in self.quantiser.layers if name not in excluded]
+        model = self.quantiser.quantised(layers)
+        stamp(model, job.source, job.runtime, excluded)
+        onnx.save(model, self.path)
+        verdict = self.gate.judge(detections(load(self.path, job.runtime, layout), layout, self.judging))
+        measure = "agreement" if self.gate.agreement else "AP"
+        spared = f", {excluded[-1]} no longer" if excluded else ""
+        self.say(
+            f"{len(layers)} layers in INT8{spared}: {measure} {verdict.ap_int8:.4f} after "
+            f"{verdict.ap_fp32:.4f}, score ratio {verdict.score_ratio:.3f}"
+        )
+        return verdict
+
+
+@contextlib.contextmanager
+def _folder_beside(out: Path) -> Iterator[Path]:
+    """Make a folder from which a file can be moved to its place in one step, for as long as it is used."""
     try:
-        path.replace(out)
+        folder = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}")
     except OSError as error:
-        raise ConfigurationError(f"{out}: cannot be written: {error}") from error
+        raise ConfigurationError(f"{out.parent}: expected a folder to write to: {error}") from error
+    with folder as name:
+        yield Path(name)

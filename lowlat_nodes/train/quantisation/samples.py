@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -44,8 +44,15 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An image, and what is to be found in it; None where nobody says."""
+    """An image to look at.
 
+    Attributes:
+        name: What it is called when something is wrong with it.
+        image: The image.
+        truth: What is to be found in it; None where nobody says.
+    """
+
+    name: str
     image: Image | CompressedImage
     truth: Truth | None = None
 
@@ -71,9 +78,10 @@ def rendered(split: str, count: int, names: Sequence[str], width: int, height: i
     seed = _CALIBRATION_SEED if split == "train" else _JUDGING_SEED
     scenes = ShapeSamples(photographs(split), ShapesConfig(width_px=width, height_px=height), seed)
     samples = []
-    for frame in map(scenes.frame, range(count)):
+    for number in range(count):
+        frame = scenes.frame(number)
         truth = Truth(frame.truth.boxes, frame.truth.labels, frame.truth.ignored)
-        samples.append(Sample(Image(frame.image, "rgb8"), truth))
+        samples.append(Sample(f"{split} scene {number}", Image(frame.image, "rgb8"), truth))
     return samples
 
 
@@ -98,7 +106,7 @@ def spread(items: Sequence[T], count: int) -> list[T]:
     return [items[int(place)] for place in np.linspace(0, len(items) - 1, count)]
 
 
-def read_image(path: Path) -> CompressedImage:
+def read_sample(path: Path, truth: Truth | None = None) -> Sample:
     """Return an image file, not decoded yet but looked at.
 
     Raises:
@@ -113,10 +121,4 @@ def read_image(path: Path) -> CompressedImage:
         compressed.read_head(image)
     except BadImage as error:
         raise ConfigurationError(f"{path}: {error}") from error
-    return image
-
-
-def unlabelled(paths: Sequence[Path]) -> Iterator[Sample]:
-    """Yield images without a truth, each read when it is its turn."""
-    for path in paths:
-        yield Sample(read_image(path))
+    return Sample(str(path), image, truth)

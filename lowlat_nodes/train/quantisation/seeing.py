@@ -13,11 +13,13 @@ import numpy as np
 from lowlat_nodes.inference.model import Model
 from lowlat_nodes.inference.onnx import OnnxModel, read_signature
 from lowlat_nodes.inference.openvino import OpenVinoModel
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.quantisation.samples import Sample
+from lowlat_nodes.vision.errors import BadImage
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.layouts.recognise import recognise
 from lowlat_nodes.vision.layouts.settings import LayoutSettings
-from lowlat_nodes.vision.placement import Rows
+from lowlat_nodes.vision.placement import Placement, Rows
 from lowlat_nodes.vision.preprocess import Preprocessor
 
 THRESHOLD: Final = 0.001  # of scores; what is less sure hardly moves the average precision
@@ -48,23 +50,33 @@ def load(path: Path, runtime: str, layout: Layout) -> Model:
 
 
 def feeds(layout: Layout, samples: Iterable[Sample]) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the inputs for images; each is good until the next one is asked for."""
-    preprocessor = _preprocessor(layout)
-    for sample in samples:
-        tensor, _ = preprocessor.prepare(sample.image)
+    """Yield the inputs for images; each is good until the next one is asked for.
+
+    Raises ConfigurationError for an image that cannot be decoded.
+    """
+    for tensor, _ in _prepared(layout, samples):
         yield {layout.image.name: tensor, **layout.feed}
 
 
 def detections(model: Model, layout: Layout, samples: Iterable[Sample]) -> list[Rows]:
-    """Return what a model finds in images, each with `THRESHOLD` and `LIMIT`."""
-    preprocessor = _preprocessor(layout)
+    """Return what a model finds in images, each with `THRESHOLD` and `LIMIT`.
+
+    Raises ConfigurationError for an image that cannot be decoded.
+    """
     found = []
-    for sample in samples:
-        tensor, placement = preprocessor.prepare(sample.image)
+    for tensor, placement in _prepared(layout, samples):
         outputs = model.run({layout.image.name: tensor, **layout.feed}, layout.outputs)
         found.append(layout.decode(outputs, placement, THRESHOLD, LIMIT))
     return found
 
 
-def _preprocessor(layout: Layout) -> Preprocessor:
-    return Preprocessor(layout.image, layout.resize, layout.fill, folded=False)
+def _prepared(layout: Layout, samples: Iterable[Sample]) -> Iterator[tuple[np.ndarray, Placement]]:
+    preprocessor = Preprocessor(layout.image, layout.resize, layout.fill, folded=False)
+    return (_prepare(preprocessor, sample) for sample in samples)
+
+
+def _prepare(preprocessor: Preprocessor, sample: Sample) -> tuple[np.ndarray, Placement]:
+    try:
+        return preprocessor.prepare(sample.image)
+    except BadImage as error:
+        raise ConfigurationError(f"{sample.name}: {error}") from error

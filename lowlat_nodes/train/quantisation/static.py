@@ -33,7 +33,6 @@ Feed = Mapping[str, np.ndarray]
 METHODS: Final = {
     "minmax": CalibrationMethod.MinMax,
     "percentile": CalibrationMethod.Percentile,
-    "entropy": CalibrationMethod.Entropy,
 }
 
 
@@ -43,7 +42,8 @@ class Scheme:
 
     Attributes:
         operators: The operators that are quantised.
-        symmetric: Activations as int8 around zero; else as uint8 with a zero point.
+        symmetric: Activations as int8 around zero, or as uint8 from zero on where none is negative; else as
+            uint8 with a zero point.
         outputs: Whether the outputs of convolutions are quantised too, in front of what follows them.
     """
 
@@ -114,13 +114,20 @@ class Quantiser:
                 "expected convolutions before the head's last ones, found none: there is nothing to quantise"
             )
         self._operators = sorted({nodes[name].op_type for name in self.layers})
-        self._ranges = _ranges(model, self._operators, feeds, method, symmetric=scheme.symmetric)
+        self._ranges = _ranges(model, self._operators, feeds, method)
 
     def quantised(self, layers: Iterable[str]) -> onnx.ModelProto:
         """Return a copy of the model with some of the layers quantised."""
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         options: dict[str, Any] = {"ActivationSymmetric": self._scheme.symmetric}
+        if self._scheme.symmetric:
+            # Pixels are such: as int8 around zero they would lose a bit.
+            options["TensorQuantOverrides"] = {
+                name: [{"quant_type": QuantType.QUInt8, "symmetric": False}]
+                for name, seen in self._ranges.items()
+                if seen.range_value[0] >= 0.0
+            }
         if not self._scheme.outputs:
             options["OpTypesToExcludeOutputQuantization"] = ["Conv"]
         quantizer = QDQQuantizer(
@@ -150,9 +157,7 @@ class _Feeds(CalibrationDataReader):  # type: ignore[misc]
         return None if feed is None else dict(feed)
 
 
-def _ranges(
-    model: onnx.ModelProto, operators: list[str], feeds: Iterable[Feed], method: str, *, symmetric: bool
-) -> Any:
+def _ranges(model: onnx.ModelProto, operators: list[str], feeds: Iterable[Feed], method: str) -> Any:
     """Return the range of every tensor that the operators read or write."""
     feeds = iter(feeds)
     first = next(feeds, None)
@@ -167,7 +172,7 @@ def _ranges(
             operators,
             str(Path(folder) / "observed.onnx"),
             METHODS[method],
-            extra_options={"symmetric": symmetric},
+            extra_options={"symmetric": False},
         )
         # Least and largest values are few. Histograms are made of whole tensors, which a call keeps of all
         # of its feeds.

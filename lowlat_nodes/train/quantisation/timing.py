@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How long a model takes before and after, on one thread."""
+"""How much time of a core a model takes before and after."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNS: Final = 20
 
 
 def compare(source: Path, quantised: Path, runtime: str, layout: Layout) -> dict[str, float]:
-    """Return the median time of a run, ms: fp32, int8, and bf16 where the runtime can do that.
+    """Return the time of a run on one thread, ms: fp32, int8, and bf16 where the runtime can do that.
 
     bf16 is the floating-point model, computed in bfloat16 by a CPU with units for it.
 
@@ -38,18 +38,22 @@ def compare(source: Path, quantised: Path, runtime: str, layout: Layout) -> dict
     if runtime == "openvino" and "bf16" in precisions("CPU"):
         models["bf16"] = OpenVinoModel(source, image=layout.image, precision="bf16")
     feed = {layout.image.name: np.full(layout.image.shape, 0.5, np.float32), **layout.feed}
-    return medians(
+    return take_turns(
         {name: functools.partial(model.run, feed, layout.outputs) for name, model in models.items()}
     )
 
 
-def medians(jobs: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the median time of each job, ms; they take turns, so that a busy machine is busy for all."""
+def take_turns(jobs: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """Return the time that each job takes of the cores, ms.
+
+    Time of the process is counted, not on the wall, and the lower quartile is taken: what else runs on the
+    machine shall not decide.
+    """
     taken: dict[str, list[int]] = {name: [] for name in jobs}
     for _ in range(RUNS):
         for name, job in jobs.items():
             job()  # the job before has filled the caches with its own weights
-            begin_ns = time.perf_counter_ns()
+            begin_ns = time.process_time_ns()
             job()
-            taken[name].append(time.perf_counter_ns() - begin_ns)
-    return {name: float(np.median(times)) * 1e-6 for name, times in taken.items()}
+            taken[name].append(time.process_time_ns() - begin_ns)
+    return {name: float(np.quantile(times, 0.25)) * 1e-6 for name, times in taken.items()}

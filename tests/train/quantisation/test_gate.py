@@ -25,7 +25,7 @@ def _truth(rows: np.ndarray) -> Truth:
 
 
 def _gate(truth: Truth | None, limits: Limits | None = None, *, images: int = 3) -> Gate:
-    return Gate([Sample(IMAGE, truth)] * images, [FOUND] * images, NAMES, limits or Limits())
+    return Gate([Sample("", IMAGE, truth)] * images, [FOUND] * images, NAMES, limits or Limits())
 
 
 def _with(column: int, factor: float) -> np.ndarray:
@@ -84,12 +84,12 @@ def test_without_a_truth_what_the_model_is_sure_of_stands_for_it() -> None:
 
 
 def test_images_in_which_nothing_is_seen_do_not_count_for_the_scores() -> None:
-    gate = Gate([Sample(IMAGE, _truth(FOUND[:2]))] * 2, [FOUND, NOTHING], NAMES, Limits())
+    gate = Gate([Sample("", IMAGE, _truth(FOUND[:2]))] * 2, [FOUND, NOTHING], NAMES, Limits())
     assert gate.judge([FOUND, NOTHING]).score_ratio == 1.0
 
 
 def test_there_must_be_something_to_judge_by() -> None:
     with pytest.raises(ConfigurationError, match=r"finds nothing with a score of 0.25 or more in 2 images"):
-        Gate([Sample(IMAGE, None)] * 2, [FOUND[2:], NOTHING], NAMES, Limits())
+        Gate([Sample("", IMAGE, None)] * 2, [FOUND[2:], NOTHING], NAMES, Limits())
     with pytest.raises(ConfigurationError, match="no box of a class"):
-        Gate([Sample(IMAGE, _truth(NOTHING))] * 2, [FOUND, FOUND], NAMES, Limits())
+        Gate([Sample("", IMAGE, _truth(NOTHING))] * 2, [FOUND, FOUND], NAMES, Limits())

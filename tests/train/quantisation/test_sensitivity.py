@@ -59,7 +59,7 @@ def test_the_layer_that_ruins_it_comes_first(
 ) -> None:
     path = write_cell_detector(tmp_path / "cells.onnx", outlier=outlier)
     layout = layout_of(path)
-    samples = [Sample(Image(scene(number)[0], "rgb8")) for number in range(4)]
+    samples = [Sample("", Image(scene(number)[0], "rgb8")) for number in range(4)]
     expected = detections(load(path, "onnxruntime", layout), layout, samples)
     quantiser = Quantiser(
         read_source(path).model, SCHEMES["openvino"], feeds(layout, samples), include=include

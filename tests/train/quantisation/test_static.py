@@ -63,6 +63,16 @@ def test_only_the_layers_asked_for_are_quantised(cell_model: Path) -> None:
     assert quantiser.layers == ("see", "think")
 
 
+def test_values_that_are_never_negative_have_all_eight_bits(cell_model: Path) -> None:
+    quantiser = Quantiser(read_source(cell_model).model, SCHEMES["openvino"], _feeds())
+    points = {item.name: item for item in quantiser.quantised(quantiser.layers).graph.initializer}
+    kinds = [points[f"{tensor}_zero_point"].data_type for tensor in ("images", "b")]
+    assert kinds == [onnx.TensorProto.UINT8, onnx.TensorProto.INT8]
+    assert all(not onnx.numpy_helper.to_array(points[f"{name}_zero_point"]).any() for name in ("images", "b"))
+    scale = onnx.numpy_helper.to_array(points["images_scale"])
+    assert scale == pytest.approx(max(feed["images"].max() for feed in _feeds()) / 255)
+
+
 def test_nodes_of_the_tail_can_be_included(cell_model: Path) -> None:
     model = read_source(cell_model).model
     quantiser = Quantiser(model, SCHEMES["openvino"], _feeds(), include=[TAIL_CONCAT, LAST])
