@@ -252,11 +252,12 @@ class McapFile:
     def _end_of_data(self, opcode: int, offset: int, end: int, expected: int | None) -> None:
         """Note it if this record is not the end of the data section, or the section is not what it was."""
         if opcode == Opcode.FOOTER:
-            end = offset  # there is no record of the end of the data
+            self._note(
+                f"there is no end of its data before the footer at byte {offset}; messages may be lost"
+            )
+            return
         if expected is not None and end != expected:
             self._note(f"its data ends at byte {end}, where its footer says {expected}; messages may be lost")
-        if opcode != Opcode.DATA_END:
-            return
         (crc,) = struct.unpack("<I", self._read(offset + _RECORD.size, 4))
         found = 0
         if crc:

@@ -230,6 +230,17 @@ def test_an_end_of_the_data_in_the_midst_of_it_is_noticed(tmp_path: Path, messag
     assert f"its data ends at byte {at + 13}, where its footer says {len(whole) - 24}" in damage[0]
 
 
+def test_a_chunk_that_reaches_to_the_footer_is_noticed(tmp_path: Path, messages: Bag) -> None:
+    path = write("bare_chunks", tmp_path / "bag", messages)
+    whole = path.read_bytes()
+    at, footer = starts(whole, 6)[2], starts(whole, 2)[0]
+    path.write_bytes(whole[: at + 1] + struct.pack("<Q", footer - at - 9) + whole[at + 9 :])
+    found, damage = read(path)
+    assert len(found) < 40
+    assert len(damage) == 1
+    assert f"there is no end of its data before the footer at byte {footer}" in damage[0]
+
+
 @pytest.mark.parametrize("form", ["small_chunks", "no_chunks"])
 def test_statistics_without_counts_by_channel_are_no_damage(
     form: str, tmp_path: Path, messages: Bag, ordered: Bag
