@@ -9,6 +9,8 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from rclpy.impl.implementation_singleton import rclpy_implementation
+
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
 from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_values
 from lowlat_nodes.stream.clock import Clock
@@ -80,6 +82,8 @@ class ProcessorNode(LifecycleHost[C]):
     def setup(self, config: C) -> None:
         """Open the processor and advertise its outputs."""
         self._hosted = self._host(config)
+        for wired in self._hosted.inputs.values():
+            self._check_topic(wired.topic)  # it is subscribed to at activate only
         self._hosted.processor.open()
         self._sink = RosSink(self, self._hosted.outputs)
 
@@ -194,6 +198,14 @@ class ProcessorNode(LifecycleHost[C]):
             which = f" from {', '.join(silent)}" if len(silent) < len(received) else ""
             return Report(Level.STALE, f"no input{which}", values)
         return Report(Level.OK, "running", values)
+
+    def _check_topic(self, name: str) -> None:
+        try:
+            self.resolve_topic_name(name)
+        except (ValueError, rclpy_implementation.RCLError) as error:
+            raise ConfigurationError(
+                f"topic: expected the name of a ROS topic, got {name!r}: {error}"
+            ) from error
 
 
 class _Lent(Processor):

@@ -392,6 +392,8 @@ def test_a_signal_ends_the_timing_of_backends(
         ({"classes": ["rad"]}, "did you mean 'red'"),
         ({"treshold": 0.5}, "did you mean 'threshold'"),
         ({"layout.layout": "detr"}, "layout detr"),
+        ({"camera.front.topic": "front camera"}, "cannot configure: topic: expected the name of a ROS topic"),
+        ({"camera.front.topic": ""}, "cannot configure: topic: expected the name of a ROS topic"),
         ({"zmq.endpoint": "tcp://0.0.0.0:5557"}, "other machines can reach"),
         ({"zmq.key": "nowhere"}, "key and clients together"),
     ],
