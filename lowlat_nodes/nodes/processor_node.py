@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -215,10 +215,10 @@ class _Lent(Processor):
         self.inputs, self.outputs = processor.inputs, processor.outputs
         self._processor = processor
 
-    def process(self, message: Message) -> Sequence[Message]:
+    def process(self, message: Message) -> Iterable[Message]:
         return self._processor.process(message)
 
-    def process_batch(self, messages: Sequence[Message]) -> Sequence[Message]:
+    def process_batch(self, messages: Sequence[Message]) -> Iterable[Message]:
         return self._processor.process_batch(messages)
 
 
