@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
 from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_values
@@ -80,6 +82,8 @@ class ProcessorNode(LifecycleHost[C]):
     def setup(self, config: C) -> None:
         """Open the processor and advertise its outputs."""
         self._hosted = self._host(config)
+        for wired in self._hosted.inputs.values():
+            self._check_topic(wired.topic)  # it is subscribed to at activate only
         self._hosted.processor.open()
         self._sink = RosSink(self, self._hosted.outputs)
 
@@ -195,6 +199,14 @@ class ProcessorNode(LifecycleHost[C]):
             return Report(Level.STALE, f"no input{which}", values)
         return Report(Level.OK, "running", values)
 
+    def _check_topic(self, name: str) -> None:
+        try:
+            self.resolve_topic_name(name)
+        except (ValueError, rclpy_implementation.RCLError) as error:
+            raise ConfigurationError(
+                f"topic: expected the name of a ROS topic, got {name!r}: {error}"
+            ) from error
+
 
 class _Lent(Processor):
     """A processor that its node opens and closes, not the pipeline: it stays open while inactive."""
@@ -203,10 +215,10 @@ class _Lent(Processor):
         self.inputs, self.outputs = processor.inputs, processor.outputs
         self._processor = processor
 
-    def process(self, message: Message) -> Sequence[Message]:
+    def process(self, message: Message) -> Iterable[Message]:
         return self._processor.process(message)
 
-    def process_batch(self, messages: Sequence[Message]) -> Sequence[Message]:
+    def process_batch(self, messages: Sequence[Message]) -> Iterable[Message]:
         return self._processor.process_batch(messages)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lowlat_nodes.stream.clock import Clock
@@ -134,42 +134,52 @@ class Pipeline:
             )
 
     def run_once(self, messages: Sequence[Message]) -> list[Message]:
-        """Process a batch in the calling thread and write the results; what the worker does per turn.
+        """Process a batch in the calling thread and write each result as it is made, as the worker does.
 
         Returns:
             The results that the sink took.
         """
         start_ns = self._clock.now_ns()
+        written: list[Message] = []
+        writing_ns, done = 0, True
         try:
-            if len(messages) == 1:
-                results = list(self._processor.process(messages[0]))
-            else:
-                results = list(self._processor.process_batch(messages))
+            for result in self._results(messages):
+                made_ns = self._clock.now_ns()
+                if self._write(result, start_ns, made_ns):
+                    written.append(result)
+                writing_ns += self._clock.now_ns() - made_ns
         except Exception as error:  # one bad message must not end the node: counted and reported
             self._failed("process", error, len(messages))
-            return []
+            done = False
         end_ns = self._clock.now_ns()
-        written = []
-        for result in results:
-            try:
-                trace = result.trace
-                trace.inference_start_ns = trace.inference_start_ns or start_ns
-                trace.inference_end_ns = trace.inference_end_ns or end_ns
-                trace.published_ns = self._clock.now_ns()
-                self._sink.write(result)
-            except Exception as error:  # a full disk or a closed socket is no reason to stop thinking
-                self._failed("write", error)
-                continue
-            written.append(result)
         with self._stats_lock:
             stats = self._stats
-            stats.processed += len(messages)
+            if done:
+                stats.processed += len(messages)
+                stats.service.record(end_ns - start_ns - writing_ns)
             stats.published += len(written)
-            stats.service.record(end_ns - start_ns)
             for result in written:
                 stats.age.record(result.trace.age_ns(result.trace.published_ns))
                 stats.latency.record(result.trace.latency_ns())
         return written
+
+    def _results(self, messages: Sequence[Message]) -> Iterable[Message]:
+        if len(messages) == 1:
+            return self._processor.process(messages[0])
+        return self._processor.process_batch(messages)
+
+    def _write(self, result: Message, start_ns: int, made_ns: int) -> bool:
+        """Write a result and return whether the sink took it."""
+        try:
+            trace = result.trace
+            trace.inference_start_ns = trace.inference_start_ns or start_ns
+            trace.inference_end_ns = trace.inference_end_ns or made_ns
+            trace.published_ns = self._clock.now_ns()
+            self._sink.write(result)
+        except Exception as error:  # a full disk or a closed socket is no reason to stop thinking
+            self._failed("write", error)
+            return False
+        return True
 
     def _run(self) -> None:
         while not self.mailbox.closed:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lowlat_nodes.stream.message import Message
 
@@ -28,13 +28,15 @@ class Processor(ABC):
         """
 
     @abstractmethod
-    def process(self, message: Message) -> Sequence[Message]:
+    def process(self, message: Message) -> Iterable[Message]:
         """Turn one input into any number of outputs, made with `message.derive`.
+
+        A generator's results go out as it yields them, before it makes the next.
 
         An exception concerns this message alone: the pipeline counts and reports it and goes on.
         """
 
-    def process_batch(self, messages: Sequence[Message]) -> Sequence[Message]:
+    def process_batch(self, messages: Sequence[Message]) -> Iterable[Message]:
         """Turn a batch into outputs; override where a batch is cheaper than its messages one by one."""
         return [result for message in messages for result in self.process(message)]
 

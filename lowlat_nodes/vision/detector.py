@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -194,19 +194,18 @@ class Detector(Processor):
         count = min(int(np.count_nonzero(rows[:, 4] >= np.float32(reporting.threshold))), reporting.limit)
         return Detections(rows[:count], self._ids, tracks[:count])
 
-    def process(self, message: Message) -> list[Message]:
-        """Detect in a frame; draw on it while somebody looks."""
+    def process(self, message: Message) -> Iterator[Message]:
+        """Detect in a frame; then, with the detections on their way, draw on it while somebody looks."""
         camera = message.topic
         tracker = self._trackers.get(camera)
         found = self.detect(message.payload) if tracker is None else self._follow(message, tracker)
-        results = [message.derive(f"{camera}/{DETECTIONS}", found)]
+        yield message.derive(f"{camera}/{DETECTIONS}", found)
         if self.wanted(f"{camera}/{MARKERS}"):
-            results.append(message.derive(f"{camera}/{MARKERS}", found))
+            yield message.derive(f"{camera}/{MARKERS}", found)
         if self.wanted(f"{camera}/{DEBUG}"):
             named = Detections(found.rows, self.names, found.tracks)
             drawn = draw(to_rgb(message.payload, self._config.max_pixels), named)
-            results.append(message.derive(f"{camera}/{DEBUG}", Image(drawn, "rgb8")))
-        return results
+            yield message.derive(f"{camera}/{DEBUG}", Image(drawn, "rgb8"))
 
     def reporting(self, config: DetectorConfig) -> Reporting:
         """Return what a configuration asks to report.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,3 +59,10 @@ class Placement:
         corners -= np.array((self.left, self.top, self.left, self.top), np.float32)
         corners *= np.array((x_scale, y_scale, x_scale, y_scale), np.float32)
         np.clip(corners, 0.0, np.array((self.width, self.height) * 2, np.float32), out=corners)
+
+
+RESIZES: Mapping[str, Callable[[int, int, int, int], Placement]] = {
+    "letterbox": Placement.letterbox,
+    "stretch": Placement.stretch,
+}
+"""The ways to fit an image into an input, by the name that settings have for it."""

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -18,12 +17,8 @@ from lowlat_nodes.stream.payload import CompressedImage, Image
 from lowlat_nodes.vision import compressed
 from lowlat_nodes.vision.encodings import ENCODINGS, Encoding, encoding_of, native, to_8_bits
 from lowlat_nodes.vision.limits import MAX_PIXELS
-from lowlat_nodes.vision.placement import Placement
+from lowlat_nodes.vision.placement import RESIZES, Placement
 
-_PLACEMENTS: dict[str, Callable[[int, int, int, int], Placement]] = {
-    "letterbox": Placement.letterbox,
-    "stretch": Placement.stretch,
-}
 _CANVASES = 4  # sizes of cameras that may alternate before canvases are made anew
 
 
@@ -59,8 +54,8 @@ class Preprocessor:
         folded: bool,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        if resize not in _PLACEMENTS:
-            raise ConfigurationError(f"resize: expected one of {', '.join(_PLACEMENTS)}; got {resize!r}")
+        if resize not in RESIZES:
+            raise ConfigurationError(f"resize: expected one of {', '.join(RESIZES)}; got {resize!r}")
         if not 0 <= fill <= 255:
             raise ConfigurationError(f"fill: expected 0 to 255, got {fill}")
         if image.channels not in ("rgb", "bgr"):
@@ -68,7 +63,7 @@ class Preprocessor:
         if not all(image.std):
             raise ConfigurationError(f"image.std: expected no zero, got {image.std}")
         self._image = image
-        self._place = _PLACEMENTS[resize]
+        self._place = RESIZES[resize]
         self._fill = fill
         self._folded = folded
         self._max_pixels = max_pixels

@@ -7,6 +7,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ pytest.importorskip("onnx")
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParameters
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
@@ -369,6 +372,24 @@ def test_the_shipped_parameter_file_serves_with_a_model_of_ones_own(
     robot.spin_until(detected)
 
 
+def test_a_configure_that_failed_leaves_nothing_in_the_way_of_the_next(robot: Any, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        endpoint = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        values = {"model": str(write_spot_detector(tmp_path / "mine.onnx")), "zmq.endpoint": endpoint}
+        flat = values | {"backend.kind": "onnxruntime", "backend.threads": 1}
+        node = robot.add(
+            DetectorNode(overrides=[Parameter(name, value=value) for name, value in flat.items()])
+        )
+        assert not node.start()
+        assert "cannot listen" in node.problem
+        robot.spin_until(lambda: not node.count_publishers("/detector_node/detections"))
+    for _ in range(2):
+        assert node.start(), node.problem
+        assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("source ", "gate"))]
+
+
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core leaves one way to run a model")
 def test_a_signal_ends_the_timing_of_backends(
     robot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -392,6 +413,8 @@ def test_a_signal_ends_the_timing_of_backends(
         ({"classes": ["rad"]}, "did you mean 'red'"),
         ({"treshold": 0.5}, "did you mean 'threshold'"),
         ({"layout.layout": "detr"}, "layout detr"),
+        ({"camera.front.topic": "front camera"}, "cannot configure: topic: expected the name of a ROS topic"),
+        ({"camera.front.topic": ""}, "cannot configure: topic: expected the name of a ROS topic"),
         ({"zmq.endpoint": "tcp://0.0.0.0:5557"}, "other machines can reach"),
         ({"zmq.key": "nowhere"}, "key and clients together"),
     ],

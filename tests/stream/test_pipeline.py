@@ -42,7 +42,7 @@ class Doubler(Processor):
 class Yields(Doubler):
     """Its process is a generator, so that an error comes only when results are taken."""
 
-    def process(self, message: Message) -> Iterator[Message]:  # type: ignore[override]
+    def process(self, message: Message) -> Iterator[Message]:
         yield from super().process(message)
 
 
@@ -129,6 +129,42 @@ def test_results_keep_the_number_the_frame_and_the_stamps_of_their_input() -> No
     stats = pipeline.stats()
     assert (stats.age.maximum, stats.latency.maximum, stats.service.maximum) == (22, 12, 7)
     assert (stats.processed, stats.published, stats.failures) == (1, 1, {})
+
+
+def test_a_generators_results_are_written_as_it_makes_them() -> None:
+    clock, sink = ManualClock(100), Collector()
+
+    class Several(Doubler):
+        def process(self, message: Message) -> Iterator[Message]:
+            for payload in (1, 2, BAD):
+                clock.advance(7)
+                yield from super().process(message.derive("in", payload))
+                assert sink.written[-1].payload == 2 * payload
+
+    pipeline = Pipeline([], Newest(clock), Several(), sink, clock)
+    written = pipeline.run_once([Message("in", 0)])
+    assert [(result.payload, result.trace.published_ns) for result in written] == [(2, 107), (4, 114)]
+    stats = pipeline.stats()
+    assert (stats.processed, stats.published, stats.failures) == (0, 2, {"process: ValueError": 1})
+
+
+def test_the_time_of_the_sink_is_no_service() -> None:
+    clock = ManualClock(100)
+
+    class Slow(Collector):
+        def write(self, message: Message) -> None:
+            clock.advance(50)
+            super().write(message)
+
+    class Several(Doubler):
+        def process(self, message: Message) -> Iterator[Message]:
+            for payload in (1, 2):
+                clock.advance(7)
+                yield message.derive("out", payload)
+
+    pipeline = Pipeline([], Newest(clock), Several(), Slow(), clock)
+    pipeline.run_once([Message("in", 0)])
+    assert pipeline.stats().service.maximum == 14
 
 
 def test_stamps_that_a_processor_set_itself_are_kept() -> None:

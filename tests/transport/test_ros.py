@@ -194,6 +194,22 @@ def test_nothing_is_delivered_after_stop(session: Session) -> None:
     session.publish_until(publisher, String(data="place"), lambda: session.delivered)
 
 
+def test_a_thread_of_its_own_survives_what_it_delivers_to(session: Session) -> None:
+    if not session.own_thread:
+        pytest.skip("in an executor that is for whoever spins it")
+    source, delivered = session.listen(Input(topic="task", type_name=STRING)), session.delivered
+    source.stop()
+
+    def fail_first(message: Message) -> None:
+        delivered.append(message)
+        if len(delivered) == 1:
+            raise ValueError("not this one")
+
+    source.start(fail_first)
+    publisher = session.talker.create_publisher(String, "task", 1)
+    session.publish_until(publisher, String(data="pick"), lambda: len(delivered) >= 2)
+
+
 def test_a_message_type_that_is_not_installed_is_refused() -> None:
     for name in ("no_such_msgs/msg/Thing", "std_msgs/msg/Thing", "nonsense"):
         with pytest.raises(ConfigurationError, match=name):

@@ -112,7 +112,7 @@ def test_each_camera_has_its_own_results_with_stamp_and_frame(made: Any) -> None
     detector = made("left", "right")
     detector.wanted = lambda stream: stream == "right/markers"
     frame = Message("right", Image(spots(64, 64, red=(20, 20)), "rgb8"), Trace(123, 456), 7, "right_optical")
-    results = detector.process(frame)
+    results = list(detector.process(frame))
     assert [result.topic for result in results] == ["right/detections", "right/markers"]
     assert {result.topic for result in results} < set(detector.outputs)
     for result in results:
@@ -124,12 +124,22 @@ def test_a_drawing_is_made_only_while_somebody_looks(made: Any) -> None:
     pixels = spots(64, 64, red=(20, 20))
     frame = Message("image", Image(pixels[:, :, ::-1], "bgr8"))
     detector.wanted = lambda stream: stream == "image/debug_image"
-    drawn = detector.process(frame)[-1]
+    *_, drawn = detector.process(frame)
     assert drawn.topic == "image/debug_image"
     assert drawn.payload.encoding == "rgb8"
     assert drawn.payload.data.shape == pixels.shape
     assert not np.array_equal(drawn.payload.data, pixels)
     assert np.array_equal(pixels, spots(64, 64, red=(20, 20)))
+
+
+def test_detections_do_not_wait_for_the_drawing(made: Any) -> None:
+    detector, asked = made(), list[str]()
+    detector.wanted = lambda stream: bool(asked.append(stream))
+    results = detector.process(Message("image", Image(spots(64, 64, red=(20, 20)), "rgb8")))
+    assert len(next(results).payload.rows) == 1
+    assert asked == []
+    assert list(results) == []
+    assert asked == ["image/markers", "image/debug_image"]
 
 
 def test_a_frame_that_cannot_be_read_says_why_and_the_next_one_is_detected(made: Any) -> None:
@@ -181,7 +191,7 @@ def test_things_keep_their_numbers_for_each_camera_on_its_own(made: Any) -> None
         for camera, colours in (("left", ("red", "green")), ("right", ("green",))):
             pixels = spots(64, 64, **{name: (20 + frame, 20 * (n + 1)) for n, name in enumerate(colours)})
             trace = Trace((frame + 1) * 33_000_000)
-            found = detector.process(Message(camera, Image(pixels, "rgb8"), trace))[0].payload
+            found = next(detector.process(Message(camera, Image(pixels, "rgb8"), trace))).payload
             seen[camera].append(
                 {int(row[5]): track for row, track in zip(found.rows, found.tracks, strict=True)}
             )
@@ -200,7 +210,7 @@ def test_what_is_too_faint_to_be_reported_keeps_its_track(made: Any) -> None:
             pixels //= 6  # of a score of 0.165
         trace = Trace(0, (frame + 1) * 33_000_000)  # a camera without stamps
         tracks.append(
-            detector.process(Message("image", Image(pixels, "rgb8"), trace))[0].payload.tracks.tolist()
+            next(detector.process(Message("image", Image(pixels, "rgb8"), trace))).payload.tracks.tolist()
         )
     assert tracks == [[-1], *[[1]] * 4, *[[]] * 10, *[[1]] * 5]
     assert detector.stages.track_ns > 0
@@ -208,4 +218,4 @@ def test_what_is_too_faint_to_be_reported_keeps_its_track(made: Any) -> None:
 
 def test_nothing_is_tracked_unless_asked_for(made: Any) -> None:
     frame = Message("image", Image(spots(64, 64, red=(20, 20)), "rgb8"), Trace(1))
-    assert made().process(frame)[0].payload.tracks is None
+    assert next(made().process(frame)).payload.tracks is None

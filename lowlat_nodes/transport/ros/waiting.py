@@ -23,6 +23,7 @@ from lowlat_nodes.transport.ros.serialised import SerialisedReader
 
 _WAIT_NS = 1_000_000_000
 _RETRY_S = 0.01
+_LOG_PERIOD_S = 5.0
 
 
 class OutsideExecutor(CallbackGroup):
@@ -45,8 +46,8 @@ class SubscriptionThread:
 
     Args:
         node: Owns the subscriptions.
-        take: Called in the thread with each message; must not raise. The message is in memory that is used
-            again once nothing refers to it.
+        take: Called in the thread with each message; what it raises is logged. The message is in memory that
+            is used again once nothing refers to it.
         name: Of the thread.
     """
 
@@ -80,8 +81,15 @@ class SubscriptionThread:
             assert subscription is not None
             try:
                 self._wait(subscription)
-            except (rclpy_implementation.InvalidHandle, rclpy_implementation.RCLError):
-                time.sleep(_RETRY_S)  # the subscription was just replaced, or the context shut down
+            except rclpy_implementation.InvalidHandle:
+                time.sleep(_RETRY_S)  # the subscription was just replaced
+            except Exception as error:  # a node must not go deaf because of one message, whatever is wrong
+                if self._node.context.ok():
+                    self._node.get_logger().error(
+                        f"{self._thread.name}: {type(error).__name__}: {error}",
+                        throttle_duration_sec=_LOG_PERIOD_S,
+                    )
+                time.sleep(_RETRY_S)
 
     def _wait(self, subscription: Subscription) -> None:
         with self._node.context.handle, subscription.handle:

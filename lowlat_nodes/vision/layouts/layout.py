@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.vision.layouts.graph import Graph
-from lowlat_nodes.vision.placement import Placement, Rows
+from lowlat_nodes.vision.placement import RESIZES, Placement, Rows
 
 
 class UnexpectedOutput(LowlatError):
@@ -55,8 +55,7 @@ class Layout(ABC):
 
     def place(self, width: int, height: int) -> Placement:
         """Return where an image of a size, px, goes in the input."""
-        fit = Placement.letterbox if self.resize == "letterbox" else Placement.stretch
-        return fit(width, height, self.image.width, self.image.height)
+        return RESIZES[self.resize](width, height, self.image.width, self.image.height)
 
     def decode(
         self,
