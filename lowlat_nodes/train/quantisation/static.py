@@ -26,6 +26,7 @@ from onnxruntime.quantization import (
 )
 
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.train.quantisation.silu import separate_silu
 from lowlat_nodes.train.quantisation.tail import float_tail
 
 Feed = Mapping[str, np.ndarray]
@@ -45,22 +46,24 @@ class Scheme:
         symmetric: Activations as int8 around zero, or as uint8 from zero on where none is negative; else as
             uint8 with a zero point.
         outputs: Whether the outputs of convolutions are quantised too, in front of what follows them.
+        silu_apart: Whether SiLU is kept out of the convolutions before it, see `silu`.
     """
 
     operators: tuple[str, ...]
     symmetric: bool
     outputs: bool
+    silu_apart: bool
 
 
 SCHEMES: Final[Mapping[str, Scheme]] = {
-    # Bias, SiLU and the next quantisation are done within the convolution, unless one more is between them; a
-    # zero point that is not zero costs a third of the time.
-    "openvino": Scheme(("Conv",), symmetric=True, outputs=False),
+    # A zero point that is not zero costs a third of the time.
+    "openvino": Scheme(("Conv",), symmetric=True, outputs=False, silu_apart=True),
     # What stays float32 between two convolutions costs more than these save.
     "onnxruntime": Scheme(
         ("Conv", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Resize", "Split", "Slice"),
         symmetric=False,
         outputs=True,
+        silu_apart=False,
     ),
 }
 """Each runtime's, by its name."""
@@ -118,6 +121,7 @@ class Quantiser:
 
     def quantised(self, layers: Iterable[str]) -> onnx.ModelProto:
         """Return a copy of the model with some of the layers quantised."""
+        chosen = list(layers)
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         options: dict[str, Any] = {"ActivationSymmetric": self._scheme.symmetric}
@@ -137,7 +141,7 @@ class Quantiser:
             QuantType.QInt8,
             QuantType.QInt8 if self._scheme.symmetric else QuantType.QUInt8,
             self._ranges,
-            list(layers),
+            chosen,
             [],
             self._operators,
             options,
@@ -145,6 +149,8 @@ class Quantiser:
         quantizer.quantize_model()
         quantizer.model.topological_sort()  # it appends nodes as it makes them
         made: onnx.ModelProto = quantizer.model.model
+        if self._scheme.silu_apart:
+            separate_silu(made, chosen)
         return made
 
 
