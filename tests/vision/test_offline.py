@@ -72,6 +72,20 @@ def test_two_cameras_of_one_topic_both_get_its_frames(made: Any) -> None:
     ]
 
 
+@pytest.mark.tracking
+def test_things_keep_their_number_over_frames_for_each_camera(made: Any) -> None:
+    detector = made(
+        camera__a__topic="image", camera__b__topic="image", tracking__kind="bytetrack", threshold=0.3
+    )
+    for number in range(3):
+        message = frame("image")
+        message.trace.capture_ns = 50_000_000 * (number + 1)
+        results = detector.process(message)
+    tracks = [result.payload.tracks.tolist() for result in results]
+    assert [len(each) for each in tracks] == [2, 2]
+    assert all(track >= 0 for each in tracks for track in each)
+
+
 def test_nothing_is_timed_and_nothing_is_kept(made: Any) -> None:
     made()
     assert not cache_folder().exists()
