@@ -8,6 +8,7 @@ to; here it is always told.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,9 @@ def precisions(device: str) -> list[str]:
 
 
 def _openvino() -> Any:
+    """Import OpenVINO without its package that reports each import to its makers."""
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # is as good as missing
     try:
         import openvino
     except ImportError as error:
