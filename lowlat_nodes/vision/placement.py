@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+_ZERO = np.float32(0.0)
 
 Rows = NDArray[np.float32]
 """Detections as float32 [n, 6]: x1, y1, x2, y2, score, class."""
@@ -54,11 +57,21 @@ class Placement:
         Args:
             boxes: float32 [n, 4 or more]: x1, y1, x2, y2, ...; further columns stay as they are.
         """
-        x_scale, y_scale = self.width / self.scaled_width, self.height / self.scaled_height
+        origin, scale, end = _way_back(self)
         corners = boxes[:, :4]
-        corners -= np.array((self.left, self.top, self.left, self.top), np.float32)
-        corners *= np.array((x_scale, y_scale, x_scale, y_scale), np.float32)
-        np.clip(corners, 0.0, np.array((self.width, self.height) * 2, np.float32), out=corners)
+        corners -= origin
+        corners *= scale
+        np.maximum(corners, _ZERO, out=corners)
+        np.minimum(corners, end, out=corners)
+
+
+@functools.lru_cache(maxsize=64)
+def _way_back(placement: Placement) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return what to take off corners, to multiply them by, and the largest that they may be."""
+    scale = placement.width / placement.scaled_width, placement.height / placement.scaled_height
+    corners = ((placement.left, placement.top), scale, (placement.width, placement.height))
+    origin, factor, end = (np.array(each * 2, np.float32) for each in corners)
+    return origin, factor, end
 
 
 RESIZES: Mapping[str, Callable[[int, int, int, int], Placement]] = {

@@ -5,7 +5,12 @@
 from __future__ import annotations
 
 from lowlat_nodes.transport.cdr.codec import Decoded
-from lowlat_nodes.transport.cdr.fixed import Float64MultiArrayWriter, JointStateReader, TrajectoryPointWriter
+from lowlat_nodes.transport.cdr.fixed import (
+    Float64MultiArrayWriter,
+    ImageReader,
+    JointStateReader,
+    TrajectoryPointWriter,
+)
 from lowlat_nodes.transport.cdr.messages import READABLE, WRITABLE, UnknownType, decode, encode
 from lowlat_nodes.transport.cdr.wire import Buffer, CdrError
 
@@ -16,6 +21,7 @@ __all__ = [
     "CdrError",
     "Decoded",
     "Float64MultiArrayWriter",
+    "ImageReader",
     "JointStateReader",
     "TrajectoryPointWriter",
     "UnknownType",

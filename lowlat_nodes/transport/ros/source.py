@@ -28,6 +28,9 @@ from lowlat_nodes.transport.ros.topics import (
 )
 from lowlat_nodes.transport.ros.waiting import OutsideExecutor, SubscriptionThread
 
+_READERS = {"sensor_msgs/msg/Image": cdr.ImageReader, "sensor_msgs/msg/JointState": cdr.JointStateReader}
+"""Types whose messages of one publisher differ in little."""
+
 
 class RosSource:
     """Delivers the messages of one topic.
@@ -67,11 +70,9 @@ class RosSource:
         self._clock = clock or RosClock(node)
         self._max_age_ns = int(config.max_age_ms * 1_000_000)
         self._message_type = message_type(config.type_name)
-        self._decode: Callable[[cdr.Buffer], cdr.Decoded] = (
-            cdr.JointStateReader().read
-            if config.type_name == "sensor_msgs/msg/JointState"
-            else partial(cdr.decode, config.type_name)
-        )
+        self._decode: Callable[[cdr.Buffer], cdr.Decoded] = partial(cdr.decode, config.type_name)
+        if config.type_name in _READERS:
+            self._decode = _READERS[config.type_name]().read
         self._deliver: Deliver | None = None
         self._subscription: Any = None
         self._own_thread = own_thread

@@ -94,12 +94,17 @@ class SubscriptionThread:
     def _wait(self, subscription: Subscription) -> None:
         with self._node.context.handle, subscription.handle:
             wait_set = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, self._node.context.handle)
+            self._arm(wait_set, subscription)
             while self._running and subscription is self._subscription and self._node.context.ok():
-                wait_set.clear_entities()
-                wait_set.add_subscription(subscription.handle)
-                wait_set.add_guard_condition(self._wake)
                 wait_set.wait(_WAIT_NS)
                 message = self._reader.take(subscription)
+                # Before the message is handed on, so that whoever gets it need not wait for the interpreter.
+                self._arm(wait_set, subscription)
                 if message is not None:
                     self._take(message)
                 del message  # or its memory would be in use while the next one comes
+
+    def _arm(self, wait_set: Any, subscription: Subscription) -> None:
+        wait_set.clear_entities()
+        wait_set.add_subscription(subscription.handle)
+        wait_set.add_guard_condition(self._wake)
