@@ -33,7 +33,6 @@ from lowlat_nodes.transport.cdr import (
     CdrError,
     Decoded,
     Float64MultiArrayWriter,
-    ImageReader,
     JointStateReader,
     TrajectoryPointWriter,
     UnknownType,
@@ -517,46 +516,6 @@ def test_the_joint_state_reader_refuses_what_decode_refuses(sample: Joints, data
             reader.read(changed)
     else:
         assert same_decoded(reader.read(changed), expected)
-
-
-@unhurried
-@given(st.lists(st.tuples(stamps_ns, names, images()), min_size=1, max_size=4))
-def test_the_image_reader_reads_as_decode_does(samples: list[tuple[int, str, Image]]) -> None:
-    reader = ImageReader()
-    for stamp_ns, frame_id, sample in [item for item in samples for _ in range(2)]:
-        message = encode(IMAGE, stamp_ns, frame_id, sample)
-        decoded = reader.read(message)
-        assert same_decoded(decoded, decode(IMAGE, message))
-        assert not decoded.payload.data.flags.writeable
-
-
-@unhurried
-@given(images(), st.data())
-def test_the_image_reader_refuses_what_decode_refuses(sample: Image, data: st.DataObject) -> None:
-    message = bytearray(encode(IMAGE, 1, "camera", sample))
-    reader = ImageReader()
-    reader.read(bytes(message))
-    for _ in range(data.draw(st.integers(1, 3))):
-        message[data.draw(st.integers(0, len(message) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    changed = bytes(message)
-    try:
-        expected = decode(IMAGE, changed)
-    except CdrError:
-        with pytest.raises(CdrError):
-            reader.read(changed)
-    else:
-        assert same_decoded(reader.read(changed), expected)
-
-
-def test_the_image_reader_takes_a_view_of_each_message() -> None:
-    reader = ImageReader()
-    for value in (1, 2, 3):
-        pixels = np.full((2, 3, 3), value, np.uint8)
-        message = memoryview(encode(IMAGE, value, "camera", Image(pixels, "rgb8")))
-        decoded = reader.read(message)
-        assert decoded.stamp_ns == value
-        assert np.array_equal(decoded.payload.data, pixels)
-        assert np.shares_memory(decoded.payload.data, np.frombuffer(message, np.uint8))
 
 
 def same_decoded(left: Decoded, right: Decoded) -> bool:

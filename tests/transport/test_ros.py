@@ -170,6 +170,17 @@ def test_an_image_whose_size_lies_is_counted(session: Session) -> None:
     assert "expected 400 rows x 18 = 7200 bytes, got 72" in source.last_failure
 
 
+def test_a_publisher_that_leaves_is_no_malformed_message(session: Session) -> None:
+    source = session.listen(Input(topic="image", type_name=IMAGE))
+    for _ in range(2):
+        publisher = session.talker.create_publisher(RosImage, "image", 1)
+        count = len(session.delivered)
+        session.publish_until(publisher, ros_image(Time(sec=1)), lambda: len(session.delivered) > count)  # noqa: B023
+        session.talker.destroy_publisher(publisher)
+        session.spin_for(0.3)
+    assert source.drops.snapshot() == {}
+
+
 def test_old_messages_are_dropped_on_arrival(session: Session) -> None:
     clock = ManualClock(10_000_000_000)
     source = session.listen(Input(topic="image", type_name=IMAGE, max_age_ms=500.0), clock=clock)

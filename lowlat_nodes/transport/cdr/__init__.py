@@ -5,26 +5,30 @@
 from __future__ import annotations
 
 from lowlat_nodes.transport.cdr.codec import Decoded
-from lowlat_nodes.transport.cdr.fixed import (
-    Float64MultiArrayWriter,
-    ImageReader,
-    JointStateReader,
-    TrajectoryPointWriter,
+from lowlat_nodes.transport.cdr.fixed import Float64MultiArrayWriter, JointStateReader, TrajectoryPointWriter
+from lowlat_nodes.transport.cdr.messages import (
+    READABLE,
+    WRITABLE,
+    UnknownType,
+    decode,
+    encode,
+    image_view,
 )
-from lowlat_nodes.transport.cdr.messages import READABLE, WRITABLE, UnknownType, decode, encode
-from lowlat_nodes.transport.cdr.wire import Buffer, CdrError
+from lowlat_nodes.transport.cdr.wire import NAME_LIMIT, Buffer, CdrError, stamp_ns
 
 __all__ = [
+    "NAME_LIMIT",
     "READABLE",
     "WRITABLE",
     "Buffer",
     "CdrError",
     "Decoded",
     "Float64MultiArrayWriter",
-    "ImageReader",
     "JointStateReader",
     "TrajectoryPointWriter",
     "UnknownType",
     "decode",
     "encode",
+    "image_view",
+    "stamp_ns",
 ]

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lowlat_nodes.stream.payload import NO_FLOATS, Floats, Image, Joints
+from lowlat_nodes.stream.payload import NO_FLOATS, Floats, Joints
 from lowlat_nodes.transport.cdr.codec import Decoded
 from lowlat_nodes.transport.cdr.messages import decode
 from lowlat_nodes.transport.cdr.wire import HEADER, START, Buffer, CdrError, Reader, Writer, pack_time
@@ -82,63 +80,6 @@ class JointStateReader:
                 reader.align(8)
             self._values.append((reader.take(8 * count, what), count))
         self._same = [(start, end, bytes(data[start:end])) for start, end in same]
-        self._size = len(data)
-
-
-class ImageReader:
-    """Reads the Image messages of one camera, several times faster than `decode`.
-
-    All but the stamp and the pixels is the same in each; where the bytes that say so equal those of the
-    message before, the pixels are where they were then. Otherwise the message is read in full.
-    """
-
-    def __init__(self) -> None:
-        self._size = -1
-        self._same = b""
-        self._encoding = self._frame_id = ""
-        self._shape: tuple[int, ...] = ()
-        self._strides: tuple[int, ...] = ()
-        self._dtype = np.dtype(np.uint8)
-
-    def read(self, data: Buffer) -> Decoded:
-        """Read one message.
-
-        Args:
-            data: A serialised sensor_msgs/msg/Image.
-
-        Raises:
-            CdrError: As `decode`.
-        """
-        if len(data) == self._size and data[_STAMP_END : _STAMP_END + len(self._same)] == self._same:
-            seconds, nanoseconds = _STAMP.unpack_from(data, START)
-            if nanoseconds < _S and data[:START] == HEADER:
-                start = _STAMP_END + len(self._same)
-                view: NDArray[Any] = np.ndarray(self._shape, self._dtype, data, start, self._strides)
-                view.flags.writeable = False
-                image = Image(view, self._encoding)
-                return Decoded(seconds * _S + nanoseconds, self._frame_id, image)
-        decoded = decode("sensor_msgs/msg/Image", data)
-        self._learn(data, decoded)
-        return decoded
-
-    def _learn(self, data: Buffer, decoded: Decoded) -> None:
-        """Note where a message that was read without error keeps what."""
-        self._size = -1
-        if data[:START] != HEADER:
-            return
-        reader = Reader(data)
-        reader.time_ns("stamp")
-        reader.string("frame_id")
-        reader.u4("height")
-        reader.u4("width")
-        reader.string("encoding")
-        reader.u1("is_bigendian")
-        reader.u4("step")
-        reader.u4("data")
-        view = decoded.payload.data
-        self._frame_id, self._encoding = decoded.frame_id, decoded.payload.encoding
-        self._shape, self._strides, self._dtype = view.shape, view.strides, view.dtype
-        self._same = bytes(data[_STAMP_END : reader.offset])
         self._size = len(data)
 
 

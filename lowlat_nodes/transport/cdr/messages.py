@@ -115,30 +115,70 @@ def _read_image(reader: Reader) -> Decoded:
     stamp_ns, frame_id = reader.time_ns("stamp"), reader.string("frame_id")
     height, width = reader.u4("height"), reader.u4("width")
     encoding = reader.string("encoding")
-    order = ">" if reader.u1("is_bigendian") else "<"
-    step = reader.u4("step")
+    big_endian = bool(reader.u1("is_bigendian"))
+    step, size = reader.u4("step"), reader.u4("data")
+    image = image_view(
+        reader.data,
+        start=reader.offset,
+        size=size,
+        height=height,
+        width=width,
+        encoding=encoding,
+        big_endian=big_endian,
+        step=step,
+    )
+    reader.take(size, "data")
+    return Decoded(stamp_ns, frame_id, image)
+
+
+def image_view(
+    data: Buffer,
+    *,
+    start: int,
+    size: int,
+    height: int,
+    width: int,
+    encoding: str,
+    big_endian: bool,
+    step: int,
+) -> Image:
+    """Return the image that the fields of a message describe, a read-only view.
+
+    Args:
+        data: Holds the pixels, and is kept alive.
+        start: Where they begin in it.
+        size: How many bytes of pixels there are said to be.
+        height: Rows.
+        width: Columns.
+        encoding: Of a pixel.
+        big_endian: Whether values of several bytes begin with the high one.
+        step: Bytes of a row.
+
+    Raises:
+        CdrError: If these contradict each other, or the pixels are not there.
+    """
     pixel = _pixel(encoding)
-    channels, scalar = pixel.channels, np.dtype(order + pixel.scalar)
+    channels, scalar = pixel.channels, np.dtype((">" if big_endian else "<") + pixel.scalar)
     item = scalar.itemsize
     if not height or not width:
         raise CdrError(f"image: expected at least one pixel, got {width}x{height}")
     row = width * channels * item
     if step < row:
         raise CdrError(f"step: expected at least {row} bytes for {width} pixels {encoding}, got {step}")
-    size = reader.u4("data")
     if size != height * step:
         raise CdrError(f"data: expected {height} rows x {step} = {height * step} bytes, got {size}")
-    start = reader.take(size, "data")
+    if size > len(data) - start:
+        raise CdrError(f"data: expected {size} bytes at offset {start}, got {max(len(data) - start, 0)}")
     dimensions = 2 if channels == 1 else 3
     view: NDArray[np.uint8] = np.ndarray(
         (height, width, channels)[:dimensions],
         scalar,
-        reader.data,
+        data,
         start,
         (step, item * channels, item)[:dimensions],
     )
     view.flags.writeable = False
-    return Decoded(stamp_ns, frame_id, Image(view, encoding))
+    return Image(view, encoding)
 
 
 def _write_image(writer: Writer, stamp_ns: int, frame_id: str, payload: Image) -> bytes:

@@ -101,10 +101,7 @@ class Reader:
         """Read builtin_interfaces Time or Duration as nanoseconds."""
         self.align(4)
         seconds, nanoseconds = self._stamp.unpack_from(self.data, self.take(8, what))
-        if nanoseconds >= _S:
-            raise CdrError(f"{what}: expected nanosec below 1000000000, got {nanoseconds}")
-        value: int = seconds * _S + nanoseconds
-        return value
+        return stamp_ns(seconds, nanoseconds, what)
 
     def string(self, what: str, limit: int = NAME_LIMIT) -> str:
         """Read a string of at most `limit` bytes."""
@@ -230,6 +227,17 @@ class Writer:
     def finish(self, tail: Buffer = b"") -> bytes:
         """Return the message, with `tail` behind it: large payloads are copied once, here."""
         return b"".join((self._buffer, tail))
+
+
+def stamp_ns(seconds: int, nanoseconds: int, what: str = "stamp") -> int:
+    """Return a Time or Duration as nanoseconds.
+
+    Raises:
+        CdrError: If its fraction is not below one second.
+    """
+    if nanoseconds >= _S:
+        raise CdrError(f"{what}: expected nanosec below 1000000000, got {nanoseconds}")
+    return seconds * _S + nanoseconds
 
 
 def pack_time(value: int) -> bytes:

@@ -28,7 +28,7 @@ class _Allocator(ctypes.Structure):
     _fields_ = (("members", ctypes.c_void_p * 5),)
 
 
-class _Array(ctypes.Structure):
+class ByteArray(ctypes.Structure):
     """`rcutils_uint8_array_t`, which is `rcl_serialized_message_t`."""
 
     _fields_ = (
@@ -43,13 +43,18 @@ class _Rcl:
     """The functions of the C libraries that rclpy has loaded."""
 
     def __init__(self) -> None:
-        rcl, rcutils = ctypes.CDLL("librcl.so"), ctypes.CDLL("librcutils.so")
-        self.take = rcl.rcl_take_serialized_message
-        self.take.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Array), ctypes.c_void_p, ctypes.c_void_p]
-        self.publish = rcl.rcl_publish_serialized_message
-        self.publish.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Array), ctypes.c_void_p]
+        library, rcutils = ctypes.CDLL("librcl.so"), ctypes.CDLL("librcutils.so")
+        self.take = library.rcl_take_serialized_message
+        self.take.argtypes = [
+            ctypes.c_void_p,
+            ctypes.POINTER(ByteArray),
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+        ]
+        self.publish = library.rcl_publish_serialized_message
+        self.publish.argtypes = [ctypes.c_void_p, ctypes.POINTER(ByteArray), ctypes.c_void_p]
         self.free = rcutils.rcutils_uint8_array_fini
-        self.free.argtypes = [ctypes.POINTER(_Array)]
+        self.free.argtypes = [ctypes.POINTER(ByteArray)]
         default = rcutils.rcutils_get_default_allocator
         default.restype = _Allocator
         self.allocator = default()
@@ -58,7 +63,8 @@ class _Rcl:
 
 
 @functools.cache
-def _rcl() -> _Rcl | None:
+def rcl() -> _Rcl | None:
+    """Return the functions of the C libraries; None where they cannot be had."""
     try:
         return _Rcl()
     except (OSError, AttributeError):  # not a Linux build, or another layout of the installation
@@ -68,7 +74,7 @@ def _rcl() -> _Rcl | None:
 class _Slot:
     """A message in memory of the C library; it goes back to its pool when nothing refers to it any more."""
 
-    def __init__(self, pool: SerialisedReader, array: _Array) -> None:
+    def __init__(self, pool: SerialisedReader, array: ByteArray) -> None:
         self._pool = pool
         self.array = array
 
@@ -83,9 +89,9 @@ class SerialisedReader:
     """
 
     def __init__(self) -> None:
-        self._rcl = _rcl()
+        self._rcl = rcl()
         # Without a lock: the garbage collector may call `put_back` in the middle of any line.
-        self._free: list[_Array] = []
+        self._free: list[ByteArray] = []
         self._info = ctypes.create_string_buffer(_INFO_BYTES)
 
     def take(self, subscription: Any) -> Buffer | None:
@@ -94,14 +100,14 @@ class SerialisedReader:
         Raises:
             rclpy's RCLError: If the middleware fails.
         """
-        rcl, handle = self._rcl, subscription.handle
-        if rcl is None or not hasattr(handle, "pointer"):
+        known, handle = self._rcl, subscription.handle
+        if known is None or not hasattr(handle, "pointer"):
             return _take(subscription)
         slot = _Slot(self, self._array())
         array = slot.array
-        result = rcl.take(handle.pointer, array, self._info, None)
+        result = known.take(handle.pointer, array, self._info, None)
         if result not in (_OK, _NOTHING):
-            rcl.forget_error()
+            known.forget_error()
             return _take(subscription)  # which raises what is wrong
         if result == _NOTHING or not array.length:
             return None
@@ -109,7 +115,7 @@ class SerialisedReader:
         content.slot = slot  # keeps it
         return memoryview(content).cast("B")
 
-    def put_back(self, array: _Array) -> None:
+    def put_back(self, array: ByteArray) -> None:
         """Use this memory for a later message, or free it."""
         if len(self._free) < _KEPT:
             self._free.append(array)
@@ -122,11 +128,11 @@ class SerialisedReader:
             assert self._rcl is not None
             self._rcl.free(array)
 
-    def _array(self) -> _Array:
+    def _array(self) -> ByteArray:
         if self._free:
             return self._free.pop()
         assert self._rcl is not None
-        return _Array(allocator=self._rcl.allocator)
+        return ByteArray(allocator=self._rcl.allocator)
 
 
 def _take(subscription: Any) -> bytes | None:
@@ -137,13 +143,15 @@ def _take(subscription: Any) -> bytes | None:
 
 def publish(publisher: Any, data: bytes) -> None:
     """Publish a serialised message through an rclpy publisher."""
-    rcl = _rcl()
+    known = rcl()
     handle = publisher.handle
-    if rcl is None or not hasattr(handle, "pointer"):
+    if known is None or not hasattr(handle, "pointer"):
         publisher.publish(data)
         return
-    array = _Array(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data), len(data), rcl.allocator)
+    array = ByteArray(
+        ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data), len(data), known.allocator
+    )
     with handle:
-        result = rcl.publish(handle.pointer, array, None)
+        result = known.publish(handle.pointer, array, None)
     if result != _OK:
         publisher.publish(data)  # which raises what is wrong

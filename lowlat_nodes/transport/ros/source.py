@@ -19,6 +19,9 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros.clock import RosClock
+from lowlat_nodes.transport.ros.images import IMAGE, image_taker
+from lowlat_nodes.transport.ros.images import decode as decode_image
+from lowlat_nodes.transport.ros.serialised import SerialisedReader
 from lowlat_nodes.transport.ros.topics import (
     Input,
     choose_reliability,
@@ -27,9 +30,6 @@ from lowlat_nodes.transport.ros.topics import (
     profile,
 )
 from lowlat_nodes.transport.ros.waiting import OutsideExecutor, SubscriptionThread
-
-_READERS = {"sensor_msgs/msg/Image": cdr.ImageReader, "sensor_msgs/msg/JointState": cdr.JointStateReader}
-"""Types whose messages of one publisher differ in little."""
 
 
 class RosSource:
@@ -70,9 +70,14 @@ class RosSource:
         self._clock = clock or RosClock(node)
         self._max_age_ns = int(config.max_age_ms * 1_000_000)
         self._message_type = message_type(config.type_name)
-        self._decode: Callable[[cdr.Buffer], cdr.Decoded] = partial(cdr.decode, config.type_name)
-        if config.type_name in _READERS:
-            self._decode = _READERS[config.type_name]().read
+        self._decode: Callable[[Any], cdr.Decoded] = (
+            cdr.JointStateReader().read
+            if config.type_name == "sensor_msgs/msg/JointState"
+            else partial(cdr.decode, config.type_name)
+        )
+        self._taker = image_taker() if own_thread and config.type_name == IMAGE else None
+        if self._taker is not None:
+            self._decode = decode_image
         self._deliver: Deliver | None = None
         self._subscription: Any = None
         self._own_thread = own_thread
@@ -93,7 +98,13 @@ class RosSource:
         """Subscribe."""
         self._deliver = deliver
         if self._own_thread:
-            self._thread = SubscriptionThread(self._node, self._take, name=f"source {self.name}")
+            self._thread = SubscriptionThread(
+                self._node,
+                self._take,
+                name=f"source {self.name}",
+                taker=self._taker or SerialisedReader(),
+                unreadable=self._unreadable,
+            )
         self._renew(self._wanted_reliability())
 
     def stop(self) -> None:
@@ -152,7 +163,12 @@ class RosSource:
         )
         self._renew(reliability)
 
-    def _take(self, data: cdr.Buffer) -> None:
+    def _unreadable(self) -> None:
+        self.received += 1
+        self.drops.add("malformed")
+        self.last_failure = f"{self.name}: the middleware could not read a message as {self.config.type_name}"
+
+    def _take(self, data: Any) -> None:
         deliver = self._deliver
         if deliver is None:
             return

@@ -11,15 +11,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.subscription import Subscription
-
-from lowlat_nodes.transport.cdr import Buffer
-from lowlat_nodes.transport.ros.serialised import SerialisedReader
 
 _WAIT_NS = 1_000_000_000
 _RETRY_S = 0.01
@@ -41,20 +38,39 @@ class OutsideExecutor(CallbackGroup):
         """Note nothing: events are handled one by one anyway."""
 
 
+class Taker(Protocol):
+    """Takes messages from the middleware."""
+
+    def take(self, subscription: Any) -> Any | None:
+        """Take the next message of a subscription whose handle is held; None if there is none."""
+        ...
+
+
 class SubscriptionThread:
-    """Takes serialised messages as they come, until it is stopped.
+    """Takes messages as they come, until it is stopped.
 
     Args:
         node: Owns the subscriptions.
         take: Called in the thread with each message; what it raises is logged. The message is in memory that
             is used again once nothing refers to it.
         name: Of the thread.
+        taker: Takes them from the middleware.
+        unreadable: Called when one came that the middleware could not read.
     """
 
-    def __init__(self, node: Node, take: Callable[[Buffer], None], *, name: str) -> None:
+    def __init__(
+        self,
+        node: Node,
+        take: Callable[[Any], None],
+        *,
+        name: str,
+        taker: Taker,
+        unreadable: Callable[[], None],
+    ) -> None:
         self._node = node
         self._take = take
-        self._reader = SerialisedReader()
+        self._taker = taker
+        self._unreadable = unreadable
         self._subscription: Subscription | None = None
         self._running = True
         with node.context.handle:
@@ -97,11 +113,14 @@ class SubscriptionThread:
             self._arm(wait_set, subscription)
             while self._running and subscription is self._subscription and self._node.context.ok():
                 wait_set.wait(_WAIT_NS)
-                message = self._reader.take(subscription)
+                ready = wait_set.is_ready("subscription", 0)
+                message = self._taker.take(subscription)
                 # Before the message is handed on, so that whoever gets it need not wait for the interpreter.
                 self._arm(wait_set, subscription)
                 if message is not None:
                     self._take(message)
+                elif ready:
+                    self._unreadable()
                 del message  # or its memory would be in use while the next one comes
 
     def _arm(self, wait_set: Any, subscription: Subscription) -> None:
