@@ -45,7 +45,8 @@ def main(argv: Sequence[str]) -> int:
     from lowlat_nodes.train.quantisation.source import read_source
 
     path = resources.model(options.model)
-    out = options.out or path.with_name(f"{path.stem}_int8.onnx")
+    # A model that ships lies where nobody should write; the file goes to the current folder then.
+    out = options.out or Path(options.model).expanduser().with_name(f"{path.stem}_int8.onnx")
     if not out.parent.is_dir():
         raise ConfigurationError(f"--out {out}: expected a folder, there is no {out.parent}")
     if out.resolve() == path.resolve():

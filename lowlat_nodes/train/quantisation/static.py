@@ -8,6 +8,8 @@ tensor, both written as QuantizeLinear and DequantizeLinear around the operators
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -180,8 +182,10 @@ def _ranges(model: onnx.ModelProto, operators: list[str], feeds: Iterable[Feed],
             METHODS[method],
             extra_options={"symmetric": False},
         )
-        # Least and largest values are few. Histograms are made of whole tensors, which a call keeps of all
-        # of its feeds.
-        for part in [feeds] if method == "minmax" else ([feed] for feed in feeds):
-            calibrator.collect_data(_Feeds(part))
-        return calibrator.compute_data()
+        # It prints how far it is; what is printed here may be JSON.
+        with contextlib.redirect_stdout(io.StringIO()):
+            # Least and largest values are few. Histograms are made of whole tensors, which a call keeps of
+            # all of its feeds.
+            for part in [feeds] if method == "minmax" else ([feed] for feed in feeds):
+                calibrator.collect_data(_Feeds(part))
+            return calibrator.compute_data()

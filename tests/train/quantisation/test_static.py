@@ -35,7 +35,9 @@ def _scores(path: Path, number: int) -> np.ndarray:
 
 @pytest.mark.parametrize("runtime", list(SCHEMES))
 @pytest.mark.parametrize("method", list(METHODS))
-def test_a_quantised_model_is_near_the_other(cell_model: Path, runtime: str, method: str) -> None:
+def test_a_quantised_model_is_near_the_other(
+    cell_model: Path, runtime: str, method: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     quantiser = Quantiser(read_source(cell_model).model, SCHEMES[runtime], _feeds(), method=method)
     path = cell_model.with_name("int8.onnx")
     onnx.save(quantiser.quantised(quantiser.layers), path)
@@ -44,6 +46,7 @@ def test_a_quantised_model_is_near_the_other(cell_model: Path, runtime: str, met
     kinds = {item.name: item.data_type for item in onnx.load(path).graph.initializer}
     assert kinds["see.weight_quantized"] == kinds["think.weight_quantized"] == onnx.TensorProto.INT8
     assert kinds["score.weight"] == onnx.TensorProto.FLOAT
+    assert not capsys.readouterr().out
 
 
 def test_convolutions_before_the_tail_are_quantised_for_openvino(cell_model: Path) -> None:
