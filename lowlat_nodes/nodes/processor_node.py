@@ -65,6 +65,9 @@ class ProcessorNode(LifecycleHost[C]):
         config_type: The configuration class of the node.
         host: Makes processor and topics of a configuration; what it raises refuses the configuration.
         ros: As for `LifecycleHost`.
+
+    Attributes:
+        silent: The inputs on which nothing came in the period of the last report.
     """
 
     def __init__(self, name: str, config_type: type[C], host: Callable[[C], Hosted], **ros: Any) -> None:
@@ -76,6 +79,7 @@ class ProcessorNode(LifecycleHost[C]):
         self._pipeline: Pipeline | None = None
         self._lost = 0
         self._received: dict[str, int] = {}
+        self.silent: list[str] = []
         self._listening = True
         super().__init__(name, config_type, **{"task": "stream", **ros})
 
@@ -172,7 +176,7 @@ class ProcessorNode(LifecycleHost[C]):
                 drops[reason] = drops.get(reason, 0) + count
             last_failure = last_failure or source.last_failure
         received = {source.name: source.received for source in self._sources}
-        silent = [name for name, count in received.items() if count == self._received.get(name, 0)]
+        self.silent = [name for name, count in received.items() if count == self._received.get(name, 0)]
         self._received = received
         figures = self._window.turn(sum(received.values()))
         values = standard_values(
@@ -194,9 +198,8 @@ class ProcessorNode(LifecycleHost[C]):
             return Report(Level.WARN, f"losing messages: {which}", values)
         if not self._listening:
             return Report(Level.OK, "disabled", values)
-        if silent:
-            which = f" from {', '.join(silent)}" if len(silent) < len(received) else ""
-            return Report(Level.STALE, f"no input{which}", values)
+        if not figures["rate_in_hz"]:
+            return Report(Level.STALE, "no input", values)
         return Report(Level.OK, "running", values)
 
     def _check_topic(self, name: str) -> None:
