@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +30,7 @@ pytestmark = pytest.mark.ros
 
 STATE = JointState(name=["a", "b"], position=[1.0, 2.0])
 BROKEN = JointState(name=["a", "b"], position=[1.0, float("nan")])
+MAKE = "from amplifier_node import AmplifierNode"
 INPUT = Input(topic="joint_states", type_name="sensor_msgs/msg/JointState")
 OUTPUT = Output(topic="out", type_name="std_msgs/msg/Float64MultiArray")
 
@@ -186,3 +190,9 @@ def test_wiring_that_does_not_fit_the_processor_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=reason):
         Hosted(Amplifier(AmplifierSettings()), inputs, outputs)
+
+
+@pytest.mark.parametrize("last", ["rclpy.shutdown()", ""])
+def test_a_program_that_forgets_its_node_ends_cleanly(last: str) -> None:
+    script = f"import rclpy; {MAKE}; rclpy.init(); node = AmplifierNode(); assert node.start(); {last}"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parent, timeout=120.0)
