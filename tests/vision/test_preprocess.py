@@ -71,6 +71,16 @@ def assert_as_expected(
     assert np.abs(made.astype(np.float64) - wanted).max() <= near * unit + 1e-6
 
 
+def test_half_is_the_same_rounded() -> None:
+    preprocessor = Preprocessor(IMAGENET, "letterbox", FILL, folded=False, half=True)
+    for width, height in ((50, 40), (30, 90)):
+        payload = random_image("rgb8", width, height)
+        made, _ = preprocessor.prepare(payload)
+        wanted = expected(payload, IMAGENET, "letterbox", folded=False)
+        assert made.dtype == np.float16
+        assert np.array_equal(made, wanted.astype(np.float16))
+
+
 @pytest.mark.parametrize("folded", [False, True])
 @pytest.mark.parametrize("resize", ["letterbox", "stretch"])
 @pytest.mark.parametrize("image", [INPUT, IMAGENET])
