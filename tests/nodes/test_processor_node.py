@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from lowlat_nodes.nodes import processor_node
 from lowlat_nodes.nodes.diagnostics import Level
 from lowlat_nodes.nodes.processor_node import Hosted
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -138,6 +140,19 @@ def test_a_topic_that_stops_is_reported(robot: Any) -> None:
     robot.spin_until(lambda: collected[-1]["level"] == "STALE")
     assert collected[-1]["message"] == "no input"
     assert collected[-1]["state"] == "active"
+
+
+def test_a_processor_that_hangs_is_reported(robot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor_node, "_STUCK_S", 0.3)
+    node, leave = amplifier(robot), threading.Event()
+    assert node.start(), node.problem
+    monkeypatch.setattr(node.amplifiers[0], "process", lambda _message: leave.wait(60.0) and [])
+    collected = reports(robot)
+    publisher = robot.outside.create_publisher(JointState, "joint_states", 1)
+    robot.publish_until(publisher, STATE, lambda: any(item["level"] == "ERROR" for item in collected))
+    assert "stuck: no message finished for" in collected[-1]["message"]
+    leave.set()
+    robot.publish_until(publisher, STATE, lambda: collected[-1]["level"] == "OK")
 
 
 def test_a_processor_that_does_not_open_leaves_the_node_unconfigured(robot: Any) -> None:
