@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -91,6 +92,8 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         except ConfigurationError:  # told when the node is configured
             reporting = DiagnosticSettings()
         self.diagnostics = DiagnosticsPublisher(self, task, self._full_report, reporting)
+        # A program may forget its nodes; threads that are in C++ when the interpreter ends would abort it.
+        atexit.register(self._end)
 
     def declare_parameters(
         self, namespace: str, parameters: Sequence[tuple[Any, ...]], ignore_override: bool = False
@@ -138,11 +141,8 @@ class LifecycleHost(LifecycleNode, Generic[C]):
 
     def destroy_node(self) -> None:
         """Shut down from whatever state, also where the context is gone already, and leave the graph."""
-        if self.state != "finalized":
-            if self.context.ok():
-                self.trigger_shutdown()
-            else:  # the state machine ended with it, threads and sockets did not
-                self.on_shutdown(LifecycleState(self.state, 0))
+        atexit.unregister(self._end)
+        self._end()
         self.diagnostics.close()
         super().destroy_node()
 
@@ -192,6 +192,14 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         """Tear down after a halt that failed, so that the node can be configured anew."""
         self._succeeds("cleanup", self.teardown)
         return self._arrive("unconfigured")
+
+    def _end(self) -> None:
+        if self.state == "finalized":
+            return
+        if self.context.ok():
+            self.trigger_shutdown()
+        else:  # the state machine ended with it, threads and sockets did not
+            self.on_shutdown(LifecycleState(self.state, 0))
 
     def _succeeds(self, transition: str, step: Callable[[], None]) -> bool:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 from std_srvs.srv import SetBool
 
 from lowlat_nodes.nodes.detector_config import DetectorNodeConfig
-from lowlat_nodes.nodes.diagnostics import MS, Report
+from lowlat_nodes.nodes.diagnostics import MS, Level, Report
 from lowlat_nodes.nodes.processor_node import Hosted, ProcessorNode
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.histogram import Histogram
@@ -131,6 +131,8 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         """Return what every processor node does, and how long model and preparation took."""
         assert self._detector is not None
         report = super().report()
+        if self.silent and report.summary == "running":
+            report.level, report.summary = Level.STALE, f"no input from {', '.join(self.silent)}"
         report.values["rows_refused"] = self._detector.refused
         report.values["backend"] = self._detector.loaded.candidate.describe()
         if self._zmq is not None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from lowlat_nodes.transport.ros import Input, Output, RosClock, RosSink, RosSour
 
 C = TypeVar("C", bound=NodeSettings)
 
+_STUCK_S = 5.0  # without a message being finished while others come
 _BY_DESIGN = frozenset({"superseded", "closed"})  # drops that nobody needs to look into
 
 
@@ -65,6 +67,9 @@ class ProcessorNode(LifecycleHost[C]):
         config_type: The configuration class of the node.
         host: Makes processor and topics of a configuration; what it raises refuses the configuration.
         ros: As for `LifecycleHost`.
+
+    Attributes:
+        silent: The inputs on which nothing came in the period of the last report.
     """
 
     def __init__(self, name: str, config_type: type[C], host: Callable[[C], Hosted], **ros: Any) -> None:
@@ -76,6 +81,8 @@ class ProcessorNode(LifecycleHost[C]):
         self._pipeline: Pipeline | None = None
         self._lost = 0
         self._received: dict[str, int] = {}
+        self._finished, self._finished_s = 0, 0.0
+        self.silent: list[str] = []
         self._listening = True
         super().__init__(name, config_type, **{"task": "stream", **ros})
 
@@ -121,6 +128,7 @@ class ProcessorNode(LifecycleHost[C]):
         self._window = Window()
         self._lost = 0
         self._received = {}
+        self._finished, self._finished_s = 0, time.monotonic()
         self._sources = [
             RosSource(self, name, topic, clock=clock, own_thread=True)
             for name, topic in hosted.inputs.items()
@@ -162,7 +170,10 @@ class ProcessorNode(LifecycleHost[C]):
                 sink.close()
 
     def report(self) -> Report:
-        """Return rates, ages, drops and failures; a warning where something failed in this period."""
+        """Return rates, ages, drops and failures.
+
+        It is a warning where something failed in this period, and an error where the processor is stuck.
+        """
         assert self._pipeline is not None
         stats, mailbox = self._pipeline.stats(), self._pipeline.mailbox
         drops: dict[str, int] = mailbox.drops.snapshot()
@@ -172,7 +183,7 @@ class ProcessorNode(LifecycleHost[C]):
                 drops[reason] = drops.get(reason, 0) + count
             last_failure = last_failure or source.last_failure
         received = {source.name: source.received for source in self._sources}
-        silent = [name for name, count in received.items() if count == self._received.get(name, 0)]
+        self.silent = [name for name, count in received.items() if count == self._received.get(name, 0)]
         self._received = received
         figures = self._window.turn(sum(received.values()))
         values = standard_values(
@@ -183,6 +194,11 @@ class ProcessorNode(LifecycleHost[C]):
             of_each = mailbox.drops_of if isinstance(mailbox, NewestOfEach) else {}
             for name, counts in of_each.items():
                 values |= {f"{name}.drops.{reason}": count for reason, count in counts.snapshot().items()}
+        finished = stats.processed + sum(stats.failures.values())
+        if finished != self._finished or not figures["rate_in_hz"]:
+            self._finished, self._finished_s = finished, time.monotonic()
+        elif (waited_s := time.monotonic() - self._finished_s) > _STUCK_S:
+            return Report(Level.ERROR, f"stuck: no message finished for {waited_s:.0f} s", values)
         lost = {
             reason: count for reason, count in (drops | stats.failures).items() if reason not in _BY_DESIGN
         }
@@ -194,9 +210,8 @@ class ProcessorNode(LifecycleHost[C]):
             return Report(Level.WARN, f"losing messages: {which}", values)
         if not self._listening:
             return Report(Level.OK, "disabled", values)
-        if silent:
-            which = f" from {', '.join(silent)}" if len(silent) < len(received) else ""
-            return Report(Level.STALE, f"no input{which}", values)
+        if not figures["rate_in_hz"]:
+            return Report(Level.STALE, "no input", values)
         return Report(Level.OK, "running", values)
 
     def _check_topic(self, name: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from lowlat_nodes.inference.backend_settings import BackendSettings
 from lowlat_nodes.stream.config import group, section, setting
 from lowlat_nodes.vision.layouts.settings import LayoutSettings
+from lowlat_nodes.vision.limits import MAX_PIXELS
 from lowlat_nodes.vision.tracking import TrackingConfig
 
 ONLY_CAMERA = "image"
@@ -36,7 +37,7 @@ class DetectorConfig:
         100, doc="How many detections of a frame are reported, best first.", low=1, high=10_000, live=True
     )
     max_pixels: int = setting(
-        50_000_000, doc="Larger images are refused before they are decoded.", unit="px", low=1
+        MAX_PIXELS, doc="Larger images are refused before they are decoded.", unit="px", low=1
     )
     class_id: str = setting(
         "name", doc="What stands for a class in results: its name, or its number.", choices=("name", "number")

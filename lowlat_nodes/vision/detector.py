@@ -106,9 +106,14 @@ class Detector(Processor):
             path, self._config.layout, self._config.backend, stop=self._stop
         )
         self._reporting = self.reporting(self._config)
-        folded = loaded.model.inputs[layout.image.name].dtype is np.uint8
+        dtype = loaded.model.inputs[layout.image.name].dtype
         self._preprocessor = Preprocessor(
-            layout.image, layout.resize, layout.fill, folded=folded, max_pixels=self._config.max_pixels
+            layout.image,
+            layout.resize,
+            layout.fill,
+            folded=dtype is np.uint8,
+            half=dtype is np.float16,
+            max_pixels=self._config.max_pixels,
         )
         numbered = self._config.class_id == "number"
         self._ids = tuple(map(str, range(len(layout.names)))) if numbered else layout.names

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from lowlat_nodes.vision.errors import BadImage
 
-MAX_PIXELS = 1 << 25
-"""The most pixels of an image unless told otherwise: 7680 x 4320."""
+MAX_PIXELS = 50_000_000
+"""The most pixels of an image unless told otherwise: 8000 x 6000 and some."""
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:

@@ -39,6 +39,7 @@ class Preprocessor:
         resize: letterbox keeps the aspect ratio, stretch does not.
         fill: Value of a pixel beside a letterboxed image, 0 to 255.
         folded: Whether the network takes bytes, and does the rest of `image` itself.
+        half: Whether it takes float16 where it takes no bytes.
         max_pixels: Images of more are refused before they are touched.
 
     Raises:
@@ -52,6 +53,7 @@ class Preprocessor:
         fill: int,
         *,
         folded: bool,
+        half: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         if resize not in RESIZES:
@@ -66,6 +68,7 @@ class Preprocessor:
         self._place = RESIZES[resize]
         self._fill = fill
         self._folded = folded
+        self._half = np.empty(image.shape, np.float16) if half and not folded else None
         self._max_pixels = max_pixels
         normalised = (np.arange(256)[:, None] - np.array(image.mean)) / np.array(image.std)
         self._values = list(np.ascontiguousarray(normalised.T, np.float32))
@@ -75,8 +78,8 @@ class Preprocessor:
     def prepare(self, payload: Image | CompressedImage) -> tuple[NDArray[Any], Placement]:
         """Return the network's input for an image, and where in it the image lies.
 
-        The array is valid until the next call: float32 [1, 3, height, width], or, where folded, uint8
-        [1, height, width, 3], in the network's order of channels. The payload is only read.
+        The array is valid until the next call: float32 or float16 [1, 3, height, width], or, where folded,
+        uint8 [1, height, width, 3], in the network's order of channels. The payload is only read.
 
         Raises:
             BadImage: If the image contradicts itself, is too large, or in no encoding that can be read.
@@ -90,7 +93,10 @@ class Preprocessor:
             encoding = encoding_of(payload, self._max_pixels)
             canvas = self._canvas(payload.width, payload.height)
         self._paint(native(payload.data), encoding, canvas)
-        return canvas.tensor, canvas.placement
+        if self._half is None:
+            return canvas.tensor, canvas.placement
+        np.copyto(self._half, canvas.tensor, casting="same_kind")
+        return self._half, canvas.placement
 
     def _canvas(self, width: int, height: int) -> _Canvas:
         """Return the canvas for images of a size, the least recently made one giving way to a new one."""

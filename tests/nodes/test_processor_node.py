@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +22,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from lowlat_nodes.nodes import processor_node
 from lowlat_nodes.nodes.diagnostics import Level
 from lowlat_nodes.nodes.processor_node import Hosted
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -27,6 +32,7 @@ pytestmark = pytest.mark.ros
 
 STATE = JointState(name=["a", "b"], position=[1.0, 2.0])
 BROKEN = JointState(name=["a", "b"], position=[1.0, float("nan")])
+MAKE = "from amplifier_node import AmplifierNode"
 INPUT = Input(topic="joint_states", type_name="sensor_msgs/msg/JointState")
 OUTPUT = Output(topic="out", type_name="std_msgs/msg/Float64MultiArray")
 
@@ -136,6 +142,19 @@ def test_a_topic_that_stops_is_reported(robot: Any) -> None:
     assert collected[-1]["state"] == "active"
 
 
+def test_a_processor_that_hangs_is_reported(robot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor_node, "_STUCK_S", 0.3)
+    node, leave = amplifier(robot), threading.Event()
+    assert node.start(), node.problem
+    monkeypatch.setattr(node.amplifiers[0], "process", lambda _message: leave.wait(60.0) and [])
+    collected = reports(robot)
+    publisher = robot.outside.create_publisher(JointState, "joint_states", 1)
+    robot.publish_until(publisher, STATE, lambda: any(item["level"] == "ERROR" for item in collected))
+    assert "stuck: no message finished for" in collected[-1]["message"]
+    leave.set()
+    robot.publish_until(publisher, STATE, lambda: collected[-1]["level"] == "OK")
+
+
 def test_a_processor_that_does_not_open_leaves_the_node_unconfigured(robot: Any) -> None:
     node = amplifier(robot, model="missing")
     collected = reports(robot)
@@ -186,3 +205,9 @@ def test_wiring_that_does_not_fit_the_processor_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=reason):
         Hosted(Amplifier(AmplifierSettings()), inputs, outputs)
+
+
+@pytest.mark.parametrize("last", ["rclpy.shutdown()", ""])
+def test_a_program_that_forgets_its_node_ends_cleanly(last: str) -> None:
+    script = f"import rclpy; {MAKE}; rclpy.init(); node = AmplifierNode(); assert node.start(); {last}"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parent, timeout=120.0)

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from spot_detector import NAMES, spots
+from spot_detector import NAMES, spots, write_spot_detector
 
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -58,6 +58,15 @@ def test_boxes_are_in_pixels_of_the_source(made: Any) -> None:
     middles = found(made().detect(Image(image, "rgb8")))
     for name, place in (("red", (100, 60)), ("green", (500, 300)), ("blue", (320, 440))):
         assert np.allclose(middles[name], place, atol=10.0)  # a pixel of the network is ten of these
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.openvino)])
+def test_a_graph_of_float16_says_the_same(made: Any, tmp_path: Path, backend: str) -> None:
+    image = Image(spots(64, 64, red=(20, 20), green=(40, 50)), "rgb8")
+    model = str(write_spot_detector(tmp_path / "half.onnx", half=True))
+    assert found(made(**{"model": model, "backend.kind": backend}).detect(image)) == found(
+        made().detect(image)
+    )
 
 
 def test_bgr_and_rgb_say_the_same(made: Any) -> None:

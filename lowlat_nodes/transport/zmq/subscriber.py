@@ -79,6 +79,7 @@ class Subscriber:
         Raises:
             ConfigurationError: If the endpoint cannot be connected to, such as a host that has no address.
         """
+        self._newest.clear()  # what came in the meantime is not lost on the way
         self._context = zmq.Context()
         socket = self._context.socket(zmq.SUB)
         socket.setsockopt(zmq.LINGER, 0)

@@ -102,6 +102,20 @@ def test_outputs_that_share_a_topic_are_numbered_together() -> None:
         assert not subscriber.drops.total
 
 
+def test_what_is_published_while_a_subscriber_is_stopped_is_not_lost() -> None:
+    heard = Heard()
+    message = Message("found", FOUND)
+    with publishing() as publisher, hearing(publisher.endpoint, heard) as subscriber:
+        until(lambda: heard.messages, lambda: publisher.write(message))
+        subscriber.stop()
+        for _ in range(10):
+            publisher.write(message)
+        heard.messages.clear()
+        subscriber.start(heard)
+        until(lambda: heard.messages, lambda: publisher.write(message))
+        assert not subscriber.drops.total
+
+
 def test_detections_arrive_with_their_history(endpoint: str) -> None:
     heard = Heard()
     message = Message("found", FOUND, Trace(5, 6, 7, 8, 9, 10), 77, "camera")
