@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lowlat_nodes.cli.parameter_file import ParameterFileError, Section, parameters_of, plain, read
+from lowlat_nodes.nodes.parameter_file import ParameterFileError, Section, parameters_of, plain, read
 
 SCALARS = """
 1 -5 +5 0x1F -0x1f 010 08 09.5 1e3 1E-3 1. .5 +.5 5. 1.e3 -.5e-3 1_000 1:30 2026-01-01 00 -0 --5 0.1.2 1,000
