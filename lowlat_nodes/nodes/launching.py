@@ -10,9 +10,15 @@ from pathlib import Path
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
+    EmitEvent,
+    LogInfo,
     OpaqueFunction,
+    RegisterEventHandler,
     SetEnvironmentVariable,
 )
+from launch.event_handlers import OnProcessExit
+from launch.events import matches_action
+from launch.events.process import ProcessExited, ShutdownProcess
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
@@ -82,7 +88,8 @@ def node_description(executable: str, *, params_file: str, respawn: bool = False
             "respawn",
             default_value=str(respawn).lower(),
             choices=BOOLEAN,
-            description="Start the node again two seconds after it has ended by itself, with any status.",
+            description="Start the node again two seconds after it has ended by itself, unless it refused "
+            "its parameters (status 78).",
         ),
     ]
     node = LifecycleNode(
@@ -101,11 +108,19 @@ def node_description(executable: str, *, params_file: str, respawn: bool = False
         emulate_tty=True,
     )
 
+    def give_up(event: ProcessExited, _context: LaunchContext) -> list[LogInfo | EmitEvent] | None:
+        if event.returncode != os.EX_CONFIG:
+            return None
+        reason = f"{event.process_name} could not be configured as it was told: it is not started again"
+        # The one thing that ends the wait before the next start.
+        return [LogInfo(msg=reason), EmitEvent(event=ShutdownProcess(process_matcher=matches_action(node)))]
+
     return LaunchDescription(
         [
             *arguments,
             OpaqueFunction(function=_check_params_file),
             OpaqueFunction(function=_set_profile),
+            RegisterEventHandler(OnProcessExit(target_action=node, on_exit=give_up)),
             node,
         ]
     )

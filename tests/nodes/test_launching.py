@@ -133,6 +133,11 @@ def launch(ros_domain_id: int) -> Iterator[Launch]:
         process.communicate(timeout=60)
 
 
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
 def built_with_colcon() -> bool:
     try:
         ExecutableInPackage("policy_node", "lowlat_nodes").perform(LaunchContext())
@@ -165,4 +170,38 @@ def test_a_launched_node_reaches_its_state(
     robot.spin_until(reached)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
+    assert "process has finished cleanly" in output, output
+
+
+@pytest.mark.ros
+@needs_colcon
+def test_a_node_that_refused_its_parameters_is_not_started_again(launch: Launch, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("/**: {ros__parameters: {treshold: 0.5}}")
+    process = launch(resources.path("launch", "detector.launch.py"), f"params_file:={path}")
+    # By itself: nothing is left to wait for.
+    output, _ = process.communicate(timeout=60)
+    assert "did you mean 'threshold'?" in output
+    assert "exit code 78" in output
+    assert "it is not started again" in output
+    assert output.count("process started with pid") == 1
+
+
+@pytest.mark.ros
+@needs_colcon
+def test_a_node_that_was_killed_is_started_again(robot: Any, launch: Launch) -> None:
+    process = launch(resources.path("launch", "shapes_camera.launch.py"), "respawn:=true", "autostart:=false")
+
+    def reached() -> bool:
+        response = robot.call(GetState, "/shapes_camera_node/get_state", GetState.Request())
+        return bool(response.current_state.label == "unconfigured")
+
+    robot.spin_until(reached)
+    [node] = children(process.pid)
+    os.kill(node, signal.SIGKILL)
+    robot.spin_until(lambda: set(children(process.pid)) - {node})
+    robot.spin_until(reached)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert "exit code -9" in output
     assert "process has finished cleanly" in output, output
