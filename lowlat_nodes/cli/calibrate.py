@@ -8,8 +8,8 @@ import argparse
 from collections.abc import Sequence
 
 from lowlat_nodes import resources
-from lowlat_nodes.cli import parameter_file
 from lowlat_nodes.cli.arguments import assignment
+from lowlat_nodes.nodes import parameter_file
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.vision.config import DetectorConfig

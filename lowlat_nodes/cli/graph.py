@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lowlat_nodes.cli.parameter_file import ParameterFileError, Section, parameters_of, read
+from lowlat_nodes.nodes.parameter_file import ParameterFileError, Section, parameters_of, read
 from lowlat_nodes.stream.config import build, group, setting
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 

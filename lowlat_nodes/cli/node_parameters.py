@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lowlat_nodes import resources
-from lowlat_nodes.cli import parameter_file
+from lowlat_nodes.nodes import parameter_file
 from lowlat_nodes.stream.errors import ConfigurationError
 
 # What a node declares of itself and no processor knows.

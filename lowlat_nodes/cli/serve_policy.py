@@ -14,11 +14,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lowlat_nodes.cli import parameter_file
 from lowlat_nodes.cli.arguments import assignment
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
 from lowlat_nodes.control.policies.policy import blank_observation
 from lowlat_nodes.control.policies.serving import PolicyResponder
+from lowlat_nodes.nodes import parameter_file
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.token import read_token

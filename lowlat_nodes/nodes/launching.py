@@ -5,14 +5,27 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import matches_action
+from launch.events.process import ProcessExited, ShutdownProcess
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from lowlat_nodes import resources
+from lowlat_nodes.nodes.parameter_file import require_node
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES, profile_environment
 
 # Where this is set, our nodes choose no profile of their own.
@@ -35,7 +48,7 @@ def node_description(executable: str, *, params_file: str, respawn: bool = False
         starts after it in the same scope gets the Fast DDS profile too, such as a camera driver.
 
     Raises:
-        ResourceError: If the parameter file is not installed.
+        ResourceError: If the default parameter file is not installed.
     """
     arguments = [
         DeclareLaunchArgument("name", default_value=executable, description="Name of the node."),
@@ -75,7 +88,8 @@ def node_description(executable: str, *, params_file: str, respawn: bool = False
             "respawn",
             default_value=str(respawn).lower(),
             choices=BOOLEAN,
-            description="Start the node again two seconds after it has ended by itself, with any status.",
+            description="Start the node again two seconds after it has ended by itself, unless it refused "
+            "its parameters (status 78).",
         ),
     ]
     node = LifecycleNode(
@@ -93,11 +107,37 @@ def node_description(executable: str, *, params_file: str, respawn: bool = False
         output="screen",
         emulate_tty=True,
     )
-    return LaunchDescription([*arguments, OpaqueFunction(function=_set_profile), node])
+
+    def give_up(event: ProcessExited, _context: LaunchContext) -> list[LogInfo | EmitEvent] | None:
+        if event.returncode != os.EX_CONFIG:
+            return None
+        reason = f"{event.process_name} could not be configured as it was told: it is not started again"
+        # The one thing that ends the wait before the next start.
+        return [LogInfo(msg=reason), EmitEvent(event=ShutdownProcess(process_matcher=matches_action(node)))]
+
+    return LaunchDescription(
+        [
+            *arguments,
+            OpaqueFunction(function=_check_params_file),
+            OpaqueFunction(function=_set_profile),
+            RegisterEventHandler(OnProcessExit(target_action=node, on_exit=give_up)),
+            node,
+        ]
+    )
 
 
 def _boolean(name: str) -> ParameterValue:
     return ParameterValue(LaunchConfiguration(name), value_type=bool)
+
+
+def _check_params_file(context: LaunchContext) -> None:
+    path, name, namespace = (
+        LaunchConfiguration(argument).perform(context) for argument in ("params_file", "name", "namespace")
+    )
+    # Set where this file is included below a PushRosNamespace.
+    outer = context.launch_configurations.get("ros_namespace")
+    absolute = make_namespace_absolute(prefix_namespace(outer, namespace)) or ""
+    require_node(Path(path), f"{absolute.rstrip('/')}/{name}")
 
 
 def _set_profile(context: LaunchContext) -> list[SetEnvironmentVariable]:

@@ -25,9 +25,10 @@ from launch_ros.substitutions import ExecutableInPackage
 from lifecycle_msgs.srv import GetState
 
 from lowlat_nodes import resources
+from lowlat_nodes.nodes.parameter_file import ParameterFileError
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 
-FILES = ["policy.launch.py", "shapes_camera.launch.py", "sim.launch.py"]
+FILES = ["detector.launch.py", "policy.launch.py", "shapes_camera.launch.py", "sim.launch.py"]
 TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 
 Launch = Callable[..., "subprocess.Popen[str]"]
@@ -37,10 +38,10 @@ def load(file: str) -> LaunchDescription:
     return get_launch_description_from_python_launch_file(str(resources.path("launch", file)))
 
 
-def environment_after(file: str, **arguments: str) -> dict[str, str]:
-    """Return the environment that the node of a launch file gets."""
+def prepare(file: str, **configurations: str) -> dict[str, str]:
+    """Do what a launch file does before it starts its node; return the environment that the node gets."""
     context = LaunchContext()
-    context.launch_configurations.update(arguments)
+    context.launch_configurations.update(configurations)
     # Launch changes the environment of its own process.
     with mock.patch.dict(os.environ):
         for action in load(file).entities:
@@ -65,8 +66,16 @@ def test_every_argument_has_a_default_and_says_what_it_is(file: str) -> None:
     assert all(argument.description.endswith(".") or ": " in argument.description for argument in arguments)
 
 
-@pytest.mark.parametrize(("file", "default"), [("policy.launch.py", "true"), ("sim.launch.py", "false")])
-def test_the_policy_node_is_started_again_unless_told_otherwise(file: str, default: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "default"),
+    [
+        ("detector.launch.py", "true"),
+        ("policy.launch.py", "true"),
+        ("shapes_camera.launch.py", "false"),
+        ("sim.launch.py", "false"),
+    ],
+)
+def test_what_is_not_simulated_is_started_again_unless_told_otherwise(file: str, default: str) -> None:
     context = LaunchContext()
     (respawn,) = [each for each in load(file).get_launch_arguments() if each.name == "respawn"]
     assert perform_substitutions(context, respawn.default_value) == default
@@ -75,15 +84,36 @@ def test_the_policy_node_is_started_again_unless_told_otherwise(file: str, defau
 @pytest.mark.parametrize("file", FILES)
 def test_the_profile_is_ours_unless_the_user_has_one(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = str(resources.path("config", "fastdds_shm.xml"))
-    assert {environment_after(file)[name] for name in PROFILE_VARIABLES} == {ours}
-    assert environment_after(file, fastdds_profile="mine.xml")[PROFILE_VARIABLES[0]] == "mine.xml"
-    off = environment_after(file, fastdds_profile="off")
+    assert {prepare(file)[name] for name in PROFILE_VARIABLES} == {ours}
+    assert prepare(file, fastdds_profile="mine.xml")[PROFILE_VARIABLES[0]] == "mine.xml"
+    off = prepare(file, fastdds_profile="off")
     assert off[TRANSPORTS] == "DEFAULT"
     assert not off.keys() & set(PROFILE_VARIABLES)
     monkeypatch.setenv(PROFILE_VARIABLES[0], "theirs.xml")
-    kept = environment_after(file)
+    kept = prepare(file)
     assert kept[PROFILE_VARIABLES[0]] == "theirs.xml"
     assert PROFILE_VARIABLES[1] not in kept
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("namespace", ["", "/", "arm", "/arm/left"])
+def test_the_shipped_parameters_are_for_the_node_in_any_namespace(file: str, namespace: str) -> None:
+    prepare(file, namespace=namespace)
+    prepare(file, namespace=namespace, ros_namespace="robot")
+
+
+def test_parameters_for_another_node_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("/robot/eyes: {ros__parameters: {threshold: 0.5}}")
+    mine = {"params_file": str(path), "name": "eyes"}
+    prepare("detector.launch.py", **mine, namespace="robot")
+    prepare("detector.launch.py", **mine, namespace="", ros_namespace="/robot")
+    with pytest.raises(ParameterFileError, match="a section for /left/eyes, got /robot/eyes"):
+        prepare("detector.launch.py", **mine, namespace="left")
+    with pytest.raises(ParameterFileError, match="a section for /eyes, got /\\*\\*/detector_node"):
+        prepare("detector.launch.py", name="eyes")
+    with pytest.raises(ParameterFileError, match="expected a ROS parameter file"):
+        prepare("detector.launch.py", params_file=str(tmp_path / "none.yaml"))
 
 
 @pytest.fixture
@@ -103,6 +133,11 @@ def launch(ros_domain_id: int) -> Iterator[Launch]:
         process.communicate(timeout=60)
 
 
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
 def built_with_colcon() -> bool:
     try:
         ExecutableInPackage("policy_node", "lowlat_nodes").perform(LaunchContext())
@@ -111,8 +146,13 @@ def built_with_colcon() -> bool:
     return True
 
 
+needs_colcon = pytest.mark.skipif(
+    not built_with_colcon(), reason="ros2 launch finds executables that colcon has installed"
+)
+
+
 @pytest.mark.ros
-@pytest.mark.skipif(not built_with_colcon(), reason="ros2 launch finds executables that colcon has installed")
+@needs_colcon
 @pytest.mark.parametrize(("autostart", "state"), [("true", "active"), ("false", "unconfigured")])
 @pytest.mark.parametrize("namespace", ["/", "/arm"])
 def test_a_launched_node_reaches_its_state(
@@ -130,4 +170,38 @@ def test_a_launched_node_reaches_its_state(
     robot.spin_until(reached)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
+    assert "process has finished cleanly" in output, output
+
+
+@pytest.mark.ros
+@needs_colcon
+def test_a_node_that_refused_its_parameters_is_not_started_again(launch: Launch, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("/**: {ros__parameters: {treshold: 0.5}}")
+    process = launch(resources.path("launch", "detector.launch.py"), f"params_file:={path}")
+    # By itself: nothing is left to wait for.
+    output, _ = process.communicate(timeout=60)
+    assert "did you mean 'threshold'?" in output
+    assert "exit code 78" in output
+    assert "it is not started again" in output
+    assert output.count("process started with pid") == 1
+
+
+@pytest.mark.ros
+@needs_colcon
+def test_a_node_that_was_killed_is_started_again(robot: Any, launch: Launch) -> None:
+    process = launch(resources.path("launch", "shapes_camera.launch.py"), "respawn:=true", "autostart:=false")
+
+    def reached() -> bool:
+        response = robot.call(GetState, "/shapes_camera_node/get_state", GetState.Request())
+        return bool(response.current_state.label == "unconfigured")
+
+    robot.spin_until(reached)
+    [node] = children(process.pid)
+    os.kill(node, signal.SIGKILL)
+    robot.spin_until(lambda: set(children(process.pid)) - {node})
+    robot.spin_until(reached)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert "exit code -9" in output
     assert "process has finished cleanly" in output, output

@@ -19,10 +19,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
 from lowlat_nodes import resources
-from lowlat_nodes.cli.parameter_file import parameters_of, read
 from lowlat_nodes.nodes.detector_config import DetectorNodeConfig
 from lowlat_nodes.nodes.detector_node import DetectorNode
 from lowlat_nodes.nodes.diagnostics import Level
+from lowlat_nodes.nodes.parameter_file import parameters_of, read
 from lowlat_nodes.nodes.shapes_camera_node import ShapesCameraNode, ShapesCameraSettings
 from lowlat_nodes.sim.shapes import ShapesConfig, ShapeStream
 from lowlat_nodes.sim.shapes.camera import ShapesCamera, as_detections, backgrounds

@@ -26,7 +26,7 @@ from lowlat_nodes.cli.demo.run import BAG, RunError, own_domain, run_strategy
 from lowlat_nodes.cli.demo.settings import DemoSettings
 from lowlat_nodes.cli.demo.table import LiveTable
 from lowlat_nodes.cli.demo.ways import COMPARED, NAMES
-from lowlat_nodes.cli.parameter_file import parameters_of, read
+from lowlat_nodes.nodes.parameter_file import parameters_of, read
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError, MissingExtra
 
 QUICK_TARGETS, THOROUGH_TARGETS = 24, 200

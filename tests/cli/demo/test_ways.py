@@ -8,9 +8,9 @@ import pytest
 
 from lowlat_nodes import resources
 from lowlat_nodes.cli.demo import ways
-from lowlat_nodes.cli.parameter_file import parameters_of, read
 from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.strategies.make import STRATEGIES
+from lowlat_nodes.nodes.parameter_file import parameters_of, read
 from lowlat_nodes.stream.config import build, flatten, settings
 
 

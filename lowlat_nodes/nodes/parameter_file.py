@@ -73,6 +73,23 @@ def parameters_of(node: str, sections: Sequence[Section]) -> dict[str, Value]:
     return merged
 
 
+def require_node(path: Path, node: str) -> None:
+    """Refuse a file that says nothing about a node of this fully qualified name.
+
+    ROS passes over such a file, and one that is missing, and starts the node with its defaults.
+
+    Raises:
+        ParameterFileError: If no section matches, or as `read` does; says which sections there are.
+    """
+    sections = read(path)
+    if not any(section.matches(node) for section in sections):
+        there = ", ".join(dict.fromkeys(section.pattern for section in sections))
+        raise ParameterFileError(
+            f"{path}: expected a section for {node}, got {there}; "
+            f"name the node there, as '/**/{node.rpartition('/')[2]}' to have it in any namespace"
+        )
+
+
 def read(path: Path) -> list[Section]:
     """Read a parameter file.
 

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from lowlat_nodes.cli.parameter_file import ParameterFileError, Section, parameters_of, plain, read
+from lowlat_nodes.nodes.parameter_file import (
+    ParameterFileError,
+    Section,
+    parameters_of,
+    plain,
+    read,
+    require_node,
+)
 
 SCALARS = """
 1 -5 +5 0x1F -0x1f 010 08 09.5 1e3 1E-3 1. .5 +.5 5. 1.e3 -.5e-3 1_000 1:30 2026-01-01 00 -0 --5 0.1.2 1,000
@@ -170,3 +177,26 @@ def test_patterns(pattern: str, node: str, matches: bool) -> None:
 def test_types_are_not_those_of_yaml(text: str, value: Any) -> None:
     assert plain(text) == value
     assert type(plain(text)) is type(value)
+
+
+@pytest.mark.parametrize("node", ["/eyes", "/left/eyes"])
+@pytest.mark.parametrize("pattern", ["/**", "/**/eyes", "/*/eyes"])
+def test_a_file_is_taken_if_a_section_matches_the_node(tmp_path: Path, pattern: str, node: str) -> None:
+    path = write(tmp_path, f"eyes: {{ros__parameters: {{a: 1}}}}\n{pattern}: {{ros__parameters: {{b: 1}}}}")
+    require_node(path, node)
+
+
+@pytest.mark.parametrize(
+    ("node", "hint"), [("/left/eyes", "'/**/eyes'"), ("/ears", "'/**/ears'"), ("/left/ears", "'/**/ears'")]
+)
+def test_a_file_that_says_nothing_about_the_node_is_refused(tmp_path: Path, node: str, hint: str) -> None:
+    path = write(tmp_path, "eyes: {ros__parameters: {a: 1}}\n/right/eyes: {ros__parameters: {a: 2}}")
+    with pytest.raises(ParameterFileError) as caught:
+        require_node(path, node)
+    assert f"expected a section for {node}, got /eyes, /right/eyes" in str(caught.value)
+    assert hint in str(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterFileError, match="expected a ROS parameter file"):
+        require_node(tmp_path / "none.yaml", "/eyes")
