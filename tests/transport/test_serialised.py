@@ -74,7 +74,7 @@ def link(
 
 
 def test_bytes_arrive_as_they_were_sent(link: Link) -> None:
-    for value, rows in ((1, 100), (2, 300), (3, 1)):
+    for value, rows in ((1, 100), (2, 300), (3, 1)):  # the middle one is large
         sent = link.send(value, rows)
         assert bytes(link.take()) == sent
 

@@ -11,9 +11,10 @@ class RosClock:
     """The clock of a node's stamps, in nanoseconds; 0 until simulated time begins."""
 
     def __init__(self, node: Node) -> None:
-        self._clock = node.get_clock()
+        self._handle = node.get_clock().handle
 
     def now_ns(self) -> int:
         """Return the present ROS time."""
-        now: int = self._clock.now().nanoseconds
+        with self._handle:  # as `Clock.now` does, which makes a Time around it
+            now: int = self._handle.get_now().nanoseconds
         return now

@@ -18,6 +18,7 @@ from lowlat_nodes.transport.cdr import Buffer
 
 _KEPT = 4  # buffers that wait for the next message; more are in use only while somebody holds images
 _INFO_BYTES = 1024  # more than rmw_message_info_t has in any distribution
+_LARGE = 1 << 16  # bytes; smaller messages are copied sooner than a call is prepared here
 _OK = 0
 _NOTHING = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED
 
@@ -145,7 +146,7 @@ def publish(publisher: Any, data: bytes) -> None:
     """Publish a serialised message through an rclpy publisher."""
     known = rcl()
     handle = publisher.handle
-    if known is None or not hasattr(handle, "pointer"):
+    if known is None or len(data) < _LARGE or not hasattr(handle, "pointer"):
         publisher.publish(data)
         return
     array = ByteArray(
