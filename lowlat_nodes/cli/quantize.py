@@ -177,8 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--calibration",
         choices=("minmax", "percentile"),
-        default="minmax",
-        help="how ranges follow from what is seen (default: minmax)",
+        default="percentile",
+        help="how ranges follow from what is seen (default: percentile)",
     )
     parser.add_argument(
         "--include",

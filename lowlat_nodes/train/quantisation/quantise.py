@@ -51,7 +51,7 @@ class Job:
     runtime: str = "openvino"
     limits: Limits = field(default_factory=Limits)
     repair: int = 0
-    method: str = "minmax"
+    method: str = "percentile"
     include: tuple[str, ...] = ()
     ranking: bool = False
 

@@ -94,7 +94,7 @@ class Quantiser:
         scheme: Scheme,
         feeds: Iterable[Feed],
         *,
-        method: str = "minmax",
+        method: str = "percentile",
         include: Iterable[str] = (),
     ) -> None:
         self._model = model

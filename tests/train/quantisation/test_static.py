@@ -73,7 +73,7 @@ def test_values_that_are_never_negative_have_all_eight_bits(cell_model: Path) ->
     assert kinds == [onnx.TensorProto.UINT8, onnx.TensorProto.INT8]
     assert all(not onnx.numpy_helper.to_array(points[f"{name}_zero_point"]).any() for name in ("images", "b"))
     scale = onnx.numpy_helper.to_array(points["images_scale"])
-    assert scale == pytest.approx(max(feed["images"].max() for feed in _feeds()) / 255)
+    assert scale == pytest.approx(max(feed["images"].max() for feed in _feeds()) / 255, rel=1e-3)
 
 
 def test_nodes_of_the_tail_can_be_included(cell_model: Path) -> None:
