@@ -59,7 +59,7 @@ class Camera:
 
     Attributes:
         published: For each frame that counts its stamp, and when it was handed to `publish`.
-        answers: For each answer the stamp of its frame, when it came, and its rows.
+        answers: For each answer the stamp of its frame, when it came, and its rows with names for classes.
         inferences: What the node said of each.
     """
 
@@ -128,7 +128,9 @@ class Camera:
     def _hear(self, message: Message) -> None:
         now_ns = time.time_ns()
         if message.topic == "detections":
-            self.answers.append((message.trace.capture_ns, now_ns, message.payload.rows.tolist()))
+            found = message.payload  # whose classes are numbered as they appear in this message
+            rows = [[*row[:5], found.names[int(row[5])]] for row in found.rows.tolist()]
+            self.answers.append((message.trace.capture_ns, now_ns, rows))
         else:
             self.inferences.append(json.loads(message.payload.data))
 

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from lowlat_nodes.vision.placement import Rows
 from lowlat_nodes.vision.streaming_precision import Output
 
 NODE, NAIVE = "detector_node", "naive_detector"
@@ -49,12 +50,12 @@ class Run:
 
     Attributes:
         published_ns: int64 [n, 2]: stamp of each frame that counts, and when it was handed to `publish`.
-        answers: Stamp, arrival in ns and rows of each answer to one of these.
+        answers: Stamp, arrival in ns and rows of each answer to one of these, with names for classes.
         inferences: What the node told of each; empty for the naive one.
     """
 
     published_ns: NDArray[np.int64]
-    answers: list[tuple[int, int, list[list[float]]]]
+    answers: list[tuple[int, int, list[list[Any]]]]
     inferences: list[dict[str, Any]]
 
     def ages_ms(self) -> Times:
@@ -92,11 +93,18 @@ class Run:
         medians = np.median(np.array(rows) * 1e-6, axis=0)
         return {name: round(float(value), 3) for name, value in zip(names, medians, strict=True)}
 
-    def outputs(self) -> list[Output]:
-        """Return the answers as they were available at the camera."""
+    def rows(self, names: Sequence[str]) -> list[Rows]:
+        """Return the rows of each answer, float32 [n, 6], with the numbers that classes have in `names`."""
+        number = {name: index for index, name in enumerate(names)}
         return [
-            Output(arrived, np.array(rows, np.float32).reshape(-1, 6)) for _, arrived, rows in self.answers
+            np.array([[*row[:5], number[row[5]]] for row in rows], np.float32).reshape(-1, 6)
+            for _, _, rows in self.answers
         ]
+
+    def outputs(self, names: Sequence[str]) -> list[Output]:
+        """Return the answers as they were available at the camera."""
+        arrivals = [arrived for _, arrived, _ in self.answers]
+        return [Output(*each) for each in zip(arrivals, self.rows(names), strict=True)]
 
 
 class DetectorSession:

@@ -212,10 +212,10 @@ def _stream(session: DetectorSession, folder: Path, seed: int, length: int) -> d
     run = session.ours({"model": FP32, "threshold": 0.01}, Offer(path, _STREAM_HZ, length, warm_up=length))
     shown = {stamp: number for number, (stamp, _) in enumerate(run.published_ns.tolist())}
     own = AveragePrecision(NAMES)
-    for stamp, _, rows in run.answers:
+    for (stamp, _, _), rows in zip(run.answers, run.rows(NAMES), strict=True):
         truth = stream.truth(shown[stamp] * period_ns)
         own.add(rows, truth.boxes, truth.labels, truth.ignored)
-    streaming = StreamingPrecision(NAMES, run.outputs())
+    streaming = StreamingPrecision(NAMES, run.outputs(NAMES))
     first_ns = run.published_ns[0, 1]
     for number in range(length // 10, length):
         truth = stream.truth(number * period_ns)

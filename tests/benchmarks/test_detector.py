@@ -70,7 +70,7 @@ def test_ages_are_those_of_the_frames_that_were_answered() -> None:
     }
     run = Run(
         np.array([[1_000_000, 2_000_000], [40_000_000, 41_000_000]]),
-        [(1_000_000, 14_000_000, [[0.0, 0.0, 1.0, 1.0, 0.5, 2.0]])],
+        [(1_000_000, 14_000_000, [[0.0, 0.0, 1.0, 1.0, 0.5, "star"]])],
         [told],
     )
     assert run.ages_ms().tolist() == [12.0]
@@ -83,8 +83,9 @@ def test_ages_are_those_of_the_frames_that_were_answered() -> None:
         "decode": 0.25,
         "publish": 1.25,
     }
-    (output,) = run.outputs()
-    assert (output.published_ns, output.rows.shape) == (14_000_000, (1, 6))
+    (output,) = run.outputs(["disc", "star"])
+    assert output.published_ns == 14_000_000
+    assert output.rows.tolist() == [[0.0, 0.0, 1.0, 1.0, 0.5, 1.0]]
 
 
 def test_plots_are_drawn_of_what_was_measured(tmp_path: Path) -> None:

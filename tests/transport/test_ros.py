@@ -23,6 +23,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage as RosCompressedImage
 from sensor_msgs.msg import Image as RosImage
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
@@ -151,14 +152,25 @@ def test_a_type_without_header_has_no_capture_time(session: Session) -> None:
 
 
 def test_malformed_bytes_are_counted_and_the_next_message_arrives(session: Session) -> None:
-    source = session.listen(Input(topic="image", type_name=IMAGE))
-    publisher = session.talker.create_publisher(RosImage, "image", 1)
-    good = serialize_message(ros_image(Time(sec=7)))
-    session.publish_until(publisher, good[:40], lambda: source.drops["malformed"])
+    source = session.listen(Input(topic="jpeg", type_name="sensor_msgs/msg/CompressedImage"))
+    publisher = session.talker.create_publisher(RosCompressedImage, "jpeg", 1)
+    good = serialize_message(RosCompressedImage(format="jpeg", data=b"0123456789"))
+    session.publish_until(publisher, good[:20], lambda: source.drops["malformed"])
     assert not session.delivered
     assert "in: " in source.last_failure
     session.publish_until(publisher, good, lambda: session.delivered)
     assert source.received == source.drops["malformed"] + len(session.delivered)
+
+
+def test_what_is_no_image_at_all_does_no_harm(session: Session) -> None:
+    session.listen(Input(topic="image", type_name=IMAGE))
+    publisher = session.talker.create_publisher(RosImage, "image", 1)
+    good = serialize_message(ros_image(Time(sec=7)))
+    for _ in range(5):
+        publisher.publish(good[:40])
+        session.spin_for(0.02)
+    session.publish_until(publisher, good, lambda: session.delivered)
+    assert np.array_equal(session.delivered[0].payload.data, PIXELS)
 
 
 def test_an_image_whose_size_lies_is_counted(session: Session) -> None:

@@ -37,7 +37,8 @@ class RosSource:
 
     Messages arrive as bytes and are read by `transport.cdr`: images become views on those bytes, without the
     copy and the per-message objects of rclpy. Bytes that are not the message they should be are counted and
-    dropped.
+    dropped; of images in a thread of their own those that contradict themselves, because what is no Image at
+    all does not get past the middleware, which logs it.
 
     Args:
         node: Owns the subscription.
@@ -103,7 +104,6 @@ class RosSource:
                 self._take,
                 name=f"source {self.name}",
                 taker=self._taker or SerialisedReader(),
-                unreadable=self._unreadable,
             )
         self._renew(self._wanted_reliability())
 
@@ -162,11 +162,6 @@ class RosSource:
             f"{self.topic}: subscribing {reliability.name.lower()} now, as its publishers offer"
         )
         self._renew(reliability)
-
-    def _unreadable(self) -> None:
-        self.received += 1
-        self.drops.add("malformed")
-        self.last_failure = f"{self.name}: the middleware could not read a message as {self.config.type_name}"
 
     def _take(self, data: Any) -> None:
         deliver = self._deliver

@@ -55,7 +55,6 @@ class SubscriptionThread:
             is used again once nothing refers to it.
         name: Of the thread.
         taker: Takes them from the middleware.
-        unreadable: Called when one came that the middleware could not read.
     """
 
     def __init__(
@@ -65,12 +64,10 @@ class SubscriptionThread:
         *,
         name: str,
         taker: Taker,
-        unreadable: Callable[[], None],
     ) -> None:
         self._node = node
         self._take = take
         self._taker = taker
-        self._unreadable = unreadable
         self._subscription: Subscription | None = None
         self._running = True
         with node.context.handle:
@@ -113,14 +110,11 @@ class SubscriptionThread:
             self._arm(wait_set, subscription)
             while self._running and subscription is self._subscription and self._node.context.ok():
                 wait_set.wait(_WAIT_NS)
-                ready = wait_set.is_ready("subscription", 0)
                 message = self._taker.take(subscription)
                 # Before the message is handed on, so that whoever gets it need not wait for the interpreter.
                 self._arm(wait_set, subscription)
                 if message is not None:
                     self._take(message)
-                elif ready:
-                    self._unreadable()
                 del message  # or its memory would be in use while the next one comes
 
     def _arm(self, wait_set: Any, subscription: Subscription) -> None:
