@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -168,3 +169,33 @@ def test_structures_are_used_again(
         assert (view == value).all()
         del view
     assert len(made) <= 3
+
+
+def test_a_failure_of_the_middleware_is_told(library: images._Library) -> None:
+    invalid = SimpleNamespace(handle=SimpleNamespace(pointer=0))
+    with pytest.raises(RuntimeError, match="rcl_take says 400"):  # RCL_RET_SUBSCRIPTION_INVALID
+        ImageTaker(library).take(invalid)
+
+
+def test_no_structure_is_left_when_an_image_outlives_its_taker(
+    library: images._Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destroyed: list[int] = []
+    destroy = library.destroy
+
+    def count(address: int) -> None:
+        destroyed.append(address)
+        destroy(address)
+
+    monkeypatch.setattr(library, "destroy", count)
+    pixels = np.full((50, 40, 3), 7, np.uint8)
+    held = library.deserialise(cdr.encode(IMAGE, 1, "camera", Image(pixels, "rgb8")))
+    assert held is not None
+    view = images.decode(held).payload.data
+    del held
+    gc.collect()
+    assert not destroyed
+    assert (view == 7).all()
+    del view
+    gc.collect()
+    assert len(destroyed) == 1

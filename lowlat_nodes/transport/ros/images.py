@@ -73,7 +73,7 @@ class _Library:
         array = ByteArray(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data), len(data))
         deserialise = self._rcl.rmw_deserialize  # of whichever middleware it is linked to
         deserialise.argtypes = [ctypes.POINTER(ByteArray), ctypes.c_void_p, ctypes.c_void_p]
-        held = HeldImage(self, self.create(), [])
+        held = HeldImage(ImageTaker(self))
         return held if deserialise(array, _pointer(kind._TYPE_SUPPORT), held.address) == _OK else None
 
     def knows_the_layout(self) -> bool:
@@ -102,18 +102,14 @@ def _pointer(capsule: Any) -> int:
 
 
 class HeldImage:
-    """One C structure; it goes back to its pool when neither this nor a view of it is left."""
+    """One C structure; it goes back to its taker when neither this nor a view of it is left."""
 
-    def __init__(self, library: _Library, address: int, pool: list[int]) -> None:
-        self.address = address
-        self._library = library
-        self._pool = pool
+    def __init__(self, taker: ImageTaker) -> None:
+        self.address = taker.lend()
+        self._taker = taker
 
     def __del__(self) -> None:
-        if len(self._pool) < _KEPT:
-            self._pool.append(self.address)
-        else:
-            self._library.destroy(self.address)
+        self._taker.put_back(self.address)
 
 
 class ImageTaker:
@@ -131,18 +127,30 @@ class ImageTaker:
         What the middleware cannot read is thrown away by it, and None as well.
 
         Raises:
-            rclpy's RCLError: If the middleware fails.
+            RuntimeError: If the middleware fails.
         """
-        address = self._pool.pop() if self._pool else self._library.create()
-        held = HeldImage(self._library, address, self._pool)
-        result = self._library.take(subscription.handle.pointer, address, self._info, None)
+        held = HeldImage(self)
+        result = self._library.take(subscription.handle.pointer, held.address, self._info, None)
         if result == _OK:
             return held
         if result != _NOTHING:
             known = rcl()
             assert known is not None
             known.forget_error()
+            raise RuntimeError(f"cannot take an image: rcl_take says {result}")
         return None
+
+    def lend(self) -> int:
+        """Return the address of a structure that nothing refers to."""
+        address: int = self._pool.pop() if self._pool else self._library.create()
+        return address
+
+    def put_back(self, address: int) -> None:
+        """Use a structure for a later image, or free it."""
+        if len(self._pool) < _KEPT:
+            self._pool.append(address)
+        else:
+            self._library.destroy(address)
 
     def __del__(self) -> None:
         while self._pool:
