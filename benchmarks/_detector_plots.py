@@ -71,7 +71,7 @@ def _stages(plt: Any, figures: Mapping[str, Any]) -> Any:
             left += stages[name]
     axes.set_yticks(range(len(cases)), list(cases))
     axes.invert_yaxis()
-    axes.set_xlabel("ms from the publication of a frame to that of its detections, median of each stage")
+    axes.set_xlabel("ms from frame published to detections published, medians")
     figure.legend(loc="outside upper center", ncols=len(STAGES), frameon=False)
     return figure
 
