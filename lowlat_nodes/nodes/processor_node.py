@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -142,9 +141,6 @@ class ProcessorNode(LifecycleHost[C]):
             name=self.get_name(),
         )
         self._pipeline.start()
-        # What a collection need not look at again: model and libraries are a million objects.
-        gc.collect()
-        gc.freeze()
         if self._listening:
             for source in self._sources:
                 source.start(self._pipeline.deliver)

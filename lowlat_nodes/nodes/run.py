@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -58,6 +59,10 @@ def _serve(node: LifecycleHost[Any], stop: StopRequest) -> int:
     try:
         if node.get_parameter("autostart").value and not node.start():
             return 0 if stop.is_set() else EXIT_CONFIGURATION
+        # A collection need not look at models and libraries again. Only here, where this is all that the
+        # process does: what is frozen is never collected, a node that was destroyed included.
+        gc.collect()
+        gc.freeze()
         while not (stop.is_set() or node.fatal) and node.context.ok():
             _turn(executor, node)
     finally:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+import rclpy
 from amplifier_node import Amplifier, AmplifierNode, AmplifierSettings
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
@@ -211,3 +215,17 @@ def test_wiring_that_does_not_fit_the_processor_is_refused(
 def test_a_program_that_forgets_its_node_ends_cleanly(last: str) -> None:
     script = f"import rclpy; {MAKE}; rclpy.init(); node = AmplifierNode(); assert node.start(); {last}"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parent, timeout=120.0)
+
+
+def test_a_node_that_was_destroyed_is_gone(ros_domain_id: int) -> None:
+    """Or its publishers would stay in the graph: nothing may keep it from being collected."""
+    context = rclpy.Context()
+    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = AmplifierNode(context=context)
+    assert node.start(), node.problem
+    node.destroy_node()
+    left = weakref.ref(node)
+    del node
+    gc.collect()
+    assert left() is None
+    rclpy.shutdown(context=context)
