@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -50,6 +52,12 @@ def test_a_signal_is_a_request(number: signal.Signals) -> None:
         timer.start()
         assert stop.wait(LONG_S)
         os.kill(os.getpid(), number)  # a second one changes nothing
+        handled, deadline = 0, time.monotonic() + LONG_S
+        while handled < 2 and time.monotonic() < deadline:  # it may reach another thread, and come later
+            with contextlib.suppress(BlockingIOError):
+                handled += os.eventfd_read(stop.fileno())
+            time.sleep(0.001)
+        assert handled == 2
         assert stop.is_set()
         timer.join()
     assert signal.getsignal(number) == former
