@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lowlat_nodes.stream.errors import MissingExtra
+from lowlat_nodes.benchmarks._svg import save, svg_pyplot
 
 STAGES: Final = {
     "transport": ("transport", "#4c78a8"),
@@ -21,15 +21,6 @@ STAGES: Final = {
 """Stage of a frame: its label and colour."""
 
 _NODES: Final = {"naive": ("straightforward node", "#d1495b"), "ours": ("detector_node", "#1b7f3b")}
-_STYLE: Final = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#888888",
-    "svg.hashsalt": "lowlat_nodes",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-}
 
 
 def draw(figures: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -38,23 +29,13 @@ def draw(figures: Mapping[str, Any], folder: Path) -> list[Path]:
     Raises:
         MissingExtra: If Matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise MissingExtra("matplotlib", extra="viz") from error
-    mpl.use("svg")
-    from matplotlib import pyplot as plt
-
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    with plt.rc_context(_STYLE):
-        for name, needed, plot in (("stages", "stages_ms", _stages), ("ages", "age_quantiles_ms", _ages)):
-            if needed in figures:
-                figure = plot(plt, figures)
-                written.append(folder / f"detector_{name}.svg")
-                figure.savefig(written[-1], metadata={"Date": None})
-                plt.close(figure)
-    return written
+    with svg_pyplot() as plt:
+        return [
+            save(plt, plot(plt, figures), folder / f"detector_{name}.svg")
+            for name, needed, plot in (("stages", "stages_ms", _stages), ("ages", "age_quantiles_ms", _ages))
+            if needed in figures
+        ]
 
 
 def _stages(plt: Any, figures: Mapping[str, Any]) -> Any:

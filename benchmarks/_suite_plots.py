@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from lowlat_nodes.benchmarks._suite_figures import Pools
+from lowlat_nodes.benchmarks._svg import save, svg_pyplot
 from lowlat_nodes.sim.score import wilson_ci95
-from lowlat_nodes.stream.errors import MissingExtra
 from lowlat_nodes.train.evaluate import TASKS
 from lowlat_nodes.train.step_delay import STEP_NS
 
@@ -36,31 +36,11 @@ def draw(pools: Pools, delays: Sequence[int], folder: Path) -> list[Path]:
     Raises:
         MissingExtra: If Matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise MissingExtra("matplotlib", extra="viz") from error
-    mpl.use("svg")
-    from matplotlib import pyplot as plt
-
-    style = {
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.edgecolor": "#888888",
-        "svg.hashsalt": "lowlat_nodes",
-        "svg.fonttype": "none",
-        "font.family": "sans-serif",
-    }
-    written = []
-    with plt.rc_context(style):
-        for name, plot in (("success", _success), ("reaction", _reaction), ("smoothness", _smoothness)):
-            figure = plot(plt, pools, delays)
-            path = folder / f"control_suite_{name}.svg"
-            figure.savefig(path, metadata={"Date": None})
-            plt.close(figure)
-            written.append(path)
-    return written
+    with svg_pyplot() as plt:
+        return [
+            save(plt, plot(plt, pools, delays), folder / f"control_suite_{name}.svg")
+            for name, plot in (("success", _success), ("reaction", _reaction), ("smoothness", _smoothness))
+        ]
 
 
 def _success(plt: Any, pools: Pools, delays: Sequence[int]) -> Any:

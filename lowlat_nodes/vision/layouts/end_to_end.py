@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.inference.model import TensorSpec
-from lowlat_nodes.vision.layouts.graph import FLOATS, Graph
+from lowlat_nodes.vision.layouts.graph import Graph, only_table
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.layouts.raw import to_corners
 from lowlat_nodes.vision.placement import Rows
@@ -84,13 +84,9 @@ def fit_detr_end_to_end(graph: Graph, *, forced: bool) -> Layout | str:
 
 def _rows_of_six(graph: Graph, *, forced: bool) -> TensorSpec | str:
     """Return the output if it is the only one and has rows of six numbers."""
-    if graph.further:
-        return f"takes an image alone, this graph also {', '.join(spec.name for spec in graph.further)}"
-    if len(graph.outputs) != 1:
-        return f"has 1 output, this graph {len(graph.outputs)}"
-    output = graph.outputs[0]
-    if output.dtype not in FLOATS or len(output.shape) != 3 or output.shape[0] > 1:
-        return "is float [1, n, 6]"
+    output = only_table(graph, "[1, n, 6]")
+    if isinstance(output, str):
+        return output
     if output.shape[2] not in {0, 6} or (output.shape[2] == 0 and not forced):
         return f"has rows of 6 numbers, these have {output.shape[2] or 'an open number'}"
     return output

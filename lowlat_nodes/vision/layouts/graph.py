@@ -201,3 +201,15 @@ def _exported_size(metadata: Mapping[str, str]) -> tuple[int, int]:
     if isinstance(size, list | tuple) and len(size) == 2 and all(type(n) is int and n > 0 for n in size):
         return size[0], size[1]
     return 0, 0
+
+
+def only_table(graph: Graph, shape: str) -> TensorSpec | str:
+    """Return the one output of a graph that takes an image alone, or why it is not of a shape, [1, ?, ?]."""
+    if graph.further:
+        return f"takes an image alone, this graph also {', '.join(spec.name for spec in graph.further)}"
+    if len(graph.outputs) != 1:
+        return f"has 1 output, this graph {len(graph.outputs)}"
+    output = graph.outputs[0]
+    if output.dtype not in FLOATS or len(output.shape) != 3 or output.shape[0] > 1:
+        return f"is float {shape}"
+    return output

@@ -52,12 +52,9 @@ class DetrLogits(Layout):
         """Return the best pairs of boxes [n, 4] and scores [n, classes]."""
         pairs = best_pairs(scores[:, : len(self.names)].T, threshold, classes)
         self.refused += pairs.refused
-        rows = np.empty((len(pairs.boxes), 6), np.float32)
-        rows[:, :4] = boxes[pairs.boxes]
+        rows = pairs.rows(boxes)
         to_corners(rows)
         rows[:, :4] *= self._scale
-        rows[:, 4] = pairs.scores
-        rows[:, 5] = pairs.classes
         return rows
 
 

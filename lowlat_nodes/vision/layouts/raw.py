@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lowlat_nodes.vision.layouts.graph import FLOATS, Graph
+from lowlat_nodes.vision.layouts.graph import Graph, only_table
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.layouts.nms import suppress
 from lowlat_nodes.vision.layouts.topk import best_pairs
@@ -60,11 +60,7 @@ class OneToOne(Layout):
     ) -> Rows:
         pairs = best_pairs(table[4:], threshold, classes)
         self.refused += pairs.refused
-        rows = np.empty((len(pairs.boxes), 6), np.float32)
-        rows[:, :4] = table[:4, pairs.boxes].T
-        rows[:, 4] = pairs.scores
-        rows[:, 5] = pairs.classes
-        return rows
+        return pairs.rows(table[:4].T)
 
 
 class OneToMany(OneToOne):
@@ -133,13 +129,9 @@ def fit_objectness(graph: Graph, *, forced: bool) -> Layout | str:
 
 
 def _fit(kind: type[OneToOne], name: str, graph: Graph, *, forced: bool) -> Layout | str:
-    if graph.further:
-        return f"takes an image alone, this graph also {', '.join(spec.name for spec in graph.further)}"
-    if len(graph.outputs) != 1:
-        return f"has 1 output, this graph {len(graph.outputs)}"
-    output = graph.outputs[0]
-    if output.dtype not in FLOATS or len(output.shape) != 3 or output.shape[0] > 1:
-        return "is float [1, 4 + classes, boxes] or [1, boxes, 4 + classes]"
+    output = only_table(graph, "[1, 4 + classes, boxes] or [1, boxes, 4 + classes]")
+    if isinstance(output, str):
+        return output
     reasons = []
     for transposed, (columns, boxes) in ((False, output.shape[1:]), (True, output.shape[:0:-1])):
         reason = _reason(kind, graph, columns, boxes, transposed=transposed, forced=forced)

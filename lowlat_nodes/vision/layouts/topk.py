@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.vision.placement import Rows
+
 Indexes = NDArray[np.intp]
 
 MOST_PAIRS = 2048
@@ -29,6 +31,14 @@ class Pairs(NamedTuple):
     classes: Indexes
     scores: NDArray[np.float32]
     refused: int
+
+    def rows(self, corners: NDArray[np.float32]) -> Rows:
+        """Return them as detections, [n, 6], each with the four numbers of its box in `corners`, [boxes, 4]."""
+        rows = np.empty((len(self.boxes), 6), np.float32)
+        rows[:, :4] = corners[self.boxes]
+        rows[:, 4] = self.scores
+        rows[:, 5] = self.classes
+        return rows
 
 
 def best_pairs(
