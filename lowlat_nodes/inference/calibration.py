@@ -269,7 +269,7 @@ def _compare(
     assert trial.model is not None
     try:
         made = compared(trial.model.run(trial.feed, outputs))
-    except Exception as error:
+    except Exception as error:  # the same: it goes into the table
         trial.fail(_brief(error))
         return
     apart = disagreement(compared(list(reference)), made)
@@ -301,7 +301,7 @@ def _time_once(trial: _Trial, outputs: list[str], clocks: Clocks) -> None:
     cpu, wall = clocks.cpu(), clocks.wall()
     try:
         trial.model.run(trial.feed, outputs)
-    except Exception as error:
+    except Exception as error:  # the same
         trial.fail(_brief(error))
         return
     trial.walls.append(clocks.wall() - wall)

@@ -33,7 +33,7 @@ class Pairs(NamedTuple):
     refused: int
 
     def rows(self, corners: NDArray[np.float32]) -> Rows:
-        """Return them as detections, [n, 6], each with the four numbers of its box in `corners`, [boxes, 4]."""
+        """Return them as detections, [n, 6], with the numbers of each box in `corners`, [boxes, 4]."""
         rows = np.empty((len(self.boxes), 6), np.float32)
         rows[:, :4] = corners[self.boxes]
         rows[:, 4] = self.scores
