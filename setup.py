@@ -55,9 +55,13 @@ ONNX = ["onnx>=1.16"]
 OPENVINO = ["openvino>=2024.4"]
 # Matches detections to tracks.
 TRACKING = ["scipy>=1.8"]
+# Streams of astronomical alerts: Kafka, metrics, and packets where there is no compiler for our own reader.
+ALERTS = ["confluent-kafka>=2.6", "fastavro>=1.9", "prometheus-client>=0.20"]
+# Spectral templates of supernovae.
+SKY = ["sncosmo>=2.10"]
 # Photographs to train detectors on.
 PHOTOGRAPHS = ["scikit-image>=0.22"]
-TRAIN = [*SIM, *TORCH, *ONNX, *PHOTOGRAPHS]
+TRAIN = [*SIM, *TORCH, *ONNX, *PHOTOGRAPHS, *SKY]
 # Not in DEV: peft brings 26 more packages, transformers among them, 100 MB.
 FINETUNE = [*TORCH, *ONNX, *DATASET, "peft>=0.18"]
 # colcon runs pytest for packages whose extra of this name has it.
@@ -69,6 +73,7 @@ DEV = [
     *DATASET,
     *OPENVINO,
     *TRACKING,
+    *ALERTS,
     *TEST,
     "mypy>=1.11",
     "pytest-xdist>=3.5",
@@ -130,7 +135,8 @@ setup(
         "finetune": FINETUNE,
         "openvino": OPENVINO,
         "tracking": TRACKING,
-        "kafka": ["confluent-kafka>=2.6"],
+        "alerts": ALERTS,
+        "sky": SKY,
         "test": TEST,
         "dev": DEV,
     },

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "transport": {"stream", "resources"},
     "inference": {"stream", "resources", "kernels"},
     "energy": {"stream", "resources"},
-    "sim": {"stream", "resources"},
+    "sim": {"stream", "resources", "alerts"},  # the simulated sky speaks of passbands, classes, light curves
     "control": {"stream", "resources", "inference"},
     "vision": {"stream", "resources", "inference"},
     "alerts": {"stream", "resources", "inference"},
@@ -41,7 +41,7 @@ ROS = re.compile(r"(rclpy|launch|launch_ros|ament_index_python|\w+_(msgs|srvs|in
 SOCKETS = {"zmq", "confluent_kafka", "websockets"}
 OPTIONAL = {
     "torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "peft", "pyarrow", "scipy",
-    "skimage", "websockets",
+    "skimage", "websockets", "fastavro", "prometheus_client", "sncosmo", "george",
 }  # fmt: skip
 """What only an extra brings: importing a module of ours must work without it."""
 

@@ -25,6 +25,31 @@ class Source(Protocol):
         ...
 
 
+class PullSource(Protocol):
+    """Hands out messages when asked, and keeps in mind which of them need not come again.
+
+    Nothing is lost: what was not committed comes again after a restart where the source can do that (Kafka,
+    files), and what is not asked for waits with the sender.
+    """
+
+    def poll(self, most: int, timeout_s: float) -> list[Message]:
+        """Return up to `most` messages, those that wait already or the first that come; empty on time-out."""
+        ...
+
+    def commit(self) -> None:
+        """Note that everything that `poll` has returned is done with."""
+        ...
+
+    @property
+    def exhausted(self) -> bool:
+        """Return whether nothing will ever come any more, as at the end of files."""
+        ...
+
+    def close(self) -> None:
+        """Let go; what was not committed counts as not done."""
+        ...
+
+
 class Sink(Protocol):
     """Turns messages into bytes for somewhere."""
 
@@ -35,6 +60,22 @@ class Sink(Protocol):
     def close(self) -> None:
         """Flush and release; nothing is written afterwards."""
         ...
+
+
+class DurableSink(Sink, Protocol):
+    """A sink that can say when what was written is safe."""
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until all that was written is safe.
+
+        Raises:
+            UndeliveredError: If some of it is not, or not yet.
+        """
+        ...
+
+
+class UndeliveredError(LowlatError):
+    """What was written to a sink is not safe (yet)."""
 
 
 class UnknownOutput(LowlatError):

@@ -126,3 +126,29 @@ class Text:
     """A piece of text, such as the task given to a policy."""
 
     data: str
+
+
+@dataclass(slots=True, eq=False)
+class Packet:
+    """The bytes of a packet that another system made, as they came.
+
+    Attributes:
+        data: The packet; may be memory of the transport, which the packet keeps.
+        key: The key that came with it, empty without one.
+    """
+
+    data: bytes | memoryview
+    key: bytes = b""
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """Named values, as in a JSON object.
+
+    Attributes:
+        fields: Text, numbers, booleans, None, and lists and mappings of these.
+        key: Tells records apart: a record with the key of an earlier one says the same; empty without one.
+    """
+
+    fields: dict[str, Any]
+    key: bytes = b""
