@@ -167,12 +167,12 @@ def _interpolate(
 
 def _matern(days: Floats, wavelength: Floats) -> Floats:
     """Matern 3/2 of distances along both axes, each in units of its length scale."""
-    distance = np.sqrt(3.0 * (days**2 + wavelength**2))
+    distance: Floats = np.sqrt(3.0 * (days**2 + wavelength**2))
     return (1.0 + distance) * np.exp(-distance)
 
 
 class _Covariance:
-    """The covariances of the fluxes of padded light curves; padding is independent of all, with variance 1."""
+    """The covariances of fluxes of padded light curves; padding is independent of all, with variance 1."""
 
     def __init__(self, padded: _Padded) -> None:
         b, m = padded.real.shape
@@ -188,7 +188,9 @@ class _Covariance:
 
     def correlation(self, time_scale: Floats) -> Floats:
         """Return the kernel of unit amplitude [b, m, m] for time scales [b]."""
-        return _matern(self._days / time_scale[:, None, None], self._wavelength) * self._both_real
+        kernel = _matern(self._days / time_scale[:, None, None], self._wavelength)
+        kernel *= self._both_real
+        return kernel
 
     def factorise(
         self, amplitude: Floats, time_scale: Floats, correlation: Floats | None = None
@@ -210,7 +212,8 @@ class _Covariance:
 def _log_likelihood(factor: Floats, whitened: Floats) -> Floats:
     """Return the logarithm of the likelihood [b], without the factors of 2 pi."""
     diagonal = np.diagonal(factor, axis1=1, axis2=2)
-    return np.asarray(-0.5 * (whitened**2).sum(1) - np.log(diagonal).sum(1), dtype=float)
+    likelihood: Floats = -0.5 * (whitened**2).sum(1) - np.log(diagonal).sum(1)
+    return likelihood
 
 
 def _fit(covariance: _Covariance, guess: Floats) -> tuple[Floats, Floats]:
