@@ -34,7 +34,10 @@ class SkyObject(Protocol):
         """When it is brightest in visible light."""
 
     def flux_njy(self, mjd: NDArray[np.float64], wavelength_um: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return how much brighter it is than in the template, as a passband of that wavelength sees it.
+        """Return how bright it is, as a passband of that wavelength sees it.
+
+        Of what persists that is all that shines, and a survey subtracts its template; of what happens once
+        it is what shines more than before.
 
         Args:
             mjd: float64 [n], days, in any order.
