@@ -72,7 +72,7 @@ class T2Chain:
                 "error_njy": error.astype(np.float32)[None],
                 "span_days": np.array([span], np.float32),
             }
-            probabilities = self._session.run(["probability"], feed)[0][0].tolist()
+            probabilities = self._session.run(["probabilities"], feed)[0][0].tolist()
         times.append(time.perf_counter_ns())
         result: dict[str, Any] = {
             "candid": alert["candid"],

@@ -61,7 +61,7 @@ def around_detections(
 
 
 def t2_inputs(curves: LightCurves, *, fitted: bool = True) -> dict[str, NDArray[np.float32]]:
-    """Return what t2's graph takes of n light curves.
+    """Return what t2's graph takes of n light curves of `around_detections`.
 
     Nothing is scaled by a light curve's own fluxes: the graph applies one rule to all.
 

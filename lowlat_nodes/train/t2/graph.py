@@ -16,11 +16,10 @@ import torch
 from onnx import numpy_helper
 
 from lowlat_nodes.alerts.classes import CLASSES
+from lowlat_nodes.alerts.t2_classifier import CONTRACT
 from lowlat_nodes.alerts.t2_inputs import PASSBANDS
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.t2.model import FLUX_UNIT_NJY, ScaledT2, T2Config, sinusoids
-
-CONTRACT: Final = "lowlat-t2-1"
 
 _LAYERS: Final = (
     "embed",
@@ -39,7 +38,7 @@ _NORMS: Final = ("encoder.norm_attention", "encoder.norm_forward")
 _TEXT: Final = """\
 <ir_version: 8, opset_import: ["": 17], producer_name: "lowlat_nodes">
 t2 (float[batch,{steps},{bands}] flux_njy, float[batch,{steps},{bands}] error_njy, float[batch] span_days)
-   => (float[batch,{classes}] probability)
+   => (float[batch,{classes}] probabilities)
 {{
    measured = Concat<axis = -1>(flux_njy, error_njy)
    in_units = Div(measured, flux_unit_njy)
@@ -91,16 +90,19 @@ t2 (float[batch,{steps},{bands}] flux_njy, float[batch,{steps},{bands}] error_nj
    pooled = ReduceMean<axes = [1], keepdims = 0>(encoded)
    classify_product = MatMul(pooled, classify_weight)
    logits = Add(classify_product, classify_bias)
-   probability = Softmax<axis = -1>(logits)
+   probabilities = Softmax<axis = -1>(logits)
 }}
 """
 
 
-def write_onnx(weights: Mapping[str, torch.Tensor], path: Path, config: T2Config) -> None:
-    """Write the weights of a `T2` as an ONNX file.
+def write_onnx(
+    weights: Mapping[str, torch.Tensor], path: Path, config: T2Config, *, threshold: float = 0.0
+) -> None:
+    """Write the weights of a `T2` as an ONNX file; below the threshold it is better not to decide.
 
     It takes `flux_njy` and `error_njy`, float32 [B, steps, passbands], and `span_days`, float32 [B], and
-    gives `probability`, float32 [B, classes]. Its metadata name the contract, classes and passbands.
+    gives `probabilities`, float32 [B, classes]. Its metadata name the contract, classes, passbands and
+    threshold.
     """
     depth = config.width // config.heads
     text = _TEXT.format(steps=config.steps, bands=len(PASSBANDS), classes=config.classes)
@@ -122,7 +124,12 @@ def write_onnx(weights: Mapping[str, torch.Tensor], path: Path, config: T2Config
         constants |= {_held(name, part): weights[f"{name}.{part}"].numpy() for part in ("weight", "bias")}
     for name, value in constants.items():
         model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-    metadata = {"contract": CONTRACT, "classes": json.dumps(CLASSES), "passbands": json.dumps(PASSBANDS)}
+    metadata = {
+        "contract": CONTRACT,
+        "classes": json.dumps(CLASSES),
+        "passbands": json.dumps(PASSBANDS),
+        "threshold": str(threshold),
+    }
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)

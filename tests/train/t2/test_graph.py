@@ -37,7 +37,7 @@ def test_the_file_computes_what_the_network_does_and_can_be_read_back(tmp_path: 
         "span_days": np.array([0.0, 1.0, 30.0, 200.0, 1000.0], np.float32),
     }
     model = OnnxModel(path)
-    (found,) = model.run(feed, ["probability"])
+    (found,) = model.run(feed, ["probabilities"])
     with torch.no_grad():
         logits = net(*(torch.from_numpy(feed[name]) for name in net.inputs))
         again = read_onnx(path).eval()(*(torch.from_numpy(feed[name]) for name in net.inputs))

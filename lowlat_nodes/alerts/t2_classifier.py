@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The published way to classify alerts: t2 on light curves that a Gaussian process has interpolated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowlat_nodes import resources
+from lowlat_nodes.alerts.classes import CLASSES
+from lowlat_nodes.alerts.gaussian_process import STEPS
+from lowlat_nodes.alerts.lightcurve import LightCurves
+from lowlat_nodes.alerts.t2_inputs import PASSBANDS, around_detections, t2_inputs
+from lowlat_nodes.inference import backends
+from lowlat_nodes.inference.backend_settings import BackendSettings
+from lowlat_nodes.stream.errors import ConfigurationError
+
+CONTRACT: Final = "lowlat-t2-1"
+SHIPPED: Final = "alerts_t2"
+ONE_THREAD: Final = BackendSettings(kind="onnxruntime", provider="cpu", threads=1, spinning="never")
+
+_BATCH: Final = 16  # the attention of more leaves the cache
+
+
+class T2Classifier:
+    """Class probabilities of alerts from their interpolated light curves; used by one thread.
+
+    Attributes:
+        name: Of the kind of model.
+        sha256: Of its file, hexadecimal.
+        threshold: Probability of the likeliest class below which to abstain.
+        backend: What runs it, in words.
+
+    Args:
+        path: An .onnx file of `lowlat train t2`; None takes the one that ships.
+        settings: What runs it; where they leave a choice, it is timed here, on this machine.
+
+    Raises:
+        ConfigurationError: If the file is missing or none of those, or does not fit the settings.
+        MissingExtra: If the library that was asked for is not installed.
+    """
+
+    name = "t2"
+
+    def __init__(self, path: Path | None = None, settings: BackendSettings = ONE_THREAD) -> None:
+        path = resources.model(SHIPPED) if path is None else path
+        loaded = backends.load(path, settings, further=_example(), outputs=["probabilities"])
+        self._model = loaded.model
+        self.backend = loaded.candidate.describe()
+        self.threshold = _threshold(path, loaded.model.metadata)
+        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def classify(self, light_curves: LightCurves) -> NDArray[np.float32]:
+        """Return class probabilities, float32 [n, 12] in the order of `CLASSES`; each row sums to 1.
+
+        Of an alert without epochs nothing is known, so all classes are equally likely.
+        """
+        seen = around_detections(light_curves)
+        inputs = t2_inputs(seen)
+        probabilities = np.empty((len(light_curves), len(CLASSES)), np.float32)
+        for start in range(0, len(light_curves), _BATCH):
+            rows = slice(start, start + _BATCH)
+            feed = {name: values[rows] for name, values in inputs.items()}
+            probabilities[rows] = self._model.run(feed, ["probabilities"])[0]
+        probabilities[np.diff(seen.offsets) == 0] = 1.0 / len(CLASSES)
+        return probabilities
+
+
+def _threshold(path: Path, metadata: dict[str, str]) -> float:
+    if (contract := metadata.get("contract")) != CONTRACT:
+        raise ConfigurationError(
+            f"{path}: expected a model of `lowlat train t2` with contract {CONTRACT}, got {contract!r}"
+        )
+    for key, expected in (("classes", CLASSES), ("passbands", PASSBANDS)):
+        if (got := metadata.get(key)) != json.dumps(expected):
+            raise ConfigurationError(
+                f"{path}: expected {key} {json.dumps(expected)}, got {got}; train it anew"
+            )
+    try:
+        threshold = float(metadata["threshold"])
+    except (KeyError, ValueError) as error:
+        raise ConfigurationError(
+            f"{path}: expected a number as threshold in its metadata: {error}"
+        ) from error
+    if not 0.0 <= threshold <= 1.0:
+        raise ConfigurationError(f"{path}: expected a threshold from 0 to 1, got {threshold:g}")
+    return threshold
+
+
+def _example() -> dict[str, np.ndarray]:
+    """Return a batch to run the model with: a rise and a fall of many sizes."""
+    peaks = np.geomspace(1e3, 1e6, _BATCH)[:, None, None]
+    shape = np.exp(-(((np.arange(STEPS) - 50.0) / 20.0) ** 2))[:, None]
+    flux = np.broadcast_to(peaks * shape, (_BATCH, STEPS, len(PASSBANDS))).astype(np.float32)
+    return {
+        "flux_njy": flux,
+        "error_njy": np.full_like(flux, 1e3),
+        "span_days": np.full(_BATCH, 30.0, np.float32),
+    }
