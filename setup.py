@@ -59,6 +59,8 @@ TRACKING = ["scipy>=1.8"]
 ALERTS = ["confluent-kafka>=2.6", "fastavro>=1.9", "prometheus-client>=0.20"]
 # Spectral templates of supernovae.
 SKY = ["sncosmo>=2.10"]
+# What benchmarks compare with.
+PEERS = ["george>=0.4.3"]
 # Photographs to train detectors on.
 PHOTOGRAPHS = ["scikit-image>=0.22"]
 TRAIN = [*SIM, *TORCH, *ONNX, *PHOTOGRAPHS, *SKY]
@@ -74,6 +76,7 @@ DEV = [
     *OPENVINO,
     *TRACKING,
     *ALERTS,
+    *PEERS,
     *TEST,
     "mypy>=1.11",
     "pytest-xdist>=3.5",
@@ -147,6 +150,7 @@ setup(
         "tracking": TRACKING,
         "alerts": ALERTS,
         "sky": SKY,
+        "peers": PEERS,
         "test": TEST,
         "dev": DEV,
     },

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import fastavro
-
 _MAGIC = b"Obj\x01"
 
 
@@ -63,6 +61,8 @@ def longest_rubin_packet(folder: Path) -> tuple[bytes, int]:
 
 def split(container: bytes) -> Iterator[tuple[bytes, dict]]:
     """Yield each record of a container without compression as a container of its own, with what it says."""
+    import fastavro
+
     file = io.BytesIO(container)
     reader = fastavro.reader(file)
     if reader.codec != "null":
@@ -83,6 +83,8 @@ def split(container: bytes) -> Iterator[tuple[bytes, dict]]:
 
 
 def _header_end(container: bytes) -> int:
+    import fastavro
+
     place = io.BytesIO(container)
     place.seek(len(_MAGIC))
     fastavro.schemaless_reader(place, {"type": "map", "values": "bytes"}, None)
