@@ -9,7 +9,7 @@ columns costs a handful of operations a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -154,9 +154,9 @@ def compile_program(schema: Type, projection: Projection) -> Program:
     for number, name in enumerate(names[1:], start=1):
         table = projection.tables[name]
         node = root.at(table.path)
-        if node.table is None:
-            node.table = number, _Node()
-        node.table[1].add(number, layouts[number], table.columns)
+        node.tables.append(number)
+        node.row = node.row or _Node()
+        node.row.add(number, layouts[number], table.columns)
     return _Compiler().compile(schema, root, layouts)
 
 
@@ -195,11 +195,19 @@ class _Target:
 
 @dataclass(slots=True, eq=False)
 class _Node:
-    """What is read at one path and below it."""
+    """What is read at one path and below it.
+
+    Attributes:
+        children: What is read of a record, by field.
+        targets: Where a value goes.
+        tables: Which tables have a row for each item of an array.
+        row: What is read of an item.
+    """
 
     children: dict[str, _Node] = field(default_factory=dict)
     targets: list[_Target] = field(default_factory=list)
-    table: tuple[int, _Node] | None = None
+    tables: list[int] = field(default_factory=list)
+    row: _Node | None = None
 
     def at(self, path: tuple[str, ...]) -> _Node:
         node = self
@@ -215,8 +223,8 @@ class _Node:
         yield from self.targets
         for child in self.children.values():
             yield from child.all_targets()
-        if self.table is not None:
-            yield from self.table[1].all_targets()
+        if self.row is not None:
+            yield from self.row.all_targets()
 
 
 class _Code:
@@ -334,8 +342,8 @@ class _Compiler:
                 self._skip(schema)
         elif isinstance(schema, Array):
             self._meet(node, "array")
-            if node.table is not None:
-                self._rows(schema, *node.table)
+            if node.row is not None and schema.items != Primitive("null"):
+                self._rows(schema, node.tables, node.row)
             else:
                 self._skip(schema)
         else:
@@ -345,8 +353,8 @@ class _Compiler:
         null, value = _nullable(schema)
         if isinstance(value, Primitive | Enumeration | Fixed) and node.targets:
             self._read_scalar(value, node, null)
-        elif node.targets or node.children or node.table is not None:
-            self._branches(schema, node)
+        elif node.targets or node.children or node.row is not None:
+            self._branches(schema, lambda branch: self._read(branch, node))
         else:
             self._skip(schema)
 
@@ -361,37 +369,35 @@ class _Compiler:
                 self._read(type_, child)
         self._code.path = path
 
-    def _branches(self, schema: Union, node: _Node | None) -> None:
+    def _branches(self, schema: Union, each: Callable[[Type], None]) -> None:
         code = self._code
         first = code.emit(Operation.UNION, len(schema.branches), *([0] * len(schema.branches))) + 1
         ends = []
         for number, branch in enumerate(schema.branches):
             code.words[first + number] = code.here()
-            if node is None:
-                self._skip(branch)
-            else:
-                self._read(branch, node)
+            each(branch)
             ends.append(code.emit(Operation.JUMP, 0))
         # The last branch need not jump: what follows, follows.
         del code.words[ends.pop() - 1 :]
         for end in ends:
             code.words[end] = code.here()
 
-    def _rows(self, schema: Array, table: int, node: _Node) -> None:
+    def _rows(self, schema: Array, tables: list[int], row: _Node) -> None:
         code = self._code
         end = code.emit(Operation.LOOP, 0, self._least(schema.items), 0) + 2
-        null, value = _nullable(schema.items)
-        if value is None:
-            code.emit(Operation.ROW, table)
-            self._read(schema.items, node)
+        if isinstance(schema.items, Union):
+            self._branches(schema.items, lambda branch: self._row(branch, tables, row))
         else:
-            first = code.emit(Operation.UNION, 2, 0, 0) + 1
-            code.words[first + 1 - null] = code.here()
-            code.emit(Operation.ROW, table)
-            self._read(value, node)
-            code.words[first + null] = code.here()
+            self._row(schema.items, tables, row)
         code.emit(Operation.NEXT)
         code.words[end] = code.here()
+
+    def _row(self, schema: Type, tables: list[int], row: _Node) -> None:
+        if schema == Primitive("null"):
+            return
+        for table in tables:
+            self._code.emit(Operation.ROW, table)
+        self._read(schema, row)
 
     def _meet(self, node: _Node, kind: str) -> None:
         for target in node.targets:
@@ -468,7 +474,7 @@ class _Compiler:
         elif isinstance(value, Primitive):
             self._code.emit(Operation.NULLABLE_TEXT, null)
         else:
-            self._branches(schema, None)
+            self._branches(schema, self._skip)
 
     def _skip_items(self, items: Type, *, is_map: bool) -> None:
         code, width = self._code, self._width(items)
