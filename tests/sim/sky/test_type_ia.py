@@ -22,7 +22,7 @@ Measure = Callable[[Source, np.ndarray, float], np.ndarray]
 
 def _standard(stretch: float = 1.0) -> Thermonuclear:
     still = Warp(*(np.zeros(1) for _ in range(4)))
-    return Thermonuclear(-19.4, stretch, stretch, 0.0, 0.0, still)
+    return Thermonuclear(-19.4, stretch, stretch, 0.0, 0.0, 1.0, still)
 
 
 @pytest.fixture
