@@ -17,6 +17,8 @@ LAST_DAYS = 200.0
 _TABULATED_DAYS = 85.0
 _FIREBALL_UNTIL_DAYS = -11.0
 _STEP_DAYS = 1.0
+_NEBULAR_DECAY = 0.014 * 0.4 * np.log(10)
+_RELAXATION_DAYS = 20.0
 _PASSBAND_LN_WIDTH = 0.21
 _LN_SHORTEST = np.log(0.11)
 _LN_LONGEST = np.log(1.6)
@@ -29,14 +31,22 @@ class Template:
 
     Attributes:
         ln_flux: float64 [phases, wavelengths], from `FIRST_DAYS` from 0.11 um in steps of 0.01 of ln.
+        shoulder: Like it, how much the second maximum adds to a decline without one.
     """
 
     ln_flux: NDArray[np.float64]
+    shoulder: NDArray[np.float64]
 
     def __call__(
-        self, phase_days: NDArray[np.float64], ln_wavelength: NDArray[np.float64]
+        self, phase_days: NDArray[np.float64], ln_wavelength: NDArray[np.float64], shoulder: float = 1.0
     ) -> NDArray[np.float64]:
-        """Return ln of f_nu, float64 [n], interpolated linearly; the edges hold beyond the grid."""
+        """Return ln of f_nu, float64 [n], interpolated linearly; the edges hold beyond the grid.
+
+        Args:
+            phase_days: float64 [n], days since the maximum in B.
+            ln_wavelength: float64 [n], of wavelengths in um.
+            shoulder: How strong the second maximum is that red light has after a month, 1 in the template.
+        """
         phases, wavelengths = self.ln_flux.shape
         row = np.clip((phase_days - FIRST_DAYS) / _STEP_DAYS, 0.0, phases - 1.001)
         column = np.clip((ln_wavelength - _LN_SHORTEST) / _LN_STEP, 0.0, wavelengths - 1.001)
@@ -44,10 +54,12 @@ class Template:
         row -= i
         column -= j
         at = i * wavelengths + j
-        flat = self.ln_flux.reshape(-1)
-        above = flat[at] * (1 - column) + flat[at + 1] * column
-        below = flat[at + wavelengths] * (1 - column) + flat[at + wavelengths + 1] * column
-        interpolated: NDArray[np.float64] = above * (1 - row) + below * row
+        interpolated = np.zeros(len(at))
+        for grid, weight in ((self.ln_flux, 1.0), (self.shoulder, shoulder - 1)):
+            flat = grid.reshape(-1)
+            above = flat[at] * (1 - column) + flat[at + 1] * column
+            below = flat[at + wavelengths] * (1 - column) + flat[at + wavelengths + 1] * column
+            interpolated += weight * (above * (1 - row) + below * row)
         return interpolated
 
 
@@ -56,8 +68,8 @@ def template() -> Template:
     """Return the template of Hsiao et al. (2007), which sncosmo ships, smoothed to the width of passbands.
 
     f_nu is averaged over 0.21 in ln of the wavelength: the width of g, r and i, whatever the redshift. Before
-    day -11 the flux grows as the square of time (Nugent et al. 2011), after day 85 it decays at the pace of
-    cobalt 56 with full escape of gamma rays, 0.014 mag a day (Lair et al. 2006).
+    day -11 the flux grows as the square of time (Nugent et al. 2011), after day 85 its decay slows down to
+    0.014 mag a day (Lair et al. 2006).
 
     Raises:
         MissingExtra: If sncosmo is not installed.
@@ -81,6 +93,22 @@ def template() -> Template:
     ln_flux = np.log(np.maximum(smooth, 1e-6 * smooth.max(axis=1, keepdims=True)))
     fireball = (np.minimum(phases, _FIREBALL_UNTIL_DAYS) - FIRST_DAYS) / (_FIREBALL_UNTIL_DAYS - FIRST_DAYS)
     ln_flux += 2 * np.log(np.maximum(fireball, 1e-4))[:, None]
-    ln_flux -= 0.4 * np.log(10) * 0.014 * np.maximum(phases - _TABULATED_DAYS, 0.0)[:, None]
+    later = np.maximum(phases - _TABULATED_DAYS, 0.0)[:, None]
+    end = int(np.searchsorted(phases, _TABULATED_DAYS))
+    decay = np.clip((ln_flux[end - 25] - ln_flux[end]) / (25 * _STEP_DAYS), _NEBULAR_DECAY, 0.05)
+    relaxed = _RELAXATION_DAYS * (1 - np.exp(-later / _RELAXATION_DAYS))
+    ln_flux -= _NEBULAR_DECAY * later + (decay - _NEBULAR_DECAY) * relaxed
     blue = round((np.log(0.44) - _LN_SHORTEST) / _LN_STEP)
-    return Template(np.ascontiguousarray(ln_flux - ln_flux[:, blue].max()))
+    ln_flux -= ln_flux[:, blue].max()
+    return Template(np.ascontiguousarray(ln_flux), _shoulder(phases, ln_flux))
+
+
+def _shoulder(phases: NDArray[np.float64], ln_flux: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what light adds, longward of 0.6 um, to a straight decline in ln from day 8 to day 50."""
+    first, last = (int(np.searchsorted(phases, day)) for day in (8.0, 50.0))
+    share = np.clip((phases - 8.0) / 42.0, 0.0, 1.0)[:, None]
+    straight = ln_flux[first] * (1 - share) + ln_flux[last] * share
+    between = ((phases > 8.0) & (phases < 50.0))[:, None]
+    wavelengths = np.exp(_LN_SHORTEST + _LN_STEP * np.arange(ln_flux.shape[1]))
+    red = np.clip((wavelengths - 0.57) / 0.08, 0.0, 1.0)
+    return np.where(between, (ln_flux - straight) * red, 0.0)

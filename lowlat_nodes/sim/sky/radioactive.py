@@ -27,6 +27,7 @@ class Heated:
         cooling_days: Days after the maximum by which half of that cooling has happened.
         blanketing: Strength before and after the maximum (see `Photosphere`).
         ultraviolet: What lines take away shortward of 0.30 um.
+        contrast: Exponent of the light curve: what is above 1 has more peak and less tail than Arnett (1982).
         early_mag: How much fainter than the maximum the cooling envelope is at first; infinite for none.
         early_days: How fast it fades, days for each e-fold.
         warp_mag: How far from all that it is.
@@ -41,6 +42,7 @@ class Heated:
     cooling_days: float
     blanketing: tuple[float, float]
     ultraviolet: float = 0.3
+    contrast: float = 1.0
     early_mag: float = np.inf
     early_days: float = 2.5
     warp_mag: float = 0.07
@@ -52,7 +54,7 @@ def radioactive(rng: np.random.Generator, heated: Heated) -> Photosphere:
     escape = 1 - np.exp(-((heated.escape_days / t) ** 2))
     light = diffused(t, radioactive_power(t) * escape, max(heated.diffusion_days, 4.0))
     peak = int(light.argmax())
-    light /= light[peak]
+    light = (light / light[peak]) ** heated.contrast
     since = t - t[peak]
     width = 0.45 * heated.diffusion_days
     cooled = 1 / (1 + np.exp(-(since - heated.cooling_days) / width))
@@ -61,8 +63,9 @@ def radioactive(rng: np.random.Generator, heated: Heated) -> Photosphere:
     kelvin = kelvin * (1 + 0.12 * np.clip((since - 30) / 60, 0.0, 1.0))
     before, after = heated.blanketing
     blanketing = (before + (after - before) * cooled) * np.exp(rng.normal(0.0, 0.2))
+    blanketing *= 1 - rng.uniform(0.2, 0.5) * np.clip((since - 20) / 60, 0.0, 1.0)
     if np.isfinite(heated.early_mag):
-        early = 10 ** (-0.4 * heated.early_mag) * np.exp(-t / heated.early_days)
+        early = 10 ** (-0.4 * heated.early_mag) * np.exp(-t / heated.early_days) * (1 - np.exp(-t))
         share = early / (early + light)
         light = light + early
         hot = 2.2e4 * np.maximum(t, 0.5) ** -0.35

@@ -18,12 +18,15 @@ LABEL = CLASSES.index("SLSN")
 
 
 def draw(rng: np.random.Generator, faintest_mag: float, mjd: float) -> Explosion:
-    """Draw a superluminous supernova: 85 % without hydrogen, 15 % with (brighter than -20.5, as IIn are)."""
+    """Draw a superluminous supernova: 85 % without hydrogen, 15 % with it.
+
+    Those with hydrogen are as IIn are, but brighter than -20.3 (Pessi et al. 2025).
+    """
     host = Host(*dust.draw_host(rng, mean_ebv=0.07, clear=0.4))
     if rng.random() < 0.85:
         source = _draw_magnetar(rng)
     else:
-        source = draw_interacting(rng, float(-20.5 - abs(rng.normal(0.0, 0.8))))
+        source = draw_interacting(rng, float(-20.3 - abs(rng.normal(0.0, 0.8))))
     return explode(rng, LABEL, source, host, faintest_mag, mjd)
 
 
@@ -35,7 +38,7 @@ def _draw_magnetar(rng: np.random.Generator) -> Photosphere:
     (2018); bumps follow Hosseinzadeh et al. (2022) and Chen et al. (2023b).
     """
     t = PHASES_DAYS
-    diffusion_days = float(np.clip(np.exp(rng.normal(np.log(32.0), 0.35)), 14.0, 80.0))
+    diffusion_days = float(np.clip(np.exp(rng.normal(np.log(35.0), 0.36)), 14.0, 90.0))
     spin_down_days = diffusion_days * float(np.exp(rng.normal(-0.3, 0.5)))
     light = diffused(t, magnetar_power(t, spin_down_days), diffusion_days)
     leak = diffusion_days * float(np.exp(rng.normal(1.2, 0.4)))
@@ -63,7 +66,7 @@ def _draw_magnetar(rng: np.random.Generator) -> Photosphere:
         magnitude=magnitude,
         kelvin=kelvin,
         blanketing=blanketing,
-        ultraviolet=float(rng.uniform(0.2, 0.8)),
+        ultraviolet=float(rng.uniform(0.2, 1.2)),
         lines=(Line(0.43, oxygen),),
         warp=Warp.draw(rng, 0.08),
     )

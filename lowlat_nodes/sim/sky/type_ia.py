@@ -30,6 +30,7 @@ class Thermonuclear:
         fall_stretch: Factor of time after it.
         colour: Excess of B-V over the template's that is not due to dust.
         ultraviolet_mag: What is missing at 0.30 um.
+        shoulder: Strength of the second maximum in red light, 1 in the template.
         warp: Deviation from all that.
     """
 
@@ -38,6 +39,7 @@ class Thermonuclear:
     fall_stretch: float
     colour: float
     ultraviolet_mag: float
+    shoulder: float
     warp: Warp
 
     @property
@@ -56,7 +58,7 @@ class Thermonuclear:
         """Return float64 [n], nJy at 10 pc in its own frame, 0 before the explosion."""
         ln_wavelength = np.log(wavelength_um)
         stretch = np.where(phase_days < 0, self.rise_stretch, self.fall_stretch)
-        ln_flux = hsiao.template()(phase_days / stretch, ln_wavelength)
+        ln_flux = hsiao.template()(phase_days / stretch, ln_wavelength, self.shoulder)
         magnitude = self.magnitude + self.warp(np.maximum(phase_days + 20, 0.0), ln_wavelength)
         magnitude += self.colour * 2.9 * (np.exp(-1.9 * (ln_wavelength - np.log(_BLUE_UM))) - 1)
         magnitude += self.ultraviolet_mag * np.clip((0.40 - wavelength_um) / 0.10, 0.0, 2.0)
@@ -93,7 +95,8 @@ def _draw_normal(rng: np.random.Generator, *, luminous: bool) -> Thermonuclear:
     """Draw a width (Nicolas et al. 2021), an intrinsic colour (Brout and Scolnic 2021) and what follows.
 
     A width of x1 is a stretch of 0.98 + 0.091 x1 + 0.003 x1^2 - 0.00075 x1^3 (Guy et al. 2007); rise and
-    decline stretch apart by a few per cent (Hayden et al. 2010).
+    decline stretch apart by a few per cent (Hayden et al. 2010). Fast ones have little of a second maximum in
+    i (Krisciunas et al. 2001; Folatelli et al. 2010).
     """
     if luminous:
         x1 = rng.normal(1.2, 0.5)
@@ -109,6 +112,7 @@ def _draw_normal(rng: np.random.Generator, *, luminous: bool) -> Thermonuclear:
         fall_stretch=float(stretch * np.exp(rng.normal(0.0, 0.025))),
         colour=colour,
         ultraviolet_mag=float(rng.normal(-0.1 if luminous else 0.0, 0.15)),
+        shoulder=float(np.clip(rng.normal(1 + 2.0 * (stretch - 0.97), 0.18), 0.1, 1.6)),
         warp=Warp.draw(rng, 0.045),
     )
 
