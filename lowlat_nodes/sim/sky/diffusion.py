@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 _NICKEL_DAYS = 8.8
 _COBALT_DAYS = 111.3
+_LONG = 300.0
 
 
 def diffused(
@@ -24,13 +25,16 @@ def diffused(
     Returns:
         float64 [n], in the units of the power.
     """
-    x = np.minimum(phase_days / diffusion_days, 20.0)
-    step = np.diff(x, prepend=0.0)
-    source = 2 * x * power
-    rising = np.exp(np.minimum(x * x, 300.0))
-    inner = np.cumsum((source * rising + np.concatenate([[0.0], (source * rising)[:-1]])) * 0.5 * step)
-    # Beyond some diffusion times everything comes out as it goes in.
-    return np.where(x < 8.0, inner / rising, power)
+    # With y, the square of time in units of diffusion, the luminosity obeys dL/dy = power - L: it is solved
+    # exactly for a power that is linear in y between the times.
+    y = (phase_days / diffusion_days) ** 2
+    slope = np.diff(power) / np.diff(y)
+    growth = np.exp(np.minimum(y, _LONG))
+    heated = (power[1:] - slope) * growth[1:] - (power[:-1] - slope) * growth[:-1]
+    first = power[0] * (growth[0] - 1)
+    inner = np.concatenate([[first], first + np.cumsum(heated)]) / growth
+    # In the end everything comes out about as it goes in.
+    return np.where(y < _LONG, inner, power - np.concatenate([slope[:1], slope]))
 
 
 def radioactive_power(phase_days: NDArray[np.float64]) -> NDArray[np.float64]:

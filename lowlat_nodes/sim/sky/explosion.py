@@ -96,7 +96,7 @@ def explode(
     """Put a source where it can be seen, and its peak near a time.
 
     Half are drawn by volume, so most of these are near the limit; the peaks of the other half are spread
-    evenly over five magnitudes above the limit, because catalogues hold many bright ones.
+    over eight magnitudes above the limit, because catalogues hold many bright ones.
 
     Args:
         rng: Where it is drawn from.
@@ -120,7 +120,7 @@ def explode(
         if by_volume:
             redshift = cosmology.draw_redshift(rng, farthest)
         else:
-            redshift = cosmology.redshift_at(cosmology.distance_modulus(farthest) - rng.uniform(0.0, 5.0))
+            redshift = cosmology.redshift_at(cosmology.distance_modulus(farthest) - 8 * rng.random() ** 1.5)
         seen = Explosion(label, source, max(redshift, 5e-4), host, galactic)
         flux = seen.flux_njy(mjds * (1 + seen.redshift), wavelengths).reshape(len(phases), -1).max(axis=1)
         if flux.max() >= limit_njy:

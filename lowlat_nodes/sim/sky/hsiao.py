@@ -17,6 +17,8 @@ LAST_DAYS = 200.0
 _TABULATED_DAYS = 85.0
 _FIREBALL_UNTIL_DAYS = -11.0
 _STEP_DAYS = 1.0
+_NEBULAR_DECAY = 0.014 * 0.4 * np.log(10)
+_RELAXATION_DAYS = 20.0
 _PASSBAND_LN_WIDTH = 0.21
 _LN_SHORTEST = np.log(0.11)
 _LN_LONGEST = np.log(1.6)
@@ -56,8 +58,8 @@ def template() -> Template:
     """Return the template of Hsiao et al. (2007), which sncosmo ships, smoothed to the width of passbands.
 
     f_nu is averaged over 0.21 in ln of the wavelength: the width of g, r and i, whatever the redshift. Before
-    day -11 the flux grows as the square of time (Nugent et al. 2011), after day 85 it decays at the pace of
-    cobalt 56 with full escape of gamma rays, 0.014 mag a day (Lair et al. 2006).
+    day -11 the flux grows as the square of time (Nugent et al. 2011), after day 85 its decay slows down to
+    0.014 mag a day (Lair et al. 2006).
 
     Raises:
         MissingExtra: If sncosmo is not installed.
@@ -81,6 +83,10 @@ def template() -> Template:
     ln_flux = np.log(np.maximum(smooth, 1e-6 * smooth.max(axis=1, keepdims=True)))
     fireball = (np.minimum(phases, _FIREBALL_UNTIL_DAYS) - FIRST_DAYS) / (_FIREBALL_UNTIL_DAYS - FIRST_DAYS)
     ln_flux += 2 * np.log(np.maximum(fireball, 1e-4))[:, None]
-    ln_flux -= 0.4 * np.log(10) * 0.014 * np.maximum(phases - _TABULATED_DAYS, 0.0)[:, None]
+    later = np.maximum(phases - _TABULATED_DAYS, 0.0)[:, None]
+    end = int(np.searchsorted(phases, _TABULATED_DAYS))
+    decay = np.clip((ln_flux[end - 25] - ln_flux[end]) / (25 * _STEP_DAYS), _NEBULAR_DECAY, 0.05)
+    relaxed = _RELAXATION_DAYS * (1 - np.exp(-later / _RELAXATION_DAYS))
+    ln_flux -= _NEBULAR_DECAY * later + (decay - _NEBULAR_DECAY) * relaxed
     blue = round((np.log(0.44) - _LN_SHORTEST) / _LN_STEP)
     return Template(np.ascontiguousarray(ln_flux - ln_flux[:, blue].max()))

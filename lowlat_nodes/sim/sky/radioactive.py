@@ -61,8 +61,9 @@ def radioactive(rng: np.random.Generator, heated: Heated) -> Photosphere:
     kelvin = kelvin * (1 + 0.12 * np.clip((since - 30) / 60, 0.0, 1.0))
     before, after = heated.blanketing
     blanketing = (before + (after - before) * cooled) * np.exp(rng.normal(0.0, 0.2))
+    blanketing *= 1 - rng.uniform(0.2, 0.5) * np.clip((since - 20) / 60, 0.0, 1.0)
     if np.isfinite(heated.early_mag):
-        early = 10 ** (-0.4 * heated.early_mag) * np.exp(-t / heated.early_days)
+        early = 10 ** (-0.4 * heated.early_mag) * np.exp(-t / heated.early_days) * (1 - np.exp(-t))
         share = early / (early + light)
         light = light + early
         hot = 2.2e4 * np.maximum(t, 0.5) ** -0.35

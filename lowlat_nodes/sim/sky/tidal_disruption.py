@@ -26,16 +26,16 @@ def draw(rng: np.random.Generator, faintest_mag: float, mjd: float) -> Explosion
     rise_days = float(np.clip(np.exp(rng.normal(np.log(14.0), 0.45)), 4.0, 45.0))
     peak_days = rise_days * float(rng.uniform(2.2, 3.0))
     since = t - peak_days
+    after = 0.2 * rise_days * np.logaddexp(0.0, since / (0.2 * rise_days))
     if rng.random() < 0.5:
         fade_days = float(np.clip(np.exp(rng.normal(np.log(55.0), 0.5)), 15.0, 220.0))
-        falling = np.exp(-np.maximum(since, 0.0) / fade_days)
+        falling = np.exp(-after / fade_days)
     else:
         start_days = float(np.clip(np.exp(rng.normal(np.log(55.0), 0.5)), 12.0, 200.0))
-        falling = (1 + np.maximum(since, 0.0) / start_days) ** -rng.uniform(1.0, 2.6)
+        falling = (1 + after / start_days) ** -rng.uniform(1.0, 2.6)
     falling = falling + rng.uniform(0.0, 0.04) * (since > 0)
-    rising = np.exp(-0.5 * (np.minimum(since, 0.0) / rise_days) ** 2) * np.clip(
-        t / (0.4 * peak_days), 0.0, 1.0
-    )
+    rising = np.exp(-0.5 * (np.minimum(since, 0.0) / rise_days) ** 2)
+    rising *= 1 - np.exp(-((t / (0.25 * peak_days)) ** 2))
     light = np.maximum(rising * falling, 1e-9)
     if rng.random() < 0.16:
         away = (since - rng.uniform(30.0, 200.0)) / rng.uniform(12.0, 40.0)

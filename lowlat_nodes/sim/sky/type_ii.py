@@ -41,6 +41,11 @@ def _rise(rise_days: float, steepness: float) -> NDArray[np.float64]:
     return 1 - left**steepness
 
 
+def _since(start_days: float, width_days: float) -> NDArray[np.float64]:
+    """Return the days since a time, 0 before it, with a smooth bend, over `PHASES_DAYS`."""
+    return width_days * np.logaddexp(0.0, (PHASES_DAYS - start_days) / width_days)
+
+
 def _ramp(start_days: float, end_days: float) -> NDArray[np.float64]:
     """Return 0 before a time, 1 after another, over `PHASES_DAYS`."""
     return np.clip((PHASES_DAYS - start_days) / (end_days - start_days), 0.0, 1.0)
@@ -54,7 +59,7 @@ def _draw_plateau(rng: np.random.Generator) -> Photosphere:
     """
     t = PHASES_DAYS
     unit = rng.normal()
-    peak = -16.95 - 0.95 * unit
+    peak = -17.15 - 0.95 * unit
     plateau_slope = 1.27 + 0.95 * (0.65 * unit + 0.76 * rng.normal())
     plateau_slope = float(np.clip(plateau_slope, -0.7, 4.5))
     first_slope = plateau_slope + abs(rng.normal(1.3, 1.1))
@@ -65,9 +70,8 @@ def _draw_plateau(rng: np.random.Generator) -> Photosphere:
     quickness = float(np.clip(rng.normal(5.0, 1.8), 2.0, 10.0))
     tail_slope = float(np.clip(rng.normal(1.3, 0.4), 0.8, 3.0))
 
-    first = np.clip(t - rise_days, 0.0, turn - rise_days)
-    second = np.clip(t - turn, 0.0, end - turn)
-    last = np.clip(t - end, 0.0, None)
+    after, after_turn, after_end = (_since(start, 3.0) for start in (rise_days, turn, end))
+    first, second, last = after - after_turn, after_turn - after_end, after_end
     magnitude = peak + 0.01 * (first_slope * first + plateau_slope * second + tail_slope * last)
     magnitude += fall / (1 + np.exp(-(t - end) / quickness))
     magnitude -= 2.5 * np.log10(_rise(rise_days, rng.uniform(1.7, 4.0)))
@@ -77,7 +81,7 @@ def _draw_plateau(rng: np.random.Generator) -> Photosphere:
     cooling = hot * (t / 10.0) ** -rng.uniform(0.5, 0.75)
     kelvin = np.minimum((cooling**2.5 + floor**2.5) ** 0.4, 28000.0)
     strength = float(np.exp(rng.normal(0.0, 0.25)))
-    blanketing = strength * (0.95 * _ramp(12.0, 60.0) + 0.45 * _ramp(60.0, 120.0))
+    blanketing = strength * (0.75 * _ramp(12.0, 55.0) + 0.35 * _ramp(55.0, 120.0))
     hydrogen = rng.uniform(0.05, 0.3) * _ramp(8.0, 60.0) + rng.uniform(0.1, 0.5) * _ramp(end, end + 60.0)
     calcium = rng.uniform(0.0, 0.25) * _ramp(40.0, 120.0)
     return Photosphere(
@@ -100,10 +104,9 @@ def draw_interacting(rng: np.random.Generator, peak: float) -> Photosphere:
     slope = float(np.clip(np.exp(rng.normal(np.log(1.9), 0.6)), 0.2, 7.0))
     second_slope = slope * float(np.exp(rng.normal(-0.35, 0.4)))
     turn = rise_days + float(rng.uniform(25.0, 110.0))
-    smooth = float(rng.uniform(0.15, 0.5)) * rise_days
-    after = smooth * np.logaddexp(0.0, (t - rise_days) / smooth)
-    first = np.minimum(after, turn - rise_days)
-    magnitude = peak + 0.01 * (slope * first + second_slope * np.maximum(after - first, 0.0))
+    after = _since(rise_days, float(rng.uniform(0.15, 0.5)) * rise_days)
+    last = _since(turn, 10.0)
+    magnitude = peak + 0.01 * (slope * (after - last) + second_slope * last)
     magnitude -= 2.5 * np.log10(_rise(rise_days * 1.1, rng.uniform(1.5, 3.0)))
     if rng.random() < 0.25:
         away = (t - rise_days - rng.uniform(20.0, 120.0)) / rng.uniform(8.0, 30.0)
