@@ -16,6 +16,8 @@ from lowlat_nodes.sim.sky.surveys import Campaign
 
 _GRID = np.linspace(0, 1, 48)
 _TEMPLATE_DAYS = 700.0
+_FOLLOWED_DAYS = 30.0
+"""What is over sooner is in the record of a star, not followed from its onset."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +82,17 @@ def observe(sky_object: SkyObject, campaign: Campaign, rng: np.random.Generator)
         campaign.threshold * campaign.sky_njy, campaign.signal_to_noise * stated
     )
     measurable = flux + template < _njy(campaign.saturation_mag)
-    return _tell(Epochs(mjd, campaign.band, measured, stated, detected), measurable, campaign)
+    if not sky_object.persistent:
+        lasts = sky_object.end_mjd - sky_object.start_mjd
+        if lasts > _FOLLOWED_DAYS:
+            measurable &= mjd >= sky_object.start_mjd + campaign.begins * lasts
+        if campaign.positive:
+            measurable &= measured > 0
+    if not (detected & measurable & (np.abs(flux) > 0.5 * np.abs(measured))).any():
+        return None  # nothing but noise
+    if campaign.flat_error:
+        stated = np.maximum(campaign.flat_error * np.abs(measured), 0.01 * stated)
+    return _tell(Epochs(mjd, campaign.band, measured, stated, detected), measurable, campaign, rng)
 
 
 def _last_visit(sky_object: SkyObject, campaign: Campaign, rng: np.random.Generator) -> float | None:
@@ -139,16 +151,20 @@ def _measure(
     return np.asarray(flux * zero_point + offset + stated * noise)
 
 
-def _tell(epochs: Epochs, measurable: NDArray[np.bool_], campaign: Campaign) -> Epochs | None:
-    """Return what the survey tells of its measurements, or None if it detected nothing."""
+def _tell(
+    epochs: Epochs, measurable: NDArray[np.bool_], campaign: Campaign, rng: np.random.Generator
+) -> Epochs:
+    """Return what the survey tells of its measurements."""
     detections = np.flatnonzero(epochs.detected & measurable)
-    if not len(detections):
-        return None
     last = detections[-1] + 1 if campaign.ends_at_detection else len(epochs)
     first = np.searchsorted(epochs.mjd, epochs.mjd[detections[0]] - campaign.forced_days)
     told = measurable if campaign.history != "detections" else measurable & epochs.detected
-    # No two epochs have the same time and passband.
+    # No two epochs have the same time.
     told[1:] &= np.diff(epochs.mjd) > 0
+    if np.isfinite(campaign.dense_days):
+        since = np.maximum(epochs.mjd - epochs.mjd[detections[0]], 0.0)
+        told &= rng.random(len(since)) < 1 / (1 + (since / campaign.dense_days) ** 2)
+        told[detections[0]] = True
     kept = np.flatnonzero(told)
     kept = kept[(kept >= first) & (kept < last)]
     flux, error, detected = epochs.flux_njy[kept], epochs.error_njy[kept], epochs.detected[kept]

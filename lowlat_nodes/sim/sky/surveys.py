@@ -47,10 +47,14 @@ class Campaign:
         history: What is told of visits without detection.
         forced_days: How long before the first detection forced photometry begins.
         age: Share of the time in which it is detectable that has gone by; above 1: when all is over.
+        begins: Share of the time worth observing at which somebody begins to; -inf: always did.
+        dense_days: How long after the first detection it is observed as often as the visits are; then less.
         ends_at_detection: Whether the last epoch is a detection.
+        positive: Whether what is fainter than the template is left out, unless the object persists.
         offset: Standard deviation of what is wrong with the template of a passband, in sigmas of the sky.
         calibration: Standard deviation of the zero point of each passband, relative flux.
         outliers: Share of epochs that are wrong by far.
+        flat_error: If above 0, the error that is stated of all epochs, relative to the flux.
         host: Whether the object may lie on a galaxy.
     """
 
@@ -66,10 +70,14 @@ class Campaign:
     history: History
     forced_days: float
     age: float
+    begins: float
+    dense_days: float
     ends_at_detection: bool
+    positive: bool
     offset: float
     calibration: float
     outliers: float
+    flat_error: float
     host: bool
 
 
@@ -118,10 +126,14 @@ def ztf(rng: np.random.Generator) -> Campaign:
         history=history,
         forced_days=span,
         age=rng.random() if rng.random() < 0.8 else rng.uniform(0.9, 1.2),
+        begins=-np.inf,
+        dense_days=np.inf,
         ends_at_detection=True,
+        positive=False,
         offset=rng.choice([0.0, 0.7], p=[0.8, 0.2]),
         calibration=0.02,
-        outliers=rng.choice([0.0, 0.01]),
+        outliers=rng.choice([0.0, 0.005]),
+        flat_error=0.0,
         host=True,
     )
 
@@ -161,10 +173,14 @@ def lsst(rng: np.random.Generator) -> Campaign:
         history=told,
         forced_days=30.0,
         age=rng.random() if rng.random() < 0.8 else rng.uniform(0.9, 1.2),
+        begins=-np.inf,
+        dense_days=np.inf,
         ends_at_detection=True,
+        positive=False,
         offset=rng.choice([0.0, 0.7], p=[0.8, 0.2]),
         calibration=0.02,
-        outliers=rng.choice([0.0, 0.01]),
+        outliers=rng.choice([0.0, 0.005]),
+        flat_error=0.0,
         host=True,
     )
 
@@ -198,7 +214,7 @@ def catalogue(rng: np.random.Generator) -> Campaign:
     """
     system = str(rng.choice(list(_SYSTEMS), p=_SYSTEM_SHARES))
     bands = _bands(rng, system)
-    span = _log_uniform(rng, 15, 700)
+    span = _log_uniform(rng, 40, 900)
     gap = _log_uniform(rng, 0.8, 12)
     shares = np.minimum(rng.uniform(0.3, 1.2, len(bands)) / gap, 0.95)
     night, filters, hours = _nightly(
@@ -207,12 +223,12 @@ def catalogue(rng: np.random.Generator) -> Campaign:
     days, order = _backwards(night, hours)
     filters = filters[order]
     limit = rng.uniform(17.5, 24.5)
-    bright = rng.uniform(0.0, 4.0) * rng.random()
+    bright = rng.uniform(0.0, 5.0) * rng.random()
     per_band = limit + rng.normal(0.0, 0.3, len(bands))
     noise = Noise(
         sky=1.0,
         photons=_log_uniform(rng, 0.001, 0.05),
-        difference=_log_uniform(rng, 0.003, 0.12),
+        difference=_log_uniform(rng, 0.003, 0.06),
         template=_log_uniform(rng, 0.0005, 0.01),
         scatter=rng.uniform(0.05, 0.5),
     )
@@ -230,10 +246,14 @@ def catalogue(rng: np.random.Generator) -> Campaign:
         history="forced" if forced else "detections",
         forced_days=span,
         age=rng.uniform(0.8, 1.3) if rng.random() < 0.65 else rng.random(),
+        begins=rng.uniform(0.05, 0.7) if rng.random() < 0.15 else rng.uniform(-0.3, 0.0),
+        dense_days=np.inf if rng.random() < 0.4 else _log_uniform(rng, 10, 200),
         ends_at_detection=not forced,
+        positive=not forced and rng.random() < 0.8,
         offset=rng.choice([0.0, 1.0], p=[0.7, 0.3]),
         calibration=rng.choice([0.01, 0.04, 0.15], p=[0.5, 0.4, 0.1]),
         outliers=rng.choice([0.0, 0.01, 0.03]),
+        flat_error=_log_uniform(rng, 0.01, 0.2) if rng.random() < 0.06 else 0.0,
         host=rng.random() < 0.5,
     )
 
@@ -250,9 +270,9 @@ def _bands(rng: np.random.Generator, system: str) -> Sequence[str]:
     """Return the passbands of a published light curve: often green and red alone, seldom a single one."""
     names = _SYSTEMS[system]
     kind = rng.random()
-    if kind < 0.45 or len(names) < 3:
+    if kind < 0.5 or len(names) < 3:
         return [names[index] for index in _GREEN_AND_RED[system]]
-    if kind < 0.55:
+    if kind < 0.56:
         return [names[rng.choice(_GREEN_AND_RED[system])]]
     if kind < 0.8:
         return names
