@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 NAME = "lowlat_nodes"
 ROOT = Path(__file__).resolve().parent
@@ -55,7 +55,7 @@ ONNX = ["onnx>=1.16"]
 OPENVINO = ["openvino>=2024.4"]
 # Matches detections to tracks.
 TRACKING = ["scipy>=1.8"]
-# Streams of astronomical alerts: Kafka, metrics, and packets where there is no compiler for our own reader.
+# Streams of astronomical alerts: Kafka, metrics, and a writer of packets.
 ALERTS = ["confluent-kafka>=2.6", "fastavro>=1.9", "prometheus-client>=0.20"]
 # Spectral templates of supernovae.
 SKY = ["sncosmo>=2.10"]
@@ -103,6 +103,15 @@ def shared_files(folder: str, *patterns: str) -> list[tuple[str, list[str]]]:
     return sorted(targets.items())
 
 
+# Optional: where there is no compiler, alerts are read in Python, many times slower.
+ALERT_READER = Extension(
+    f"{NAME}.alerts.avro._machine",
+    [f"{NAME}/alerts/avro/_machine.c"],
+    extra_compile_args=["-O3", "-std=c99"],
+    optional=True,
+)
+
+
 setup(
     name=NAME,
     version=version(),
@@ -114,7 +123,8 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={"": ["py.typed", "*.html"]},
+    package_data={"": ["py.typed", "*.html", "*.pyi"]},
+    ext_modules=[ALERT_READER],
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

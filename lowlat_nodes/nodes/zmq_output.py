@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.zmq.curve import load_server_keys
+from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES
 from lowlat_nodes.transport.zmq.publisher import Publisher
 
 
@@ -29,11 +30,12 @@ class ZmqSettings:
         if bool(self.key) != bool(self.clients):
             raise ConfigurationError("zmq: expected key and clients together, or neither of them")
 
-    def publisher(self, outputs: Mapping[str, str]) -> Publisher | None:
+    def publisher(self, outputs: Mapping[str, str], *, waiting: int = WAITING_MESSAGES) -> Publisher | None:
         """Open the socket; None where no endpoint is given.
 
         Args:
             outputs: The topic on the wire by the topic of the messages.
+            waiting: How many messages wait for each subscriber.
 
         Raises:
             ConfigurationError: If the endpoint or the keys cannot be had.
@@ -41,4 +43,4 @@ class ZmqSettings:
         if not self.endpoint:
             return None
         keys = load_server_keys(self.key, self.clients) if self.key else None
-        return Publisher(self.endpoint, outputs, keys=keys)
+        return Publisher(self.endpoint, outputs, keys=keys, waiting=waiting)

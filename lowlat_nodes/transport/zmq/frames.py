@@ -17,13 +17,14 @@ import zmq
 from numpy.typing import NDArray
 
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import Detections
+from lowlat_nodes.stream.payload import Detections, Record
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError, content, decode_array, encodable, shown
+from lowlat_nodes.transport.records import check
 
 VERSION = 1
 
-ARRAY, DETECTIONS = "array", "detections"
+ARRAY, DETECTIONS, RECORD = "array", "detections", "record"
 
 MAX_TOPIC = 255
 MAX_HEADER = 1 << 16
@@ -41,7 +42,7 @@ def encode(message: Message, topic: str, sequence: int) -> list[bytes | memoryvi
     """Return the frames of a message; arrays are not copied.
 
     Args:
-        message: Its payload is `Detections` or an array.
+        message: Its payload is `Detections`, a `Record` or an array.
         topic: Stands in the first frame.
         sequence: Counts what was published under the topic.
 
@@ -51,7 +52,7 @@ def encode(message: Message, topic: str, sequence: int) -> list[bytes | memoryvi
     schema, details, parts = _take_apart(message.payload)
     arrays = [encodable(part) for part in parts]
     trace = message.trace
-    header = msgpack.packb(
+    header = _pack(
         {
             "v": VERSION,
             "schema": schema,
@@ -130,13 +131,20 @@ def decode_topic(frame: zmq.Frame) -> str:
         raise WireError(f"topic: expected UTF-8: {error}") from error
 
 
+def _pack(header: dict[str, Any]) -> bytes:
+    try:
+        return msgpack.packb(header)  # type: ignore[no-any-return]
+    except ValueError as error:  # text that UTF-8 cannot say
+        raise WireError(f"header: {error}") from error
+
+
 def _unpack_header(frame: zmq.Frame) -> dict[str, Any]:
     """Return the fields of a header; unknown ones may hold anything, and are left alone."""
     if len(frame) > MAX_HEADER:
         raise WireError(f"header: expected at most {MAX_HEADER} bytes, got {len(frame)}")
     try:
         fields = msgpack.unpackb(
-            frame.buffer, max_map_len=64, max_array_len=_MAX_NAMES, max_bin_len=0, max_ext_len=0
+            frame.buffer, max_map_len=_MAX_NAMES, max_array_len=_MAX_NAMES, max_bin_len=0, max_ext_len=0
         )
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise WireError(f"header: expected msgpack: {type(error).__name__}: {error}") from error
@@ -156,7 +164,10 @@ def _take_apart(payload: Any) -> tuple[str, dict[str, Any], list[NDArray[Any]]]:
             arrays.append(np.asarray(payload.tracks, np.int64))
         _check_detections(arrays, payload.names)
         return DETECTIONS, {"names": payload.names}, arrays
-    raise WireError(f"expected a payload of type ndarray or Detections, got {type(payload).__name__}")
+    if isinstance(payload, Record):
+        check(payload.fields)
+        return RECORD, {"key": _key_text(payload.key), "fields": payload.fields}, []
+    raise WireError(f"expected a payload of type ndarray, Detections or Record, got {type(payload).__name__}")
 
 
 def _put_together(fields: dict[str, Any], arrays: list[NDArray[Any]]) -> Any:
@@ -171,7 +182,32 @@ def _put_together(fields: dict[str, Any], arrays: list[NDArray[Any]]) -> Any:
             raise WireError(f"{DETECTIONS}: expected a list of text as 'names'")
         _check_detections(arrays, names)
         return Detections(arrays[0], tuple(names), arrays[1] if len(arrays) > 1 else None)
-    raise WireError(f"header: expected {ARRAY!r} or {DETECTIONS!r} as 'schema', got {shown(schema)}")
+    if schema == RECORD:
+        return _record(fields, arrays)
+    raise WireError(
+        f"header: expected {ARRAY!r}, {DETECTIONS!r} or {RECORD!r} as 'schema', got {shown(schema)}"
+    )
+
+
+def _key_text(key: bytes) -> str:
+    try:
+        text = key.decode()
+    except UnicodeDecodeError as error:
+        raise WireError(f"{RECORD}: expected UTF-8 as key: {error}") from error
+    if len(text) > _MAX_NAME:
+        raise WireError(f"{RECORD}: expected a key of at most {_MAX_NAME} characters, got {len(text)}")
+    return text
+
+
+def _record(header: dict[str, Any], arrays: list[NDArray[Any]]) -> Record:
+    fields: Any = header.get("fields")
+    key = header.get("key", "")
+    if arrays:
+        raise WireError(f"{RECORD}: expected no arrays, got {len(arrays)}")
+    if not isinstance(key, str) or len(key) > _MAX_NAME:
+        raise WireError(f"{RECORD}: expected 'key' as text of at most {_MAX_NAME} characters")
+    check(fields)
+    return Record(fields, key.encode())
 
 
 def _check_detections(arrays: list[NDArray[Any]], names: Sequence[str]) -> None:

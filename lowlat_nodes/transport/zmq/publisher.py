@@ -33,6 +33,8 @@ class Publisher:
         outputs: The topic on the wire by the topic of the messages, a processor's output names.
         keys: Keys of CURVE and the subscribers that may come in; None publishes in the clear, on this machine
             only.
+        waiting: How many messages wait for each subscriber, beside what is on its way; more where results
+            come in bursts and each of them counts.
 
     Attributes:
         endpoint: Where it listens.
@@ -43,7 +45,14 @@ class Publisher:
         ConfigurationError: If the endpoint cannot be had, or other machines could reach it without keys.
     """
 
-    def __init__(self, endpoint: str, outputs: Mapping[str, str], *, keys: ServerKeys | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        outputs: Mapping[str, str],
+        *,
+        keys: ServerKeys | None = None,
+        waiting: int = WAITING_MESSAGES,
+    ) -> None:
         check_exposure(check_endpoint(endpoint), keys)
         self.counts = Counters()
         self._outputs = dict(outputs)
@@ -51,7 +60,7 @@ class Publisher:
         self._context = zmq.Context()
         self._socket = socket = self._context.socket(zmq.PUB)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
-        socket.setsockopt(zmq.SNDHWM, WAITING_MESSAGES)
+        socket.setsockopt(zmq.SNDHWM, waiting)
         socket.setsockopt(zmq.MAXMSGSIZE, 1 << 10)  # of subscriptions
         keep_alive(socket)
         allow_ipv6(socket, endpoint)

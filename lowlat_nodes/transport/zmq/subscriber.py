@@ -36,6 +36,7 @@ class Subscriber:
         clock: Stamps the receipt; the clock of the publisher's stamps.
         keys: Keys of CURVE; None for a connection in the clear.
         max_bytes: Largest frame; a larger one breaks the connection.
+        waiting: How many messages wait in the socket while `deliver` takes its time.
 
     Attributes:
         received: How many messages of the topics came, malformed ones included.
@@ -54,6 +55,7 @@ class Subscriber:
         clock: Clock,
         keys: ClientKeys | None = None,
         max_bytes: int = MAX_MESSAGE,
+        waiting: int = WAITING_MESSAGES,
     ) -> None:
         self.received = 0
         self.drops = Counters()
@@ -69,6 +71,7 @@ class Subscriber:
         self._clock = clock
         self._keys = keys
         self._max_bytes = max_bytes
+        self._waiting = waiting
         self._newest: dict[str, int] = {}
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._thread: threading.Thread | None = None
@@ -83,7 +86,7 @@ class Subscriber:
         self._context = zmq.Context()
         socket = self._context.socket(zmq.SUB)
         socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RCVHWM, WAITING_MESSAGES)
+        socket.setsockopt(zmq.RCVHWM, self._waiting)
         socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)

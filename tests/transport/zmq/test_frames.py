@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import Detections, Text
+from lowlat_nodes.stream.payload import Detections, Record, Text
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.arrays import DTYPES, WireError
 from lowlat_nodes.transport.zmq.frames import MAX_HEADER, decode, encode
@@ -46,6 +46,18 @@ def detections(draw: st.DrawFn) -> Detections:
     return Detections(rows, names, draw(st.none() | arrays.arrays(np.int64, count)))
 
 
+PLAIN = st.recursive(
+    NAMES
+    | st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda values: st.lists(values, max_size=4) | st.dictionaries(NAMES, values, max_size=4),
+    max_leaves=8,
+)
+RECORDS = st.builds(Record, st.dictionaries(NAMES, PLAIN, max_size=5), NAMES.map(str.encode))
+
+
 def framed(frames: Sequence[bytes | memoryview]) -> list[zmq.Frame]:
     return [zmq.Frame(bytes(frame)) for frame in frames]
 
@@ -60,7 +72,7 @@ def same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
-@given(TOPICS, ARRAYS | detections(), TRACES, st.integers(0, 2**64 - 1), NAMES)
+@given(TOPICS, ARRAYS | detections() | RECORDS, TRACES, st.integers(0, 2**64 - 1), NAMES)
 def test_messages_come_back_as_they_went(
     topic: str, payload: Any, trace: Trace, sequence: int, frame_id: str
 ) -> None:
@@ -70,6 +82,9 @@ def test_messages_come_back_as_they_went(
         assert same(found.payload.rows, payload.rows)
         assert same(found.payload.tracks, payload.tracks)
         assert found.payload.names == payload.names
+    elif isinstance(payload, Record):
+        assert repr(found.payload.fields) == repr(payload.fields)  # 1, 1.0 and True differ
+        assert found.payload.key == payload.key
     else:
         assert same(found.payload, payload)
 
@@ -97,6 +112,9 @@ FOUND = Detections(
 )
 
 
+RESULT = Record({"survey": "ztf", "alert_id": 10, "p": {"SN Ia": 0.5}, "mjd": None}, b"ztf:10")
+
+
 def documented() -> dict[str, list[bytes]]:
     """Return the frames of each test vector of the document, by its name."""
     blocks = re.findall(r"^`(\w+)`:\n\n```\n(.*?)```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
@@ -109,6 +127,7 @@ def documented() -> dict[str, list[bytes]]:
 DOCUMENTED = {
     "detections": Message("found", FOUND, Trace(1, 2, 3, 4, 5, 1_700_000_000_000_000_000), 0, "camera"),
     "array": Message("brightness", np.array([0.5]), Trace()),
+    "record": Message("alerts", RESULT, Trace(0, 7)),
 }
 
 
@@ -126,7 +145,7 @@ def test_all_that_is_documented_is_checked() -> None:
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (Text("hello"), "expected a payload of type ndarray or Detections, got Text"),
+        (Text("hello"), "expected a payload of type ndarray, Detections or Record, got Text"),
         (np.array(["a"]), "expected an array of"),
         (np.array([object()]), "expected an array of"),
         (Detections(np.zeros((2, 5), np.float32), ("cup",)), r"expected <f4 \[n, 6\]"),
@@ -134,6 +153,15 @@ def test_all_that_is_documented_is_checked() -> None:
         (Detections(np.ones((2, 6), np.float32), ("cup",)), "expected classes from 0 to 0"),
         (Detections(np.full((2, 6), np.nan, np.float32), ("cup",)), "expected classes from 0 to 0"),
         (Detections(np.zeros((0, 6), np.float32), ("x" * 100,) * 1000), "a header of at most 65536"),
+        (Record({"a": "x" * MAX_HEADER}), "a header of at most 65536"),
+        (Record({"a": [float("nan")]}), "expected finite numbers, got nan"),
+        (Record({"a": 2**63}), "whole numbers of 64 bits"),
+        (Record({"a": np.float64(1)}), "expected plain data"),
+        (Record({"a": b"bytes"}), "expected plain data"),
+        (Record({1: 2}), "expected text as names"),
+        (Record({"a": "\ud800"}), "header: .*surrogates not allowed"),
+        (Record({}, b"\xff"), "expected UTF-8 as key"),
+        (Record({}, b"x" * 1025), "a key of at most 1024 characters"),
     ],
 )
 def test_what_has_no_form_on_the_wire_is_refused(payload: Any, reason: str) -> None:
@@ -170,7 +198,7 @@ def test_unknown_keys_are_ignored_and_a_frame_need_not_be_named() -> None:
         ({"v": 2}, "expected version 1 as 'v', got 2"),
         ({"v": True}, "expected version 1 as 'v', got True"),
         ({"v": "1"}, "expected version 1"),
-        ({"schema": "image"}, "expected 'array' or 'detections' as 'schema', got 'image'"),
+        ({"schema": "image"}, "expected 'array', 'detections' or 'record' as 'schema', got 'image'"),
         ({"schema": ["array"]}, "as 'schema'"),
         ({"seq": -1}, "expected 'seq' from 0"),
         ({"seq": 1.0}, "expected 'seq' from 0"),
@@ -191,6 +219,7 @@ def test_unknown_keys_are_ignored_and_a_frame_need_not_be_named() -> None:
         ({"arrays": [["<f4", [2**60, 2**60]]]}, "expected sizes from 0 to"),
         ({"arrays": [["<f4", [-2]]]}, "expected sizes from 0 to"),
         ({"arrays": [["<f4", [1] * 9]]}, "expected a shape of at most 8"),
+        ({"schema": "record", "fields": {}}, "record: expected no arrays, got 1"),
         ({"schema": "detections"}, "expected a list of text as 'names'"),
         ({"schema": "detections", "names": [1]}, "expected a list of text as 'names'"),
         ({"schema": "detections", "names": ["cup"]}, r"expected <f4 \[n, 6\]"),
@@ -220,6 +249,30 @@ def test_arrays_that_are_no_detections_are_refused(
     parts = [np.zeros(shape, dtype).tobytes() for dtype, shape in forms]
     with pytest.raises(WireError, match=reason):
         read([b"t", msgpack.packb(fields), *parts])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, "record: expected a mapping, got None"),
+        ({"fields": [1]}, "record: expected a mapping"),
+        ({"fields": {"a": float("inf")}}, "expected finite numbers"),
+        ({"fields": {"a": 2**63}}, "whole numbers of 64 bits"),
+        ({"fields": {}, "key": 1}, "expected 'key' as text"),
+        ({"fields": {}, "key": "x" * 1025}, "expected 'key' as text of at most 1024"),
+        ({"fields": {"a": [[[[[[[[]]]]]]]]}}, "on 8 levels"),
+        ({"fields": {"a": {1: 2}}}, "header: expected msgpack"),
+    ],
+)
+def test_what_is_no_record_is_refused(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(WireError, match=reason):
+        read([b"t", msgpack.packb(HEADER | {"schema": "record", "arrays": []} | changes)])
+
+
+def test_a_record_needs_no_key() -> None:
+    fields = HEADER | {"schema": "record", "arrays": [], "fields": {"a": 1}}
+    payload = read([b"t", msgpack.packb(fields)]).payload
+    assert (payload.fields, payload.key) == ({"a": 1}, b"")
 
 
 @pytest.mark.parametrize(

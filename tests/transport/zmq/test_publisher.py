@@ -194,6 +194,26 @@ def test_a_subscriber_that_does_not_take_loses_messages_and_holds_nobody_up() ->
     assert subscriber.drops["lost"] == lost
 
 
+def test_a_burst_waits_where_room_was_made_for_it() -> None:
+    heard, go_on = Heard(), threading.Event()
+
+    def stall(message: Message) -> None:
+        heard(message)
+        assert go_on.wait(PATIENCE_S)
+
+    large = Message("found", np.zeros(1 << 20, np.uint8))
+    with (
+        publishing(waiting=200) as publisher,
+        hearing(publisher.endpoint, stall, waiting=200) as subscriber,
+    ):
+        until(lambda: heard.messages, lambda: publisher.write(large))
+        for _ in range(100):
+            publisher.write(large)
+        go_on.set()
+        until(lambda: len(heard.messages) > 100)
+        assert subscriber.drops.snapshot() == {}
+
+
 def test_the_newest_message_waits_for_a_slow_consumer() -> None:
     mailbox = Newest(SystemClock())
     with publishing() as publisher, hearing(publisher.endpoint, mailbox.put):

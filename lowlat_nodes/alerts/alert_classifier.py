@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The processor behind the alert node: packets in, classifications out, and what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lowlat_nodes.alerts.classifier import Classifier
+from lowlat_nodes.alerts.filters import Filters
+from lowlat_nodes.alerts.ingest import Ingest
+from lowlat_nodes.alerts.result import results
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.delivery import DEAD_LETTERS
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.payload import DeadLetter
+from lowlat_nodes.stream.processor import Processor
+
+ALERTS = "alerts"
+"""The input: messages with a `Packet`."""
+
+RESULTS = "results"
+"""The output for every classification: messages with a `Record`, see docs/alert_results.md."""
+
+
+class AlertClassifier(Processor):
+    """Classifies alerts in batches, and sorts the results by filters.
+
+    `RESULTS` has all results, and the output of each filter, named like it, those that it keeps. What cannot be
+    read goes to `DEAD_LETTERS` with the reason.
+
+    Args:
+        ingest: Reads packets.
+        classifier: Makes probabilities of light curves.
+        filters: Sort the results.
+
+    Attributes:
+        classes: How many results named which class, or abstained.
+    """
+
+    inputs = (ALERTS,)
+
+    def __init__(self, ingest: Ingest, classifier: Classifier, filters: Filters) -> None:
+        self.outputs = (RESULTS, DEAD_LETTERS, *filters.names)
+        self.ingest = ingest
+        self.classifier = classifier
+        self.filters = filters
+        self.classes = Counters()
+
+    def process(self, message: Message) -> list[Message]:
+        """Classify one alert."""
+        return self.process_batch([message])
+
+    def process_batch(self, messages: Sequence[Message]) -> list[Message]:
+        """Classify a batch: results in the order of the alerts, then by filter, then dead letters."""
+        read = self.ingest.read([message.payload for message in messages])
+        out: list[Message] = []
+        if len(read.light_curves):
+            taken = [messages[index] for index in read.packets]
+            probabilities = self.classifier.classify(read.light_curves)
+            received_ns = [message.trace.received_ns for message in taken]
+            records = results(read, probabilities, self.classifier, received_ns)
+            of = {id(record): message for record, message in zip(records, taken, strict=True)}
+            for record in records:
+                self.classes.add(record.fields["best"])
+            out += [of[id(record)].derive(RESULTS, record) for record in records]
+            for name, kept in self.filters.keep(records).items():
+                out += [of[id(record)].derive(name, record) for record in kept]
+        for index, reason in read.refused.items():
+            message = messages[index]
+            out.append(message.derive(DEAD_LETTERS, DeadLetter(message.payload, reason)))
+        return out
