@@ -14,6 +14,9 @@ MODELS = Subcommands(
         "policy": Subcommand("lowlat_nodes.train.policy", "the policies of the three simulated tasks"),
         "adapt": Subcommand("lowlat_nodes.train.adapt", "such a policy to a robot, from a dataset of it"),
         "detector": Subcommand("lowlat_nodes.train.detector", "YOLOv10 on rendered shapes, within a budget"),
+        "alerts": Subcommand(
+            "lowlat_nodes.train.alerts.command", "the classifier of alerts, on a simulated sky"
+        ),
     },
 )
 

@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`lowlat train alerts`: the classifier of alerts on a simulated sky, within a budget of time."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lowlat_nodes.stream.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from lowlat_nodes.train.alerts.fit import FitConfig, Fitted
+    from lowlat_nodes.train.alerts.model import TokenModel
+    from lowlat_nodes.train.alerts.sky import Labelled
+
+ACCURACY: Final = 0.95
+"""How often the likeliest class is to be right where the classifier does not abstain."""
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train the classifier of alerts, and write it with its card; say how well it does in simulation."""
+    parser = argparse.ArgumentParser(prog="lowlat train alerts", description=main.__doc__)
+    parser.add_argument("--out", type=Path, default=Path("trained"), help="gets alerts.onnx and alerts.md")
+    parser.add_argument("--minutes", type=float, default=60.0, help="to train for (default: %(default)g)")
+    parser.add_argument(
+        "--clock",
+        choices=("cpu", "wall"),
+        default="cpu",
+        help="minutes of CPU, all threads counted, or minutes that pass (default: cpu)",
+    )
+    parser.add_argument("--objects", type=int, default=240_000, help="to train on (default: %(default)d)")
+    parser.add_argument("--test-objects", type=int, default=24_000, help="to judge by (default: %(default)d)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and sky (default: 0)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads, processes too (default: 1)")
+    parser.add_argument(
+        "--sky",
+        type=Path,
+        default=Path("trained/sky"),
+        help="keeps what was simulated (default: %(default)s)",
+    )
+    options = parser.parse_args(argv)
+    if options.minutes <= 0.0 or min(options.objects, options.test_objects, options.threads) < 1:
+        parser.error(
+            "expected --minutes above 0, and --objects, --test-objects and --threads of at least 1, got "
+            f"{options.minutes:g}, {options.objects}, {options.test_objects} and {options.threads}"
+        )
+    for module, extra in (("torch", "train"), ("onnx", "train"), ("sncosmo", "sky")):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtra(module, extra=extra)
+    _train(options)
+    return 0
+
+
+def _train(options: argparse.Namespace) -> None:
+    import torch
+
+    from lowlat_nodes.train.alerts.fit import FitConfig, fit, views
+    from lowlat_nodes.train.alerts.model import TokenModel
+    from lowlat_nodes.train.alerts.sky import simulated
+    from lowlat_nodes.train.yolov10.fit import CLOCKS, Budget
+
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    _say(f"simulating {options.objects} objects")
+    sky = simulated(options.objects, options.seed, options.sky, processes=options.threads)
+    config, net = FitConfig(), TokenModel()
+    kept = options.sky / "alerts.pt"
+    budget = Budget(60.0 * options.minutes, CLOCKS[options.clock])
+    batches = views(sky.light_curves, sky.labels, config, options.seed)
+    fitted = fit(
+        net, batches, config, budget, say=_say, save=lambda average: torch.save(average.state_dict(), kept)
+    )
+    torch.save(net.state_dict(), kept)
+    _ship(net, config, fitted, options)
+
+
+def _ship(net: TokenModel, config: FitConfig, fitted: Fitted, options: argparse.Namespace) -> None:
+    """Calibrate, write and judge the model, and write its card."""
+    import numpy as np
+    import onnxruntime
+    import torch
+
+    from lowlat_nodes.alerts.token_classifier import TokenClassifier
+    from lowlat_nodes.alerts.tokens import FIELDS, MOST, tokenise
+    from lowlat_nodes.train.alerts import metrics
+    from lowlat_nodes.train.alerts.calibrate import logits, temperature
+    from lowlat_nodes.train.alerts.card import rows, write_card
+    from lowlat_nodes.train.alerts.export import export_onnx
+    from lowlat_nodes.train.alerts.model import Calibrated
+    from lowlat_nodes.train.alerts.selection import alerts
+    from lowlat_nodes.train.alerts.sky import CALIBRATION_SEED, TEST_SEED, generator_digest, simulated
+
+    def unseen(seed: int) -> Labelled:
+        return simulated(options.test_objects, seed, options.sky, processes=options.threads)
+
+    known, test = unseen(CALIBRATION_SEED), unseen(TEST_SEED)
+    scores = logits(net, tokenise(known.light_curves))
+    warmth = temperature(scores, known.labels)
+    guesses = torch.softmax(scores / warmth, -1).numpy()
+    least = metrics.threshold(known.labels, guesses, ACCURACY)
+    path = options.out / "alerts.onnx"
+    few = tokenise(alerts(test.light_curves, np.arange(min(len(test), 2000))))
+    error = export_onnx(Calibrated(net, warmth), path, few, threshold=least, accuracy=ACCURACY)
+    probabilities = TokenClassifier(path).classify(test.light_curves)
+    sure = probabilities.max(1) >= least
+    right = probabilities.argmax(1) == test.labels
+    card = write_card(
+        path,
+        test,
+        probabilities,
+        {
+            "command": f"lowlat train alerts --minutes {options.minutes:g} --clock {options.clock} --objects "
+            f"{options.objects} --test-objects {options.test_objects} --seed {options.seed}",
+            "seed": options.seed,
+            "generator": generator_digest(),
+            "libraries": f"torch {torch.__version__}, numpy {np.__version__}, onnxruntime "
+            f"{onnxruntime.__version__}",
+            "parameters": sum(weight.numel() for weight in net.parameters()),
+            "depth": net.config.depth,
+            "width": net.config.width,
+            "heads": net.config.heads,
+            "fields": ", ".join(FIELDS),
+            "most": MOST,
+            "threshold": least,
+            "accuracy": right[sure].mean(),
+            "share": sure.mean(),
+            "objects": options.objects,
+            "steps": fitted.steps,
+            "batch": config.batch,
+            "minutes": options.minutes,
+            "clock": {"cpu": "CPU", "wall": "wall-clock time"}[options.clock],
+            "views": fitted.views,
+            "learning_rate": config.learning_rate,
+            "smoothing": config.smoothing,
+            "temperature": warmth,
+            "calibrated": len(known),
+            "calibration_seed": CALIBRATION_SEED,
+            "test_seed": TEST_SEED,
+            "error": error,
+        },
+    )
+    for line in rows(test, probabilities):
+        _say(line)
+    _say(f"{card} written")

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of ragged light curves: some alerts, some epochs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowlat_nodes.alerts.lightcurve import LightCurves
+
+
+def owners(light_curves: LightCurves) -> NDArray[np.int64]:
+    """The number of the alert that each epoch belongs to, int64 [m]."""
+    return np.repeat(np.arange(len(light_curves)), np.diff(light_curves.offsets))
+
+
+def offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of n runs of epochs begins, and where the last ends, int64 [n + 1]."""
+    found = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=found[1:])
+    return found
+
+
+def alerts(light_curves: LightCurves, rows: NDArray[np.int64]) -> LightCurves:
+    """The alerts with some numbers, in their order; a number may come twice."""
+    lengths = np.diff(light_curves.offsets)[rows]
+    begins = offsets(lengths)
+    epochs = np.arange(begins[-1]) + np.repeat(light_curves.offsets[rows] - begins[:-1], lengths)
+    return LightCurves(
+        light_curves.alert_id[rows],
+        [light_curves.object_id[row] for row in rows],
+        begins,
+        light_curves.mjd[epochs],
+        light_curves.band[epochs],
+        light_curves.flux_njy[epochs],
+        light_curves.error_njy[epochs],
+        light_curves.detected[epochs],
+    )
+
+
+def epochs(light_curves: LightCurves, chosen: NDArray[np.bool_]) -> LightCurves:
+    """The same alerts with some of their epochs, bool [m]."""
+    counts = np.bincount(owners(light_curves)[chosen], minlength=len(light_curves))
+    return LightCurves(
+        light_curves.alert_id,
+        light_curves.object_id,
+        offsets(counts),
+        light_curves.mjd[chosen],
+        light_curves.band[chosen],
+        light_curves.flux_njy[chosen],
+        light_curves.error_njy[chosen],
+        light_curves.detected[chosen],
+    )
