@@ -27,8 +27,8 @@ STEPS: Final = 100
 
 _LOG_AMPLITUDE: Final = 10.0  # how far the fit may go from the first guess, in e-folds
 _LOG_TIME_SCALE: Final = (0.0, np.log(1000.0))  # the fit stays within 1 and 1000 days
-_COARSE_AMPLITUDES: Final = np.linspace(-6.0, 6.0, 7)
-_COARSE_TIME_SCALES: Final = np.linspace(*_LOG_TIME_SCALE, 9)
+_COARSE_AMPLITUDES: Final = np.linspace(-5.0, 5.0, 6)
+_COARSE_TIME_SCALES: Final = np.linspace(*_LOG_TIME_SCALE, 7)
 _REFINEMENTS: Final = 3
 _FLOOR: Final = 1e-4  # of the scale of the flux: below that rounding would break the factorisation
 _WORK_VALUES: Final = 400_000  # of the largest array, to stay within the cache

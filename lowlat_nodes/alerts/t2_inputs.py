@@ -19,7 +19,7 @@ PASSBANDS: Final = ("ztf_g", "ztf_r")
 MARGIN_DAYS: Final = 50.0
 """Epochs this long before the first detection and after the last are of use, as in t2."""
 
-MOST_EPOCHS: Final = 128
+MOST_EPOCHS: Final = 64
 """The newest that are taken; the work grows with the third power."""
 
 BRIGHTEST_NJY: Final = 1e12

@@ -17,6 +17,9 @@ MODELS = Subcommands(
         "alerts": Subcommand(
             "lowlat_nodes.train.alerts.command", "the classifier of alerts, on a simulated sky"
         ),
+        "t2": Subcommand(
+            "lowlat_nodes.train.t2.command", "t2, the published classifier of alerts, on the same sky"
+        ),
     },
 )
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.alerts.gaussian_process import STEPS
@@ -66,8 +67,8 @@ class SelfAttention(nn.Module):
             part(x).unflatten(-1, (self.heads, self.depth)).transpose(1, 2)
             for part in (self.query, self.key, self.value)
         )
-        weights = torch.softmax(query @ key.transpose(-2, -1) * self.depth**-0.5, dim=-1)
-        return self.combine((weights @ value).transpose(1, 2).flatten(2))
+        taken = functional.scaled_dot_product_attention(query, key, value)
+        return self.combine(taken.transpose(1, 2).flatten(2))
 
 
 class EncoderBlock(nn.Module):

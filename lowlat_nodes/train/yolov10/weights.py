@@ -26,6 +26,8 @@ _DTYPES: Final[Mapping[str, torch.dtype]] = {
     "BF16": torch.bfloat16,
     "I64": torch.int64,
     "I32": torch.int32,
+    "I8": torch.int8,
+    "U8": torch.uint8,
 }
 
 
