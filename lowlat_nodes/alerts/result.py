@@ -52,31 +52,41 @@ _SUMS = np.array([[leaf in leaves for leaves in BRANCHES.values()] for leaf in C
 
 
 class Classified(Protocol):
-    """Alerts that were read, as results need them.
+    """Alerts that were read, as results need them."""
 
-    Attributes:
-        light_curves: Of n alerts.
-        surveys: The name of the survey of each.
-        schema_versions: The version of the schema of each, as its survey writes it.
-    """
+    @property
+    def light_curves(self) -> LightCurves:
+        """Return those of n alerts."""
+        ...
 
-    light_curves: LightCurves
-    surveys: Sequence[str]
-    schema_versions: Sequence[str]
+    @property
+    def survey(self) -> Sequence[str]:
+        """Return the name of the survey of each."""
+        ...
+
+    @property
+    def schema_version(self) -> Sequence[str]:
+        """Return the version of the schema of each, as its survey writes it."""
+        ...
 
 
 class Classifier(Protocol):
-    """What made the probabilities, as results need it.
+    """What made the probabilities, as results need it."""
 
-    Attributes:
-        name: Of the model.
-        sha256: Of its file, hexadecimal.
-        threshold: The least probability of a class that is named.
-    """
+    @property
+    def name(self) -> str:
+        """Return the name of the kind of model."""
+        ...
 
-    name: str
-    sha256: str
-    threshold: float
+    @property
+    def sha256(self) -> str:
+        """Return that of its file, hexadecimal."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """Return the least probability of a class that is named."""
+        ...
 
 
 def results(
@@ -108,8 +118,8 @@ def results(
     sure = known & (shares.max(axis=1, initial=0.0) >= classifier.threshold)
     decided = zip(winners.tolist(), sure.tolist(), strict=True)
     columns = zip(
-        alerts.surveys,
-        alerts.schema_versions,
+        alerts.survey,
+        alerts.schema_version,
         curves.alert_id.tolist(),
         curves.object_id,
         [CLASSES[winner] if named else ABSTAINED for winner, named in decided],
