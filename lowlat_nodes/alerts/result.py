@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.alerts.classes import CLASSES, TREE
+from lowlat_nodes.alerts.classifier import Classifier
 from lowlat_nodes.alerts.lightcurve import AB_ZERO_POINT, LightCurves
 from lowlat_nodes.alerts.passbands import NAMES
 from lowlat_nodes.stream.payload import Record
@@ -67,25 +68,6 @@ class Classified(Protocol):
     @property
     def schema_version(self) -> Sequence[str]:
         """Return the version of the schema of each, as its survey writes it."""
-        ...
-
-
-class Classifier(Protocol):
-    """What made the probabilities, as results need it."""
-
-    @property
-    def name(self) -> str:
-        """Return the name of the kind of model."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Return that of its file, hexadecimal."""
-        ...
-
-    @property
-    def threshold(self) -> float:
-        """Return the least probability of a class that is named."""
         ...
 
 
