@@ -80,5 +80,7 @@ def figure_of(
     # A Figure of its own, without pyplot: no display is looked for and nothing global is left behind.
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width_in, height_in))
-        axes = figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey, width_ratios=widths)
+        axes = figure.subplots(
+            rows, columns, squeeze=False, sharex=sharex, sharey=sharey, width_ratios=widths
+        )
         yield figure, list(axes.flat)

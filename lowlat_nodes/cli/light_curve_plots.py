@@ -24,7 +24,7 @@ DPI = 150
 
 _CHOSEN = "#2f6fb7"
 _LIMIT_SIGMA = 5.0
-_CARD_IN = (6.6, 2.6)
+_CARD_IN = (7.0, 2.6)
 _WIDTHS = (3.6, 1.0)
 
 # Colour and marker by the letter of a passband, so that either is enough to tell them apart.
@@ -79,7 +79,7 @@ def draw(classified: Classified, alerts: Sequence[int], path: Path) -> None:
             _draw_classes(axes[2 * place + 1], classified.results[alert])
         for axis in axes[2 * len(alerts) :]:
             axis.set_axis_off()
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.03)  # type: ignore[union-attr]
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.04)  # type: ignore[union-attr]
         figure.savefig(path, dpi=DPI, facecolor="white")
 
 
@@ -103,8 +103,8 @@ def _draw_curve(axis: Axes, classified: Classified, alert: int) -> None:
             errors = 2.5 / np.log(10.0) * error[seen] / flux[seen]
             limits = AB_ZERO_POINT - 2.5 * np.log10(_LIMIT_SIGMA * error[missed])
         axis.plot(
-            days[missed], limits, linestyle="", marker=r"$\downarrow$", markersize=6.5, color=colour, alpha=0.45,
-            markeredgewidth=0,
+            days[missed], limits, linestyle="", marker=r"$\downarrow$", markersize=6.5, markeredgewidth=0,
+            color=colour, alpha=0.45,
         )  # fmt: skip
         axis.errorbar(
             days[seen], values, errors, linestyle="", marker=marker, markersize=4.6, color=colour,
