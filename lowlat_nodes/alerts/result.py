@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.alerts.classes import CLASSES, TREE
+from lowlat_nodes.alerts.classifier import Classifier
 from lowlat_nodes.alerts.lightcurve import AB_ZERO_POINT, LightCurves
 from lowlat_nodes.alerts.passbands import NAMES
 from lowlat_nodes.stream.payload import Record
@@ -52,31 +53,22 @@ _SUMS = np.array([[leaf in leaves for leaves in BRANCHES.values()] for leaf in C
 
 
 class Classified(Protocol):
-    """Alerts that were read, as results need them.
+    """Alerts that were read, as results need them."""
 
-    Attributes:
-        light_curves: Of n alerts.
-        surveys: The name of the survey of each.
-        schema_versions: The version of the schema of each, as its survey writes it.
-    """
+    @property
+    def light_curves(self) -> LightCurves:
+        """Return those of n alerts."""
+        ...
 
-    light_curves: LightCurves
-    surveys: Sequence[str]
-    schema_versions: Sequence[str]
+    @property
+    def survey(self) -> Sequence[str]:
+        """Return the name of the survey of each."""
+        ...
 
-
-class Classifier(Protocol):
-    """What made the probabilities, as results need it.
-
-    Attributes:
-        name: Of the model.
-        sha256: Of its file, hexadecimal.
-        threshold: The least probability of a class that is named.
-    """
-
-    name: str
-    sha256: str
-    threshold: float
+    @property
+    def schema_version(self) -> Sequence[str]:
+        """Return the version of the schema of each, as its survey writes it."""
+        ...
 
 
 def results(
@@ -108,8 +100,8 @@ def results(
     sure = known & (shares.max(axis=1, initial=0.0) >= classifier.threshold)
     decided = zip(winners.tolist(), sure.tolist(), strict=True)
     columns = zip(
-        alerts.surveys,
-        alerts.schema_versions,
+        alerts.survey,
+        alerts.schema_version,
         curves.alert_id.tolist(),
         curves.object_id,
         [CLASSES[winner] if named else ABSTAINED for winner, named in decided],

@@ -105,6 +105,21 @@ class Histogram:
             found[-1] = self.maximum
         return found
 
+    def at_most(self, limits: Iterable[int]) -> list[int]:
+        """Return how many values do not exceed each limit; values within 0.8 % above one may count, too.
+
+        Args:
+            limits: From 0 to 2**50 - 1.
+        """
+        counts = np.cumsum(np.frombuffer(self._slots, np.int64))
+        return [int(counts[_index(limit)]) for limit in limits]
+
+
+def _index(value: int) -> int:
+    """Return the number of the bucket of a value from 0 to 2**50 - 1."""
+    shift = max(value.bit_length() - _SUB_BITS - 1, 0)
+    return (shift << _SUB_BITS) + (value >> shift)
+
 
 def _middle(index: int) -> int:
     """Return the middle value of a bucket."""

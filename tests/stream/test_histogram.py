@@ -56,6 +56,15 @@ def test_quantiles_of_latencies(latencies_ns: np.ndarray) -> None:
     assert_accurate([int(value) for value in latencies_ns])
 
 
+@given(st.lists(st.integers(0, LIMIT - 1), max_size=50), st.lists(st.integers(0, LIMIT - 1), max_size=5))
+def test_counts_up_to_a_limit_are_those_of_a_limit_not_much_above(
+    values: list[int], limits: list[int]
+) -> None:
+    for limit, found in zip(limits, filled(values).at_most(limits), strict=True):
+        assert sum(value <= limit for value in values) <= found
+        assert found <= sum(value <= limit * (1 + 1 / 128) for value in values)
+
+
 @given(st.integers(0, 255))
 def test_values_below_256_are_exact(value: int) -> None:
     assert filled([0, value, 255]).quantile(0.5) == value

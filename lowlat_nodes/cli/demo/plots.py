@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +13,8 @@ import numpy as np
 from lowlat_nodes.cli.demo.recording import Inference, Recording
 from lowlat_nodes.cli.demo.result import StrategyResult
 from lowlat_nodes.cli.demo.ways import colour
+from lowlat_nodes.cli.drawing import INK, figure_of
 from lowlat_nodes.sim.score import Target
-from lowlat_nodes.stream.errors import MissingExtra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,38 +22,8 @@ if TYPE_CHECKING:
 
 Results = Mapping[str, StrategyResult]
 
-INK, FAINT, RULE, LIGHT = "#20262d", "#6b7682", "#dfe4e8", "#d9483b"
+LIGHT = "#d9483b"
 WIDE_IN, NARROW_IN = 9.6, 4.6
-
-_STYLE = {
-    "axes.edgecolor": RULE,
-    "axes.grid": True,
-    "axes.labelcolor": FAINT,
-    "axes.labelsize": 9,
-    "axes.spines.left": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlecolor": INK,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 9.5,
-    "axes.axisbelow": True,
-    "figure.constrained_layout.use": True,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "grid.color": RULE,
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.linewidth": 1.8,
-    "svg.fonttype": "none",  # text stays text, in the font of the page
-    "svg.hashsalt": "lowlat demo",
-    "xtick.color": FAINT,
-    "xtick.labelsize": 8.5,
-    "ytick.color": FAINT,
-    "ytick.labelsize": 8.5,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-}
 
 _TIMELINE_NS = 3_600_000_000
 _PATH_TARGETS = 4
@@ -67,7 +36,7 @@ def reactions(results: Results) -> str:
     )
     limit_ms = 100.0 * (1 + np.ceil(np.nan_to_num(longest_ms, nan=900.0) / 100.0))
     bins = np.arange(0.0, limit_ms + 1.0, 25.0)
-    with _figure(NARROW_IN, 1.75 * len(results) + 0.5, rows=len(results), sharex=True) as (figure, axes):
+    with figure_of(NARROW_IN, 1.75 * len(results) + 0.5, rows=len(results), sharex=True) as (figure, axes):
         for axis, (name, result) in zip(axes, results.items(), strict=True):
             seen_ms = result.score.reaction_ns[~np.isnan(result.score.reaction_ns)] * 1e-6
             axis.hist(seen_ms.tolist(), bins.tolist(), color=colour(name), alpha=0.85)
@@ -83,7 +52,7 @@ def reactions(results: Results) -> str:
 
 def hits(results: Results) -> str:
     """Return the number of lights touched over the time of the run."""
-    with _figure(NARROW_IN, 2.7) as (figure, [axis]):
+    with figure_of(NARROW_IN, 2.7) as (figure, [axis]):
         for name, result in results.items():
             recording = result.recording
             touched_s = [(t.off_ns - recording.start_ns) * 1e-9 for t in recording.targets if t.hit]
@@ -117,7 +86,7 @@ def hits(results: Results) -> str:
 def progress(results: Results) -> str:
     """Return how the commanded fingertip approaches the light, in the median of all targets."""
     since_ms = np.arange(0, 1001, 10)
-    with _figure(NARROW_IN, 2.7) as (figure, [axis]):
+    with figure_of(NARROW_IN, 2.7) as (figure, [axis]):
         for name, result in results.items():
             shares = np.array([_approach(result.recording, t, since_ms) for t in result.recording.targets])
             low, middle, high = np.nanquantile(shares, (0.25, 0.5, 0.75), axis=0)
@@ -134,7 +103,7 @@ def progress(results: Results) -> str:
 def timeline(results: Results) -> str:
     """Return a few seconds of every run: lights, inferences from image to switch, and reactions."""
     number = _telling_target(results)
-    with _figure(WIDE_IN, 1.55 * len(results) + 0.6, rows=len(results), sharex=True) as (figure, axes):
+    with figure_of(WIDE_IN, 1.55 * len(results) + 0.6, rows=len(results), sharex=True) as (figure, axes):
         for axis, (name, result) in zip(axes, results.items(), strict=True):
             begin_ns = result.recording.targets[number].onset_ns - 400_000_000
             _draw_timeline(axis, result, begin_ns)
@@ -147,7 +116,7 @@ def timeline(results: Results) -> str:
 def paths(results: Results) -> str:
     """Return where the fingertip went for the same few lights, one panel for each strategy."""
     number = _telling_target(results)
-    with _figure(WIDE_IN, 2.9, columns=len(results), sharey=True) as (figure, axes):
+    with figure_of(WIDE_IN, 2.9, columns=len(results), sharey=True) as (figure, axes):
         for axis, (name, result) in zip(axes, results.items(), strict=True):
             recording = result.recording
             shown = recording.targets[number : number + _PATH_TARGETS]
@@ -246,27 +215,6 @@ def _draw_inference(axis: Axes, inference: Inference, row: int, shade: str, at: 
             [at(inference.received_ns), at(inference.switch_ns)], [row, row], color=shade, linewidth=1.0
         )
         axis.plot(at(inference.switch_ns), row, marker="|", color=INK, markersize=10, markeredgewidth=1.4)
-
-
-@contextmanager
-def _figure(
-    width_in: float,
-    height_in: float,
-    *,
-    rows: int = 1,
-    columns: int = 1,
-    sharex: bool = False,
-    sharey: bool = False,
-) -> Iterator[tuple[Figure, list[Axes]]]:
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("matplotlib", extra="viz") from error
-    # A Figure of its own, without pyplot: no display is looked for and nothing global is left behind.
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width_in, height_in))
-        yield figure, list(figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey).flat)
 
 
 def _svg(figure: Figure, description: str) -> str:
