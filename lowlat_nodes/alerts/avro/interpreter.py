@@ -8,9 +8,11 @@ reasons.
 
 from __future__ import annotations
 
+import re
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,8 +22,11 @@ from lowlat_nodes.alerts.avro.refusal import Reason
 MAX_DEPTH = 128
 MAX_BODY = 1 << 30
 
-REAL, INTEGER = struct.Struct("=d"), struct.Struct("=q")
-FLOAT, DOUBLE = struct.Struct("<f"), struct.Struct("<d")
+PACK_F8, PACK_I8 = struct.Struct("=d").pack_into, struct.Struct("=q").pack_into
+FLOAT, DOUBLE = struct.Struct("<f").unpack_from, struct.Struct("<d").unpack_from
+
+# Comparisons of enumerations take longer than those of integers, and here they would be most of the work.
+END, TEXT, SYMBOL = int(Operation.END), int(Form.TEXT), int(Form.SYMBOL)
 
 
 class Machine:
@@ -35,18 +40,15 @@ class Machine:
         max_rows: int,
         max_bytes: int,
     ) -> None:
-        self._code = array("i", code).tolist()
-        self._symbols = symbols
+        self._job = _Job(array("i", code).tolist(), symbols, max_rows, max_bytes)
         self._layouts = layouts
-        self._max_rows = max_rows
-        self._max_bytes = max_bytes
 
     def read(
         self, bodies: Sequence[bytes | bytearray | memoryview]
     ) -> tuple[tuple[tuple[int, bytearray, bytearray], ...], list[tuple[int, int, int, int, int]]]:
         """Return the rows, offsets and columns of each table, and what was refused."""
         scalars, *tables = every = [_Table(stride, empty) for stride, empty, _ in self._layouts]
-        run = _Run(self._code, self._symbols, every, self._max_rows, self._max_bytes)
+        run = _Run(self._job, every)
         refused = []
         for number, body in enumerate(bodies):
             scalars.add()
@@ -70,11 +72,27 @@ class Machine:
     ) -> tuple[int, tuple[int, int, int, int, int] | None]:
         """Return the bytes of the record at the start of a body, or why there is none."""
         try:
-            return _Run(self._code, self._symbols, [], self._max_rows, self._max_bytes).record(
-                bytes(body)
-            ), None
+            return _Run(self._job, []).record(bytes(body)), None
         except _Bad as bad:
             return 0, (0, *bad.args)
+
+
+def _pattern(null: int, widths: list[int]) -> re.Pattern[bytes]:
+    """Return what nullable values look like where integers take no more bytes than they need."""
+    absent, present = (b"\\x02", b"\\x00") if null else (b"\\x00", b"\\x02")
+    values = (b".{%d}" % width if width >= 0 else b"[\\x80-\\xff]{0,8}[\\x00-\\x7f]" for width in widths)
+    return re.compile(b"".join(b"(?:%b|%b%b)" % (absent, present, value) for value in values), re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A program and its limits, and the patterns of nullable values by their place in it."""
+
+    code: list[int]
+    symbols: bytes
+    max_rows: int
+    max_bytes: int
+    patterns: dict[int, re.Pattern[bytes]] = field(default_factory=dict)
 
 
 class _Bad(Exception):
@@ -125,14 +143,10 @@ class _Frame:
 class _Run:
     """Reads records one after another into tables."""
 
-    def __init__(
-        self, code: list[int], symbols: bytes, tables: list[_Table], max_rows: int, max_bytes: int
-    ) -> None:
-        self._code = code
-        self._symbols = symbols
+    def __init__(self, job: _Job, tables: list[_Table]) -> None:
+        self._job = job
+        self._code = job.code
         self._tables = tables
-        self._max_rows = max_rows
-        self._max_bytes = max_bytes
         self._bytes = 0
         self._data = b""
         self._at = 0
@@ -152,7 +166,7 @@ class _Run:
             raise _Bad(Reason.SIZE, -1, 0, MAX_BODY)
         self._data, self._at, self._rows, self._frames = body, 0, 0, []
         code, place = self._code, 0
-        while (operation := code[place]) != Operation.END:
+        while (operation := code[place]) != END:
             self._place = place
             place = _STEPS[operation](self, place + 1)
         return self._at
@@ -162,6 +176,9 @@ class _Run:
 
     def _varint(self) -> int:
         data, at, bits = self._data, self._at, 0
+        if at < len(data) and data[at] < 0x80:
+            self._at = at + 1
+            return (data[at] >> 1) ^ -(data[at] & 1)
         for shift in range(0, 70, 7):
             if at == len(data):
                 raise self._fail(Reason.TRUNCATED)
@@ -213,33 +230,24 @@ class _Run:
         return place + 1
 
     def _do_nullables(self, place: int) -> int:
-        null, most, count = self._code[place : place + 3]
+        null, _, count = self._code[place : place + 3]
         first = place + 3
         widths = self._code[first : first + count]
-        data, at = self._data, self._at
-        absent, present = 2 * null, 2 - 2 * null
-        # Then all of them lie within the body, whatever they are.
-        roomy = most <= len(data) - at
+        if place not in self._job.patterns:
+            self._job.patterns[place] = _pattern(null, widths)
+        # A regular expression skips all of them at once, unless they are cut, wrong or oddly written.
+        skipped = self._job.patterns[place].match(self._data, self._at)
+        if skipped:
+            self._at = skipped.end()
+            return first + count
         for width in widths:
-            if roomy and width >= 0:
-                byte = data[at]
-                if byte == present:
-                    at += 1 + width
-                    continue
-                if byte == absent:
-                    at += 1
-                    continue
-            self._at = at
-            if not roomy and at == len(data):
+            if self._at == len(self._data):
                 raise self._fail(Reason.TRUNCATED, 1)
-            roomy = roomy and data[at] < 0x80
             if self._branch(2) != null:
                 if width < 0:
                     self._varint()
                 else:
                     self._skip(width)
-            at = self._at
-        self._at = at
         return first + count
 
     def _do_nullable_text(self, place: int) -> int:
@@ -297,21 +305,21 @@ class _Run:
         if items == 0:
             self._frames.pop()
             return after
-        if abs(items) > (len(self._data) - self._at if least else self._max_rows):
+        if abs(items) > (len(self._data) - self._at if least else self._job.max_rows):
             raise self._fail(Reason.COUNT, min(abs(items), (1 << 63) - 1))
         frame.left = abs(items)
         return frame.body
 
     def _do_row(self, place: int) -> int:
         self._rows += 1
-        if self._rows > self._max_rows:
-            raise self._fail(Reason.ROWS, self._max_rows)
+        if self._rows > self._job.max_rows:
+            raise self._fail(Reason.ROWS, self._job.max_rows)
         table = self._tables[self._code[place]]
         if table.rows == table.capacity:
             # The extension's way to grow, so that both meet the limit at the same row.
             grown = max(table.capacity, 64) * table.stride
-            if grown > self._max_bytes - self._bytes:
-                raise self._fail(Reason.MEMORY, self._max_bytes)
+            if grown > self._job.max_bytes - self._bytes:
+                raise self._fail(Reason.MEMORY, self._job.max_bytes)
             self._bytes += grown
             table.capacity += max(table.capacity, 64)
         table.add()
@@ -323,17 +331,17 @@ class _Run:
         if null < 0 or self._branch(2) != null:
             rows = self._tables[table]
             cell = len(rows.cells) - rows.stride + offset
-            if form == Form.TEXT:
+            if form == TEXT:
                 rows.cells[cell : cell + width] = self._text(width).ljust(width, b"\0")
-            elif form == Form.SYMBOL:
+            elif form == SYMBOL:
                 symbol = self._varint()
                 if not 0 <= symbol < symbols:
                     raise self._fail(Reason.SYMBOL, symbol)
                 begin = first + symbol * width
-                rows.cells[cell : cell + width] = self._symbols[begin : begin + width]
+                rows.cells[cell : cell + width] = self._job.symbols[begin : begin + width]
             else:
-                kind = INTEGER if form in {Form.BOOLEAN_I8, Form.VARINT_I8} else REAL
-                kind.pack_into(rows.cells, cell, self._number(form))
+                number, pack = _NUMBERS[form]
+                pack(rows.cells, cell, number(self))
         if rewind:
             self._at = start
         return place + 8
@@ -350,19 +358,31 @@ class _Run:
         self._at += length
         return text
 
-    def _number(self, form: int) -> float | int:
-        if form in {Form.VARINT_F8, Form.VARINT_I8}:
-            return self._varint()
+    def _boolean(self) -> int:
         at = self._at
-        if form == Form.FLOAT_F8:
-            self._skip(4)
-            return float(FLOAT.unpack_from(self._data, at)[0])
-        if form == Form.DOUBLE_F8:
-            self._skip(8)
-            return float(DOUBLE.unpack_from(self._data, at)[0])
         self._skip(1)
         return int(self._data[at] != 0)
 
+    def _float(self) -> float:
+        at = self._at
+        self._skip(4)
+        return float(FLOAT(self._data, at)[0])
+
+    def _double(self) -> float:
+        at = self._at
+        self._skip(8)
+        return float(DOUBLE(self._data, at)[0])
+
+
+_NUMBERS: dict[int, tuple[Callable[[_Run], float], Callable[..., None]]] = {
+    Form.BOOLEAN_F8: (_Run._boolean, PACK_F8),
+    Form.BOOLEAN_I8: (_Run._boolean, PACK_I8),
+    Form.VARINT_F8: (_Run._varint, PACK_F8),
+    Form.VARINT_I8: (_Run._varint, PACK_I8),
+    Form.FLOAT_F8: (_Run._float, PACK_F8),
+    Form.DOUBLE_F8: (_Run._double, PACK_F8),
+}
+"""How a number is read, and how it is put into its cell."""
 
 _STEPS = {
     operation.value: getattr(_Run, f"_do_{operation.name.lower()}")
