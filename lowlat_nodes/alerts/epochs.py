@@ -18,6 +18,12 @@ DETECTION_SIGMA = 5.0
 FIRST_MJD, LAST_MJD = 40_000.0, 100_000.0
 """Times before 1968 and after 2132 are errors."""
 
+MOST_NJY = 1e15
+"""What is brighter than magnitude -6 is an error; the squares of these fit into float32."""
+
+LEAST_ERROR_NJY = 1e-3
+"""No survey measures as well as that."""
+
 SAME_VISIT_DAYS = 1.0 / 86_400
 """Epochs of one passband that are no further apart are one visit; exposures take 15 s and more."""
 
@@ -64,12 +70,12 @@ class Epochs:
 def usable(epochs: Epochs) -> NDArray[np.bool_]:
     """Return which epochs are sound: bool [m].
 
-    They have a time, a known passband, a finite flux, and a finite error above 0.
+    They have a time, a known passband, and flux and error within the bounds above.
     """
     # No comparison holds for NaN.
-    good = epochs.error_njy > 0.0
-    good &= epochs.error_njy < np.inf
-    good &= np.abs(epochs.flux_njy) < np.inf
+    good = epochs.error_njy > LEAST_ERROR_NJY
+    good &= epochs.error_njy < MOST_NJY
+    good &= np.abs(epochs.flux_njy) < MOST_NJY
     good &= epochs.mjd > FIRST_MJD
     good &= epochs.mjd < LAST_MJD
     good &= epochs.band != UNKNOWN_BAND
