@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lowlat_nodes.alerts.avro import Reader
+from lowlat_nodes.alerts.avro.schema import MAX_BYTES
 from lowlat_nodes.alerts.projection import Projection
 from lowlat_nodes.stream.errors import LowlatError
 
@@ -19,6 +20,9 @@ MAGIC = b"Obj\x01"
 SYNC_BYTES = 16
 MAX_METADATA = 64
 """Entries in a header; surveys write two."""
+
+MAX_ENTRY = MAX_BYTES
+"""Bytes of one entry, which may be a schema."""
 
 CODECS = ("null", "deflate", "zstandard")
 
@@ -97,8 +101,8 @@ def read_header(data: Bytes) -> Header:
 
 def _read_bytes(data: Bytes, at: int) -> tuple[bytes, int]:
     size, at = read_long(data, at)
-    if not 0 <= size <= len(data) - at:
-        msg = f"a header announces {size} bytes at byte {at} of {len(data)}"
+    if not 0 <= size <= min(MAX_ENTRY, len(data) - at):
+        msg = f"a header announces {size} bytes at byte {at} of {len(data)}; up to {MAX_ENTRY} are read"
         raise BadContainer(msg)
     return bytes(data[at : at + size]), at + size
 

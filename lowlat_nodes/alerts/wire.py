@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from lowlat_nodes.alerts.avro.schema import MAX_BYTES
 from lowlat_nodes.alerts.container import (
     MAGIC,
     SYNC_BYTES,
@@ -25,7 +26,7 @@ from lowlat_nodes.alerts.registry import SchemaRegistry, UnknownSchema
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.payload import Packet
 
-MOST_SCHEMAS = 64
+MOST_SCHEMAS = 32
 """Schemas that are kept; the one that was not used for longest goes first."""
 
 CONFLUENT_BYTES = 5
@@ -134,6 +135,8 @@ class Wire:
                 if place:
                     self._keys.insert(0, self._keys.pop(place))
                 return schema
+        if len(key) > MAX_BYTES:
+            return None
         # A key may be JSON and no schema: {"diaSourceId": 1}.
         text = key if key.lstrip()[:1] == b"{" and b'"fields"' in key else self._registry.by_name(key)
         if text is None:

@@ -12,6 +12,7 @@ import pytest
 
 from lowlat_nodes.alerts.container import (
     MAGIC,
+    MAX_ENTRY,
     SYNC_BYTES,
     BadContainer,
     decompress,
@@ -86,6 +87,7 @@ def _changed(old: bytes, new: bytes) -> bytes:
         (MAGIC + HUGE, "up to 64 entries"),
         (MAGIC + b"\x02" + HUGE + b"avro.schema", "announces 2147483648 bytes"),
         (MAGIC + b"\x02\x01", "announces -1 bytes"),
+        (write_header(bytes(MAX_ENTRY + 1)), "up to 1048576 are read"),
     ],
 )
 def test_headers_that_are_refused(data: bytes, reason: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lowlat_nodes.alerts.avro.schema import MAX_BYTES
 from lowlat_nodes.alerts.container import write_header, write_record
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.wire import MOST_SCHEMAS, UnreadablePacket, Wire
@@ -101,6 +102,11 @@ def test_large_packets_are_refused() -> None:
     assert wire.open(Packet(container(schema("ztf"))))
     with pytest.raises(UnreadablePacket, match="up to 200 bytes, got 2"):
         wire.open(Packet(container(schema("ztf"), bytes(100))))
+
+
+def test_keys_that_are_too_long_for_a_schema(wire: Wire) -> None:
+    with pytest.raises(UnreadablePacket, match="as key"):
+        wire.open(Packet(b"\xff", b'{"fields"' + bytes(MAX_BYTES)))
 
 
 def test_many_schemas_are_kept_within_bounds(wire: Wire) -> None:
