@@ -132,7 +132,7 @@ def ztf(rng: np.random.Generator) -> Campaign:
         positive=False,
         offset=rng.choice([0.0, 0.7], p=[0.8, 0.2]),
         calibration=0.02,
-        outliers=rng.choice([0.0, 0.005]),
+        outliers=rng.choice([0.0, 0.003]),
         flat_error=0.0,
         host=True,
     )
@@ -179,7 +179,7 @@ def lsst(rng: np.random.Generator) -> Campaign:
         positive=False,
         offset=rng.choice([0.0, 0.7], p=[0.8, 0.2]),
         calibration=0.02,
-        outliers=rng.choice([0.0, 0.005]),
+        outliers=rng.choice([0.0, 0.003]),
         flat_error=0.0,
         host=True,
     )
