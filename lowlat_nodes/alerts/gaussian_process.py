@@ -31,7 +31,7 @@ _COARSE_AMPLITUDES: Final = np.linspace(-5.0, 5.0, 6)
 _COARSE_TIME_SCALES: Final = np.linspace(*_LOG_TIME_SCALE, 7)
 _REFINEMENTS: Final = 3
 _FLOOR: Final = 1e-4  # of the scale of the flux: below that rounding would break the factorisation
-_WORK_VALUES: Final = 400_000  # of the largest array, to stay within the cache
+_WORK_VALUES: Final = 100_000  # of the largest array, to stay within the cache
 
 
 @dataclass(slots=True, eq=False)
@@ -89,7 +89,7 @@ def _batches(offsets: NDArray[np.int64], values: int) -> Iterator[NDArray[np.int
     while start < len(order):
         width = int(epochs[order[start]])
         width += -width % 8 if width <= 64 else -width % 32
-        most = max(1, _WORK_VALUES // (width * max(width, values)))
+        most = max(1, _WORK_VALUES // (width * max(len(_COARSE_AMPLITUDES) * width, values)))
         stop = min(start + most, int(np.searchsorted(epochs[order], width, side="right")))
         yield order[start:stop]
         start = stop
@@ -175,44 +175,41 @@ class _Covariance:
     """The covariances of fluxes of padded light curves; padding is independent of all, with variance 1."""
 
     def __init__(self, padded: _Padded) -> None:
-        b, m = padded.real.shape
         self._days = padded.days[:, :, None] - padded.days[:, None, :]
         self._wavelength = padded.wavelength_um[:, :, None] - padded.wavelength_um[:, None, :]
         self._wavelength /= WAVELENGTH_SCALE_UM
         self._both_real = (padded.real[:, :, None] & padded.real[:, None, :]).astype(float)
         self._noise = np.where(padded.real, padded.variance, 1.0)
-        self._bordered = np.zeros((b, m + 1, m + 1))
-        self._bordered[:, m, :m] = padded.flux
+        self._flux = padded.flux
         # Anything above the weighted sum of squares keeps the bordered matrix positive.
-        self._bordered[:, m, m] = 1.0 + 2.0 * (padded.flux**2 / padded.variance).sum(1)
+        self._corner = 1.0 + 2.0 * (padded.flux**2 / padded.variance).sum(1)
 
-    def correlation(self, time_scale: Floats) -> Floats:
-        """Return the kernel of unit amplitude [b, m, m] for time scales [b]."""
-        kernel = _matern(self._days / time_scale[:, None, None], self._wavelength)
-        kernel *= self._both_real
-        return kernel
-
-    def factorise(
-        self, amplitude: Floats, time_scale: Floats, correlation: Floats | None = None
-    ) -> tuple[Floats, Floats]:
-        """Return the Cholesky factor L [b, m, m] and L^-1 flux [b, m].
+    def factorise(self, amplitude: Floats, time_scale: Floats) -> tuple[Floats, Floats]:
+        """Return the Cholesky factor L [..., b, m, m] and L^-1 flux [..., b, m].
 
         The flux borders the matrix as one more row, so that one factorisation solves for it as well.
+
+        Args:
+            amplitude: Variances [..., b].
+            time_scale: Days [b].
         """
-        m = self._noise.shape[1]
-        if correlation is None:
-            correlation = self.correlation(time_scale)
-        self._bordered[:, :m, :m] = amplitude[:, None, None] * correlation
+        m = self._flux.shape[1]
+        kernel = _matern(self._days / time_scale[:, None, None], self._wavelength)
+        kernel *= self._both_real
+        bordered = np.zeros((*amplitude.shape, m + 1, m + 1))
+        np.multiply(amplitude[..., None, None], kernel, out=bordered[..., :m, :m])
         diagonal = np.arange(m)
-        self._bordered[:, diagonal, diagonal] += self._noise
-        factor = np.linalg.cholesky(self._bordered)
-        return factor[:, :m, :m], factor[:, m, :m]
+        bordered[..., diagonal, diagonal] += self._noise
+        bordered[..., m, :m] = self._flux
+        bordered[..., m, m] = self._corner
+        factor = np.linalg.cholesky(bordered)
+        return factor[..., :m, :m], factor[..., m, :m]
 
 
 def _log_likelihood(factor: Floats, whitened: Floats) -> Floats:
-    """Return the logarithm of the likelihood [b], without the factors of 2 pi."""
-    diagonal = np.diagonal(factor, axis1=1, axis2=2)
-    likelihood: Floats = -0.5 * (whitened**2).sum(1) - np.log(diagonal).sum(1)
+    """Return the logarithm of the likelihood, without the factors of 2 pi."""
+    diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
+    likelihood: Floats = -0.5 * (whitened**2).sum(-1) - np.log(diagonal).sum(-1)
     return likelihood
 
 
@@ -220,30 +217,25 @@ def _fit(covariance: _Covariance, guess: Floats) -> tuple[Floats, Floats]:
     """Return the logarithms of amplitude and time scale [b] of the greatest likelihood."""
     best = np.full(len(guess), -np.inf)
     amplitude, time_scale = guess.copy(), np.full(len(guess), np.log(TIME_SCALE_DAYS))
+    row = np.arange(len(guess))
 
-    def look(at_amplitudes: list[Floats], at_time_scale: Floats) -> None:
-        correlation = covariance.correlation(np.exp(at_time_scale))
-        for at_amplitude in at_amplitudes:
-            found = _log_likelihood(
-                *covariance.factorise(np.exp(at_amplitude), np.exp(at_time_scale), correlation)
-            )
-            better = found > best
-            best[better] = found[better]
-            amplitude[better] = at_amplitude[better]
-            time_scale[better] = at_time_scale[better]
+    def look(amplitudes: Floats, at_time_scale: Floats) -> None:
+        found = _log_likelihood(*covariance.factorise(np.exp(amplitudes), np.exp(at_time_scale)))
+        place = found.argmax(0)
+        better = found[place, row] > best
+        best[better] = found[place, row][better]
+        amplitude[better] = amplitudes[place, row][better]
+        time_scale[better] = at_time_scale[better]
 
     for value in _COARSE_TIME_SCALES:
-        look([guess + change for change in _COARSE_AMPLITUDES], np.full(len(guess), value))
-    steps = np.diff(_COARSE_AMPLITUDES)[0], np.diff(_COARSE_TIME_SCALES)[0]
-    for turn in range(1, _REFINEMENTS + 1):
-        by_amplitude, by_time_scale = (step / 2.0**turn for step in steps)
-        around, centre = time_scale.copy(), amplitude.copy()
-        for sign in (-1.0, 0.0, 1.0):
-            look(
-                [
-                    np.clip(centre + change * by_amplitude, guess - _LOG_AMPLITUDE, guess + _LOG_AMPLITUDE)
-                    for change in (-1.0, 0.0, 1.0)
-                ],
-                np.clip(around + sign * by_time_scale, *_LOG_TIME_SCALE),
-            )
+        look(guess + _COARSE_AMPLITUDES[:, None], np.full(len(guess), value))
+    by_amplitude, by_time_scale = np.diff(_COARSE_AMPLITUDES)[0], np.diff(_COARSE_TIME_SCALES)[0]
+    sides = np.array([-1.0, 0.0, 1.0])
+    for _ in range(_REFINEMENTS):
+        by_amplitude, by_time_scale = by_amplitude / 2.0, by_time_scale / 2.0
+        around = np.clip(
+            amplitude + by_amplitude * sides[:, None], guess - _LOG_AMPLITUDE, guess + _LOG_AMPLITUDE
+        )
+        for at_time_scale in np.clip(time_scale + by_time_scale * sides[:, None], *_LOG_TIME_SCALE):
+            look(around, at_time_scale)
     return amplitude, time_scale

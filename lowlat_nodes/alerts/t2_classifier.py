@@ -25,7 +25,7 @@ CONTRACT: Final = "lowlat-t2-1"
 SHIPPED: Final = "alerts_t2"
 ONE_THREAD: Final = BackendSettings(kind="onnxruntime", provider="cpu", threads=1, spinning="never")
 
-_BATCH: Final = 16  # the attention of more leaves the cache
+_BATCH: Final = 4  # the attention of more leaves the cache
 
 
 class T2Classifier:

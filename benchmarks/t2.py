@@ -1,0 +1,260 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""t2 and its compression: bytes, load times, latency and log-loss of each rung, and what interpolation costs.
+
+The rungs are made here from the model that ships: those that are clustered or pruned are trained on for some
+seconds, and one is trained on for as long without either, for what training on does by itself. All log-losses
+are of simulated light curves that no training has seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lowlat_nodes import resources
+from lowlat_nodes.alerts.lightcurve import LightCurves
+from lowlat_nodes.alerts.t2_classifier import SHIPPED
+from lowlat_nodes.alerts.t2_inputs import around_detections, t2_inputs
+from lowlat_nodes.benchmarks import _alerts_t2_chain as chain
+from lowlat_nodes.benchmarks._t2_files import load_ms, session, write_forms
+
+if TYPE_CHECKING:
+    from lowlat_nodes.train.t2.examples import Examples
+
+TRAINED_ON_SEED = 1  # other objects than those of the model's training
+_BATCH = 4  # as the classifier has it
+
+
+def make(model: Path, folder: Path, objects: int, seconds: float) -> dict[str, dict[str, Path]]:
+    """Write all rungs in all formats; return the paths by rung and format."""
+    from lowlat_nodes.sim.sky.population import generate
+    from lowlat_nodes.train.t2.examples import Examples
+    from lowlat_nodes.train.t2.graph import read_onnx, write_onnx
+    from lowlat_nodes.train.t2.ladder import LADDER, compress, quantise
+
+    net = read_onnx(model)
+    curves, labels, _ = generate(objects, TRAINED_ON_SEED)
+    examples = Examples.of(curves, labels)
+    made = {}
+    for name, rung in LADDER.items():
+        weights = compress(net, rung, examples, seconds).network.state_dict()
+        path = folder / f"{name}.onnx"
+        write_onnx(weights, path, net.network.config)
+        if rung.int8:
+            full = path.rename(folder / "full.onnx")
+            quantise(full, path)
+        made[name] = write_forms(path, weights, int8=rung.int8)
+    return made
+
+
+def judge(path: Path, examples: Examples) -> dict[str, float]:
+    """Return how well a model does."""
+    from lowlat_nodes.train.alerts import metrics
+
+    running, labels = session(path), examples.labels.numpy()
+    found = np.concatenate([_run(running, feed) for feed in _feeds(examples, _BATCH)])
+    return {
+        "sim_log_loss": round(metrics.log_loss(labels, found), 4),
+        "sim_macro_f1": round(metrics.macro_f1(labels, found), 4),
+    }
+
+
+def latencies(paths: dict[str, Path], examples: Examples, rounds: int) -> dict[str, dict[str, float]]:
+    """Return the median time for an alert alone and within a batch, in us; the models take turns."""
+    running = {name: session(path) for name, path in paths.items()}
+    single, batch = (next(_feeds(examples, size)) for size in (1, _BATCH))
+    times: dict[str, dict[str, list[float]]] = {name: {"single": [], "batched": []} for name in paths}
+    for _ in range(rounds):
+        for name, model in running.items():
+            for kind, feed, size in (("single", single, 1), ("batched", batch, _BATCH)):
+                start = time.perf_counter()
+                _run(model, feed)
+                times[name][kind].append(1e6 * (time.perf_counter() - start) / size)
+    return {
+        name: {kind: round(float(np.median(values[3:])), 1) for kind, values in kinds.items()}
+        for name, kinds in times.items()
+    }
+
+
+def interpolation(curves: LightCurves, count: int) -> dict[str, float]:
+    """Return the mean time to interpolate a light curve, in us: george as t2 uses it, and ours."""
+    singles = [one_of(curves, number) for number in range(count)]
+
+    def mean_us(work: Callable[[], object]) -> float:
+        start = time.perf_counter()
+        work()
+        return round(1e6 * (time.perf_counter() - start) / count, 1)
+
+    some = one_of(curves, 0, count)
+    figures = {"epochs": float(np.diff(some.offsets).mean())}
+    for name, fitted in (("fitted", True), ("fixed", False)):
+        t2_inputs(singles[0], fitted=fitted)
+        figures[f"{name}_single"] = mean_us(
+            lambda fitted=fitted: [t2_inputs(one, fitted=fitted) for one in singles]
+        )
+        figures[f"{name}_batched"] = mean_us(lambda fitted=fitted: t2_inputs(some, fitted=fitted))
+    figures["george_fitted_single"] = mean_us(lambda: [_george(one) for one in singles])
+    return figures
+
+
+def one_of(curves: LightCurves, first: int, count: int = 1) -> LightCurves:
+    """Return some of the light curves that follow one another."""
+    offsets = curves.offsets[first : first + count + 1]
+    rows = slice(offsets[0], offsets[-1])
+    arrays = (getattr(curves, name)[rows] for name in ("mjd", "band", "flux_njy", "error_njy", "detected"))
+    ids = slice(first, first + count)
+    return LightCurves(curves.alert_id[ids], curves.object_id[ids], offsets - offsets[0], *arrays)
+
+
+def _george(curve: LightCurves) -> object:
+    from lowlat_nodes.alerts.passbands import WAVELENGTHS_UM
+
+    wavelength_a = 1e4 * WAVELENGTHS_UM[curve.band]
+    return chain.interpolate(curve.mjd - curve.mjd[0], wavelength_a, curve.flux_njy, curve.error_njy)
+
+
+def _feeds(examples: Examples, size: int) -> Any:
+    from lowlat_nodes.train.t2.model import ScaledT2
+
+    for start in range(0, len(examples), size):
+        rows = slice(start, start + size)
+        yield {
+            name: values[rows].numpy() for name, values in zip(ScaledT2.inputs, examples.inputs, strict=True)
+        }
+
+
+def _run(model: Any, feed: dict[str, np.ndarray]) -> np.ndarray:
+    found: np.ndarray = model.run(["probabilities"], feed)[0]
+    return found
+
+
+def run(model: Path, *, objects: int, seconds: float, rounds: int) -> dict[str, Any]:
+    """Climb the ladder; see `main` for the arguments."""
+    import torch
+
+    from lowlat_nodes.sim.sky.population import generate
+    from lowlat_nodes.train.alerts.sky import TEST_SEED
+    from lowlat_nodes.train.t2.examples import Examples
+    from lowlat_nodes.train.t2.graph import read_onnx
+
+    torch.set_num_threads(1)
+    net = read_onnx(model)
+    test, labels, _ = generate(objects, TEST_SEED)
+    examples = Examples.of(test, labels)
+    ztf = around_detections(generate(min(objects, 300), TEST_SEED, survey_shares={"ztf": 1.0})[0])
+    gp_us = interpolation(ztf, len(ztf))
+    with tempfile.TemporaryDirectory() as folder:
+        made = make(model, Path(folder), objects, seconds)
+        onnx_us = latencies({name: forms["onnx"] for name, forms in made.items()}, examples, rounds)
+        ort_us = latencies({name: forms["ort"] for name, forms in made.items()}, examples, rounds)
+        rungs = {
+            name: {
+                **judge(forms["onnx"], examples),
+                "bytes": {form: path.stat().st_size for form, path in forms.items()},
+                "load_ms": load_ms(forms, net.network.config, max(3, rounds // 10)),
+                "network_us": onnx_us[name],
+                "network_ort_us": ort_us[name],
+                "with_gp_us": {
+                    kind: round(gp_us[f"fitted_{kind}"] + onnx_us[name][kind], 1)
+                    for kind in ("single", "batched")
+                },
+                "with_george_us": round(gp_us["george_fitted_single"] + onnx_us[name]["single"], 1),
+            }
+            for name, forms in made.items()
+        }
+    first, last = rungs["fp32"], rungs["last_clustered_int8"]
+    return {
+        "size_ratio": {
+            "onnx": round(first["bytes"]["onnx"] / last["bytes"]["onnx"], 2),
+            "onnx_zip": round(first["bytes"]["onnx_zip"] / last["bytes"]["onnx_zip"], 2),
+            "any_format": round(
+                first["bytes"]["onnx"] / min(min(rung["bytes"].values()) for rung in rungs.values()), 2
+            ),
+        },
+        "network_speedup_of_compression": round(
+            first["network_us"]["single"] / last["network_us"]["single"], 2
+        ),
+        "speedup_of_compression_with_george": round(first["with_george_us"] / last["with_george_us"], 3),
+        "gp_speedup_vs_george": {
+            name: round(gp_us["george_fitted_single"] / gp_us[name], 1) for name in gp_us if name[0] == "f"
+        },
+        "gp_us": gp_us,
+        "rungs": rungs,
+        "parameters": sum(weight.numel() for weight in net.parameters()),
+        "objects": objects,
+        "seconds": seconds,
+        "model": model.name,
+        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "torch": torch.__version__},
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Return the rungs as a table in Markdown."""
+    head = (
+        "| rung | onnx, B | zip | ort | safetensors | zip | load onnx, ort, safetensors, ms | alone, us "
+        "| in a batch, us | with GP, alone, in a batch, us | sim. log-loss | sim. macro-F1 |"
+    )
+    lines = [head, "|---" * 12 + "|"]
+    for name, rung in figures["rungs"].items():
+        held, load, alone = rung["bytes"], rung["load_ms"], rung["network_us"]
+        cells = [
+            f"`{name}`",
+            *(f"{held[form]:,}" for form in ("onnx", "onnx_zip", "ort", "safetensors", "safetensors_zip")),
+            ", ".join(f"{load[form]:.1f}" for form in ("onnx", "ort", "safetensors")),
+            f"{alone['single']:.0f}",
+            f"{alone['batched']:.0f}",
+            f"{rung['with_gp_us']['single']:.0f}, {rung['with_gp_us']['batched']:.0f}",
+            f"{rung['sim_log_loss']:.3f}",
+            f"{rung['sim_macro_f1']:.3f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="lowlat bench t2", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    parser.add_argument(
+        "--model", default=SHIPPED, help="a file of lowlat train t2 (default: the shipped one)"
+    )
+    parser.add_argument(
+        "--objects", type=int, default=3000, help="to judge by, and to train on with (default: 3000)"
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="to train a rung on for (default: 20)")
+    parser.add_argument("--rounds", type=int, default=200, help="timed runs of each model (default: 200)")
+    options = parser.parse_args(argv)
+    if options.objects < 100 or options.seconds <= 0.0 or options.rounds < 5:
+        parser.error(
+            "expected --objects of at least 100, --seconds above 0 and --rounds of at least 5, got "
+            f"{options.objects}, {options.seconds:g} and {options.rounds}"
+        )
+    figures = run(
+        resources.model(options.model),
+        objects=options.objects,
+        seconds=options.seconds,
+        rounds=options.rounds,
+    )
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        print(table(figures))
+        for name, figure in figures.items():
+            if name != "rungs":
+                print(f"{name}: {figure}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
