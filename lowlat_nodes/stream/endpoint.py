@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.message import Message
 
@@ -29,11 +30,21 @@ class PullSource(Protocol):
     """Hands out messages when asked, and keeps in mind which of them need not come again.
 
     Nothing is lost: what was not committed comes again after a restart where the source can do that (Kafka,
-    files), and what is not asked for waits with the sender.
+    files), and what is not asked for waits with the sender. All methods are for one thread.
+
+    Attributes:
+        drops: What never comes out of `poll`, by reason.
+        last_failure: The text of the newest error of the source, empty if there was none.
     """
 
+    drops: Counters
+    last_failure: str
+
     def poll(self, most: int, timeout_s: float) -> list[Message]:
-        """Return up to `most` messages, those that wait already or the first that come; empty on time-out."""
+        """Return up to `most` messages, those that wait already or the first that come; empty on time-out.
+
+        With `most` 0 nothing is asked for, and the source does what it must to keep its place.
+        """
         ...
 
     def commit(self) -> None:
@@ -43,6 +54,11 @@ class PullSource(Protocol):
     @property
     def exhausted(self) -> bool:
         """Return whether nothing will ever come any more, as at the end of files."""
+        ...
+
+    @property
+    def lag(self) -> int | None:
+        """Return how many messages wait to be polled, None where nobody knows; from any thread."""
         ...
 
     def close(self) -> None:
@@ -62,11 +78,17 @@ class Sink(Protocol):
         ...
 
 
+@runtime_checkable
 class DurableSink(Sink, Protocol):
-    """A sink that can say when what was written is safe."""
+    """A sink that can say when what was written is safe.
+
+    What `write` took is the sink's to keep and to try again until it is safe. Where `write` raises, it took
+    nothing: `UndeliveredError` and `OSError` mean that it may take the message later, and any other error
+    that it never will.
+    """
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until all that was written is safe.
+        """Wait until all that was written is safe; called again after it raised, it tries again.
 
         Raises:
             UndeliveredError: If some of it is not, or not yet.

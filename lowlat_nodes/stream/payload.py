@@ -135,10 +135,26 @@ class Packet:
     Attributes:
         data: The packet; may be memory of the transport, which the packet keeps.
         key: The key that came with it, empty without one.
+        origin: Where it came from, such as `ztf[3]@1207` for a Kafka topic, partition and offset or
+            `night.avro#7` for a file and the record in it; empty where nothing tells packets apart.
     """
 
     data: bytes | memoryview
     key: bytes = b""
+    origin: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class DeadLetter:
+    """A packet that could not be dealt with, whole, so that it can be looked at or sent again.
+
+    Attributes:
+        packet: As it came.
+        reason: Why.
+    """
+
+    packet: Packet
+    reason: str
 
 
 @dataclass(slots=True, eq=False)

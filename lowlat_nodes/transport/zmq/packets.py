@@ -1,0 +1,223 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Packets of other systems over ZeroMQ: one packet is one message of `[packet]` or `[key, packet]`.
+
+With PUSH and PULL nothing is dropped: where the receiver is slower, the sender waits. A SUB socket takes what
+any publisher sends, `[topic, packet]` or `[topic, key, packet]`; whoever falls behind a publisher loses
+packets, and as they have no numbers nobody can tell how many.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import zmq
+
+from lowlat_nodes.stream.clock import Clock
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.endpoint import UndeliveredError
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.payload import Packet
+from lowlat_nodes.stream.trace import Trace
+from lowlat_nodes.transport.zmq.curve import (
+    ClientKeys,
+    ServerKeys,
+    check_exposure,
+    secure_client,
+)
+from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.gate import Gate
+from lowlat_nodes.transport.zmq.options import receive
+
+WAITING_PACKETS = 128
+"""How many packets wait at either end: 6 to 10 MB of alerts; more make nothing faster, be they small."""
+
+MAX_BYTES = 16 << 20
+
+_RECONNECT_MS = 20
+_RECONNECT_MAX_MS = 200
+_MS = 1000.0
+
+
+class PacketReceiver:
+    """A PULL or a SUB socket as a source of packets that is asked.
+
+    Packets that waited in the socket when the process died are gone: a source that gives them again needs a
+    broker, or files.
+
+    Args:
+        endpoint: Where to listen (PULL: `tcp://HOST:PORT`, port 0 takes a free one, or `ipc:///PATH`), or the
+            address of the publisher (SUB).
+        clock: Stamps the receipt.
+        topic: Of the messages.
+        subscribe: Prefix of the topics on the wire to take from a publisher, b"" for all; None pulls.
+        server: Keys of CURVE and the senders that may come in, to pull; None listens in the clear, on this
+            machine only.
+        client: Keys of CURVE, to subscribe.
+        max_bytes: Largest packet; a larger one breaks the connection.
+        waiting: How many packets of each peer wait in the socket.
+
+    Attributes:
+        endpoint: Where it listens, or what it is connected to.
+        drops: Messages of too many or too few frames (`malformed`), senders whose keys are not allowed
+            (`keys_refused`), and connections that fail otherwise (`handshakes_refused`).
+        last_failure: Why the newest message was refused.
+
+    Raises:
+        ConfigurationError: If the endpoint cannot be had, or other machines could reach it without keys.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        clock: Clock,
+        *,
+        topic: str = "packets",
+        subscribe: bytes | None = None,
+        server: ServerKeys | None = None,
+        client: ClientKeys | None = None,
+        max_bytes: int = MAX_BYTES,
+        waiting: int = WAITING_PACKETS,
+    ) -> None:
+        check_endpoint(endpoint)
+        if subscribe is None:
+            check_exposure(endpoint, server)
+        self.drops = Counters()
+        self.last_failure = ""
+        self._topic = topic
+        self._clock = clock
+        self._skip = 0 if subscribe is None else 1  # the topic on the wire
+        self._received = 0
+        self._context = zmq.Context()
+        self._socket = socket = self._context.socket(zmq.PULL if subscribe is None else zmq.SUB)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVHWM, waiting)
+        socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
+        _notice_the_dead(socket)
+        allow_ipv6(socket, endpoint)
+        try:
+            if subscribe is None:
+                if server is not None:
+                    Gate(socket, server, self.drops)
+                socket.bind(endpoint)
+                if endpoint.startswith("ipc://"):
+                    Path(endpoint.removeprefix("ipc://")).chmod(0o600)
+            else:
+                socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+                socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+                if client is not None:
+                    secure_client(socket, client)
+                socket.subscribe(subscribe)
+                socket.connect(endpoint)
+        except (zmq.ZMQError, OSError) as error:
+            self.close()
+            verb = "listen at" if subscribe is None else "connect to"
+            raise ConfigurationError(f"cannot {verb} {endpoint!r}: {error}") from error
+        self.endpoint: str = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def poll(self, most: int, timeout_s: float) -> list[Message]:
+        """Return up to `most` packets: those that wait, or the first that come within the time."""
+        messages: list[Message] = []
+        if most <= 0 or not self._socket.poll(round(timeout_s * _MS)):
+            return messages
+        now_ns, skip = self._clock.now_ns(), self._skip
+        while len(messages) < most and (frames := receive(self._socket, skip + 2)) is not None:
+            body = frames[skip:]
+            if len(body) == 1:
+                packet = Packet(body[0].buffer)
+            elif len(body) == 2:
+                packet = Packet(body[1].buffer, body[0].bytes)
+            else:
+                self.drops.add("malformed")
+                self.last_failure = f"expected {skip + 1} or {skip + 2} frames, got {len(frames)}"
+                continue
+            messages.append(Message(self._topic, packet, Trace(received_ns=now_ns), self._received))
+            self._received += 1
+        return messages
+
+    def commit(self) -> None:
+        """Do nothing: what was received cannot come again."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Return False: a sender may always come."""
+        return False
+
+    @property
+    def lag(self) -> None:
+        """Return None: what waits in the socket is not to be known."""
+        return
+
+    def close(self) -> None:
+        """Let go of the address; what waits in the socket is lost."""
+        self._socket.disable_monitor()
+        self._socket.close()
+        self._context.term()
+
+
+class PacketSender:
+    """A PUSH socket that sends packets to a `PacketReceiver`, and waits where that is slower.
+
+    Args:
+        endpoint: Address of the receiver; it need not be there yet, and may come back.
+        keys: Keys of CURVE; None for a connection in the clear.
+        waiting: How many packets wait in the socket.
+
+    Raises:
+        ConfigurationError: If the endpoint is none, or has no address.
+    """
+
+    def __init__(
+        self, endpoint: str, *, keys: ClientKeys | None = None, waiting: int = WAITING_PACKETS
+    ) -> None:
+        check_endpoint(endpoint)
+        self._context = zmq.Context()
+        self._socket = socket = self._context.socket(zmq.PUSH)
+        socket.setsockopt(zmq.SNDHWM, waiting)
+        socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for who is not there
+        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        _notice_the_dead(socket)
+        allow_ipv6(socket, endpoint)
+        if keys is not None:
+            secure_client(socket, keys)
+        try:
+            socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close(linger_s=0.0)
+            raise ConfigurationError(f"cannot connect to {endpoint!r}: {error}") from error
+
+    def send(self, packet: Packet, timeout_s: float = 10.0) -> None:
+        """Send a packet, waiting for room.
+
+        Raises:
+            UndeliveredError: If no receiver has room for it within the time; nothing was sent.
+        """
+        frames = [packet.key, packet.data] if packet.key else [packet.data]
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            if not self._socket.poll(round(timeout_s * _MS), zmq.POLLOUT):
+                raise UndeliveredError(f"no receiver had room for a packet for {timeout_s:g} s") from None
+            self._socket.send_multipart(frames)
+
+    def close(self, *, linger_s: float = 10.0) -> None:
+        """Send what waits to be sent, for so long at most, and disconnect."""
+        self._socket.close(linger=round(linger_s * _MS))
+        self._context.term()
+
+
+def _notice_the_dead(socket: zmq.Socket[bytes]) -> None:
+    """Have the kernel probe a silent peer.
+
+    Heartbeats of ZMTP wait behind the packets of a slow receiver, time out, and break the connection with all
+    the packets that are in it.
+    """
+    for option, value in (
+        (zmq.TCP_KEEPALIVE, 1),
+        (zmq.TCP_KEEPALIVE_IDLE, 5),
+        (zmq.TCP_KEEPALIVE_INTVL, 1),
+        (zmq.TCP_KEEPALIVE_CNT, 5),
+    ):
+        socket.setsockopt(option, value)
