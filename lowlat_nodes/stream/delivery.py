@@ -196,14 +196,13 @@ class Delivery:
                 messages = self._poll(self._batch, self._idle_s())
                 if messages:
                     self._deliver(messages)
-                elif self._source.exhausted:
-                    break
+                elif self._source.exhausted and not self._stats.uncommitted:
+                    self._finished.set()
+                    return
                 if self._stats.uncommitted and (not messages or time.monotonic() >= self._commit_due_s):
                     self._settle()
             if self._stats.uncommitted:
                 self._settle()
-            if not self._stopping.is_set():
-                self._finished.set()
         except _GivenUp:
             pass
 
@@ -323,7 +322,7 @@ class Delivery:
             self._source.commit()
         except Exception as error:  # comes again, which is better than not at all
             self._failed("commit", error)
-            self._commit_due_s = time.monotonic() + self._commit_interval_s
+            self._stopping.wait(_BACK_OFF_S)
             return
         with self._stats_lock:
             self._stats.commits += 1
