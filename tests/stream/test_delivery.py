@@ -133,6 +133,7 @@ class Safe(Kept):
         super().write(message)
 
     def flush(self, timeout_s: float) -> None:
+        assert timeout_s > 0.0
         if not self.confirms.is_set():
             self.tried.set()
             raise UndeliveredError("brokers are away")
@@ -271,7 +272,7 @@ def test_poison_is_found_and_handed_over_whole() -> None:
 
 def test_what_is_no_message_is_an_error_of_the_processor() -> None:
     class Confuses(Names):
-        def process(self, message: Message) -> Iterable[Message]:
+        def process(self, _message: Message) -> Iterable[Message]:
             return ["text"]  # type: ignore[list-item]
 
     letters = Kept()
