@@ -61,12 +61,12 @@ class Classified(Protocol):
         ...
 
     @property
-    def survey(self) -> Sequence[str]:
+    def surveys(self) -> Sequence[str]:
         """Return the name of the survey of each."""
         ...
 
     @property
-    def schema_version(self) -> Sequence[str]:
+    def schema_versions(self) -> Sequence[str]:
         """Return the version of the schema of each, as its survey writes it."""
         ...
 
@@ -100,8 +100,8 @@ def results(
     sure = known & (shares.max(axis=1, initial=0.0) >= classifier.threshold)
     decided = zip(winners.tolist(), sure.tolist(), strict=True)
     columns = zip(
-        alerts.survey,
-        alerts.schema_version,
+        alerts.surveys,
+        alerts.schema_versions,
         curves.alert_id.tolist(),
         curves.object_id,
         [CLASSES[winner] if named else ABSTAINED for winner, named in decided],

@@ -26,8 +26,8 @@ class Model:
 @dataclass
 class Alerts:
     light_curves: LightCurves
-    survey: list[str] = field(default_factory=list)
-    schema_version: list[str] = field(default_factory=list)
+    surveys: list[str] = field(default_factory=list)
+    schema_versions: list[str] = field(default_factory=list)
 
 
 def alerts(*curves: list[tuple[float, str, float, bool]]) -> Alerts:
