@@ -31,6 +31,9 @@ from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 SUFFIXES = (".csv", ".parquet")
 
+VERSION = "1"
+"""Of the columns below, where results tell the version of a schema."""
+
 MAX_ROWS = 20_000_000
 
 _ID, _MJD, _BAND, _FLUX, _MAG, _ERROR, _LIMIT, _DETECTED = (

@@ -22,7 +22,7 @@ COMMANDS = Subcommands(
             "demo": "compare sync, naive and vlash control of a simulated robot",
             "bench": "run one benchmark, or list them",
             "record": "record ROS topics into a bag",
-            "replay": "publish a bag on ROS, or run a processor over it offline",
+            "replay": "publish a bag on ROS, run a processor over it offline, or send recorded alerts",
             "up": "start the nodes of a parameter file and keep them running",
             "top": "show rates, latencies and drops of each node, live",
             "parameters": "list the parameters of a node, with defaults and ranges",
@@ -31,6 +31,7 @@ COMMANDS = Subcommands(
             "calibrate": "time the ways in which this machine can run a detector",
             "export": "turn a checkpoint into the ONNX file that a node runs",
             "quantize": "make an INT8 model of a detector, unless it would see worse",
+            "classify": "classify recorded alerts or light curves, and draw them",
             "identify": "fit the actuator model from a bag",
             "dataset": "convert bags to a LeRobot dataset, and back",
         }.items()
