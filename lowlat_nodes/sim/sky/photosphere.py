@@ -18,7 +18,7 @@ PHASES_DAYS = np.concatenate(
 
 _LN_PHASES = np.log(PHASES_DAYS)
 _HC_K_UM_K = 14387.769
-_EDGE_UM = 0.47
+_ULTRAVIOLET_UM = 0.31
 _EDGE_WIDTH_UM = 0.05
 
 
@@ -51,6 +51,7 @@ class Photosphere:
         kelvin: float64 [k], temperature.
         blanketing: float64 [k], how strongly lines of metals take away the blue: 1 costs a passband at
             0.44 um 0.7 mag and one at 0.36 um 1.6 mag.
+        edge_um: Shortward of which blanketing grows, about 0.47 um.
         ultraviolet: How strongly light shortward of 0.30 um is taken away, on the same scale.
         lines: Broad features.
         warp: Deviation from all that.
@@ -60,6 +61,7 @@ class Photosphere:
     magnitude: NDArray[np.float64]
     kelvin: NDArray[np.float64]
     blanketing: NDArray[np.float64]
+    edge_um: float
     ultraviolet: float
     lines: tuple[Line, ...]
     warp: Warp
@@ -84,9 +86,10 @@ class Photosphere:
         magnitude = np.interp(ln_at, _LN_PHASES, self.magnitude)
         magnitude += self.warp(at, ln_wavelength)
         blanketing = np.interp(ln_at, _LN_PHASES, self.blanketing)
-        magnitude += blanketing * (_suppression(wavelength_um, _EDGE_UM) - self._anchored)
+        anchored = _suppression(np.array(self.anchor_um), self.edge_um)
+        magnitude += blanketing * (_suppression(wavelength_um, self.edge_um) - anchored)
         if self.ultraviolet:
-            magnitude += self.ultraviolet * _suppression(wavelength_um, _EDGE_UM - 0.16)
+            magnitude += self.ultraviolet * _suppression(wavelength_um, _ULTRAVIOLET_UM)
         for line in self.lines:
             away = (ln_wavelength - np.log(line.wavelength_um)) / 0.075
             magnitude -= np.interp(ln_at, _LN_PHASES, line.strength_mag) * np.exp(-0.5 * away * away)
@@ -95,10 +98,6 @@ class Photosphere:
         flux: NDArray[np.float64] = colour * 10 ** (-0.4 * (magnitude - 31.4))
         flux *= np.clip(phase_days / PHASES_DAYS[0], 0.0, 1.0)
         return flux
-
-    @property
-    def _anchored(self) -> NDArray[np.float64]:
-        return _suppression(np.array(self.anchor_um), _EDGE_UM)
 
 
 def _suppression(wavelength_um: NDArray[np.float64], edge_um: float) -> NDArray[np.float64]:

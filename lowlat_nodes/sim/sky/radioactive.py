@@ -62,7 +62,7 @@ def radioactive(rng: np.random.Generator, heated: Heated) -> Photosphere:
     # The nebula that is left grows a little bluer.
     kelvin = kelvin * (1 + 0.12 * np.clip((since - 30) / 60, 0.0, 1.0))
     before, after = heated.blanketing
-    blanketing = (before + (after - before) * cooled) * np.exp(rng.normal(0.0, 0.2))
+    blanketing = (before + (after - before) * cooled) * np.exp(rng.normal(0.0, 0.3))
     blanketing *= 1 - rng.uniform(0.2, 0.5) * np.clip((since - 20) / 60, 0.0, 1.0)
     if np.isfinite(heated.early_mag):
         early = 10 ** (-0.4 * heated.early_mag) * np.exp(-t / heated.early_days) * (1 - np.exp(-t))
@@ -81,6 +81,7 @@ def radioactive(rng: np.random.Generator, heated: Heated) -> Photosphere:
         magnitude=magnitude,
         kelvin=kelvin,
         blanketing=blanketing,
+        edge_um=float(rng.normal(0.47, 0.015)),
         ultraviolet=heated.ultraviolet,
         lines=lines,
         warp=Warp.draw(rng, heated.warp_mag),

@@ -66,6 +66,7 @@ def _draw_magnetar(rng: np.random.Generator) -> Photosphere:
         magnitude=magnitude,
         kelvin=kelvin,
         blanketing=blanketing,
+        edge_um=float(rng.normal(0.47, 0.015)),
         ultraviolet=float(rng.uniform(0.2, 1.2)),
         lines=(Line(0.43, oxygen),),
         warp=Warp.draw(rng, 0.08),

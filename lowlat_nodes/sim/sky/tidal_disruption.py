@@ -47,6 +47,7 @@ def draw(rng: np.random.Generator, faintest_mag: float, mjd: float) -> Explosion
         magnitude=float(rng.normal(-19.6, 0.9)) - 2.5 * np.log10(light),
         kelvin=kelvin * drift ** np.clip(since / 100.0, -0.3, 2.0),
         blanketing=np.zeros(len(t)),
+        edge_um=0.47,
         ultraviolet=0.0,
         lines=(),
         warp=Warp.draw(rng, 0.05),

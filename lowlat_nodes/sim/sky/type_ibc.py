@@ -34,16 +34,16 @@ def _draw_stripped(rng: np.random.Generator) -> Heated:
     kind = rng.random()
     broad = kind < 0.15
     early = kind > 0.90
-    width = float(np.clip(np.exp(rng.normal(np.log(13.0), 0.28)), 7.0, 32.0))
+    width = float(np.clip(np.exp(rng.normal(np.log(13.0), 0.32)), 6.5, 36.0))
     return Heated(
         magnitude=float(rng.normal(-18.9, 0.8) if broad else rng.normal(-17.85, 0.8)),
         anchor_um=0.62,
         diffusion_days=width,
         escape_days=float(np.clip(np.exp(rng.normal(np.log(95.0), 0.35)), 40.0, 250.0)),
-        hot_kelvin=float(rng.normal(9700.0 if broad else 9300.0, 1000.0)),
-        cool_kelvin=float(rng.normal(4900.0, 350.0)),
-        cooling_days=float(rng.normal(4.0, 3.0)),
-        blanketing=(0.35, 0.95),
+        hot_kelvin=float(np.clip(rng.normal(9900.0 if broad else 9300.0, 1500.0), 6200.0, 14000.0)),
+        cool_kelvin=float(rng.normal(5100.0, 400.0)),
+        cooling_days=float(rng.normal(4.0, 4.5)),
+        blanketing=(0.35, 1.0),
         ultraviolet=0.5,
         contrast=float(np.clip(rng.normal(1.2, 0.12), 0.9, 1.6)),
         early_mag=float(rng.normal(0.3, 0.8)) if early else np.inf,
