@@ -26,8 +26,8 @@ RESULTS = "results"
 class AlertClassifier(Processor):
     """Classifies alerts in batches, and sorts the results by filters.
 
-    `RESULTS` has all results, and the output of each filter, named like it, those that it keeps. What cannot be
-    read goes to `DEAD_LETTERS` with the reason.
+    `RESULTS` has all results, and the output of each filter, named like it, those that it keeps. What cannot
+    be read goes to `DEAD_LETTERS` with the reason.
 
     Args:
         ingest: Reads packets.
@@ -56,7 +56,7 @@ class AlertClassifier(Processor):
         read = self.ingest.read([message.payload for message in messages])
         out: list[Message] = []
         if len(read.light_curves):
-            taken = [messages[index] for index in read.packets]
+            taken = [messages[index] for index in read.packet.tolist()]
             probabilities = self.classifier.classify(read.light_curves)
             received_ns = [message.trace.received_ns for message in taken]
             records = results(read, probabilities, self.classifier, received_ns)

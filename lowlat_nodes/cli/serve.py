@@ -10,7 +10,10 @@ from lowlat_nodes.cli.subcommands import Subcommand, Subcommands
 
 KINDS = Subcommands(
     "lowlat serve",
-    {"policy": Subcommand("lowlat_nodes.cli.serve_policy", "the action chunks of a policy")},
+    {
+        "policy": Subcommand("lowlat_nodes.cli.serve_policy", "the action chunks of a policy"),
+        "alerts": Subcommand("lowlat_nodes.cli.serve_alerts", "classifications of alert streams"),
+    },
 )
 
 

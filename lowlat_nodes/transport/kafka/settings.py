@@ -85,8 +85,10 @@ class Connection:
 class Consumption:
     """What to read, and as which group."""
 
-    topics: tuple[str, ...] = setting(doc="Topics to read; one that starts with ^ is a regular expression.")
-    group: str = setting(doc="Consumer group: its members share the partitions, and its place is kept.")
+    topics: tuple[str, ...] = setting(
+        (), doc="Topics to read; one that starts with ^ is a regular expression."
+    )
+    group: str = setting("", doc="Consumer group: its members share the partitions, and its place is kept.")
     offset_reset: str = setting(
         "earliest", choices=("earliest", "latest"), doc="Where a group begins that has no place yet."
     )
@@ -98,14 +100,16 @@ class Consumption:
     )
     max_packet_mb: int = setting(16, unit="MB", low=1, high=900, doc="Largest packet that must get through.")
 
-    def __post_init__(self) -> None:
+    def consumer(self) -> dict[str, Any]:
+        """Return the configuration of a consumer, as librdkafka names it.
+
+        Raises:
+            ConfigurationError: If no topic or no group is named.
+        """
         if not self.topics or not all(self.topics):
             raise ConfigurationError(f"topics: expected at least one topic, got {list(self.topics)}")
         if not self.group:
             raise ConfigurationError("group: expected the name of a consumer group, got nothing")
-
-    def consumer(self) -> dict[str, Any]:
-        """Return the configuration of a consumer, as librdkafka names it."""
         return {
             "group.id": self.group,
             "partition.assignment.strategy": "cooperative-sticky",  # partitions that stay go on meanwhile

@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Source, classifier and sinks of alerts, put together as the parameters say; with ROS or without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from lowlat_nodes.alerts.alert_classifier import ALERTS, RESULTS, AlertClassifier
+from lowlat_nodes.alerts.filters import Filters
+from lowlat_nodes.alerts.ingest import Ingest
+from lowlat_nodes.alerts.loading import load_classifier
+from lowlat_nodes.alerts.registry import SchemaRegistry
+from lowlat_nodes.alerts.result import FIELDS
+from lowlat_nodes.nodes.alert_settings import AlertSettings
+from lowlat_nodes.nodes.metrics import Distribution, Metric, pipeline_metrics
+from lowlat_nodes.stream.clock import Clock
+from lowlat_nodes.stream.delivery import DEAD_LETTERS, Delivery, DeliveryStats
+from lowlat_nodes.stream.endpoint import PullSource, Sink
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.dead_letter_files import DeadLetterFiles
+from lowlat_nodes.transport.kafka.sink import KafkaSink
+from lowlat_nodes.transport.kafka.source import KafkaSource
+from lowlat_nodes.transport.packet_files import PacketFiles
+from lowlat_nodes.transport.parquet.sink import ParquetSink
+from lowlat_nodes.transport.schema_registry import HttpSchemaRegistry
+from lowlat_nodes.transport.zmq.curve import load_client_keys, load_server_keys
+from lowlat_nodes.transport.zmq.packets import PacketReceiver
+
+WAITING_RESULTS = 20_000
+"""Results that wait for each ZeroMQ subscriber: some seconds of a burst."""
+
+Sinks = Mapping[str, list[Sink]]
+
+
+def load_alert_classifier(settings: AlertSettings) -> AlertClassifier:
+    """Return the processor: packets in, results, dead letters and what filters keep out.
+
+    Raises:
+        ConfigurationError: If model, filters or schemas are not as they should be.
+    """
+    classifier = load_classifier(settings.model)
+    if settings.threshold:
+        classifier.threshold = settings.threshold
+    schemas = settings.schemas
+    registry = SchemaRegistry(
+        Path(schemas.folder).expanduser() if schemas.folder else None,
+        HttpSchemaRegistry(schemas.registry) if schemas.registry else None,
+    )
+    return AlertClassifier(Ingest(registry), classifier, Filters(settings.filter))
+
+
+class AlertService:
+    """Asks for alerts, classifies them, publishes, and only then commits; made anew for each start.
+
+    Args:
+        settings: The parameters.
+        processor: Of the same parameters; its owner closes it.
+        clock: The clock of the stamps.
+        ros: Sinks that the node adds, by output.
+        packets: Makes the source of `source.kind: ros`.
+
+    Attributes:
+        delivery: Does the work.
+        endpoint: Where packets are listened for over ZeroMQ, empty otherwise.
+        results: Where results are published over ZeroMQ, empty otherwise.
+
+    Raises:
+        ConfigurationError: If an endpoint, a folder or the settings of Kafka are not to be had.
+        MissingExtra: If a library is not installed.
+    """
+
+    def __init__(
+        self,
+        settings: AlertSettings,
+        processor: AlertClassifier,
+        clock: Clock,
+        *,
+        ros: Sinks | None = None,
+        packets: Callable[[], PullSource] | None = None,
+    ) -> None:
+        self._processor = processor
+        self._window_classes: dict[str, int] = {}
+        with ExitStack() as undo:
+            source = _source(settings, clock, packets)
+            undo.callback(source.close)
+            self.endpoint: str = source.endpoint if isinstance(source, PacketReceiver) else ""
+            sinks: dict[str, list[Sink]] = {output: [] for output in processor.outputs}
+            for output, more in (ros or {}).items():
+                sinks[output] += more
+            self.results = ""
+            for outputs, sink in _sinks(settings, processor):
+                undo.callback(sink.close)
+                for output in outputs:
+                    sinks[output].append(sink)
+                self.results = getattr(sink, "endpoint", "") or self.results
+            self.delivery = Delivery(
+                source,
+                processor,
+                sinks,
+                clock,
+                batch=settings.batch,
+                commit_interval_s=settings.commit_interval_s,
+                remember=settings.remember,
+                name=ALERTS,
+            )
+            metrics = settings.metrics.endpoint(self.metrics)
+            undo.pop_all()
+        self._metrics = metrics
+
+    def start(self) -> None:
+        """Begin to ask for alerts."""
+        self.delivery.start()
+
+    def stop(self) -> None:
+        """Finish and commit the batch in hand, then let go of everything."""
+        with ExitStack() as cleanup:
+            cleanup.callback(self.delivery.stop)
+            if self._metrics is not None:
+                cleanup.callback(self._metrics.close)
+
+    def metrics(self) -> Iterator[Metric | Distribution]:
+        """Yield the figures for Prometheus."""
+        stats, processor = self.delivery.stats(), self._processor
+        yield from pipeline_metrics(stats)
+        yield from delivery_metrics(stats)
+        yield Metric(
+            "lowlat_alerts_class_total", "Results by class.", processor.classes.snapshot(), "class_name"
+        )
+        yield Metric(
+            "lowlat_alerts_kept_total",
+            "Results that a filter kept.",
+            processor.filters.kept.snapshot(),
+            "filter",
+        )
+        yield Metric(
+            "lowlat_alerts_filter_failures_total",
+            "Results that a filter failed on.",
+            processor.filters.failures.snapshot(),
+            "filter",
+        )
+
+
+def delivery_metrics(stats: DeliveryStats) -> Iterator[Metric | Distribution]:
+    """Yield what a delivery counts beside what a pipeline does."""
+    yield Metric("lowlat_dead_letters_total", "Packets that could not be dealt with.", stats.dead_letters)
+    yield Metric("lowlat_repeated_total", "Results held back as published before.", stats.repeated)
+    yield Metric("lowlat_commits_total", "How often the source was told that all is done.", stats.commits)
+    yield Metric("lowlat_uncommitted", "Messages that are not done yet.", stats.uncommitted)
+    yield Metric("lowlat_lost_total", "Messages that never came.", stats.lost or {}, "reason")
+    if stats.lag is not None:
+        yield Metric("lowlat_lag", "Messages that wait at the source.", stats.lag)
+
+
+def _source(settings: AlertSettings, clock: Clock, packets: Callable[[], PullSource] | None) -> PullSource:
+    source = settings.source
+    if source.kind == "kafka":
+        return KafkaSource(settings.kafka, source.kafka, clock, topic=ALERTS)
+    if source.kind == "files":
+        return PacketFiles(
+            source.files, clock, topic=ALERTS, progress=Path(source.progress) if source.progress else None
+        )
+    if source.kind == "ros":
+        if packets is None:
+            raise ConfigurationError("source.kind: ros needs the node; without ROS: zmq, kafka or files")
+        return packets()
+    zmq = source.zmq
+    if zmq.subscribe:
+        client = load_client_keys(zmq.key, zmq.server_key) if zmq.key else None
+        return PacketReceiver(zmq.endpoint, clock, topic=ALERTS, subscribe=zmq.topic.encode(), client=client)
+    server = load_server_keys(zmq.key, zmq.senders) if zmq.key else None
+    return PacketReceiver(zmq.endpoint, clock, topic=ALERTS, server=server)
+
+
+def _sinks(settings: AlertSettings, processor: AlertClassifier) -> Iterator[tuple[list[str], Sink]]:
+    """Yield each sink and the outputs that it takes."""
+    topics = {name: config.topic or name for name, config in settings.filter.items()}
+    to_kafka = settings.to_kafka
+    kafka = {
+        **({RESULTS: to_kafka.results} if to_kafka.results else {}),
+        **({DEAD_LETTERS: to_kafka.dead_letters} if to_kafka.dead_letters else {}),
+        **(topics if to_kafka.filters else {}),
+    }
+    if kafka:
+        yield list(kafka), KafkaSink(settings.kafka, kafka)
+    publisher = settings.zmq.publisher({RESULTS: RESULTS, **topics}, waiting=WAITING_RESULTS)
+    if publisher is not None:
+        yield [RESULTS, *processor.filters.names], publisher
+    parquet = settings.parquet
+    if parquet.folder:
+        folder = Path(parquet.folder).expanduser()
+        yield [RESULTS], ParquetSink(folder, FIELDS, rows=parquet.rows, seconds=parquet.seconds)
+    letters = settings.dead_letters
+    if letters.folder:
+        yield [DEAD_LETTERS], DeadLetterFiles(Path(letters.folder).expanduser(), most=letters.most)
