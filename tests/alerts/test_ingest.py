@@ -310,7 +310,7 @@ def test_limits_are_kept() -> None:
 
 def test_forced_photometry() -> None:
     rows = [forced(3.0, 10.0, 5.0), forced(2.0, -50.0, 5.0), forced(1.0, -99_999.0, -99_999.0)]
-    rows += [forced(4.0, 10.0, 5.0, procstatus="56"), forced(5.0, 10.0, 5.0, procstatus="57")]
+    rows += [forced(4.0, 10.0, 5.0, procstatus="57,56,58,61,255"), forced(5.0, 10.0, 5.0, procstatus="57")]
     rows += [forced(6.0, 10.0, 5.0, magzpsci=None), forced(7.0, 10.0, 5.0, procstatus=None)]
     found = read(ztf(fp_hists=rows))
     epochs = light_curve(found, 0)
@@ -353,6 +353,7 @@ def test_withdrawn_records_are_left_out() -> None:
         past(1.0, magpsf=-math.inf),
         past(1.0, magpsf=-3e38),
         past(1.0, magpsf=-10.0),
+        past(1.0, magpsf=-1000.0, sigmapsf=0.0),
         past(1.0, magpsf=99.0),
         past(1.0, sigmapsf=math.nan),
         past(1.0, sigmapsf=math.inf),

@@ -31,7 +31,7 @@ from lowlat_nodes.alerts.surveys.survey import (
 
 _EPOCH = {
     "mjd": ("f8", ["midpointMjdTai", "midPointTai"]),
-    "band": ("S8", ["band", "filterName"]),
+    "band": ("S16", ["band", "filterName"]),
     "flux": ("f8", ["psfFlux", "psFlux"]),
     "flux_error": ("f8", ["psfFluxErr", "psFluxErr"]),
 }

@@ -31,6 +31,23 @@ from lowlat_nodes.alerts.surveys.survey import (
 
 MJD_OF_JD = 2_400_000.5
 
+_EPOCH = {
+    "jd": ("f8", ["jd"]),
+    "filter": ("i8", ["fid"]),
+    "mag": ("f8", ["magpsf"]),
+    "mag_error": ("f8", ["sigmapsf"]),
+    "positive": ("S8", ["isdiffpos"]),  # t or 1, f or 0; some make a truth value of it
+    "limit": ("f8", ["diffmaglim"]),
+}
+_FORCED = {
+    "jd": ("f8", ["jd"]),
+    "filter": ("i8", ["fid"]),
+    "flux": ("f8", ["forcediffimflux"]),
+    "flux_error": ("f8", ["forcediffimfluxunc"]),
+    "zero_point": ("f8", ["magzpsci"]),
+    "status": ("S32", ["procstatus"]),
+}
+
 _LN_PER_MAG = 0.4 * math.log(10.0)
 
 _BANDS = np.full(5, UNKNOWN_BAND, np.uint8)
@@ -44,6 +61,7 @@ _SIGNS[list(b"fF0")] = -1.0
 
 # Forced photometry without a warning, or with the one that says that no source of the reference image is
 # near.
+# Others may be lists of numbers; eight bytes tell them apart.
 _GOOD_STATUS = np.array([b"0", b"57"], "S8").view(np.uint64)
 
 _LIMIT_SIGMA = 5.0
@@ -69,47 +87,30 @@ class Ztf:
 
     def __init__(self, schema: Type) -> None:
         paths = fields(schema)
-        text = not any(
-            isinstance(type_, Primitive) and type_.name in {"boolean", "int"}
-            for type_ in types_at(schema, ("candidate", "isdiffpos"))
-        )
-        epoch = {
-            "jd": ("f8", ["jd"]),
-            "filter": ("i8", ["fid"]),
-            "mag": ("f8", ["magpsf"]),
-            "mag_error": ("f8", ["sigmapsf"]),
-            "positive": ("S8" if text else "f8", ["isdiffpos"]),
-            "limit": ("f8", ["diffmaglim"]),
-        }
-        own = table(paths, ("candidate",), epoch)
-        found = {
+        columns = dict(_EPOCH)
+        if not any(type_ == Primitive("string") for type_ in types_at(schema, ("candidate", "isdiffpos"))):
+            columns["positive"] = ("f8", columns["positive"][1])
+        own = table(paths, ("candidate",), columns)
+        alert = {
             "alert_id": pick(paths, "i8", ("candid",), ("candidate", "candid")),
             "object_id": pick(paths, "S32", ("objectId",)),
             "version": pick(paths, "S16", ("schemavsn",)),
         }
-        scalars = {name: column for name, column in found.items() if column is not None}
-        if own is None or len(scalars) < len(found):
+        scalars = {name: column for name, column in alert.items() if column is not None}
+        if own is None or len(scalars) < len(alert):
             msg = (
                 "expected a ZTF alert with candid, objectId, schemavsn and, in candidate, "
-                f"{', '.join(names[0] for _, names in epoch.values())}; the schema has not all of these"
+                f"{', '.join(names[0] for _, names in _EPOCH.values())}; the schema has not all of these"
             )
             raise UnknownSurvey(msg)
         for name, column in own.columns.items():
             scalars[name] = Column(("candidate", *column.path), column.dtype)
-        forced = {
-            "jd": ("f8", ["jd"]),
-            "filter": ("i8", ["fid"]),
-            "flux": ("f8", ["forcediffimflux"]),
-            "flux_error": ("f8", ["forcediffimfluxunc"]),
-            "zero_point": ("f8", ["magzpsci"]),
-            "status": ("S8", ["procstatus"]),
-        }
         tables = {
-            "history": table(paths, ("prv_candidates",), epoch),
-            "forced": table(paths, ("fp_hists",), forced),
+            "history": table(paths, ("prv_candidates",), columns),
+            "forced": table(paths, ("fp_hists",), _FORCED),
         }
         self.projection = Projection(
-            scalars, {name: found_ for name, found_ in tables.items() if found_ is not None}
+            scalars, {name: rows for name, rows in tables.items() if rows is not None}
         )
 
     def interpret(self, decoded: Decoded) -> Alerts:
@@ -126,8 +127,7 @@ class Ztf:
         scalars = decoded.scalars
         number = len(scalars["jd"])
         alerts = [np.arange(number)]
-        names = ("jd", "filter", "mag", "mag_error", "positive", "limit")
-        columns = {name: [scalars[name]] for name in names}
+        columns = {name: [scalars[name]] for name in _EPOCH}
         history = decoded.tables.get("history")
         if history is not None:
             alerts.append(alert_of_rows(history))
@@ -137,7 +137,7 @@ class Ztf:
 
         undetected = np.isnan(mag)
         undetected[:number] = False
-        with np.errstate(over="ignore"):  # what has no finite flux is sorted out later
+        with np.errstate(over="ignore", invalid="ignore"):  # what has no finite flux is sorted out later
             scale = np.exp(_LN_PER_MAG * (AB_ZERO_POINT - np.where(undetected, limit, mag)))
             flux = scale * _sign(positive)
             error = scale * np.where(undetected, 1.0 / _LIMIT_SIGMA, _LN_PER_MAG * mag_error)
@@ -152,7 +152,7 @@ class Ztf:
         with np.errstate(over="ignore", invalid="ignore"):
             scale = np.exp(_LN_PER_MAG * (AB_ZERO_POINT - more["zero_point"]))
             forced_flux, forced_error = scale * more["flux"], scale * more["flux_error"]
-        status = more["status"].view(np.uint64)
+        status = np.ascontiguousarray(letters(more["status"])[:, :8]).view(np.uint64)[:, 0]
         # Where nothing could be measured, flux and error are -99999.
         forced_error[(status != _GOOD_STATUS[0]) & (status != _GOOD_STATUS[1])] = np.nan
         return Epochs(
