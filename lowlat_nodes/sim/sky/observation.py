@@ -145,9 +145,11 @@ def _measure(
     noise = campaign.understated * rng.standard_normal(len(flux))
     if campaign.outliers:
         noise += (rng.random(len(flux)) < campaign.outliers) * 8.0 * rng.standard_normal(len(flux))
-    per_band = rng.standard_normal((2, int(index.max()) + 1))
+    per_band = rng.standard_normal((3, int(index.max()) + 1))
     zero_point = 1 + np.clip(campaign.calibration * per_band[0], -0.5, 0.5)[index]
     offset = campaign.offset * np.median(campaign.sky_njy) * per_band[1][index]
+    if campaign.contamination:
+        offset = offset + campaign.contamination * flux.max() * np.abs(per_band[2])[index]
     return np.asarray(flux * zero_point + offset + stated * noise)
 
 

@@ -52,6 +52,7 @@ class Campaign:
         ends_at_detection: Whether the last epoch is a detection.
         positive: Whether what is fainter than the template is left out, unless the object persists.
         offset: Standard deviation of what is wrong with the template of a passband, in sigmas of the sky.
+        contamination: What of a galaxy is still in it, relative to the brightest epoch.
         calibration: Standard deviation of the zero point of each passband, relative flux.
         outliers: Share of epochs that are wrong by far.
         flat_error: If above 0, the error that is stated of all epochs, relative to the flux.
@@ -75,6 +76,7 @@ class Campaign:
     ends_at_detection: bool
     positive: bool
     offset: float
+    contamination: float
     calibration: float
     outliers: float
     flat_error: float
@@ -121,8 +123,9 @@ def ztf(rng: np.random.Generator) -> Campaign:
         understated=float(np.exp(rng.normal(0.0, 0.15))),
         faintest_mag=rng.uniform(19.5, 20.5),
         saturation_mag=12.5,
-        threshold=5.0,
-        signal_to_noise=3.5,
+        # A packet states errors of the fit, which are not those that detected it; of forced ones we judge.
+        threshold=3.0 if history == "forced" else 5.0,
+        signal_to_noise=5.0 if history == "forced" else 3.5,
         history=history,
         forced_days=span,
         age=rng.random() if rng.random() < 0.8 else rng.uniform(0.9, 1.2),
@@ -131,6 +134,7 @@ def ztf(rng: np.random.Generator) -> Campaign:
         ends_at_detection=True,
         positive=False,
         offset=rng.choice([0.0, 0.7], p=[0.8, 0.2]),
+        contamination=0.0,
         calibration=0.02,
         outliers=rng.choice([0.0, 0.003]),
         flat_error=0.0,
@@ -168,7 +172,7 @@ def lsst(rng: np.random.Generator) -> Campaign:
         understated=float(np.exp(rng.normal(0.0, 0.1))),
         faintest_mag=rng.uniform(22.0, 24.3),
         saturation_mag=15.5,
-        threshold=4.0,
+        threshold=3.0,
         signal_to_noise=5.0,
         history=told,
         forced_days=30.0,
@@ -178,6 +182,7 @@ def lsst(rng: np.random.Generator) -> Campaign:
         ends_at_detection=True,
         positive=False,
         offset=rng.choice([0.0, 0.7], p=[0.8, 0.2]),
+        contamination=0.0,
         calibration=0.02,
         outliers=rng.choice([0.0, 0.003]),
         flat_error=0.0,
@@ -241,8 +246,8 @@ def catalogue(rng: np.random.Generator) -> Campaign:
         understated=float(np.exp(rng.normal(0.1, 0.3))),
         faintest_mag=limit - bright,
         saturation_mag=9.0,
-        threshold=2.0,
-        signal_to_noise=5.0 if forced else rng.choice([2.5, 3.0, 5.0]),
+        threshold=1.0,
+        signal_to_noise=5.0 if forced else rng.choice([1.5, 2.5, 3.0, 5.0], p=[0.1, 0.3, 0.4, 0.2]),
         history="forced" if forced else "detections",
         forced_days=span,
         age=rng.uniform(0.8, 1.3) if rng.random() < 0.65 else rng.random(),
@@ -251,6 +256,7 @@ def catalogue(rng: np.random.Generator) -> Campaign:
         ends_at_detection=not forced,
         positive=not forced and rng.random() < 0.8,
         offset=rng.choice([0.0, 1.0], p=[0.7, 0.3]),
+        contamination=_log_uniform(rng, 0.01, 0.3) if rng.random() < 0.1 else 0.0,
         calibration=rng.choice([0.01, 0.04, 0.15], p=[0.5, 0.4, 0.1]),
         outliers=rng.choice([0.0, 0.01, 0.03]),
         flat_error=_log_uniform(rng, 0.01, 0.2) if rng.random() < 0.06 else 0.0,

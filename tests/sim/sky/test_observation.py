@@ -30,6 +30,7 @@ CAMPAIGN = Campaign(
     ends_at_detection=True,
     positive=False,
     offset=0.0,
+    contamination=0.0,
     calibration=0.0,
     outliers=0.0,
     flat_error=0.0,
@@ -131,6 +132,13 @@ def test_a_wrong_template_shifts_all_epochs_and_outliers_some() -> None:
     assert abs(np.mean(shining(offset=300.0)) - lamp.flux) > 20 * SKY_NJY
     assert np.std(shining(offset=300.0)) == pytest.approx(SKY_NJY, rel=0.4)
     assert np.std(shining(outliers=0.3)) > 2 * SKY_NJY
+
+
+def test_a_galaxy_that_was_not_subtracted_is_always_there() -> None:
+    epochs = _observe(Lamp(1e3 * SKY_NJY), contamination=0.2)
+    before = epochs.flux_njy[epochs.mjd < 60000]
+    assert np.median(before) > 5 * SKY_NJY
+    assert np.std(before) < 3 * SKY_NJY
 
 
 def test_flat_errors_are_stated_in_proportion() -> None:
