@@ -35,6 +35,7 @@ VEGA_TO_AB_MAG: Final = {
 }
 """What to add to magnitudes of the Vega system: Blanton and Roweis (2007), for Gaia Riello et al. (2021)."""
 
+_DETECTION: Final = 5.0  # sigma
 _MAG_TO_RELATIVE_FLUX: Final = 0.4 * np.log(10.0)
 
 
@@ -62,6 +63,9 @@ def light_curve(
         vega: Whether magnitudes of the Bessell and Gaia passbands are Vega's, as most published ones are.
         name: Of the object.
 
+    Returns:
+        One light curve; of epochs with the same time and passband it has the first.
+
     Raises:
         ConfigurationError: If a passband is not known, lengths differ, or not one of magnitudes and fluxes is
             given.
@@ -84,16 +88,17 @@ def light_curve(
             f"{len(value)} and {len(sigma)}"
         )
     found = None if detected is None else np.asarray(detected, np.bool_)
+    if found is not None and found.shape != days.shape:
+        raise ConfigurationError(f"detected: expected {len(days)} values, got {found.size}")
     if flux_njy is None:
         shift = np.array([VEGA_TO_AB_MAG.get(name, 0.0) if vega else 0.0 for name in known])
         flux, sigma, found = _from_magnitudes(value + shift, sigma, found)
     else:
         flux = value
-        found = np.abs(flux) >= 5.0 * sigma if found is None else found
+        found = np.abs(flux) >= _DETECTION * sigma if found is None else found
     order = np.lexsort((band, days))
-    order = order[
-        np.append(True, (np.diff(days[order]) > 0) | (np.diff(band[order].astype(int)) != 0))[: len(order)]
-    ]
+    again = (np.diff(days[order]) == 0.0) & (np.diff(band[order].astype(np.int64)) == 0)
+    order = np.delete(order, np.flatnonzero(again) + 1)
     return LightCurves(
         np.zeros(1, np.int64),
         [name],

@@ -30,6 +30,7 @@ class AugmentConfig:
         no_limits: Share without non-detections.
         noisier: Share to which noise is added.
         miscalibrated: Share whose passbands are out of proportion.
+        floored: Share whose errors have a floor of up to 5 % of the flux.
         depth_mag: Standard deviation of the change of distance.
         band_scatter: Standard deviation of a passband's scale.
         error_scatter: Standard deviation of the logarithm of the errors' scale.
@@ -42,6 +43,7 @@ class AugmentConfig:
     no_limits: float = 0.4
     noisier: float = 0.3
     miscalibrated: float = 0.5
+    floored: float = 0.4
     depth_mag: float = 1.0
     band_scatter: float = 0.05
     error_scatter: float = 0.2
@@ -113,7 +115,7 @@ def _reexposed(curves: LightCurves, random: np.random.Generator, config: Augment
     # What was lost is measured still, or a limit, or not told of.
     fate = random.integers(0, 3, n)[alert]
     flux[faint & (fate == 1)] = 0.0
-    floor = np.where(random.random(n) < 0.4, random.uniform(0.0, 0.05, n), 0.0)
+    floor = np.where(random.random(n) < config.floored, random.uniform(0.0, 0.05, n), 0.0)
     error = np.hypot(error, floor[alert] * flux)
     error *= np.exp(random.normal(0.0, config.error_scatter, n))[alert]
     curves = LightCurves(

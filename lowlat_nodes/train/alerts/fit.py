@@ -21,6 +21,7 @@ from lowlat_nodes.alerts.tokens import tokenise
 from lowlat_nodes.train.alerts.augment import AugmentConfig, augment
 from lowlat_nodes.train.alerts.selection import alerts
 from lowlat_nodes.train.yolov10.fit import Budget, learning_rate
+from lowlat_nodes.train.yolov10.muon import Muon
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,16 @@ class Average:
         torch._foreach_lerp_(list(self.net.parameters()), list(net.parameters()), 1.0 - decay)
 
 
+def optimisers(net: nn.Module, config: FitConfig) -> list[torch.optim.Optimizer]:
+    """Muon for matrices, which decay, and AdamW for biases."""
+    matrices = [weight for weight in net.parameters() if weight.ndim > 1]
+    others = [weight for weight in net.parameters() if weight.ndim < 2]
+    return [
+        Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay),
+        torch.optim.AdamW(others, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
 def fit(
     net: nn.Module,
     batches: Iterator[tuple[Tensor, Tensor]],
@@ -101,33 +112,25 @@ def fit(
     `save` gets the average weights every `save_every_s` of time that passes.
     """
     net.train()
-    average = Average(net, config.average_decay)
+    average, moves = Average(net, config.average_decay), optimisers(net, config)
     weights = list(net.parameters())
-    flat = [weight for weight in weights if weight.ndim < 2]
-    optimiser = torch.optim.AdamW(
-        [
-            {
-                "params": [weight for weight in weights if weight.ndim > 1],
-                "weight_decay": config.weight_decay,
-            },
-            {"params": flat, "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-        betas=(0.9, 0.98),
-    )
     steps = seen = 0
     smooth = right = math.nan
     told = saved = time.monotonic()
     while budget.share < 1.0:
         tokens, labels = next(batches)
-        logits = net(tokens)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=config.smoothing)
-        optimiser.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = net(tokens)
+        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=config.smoothing)
+        for move in moves:
+            move.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, config.clip)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(budget.share, config.warm_up) * config.learning_rate
-        optimiser.step()
+        factor = learning_rate(budget.share, config.warm_up)
+        for move in moves:
+            for group in move.param_groups:
+                group["lr"] = factor * config.learning_rate
+            move.step()
         average.update(net)
         steps, seen = steps + 1, seen + len(labels)
         accuracy = float((logits.argmax(1) == labels).float().mean())
