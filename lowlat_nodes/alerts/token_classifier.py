@@ -51,10 +51,10 @@ class TokenClassifier:
 
     def __init__(self, path: Path | None = None, settings: BackendSettings = ONE_THREAD) -> None:
         path = resources.model(SHIPPED) if path is None else path
+        self.threshold = _threshold(path, backends.signature(path).metadata)
         loaded = backends.load(path, settings, further={"tokens": _example()}, outputs=["probabilities"])
         self._model = loaded.model
         self.backend = loaded.candidate.describe()
-        self.threshold = _threshold(path, loaded.model.metadata)
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
 
     def classify(self, light_curves: LightCurves) -> NDArray[np.float32]:

@@ -92,7 +92,7 @@ def optimisers(net: nn.Module, config: FitConfig) -> list[torch.optim.Optimizer]
     matrices = [weight for weight in net.parameters() if weight.ndim > 1]
     others = [weight for weight in net.parameters() if weight.ndim < 2]
     return [
-        Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay),
+        Muon(matrices, config.learning_rate, weight_decay=config.weight_decay, dtype=torch.float32),
         torch.optim.AdamW(others, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 

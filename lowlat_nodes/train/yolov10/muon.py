@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 
-def orthogonalised(matrix: Tensor, rounds: int = 5) -> Tensor:
+def orthogonalised(matrix: Tensor, rounds: int = 5, dtype: torch.dtype = torch.bfloat16) -> Tensor:
     """Push the singular values of a matrix [rows, columns] towards 1, to about 0.7 to 1.2.
 
-    Newton-Schulz iteration in bfloat16 with the quintic of Muon's authors, which trades exactness for speed.
+    Newton-Schulz iteration with the quintic of Muon's authors, which trades exactness for speed. In bfloat16,
+    but float32 is faster for matrices of less than about 100 rows.
     """
-    x = matrix.bfloat16()
+    x = matrix.to(dtype)
     wide = x.shape[0] <= x.shape[1]
     x = x if wide else x.T
     x = x / (x.norm() + 1e-7)
@@ -39,8 +40,10 @@ class Muon(torch.optim.Optimizer):
         lr: float = 2e-3,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.bfloat16,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -56,7 +59,7 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(weight)
                 mean = state["momentum"].lerp_(weight.grad, 1.0 - group["momentum"])
                 ahead = weight.grad.lerp(mean, group["momentum"]).flatten(1)
-                move = orthogonalised(ahead).view(weight.shape)
+                move = orthogonalised(ahead, dtype=self._dtype).view(weight.shape)
                 size = 0.2 * math.sqrt(max(ahead.shape))
                 weight.mul_(1.0 - group["lr"] * group["weight_decay"])
                 weight.add_(move, alpha=-group["lr"] * size)
