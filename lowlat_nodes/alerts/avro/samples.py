@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Random schemas, and random records of any schema: what the reader is tested and fuzzed with."""
+"""What the reader is tested with: random schemas, random records, and projections of all that is in them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from lowlat_nodes.alerts.avro.schema import Array, Enumeration, Fixed, Map, Primitive, Record, Type, Union
+from lowlat_nodes.alerts.projection import Column, Projection, Table
 
 MAX_DEPTH = 4
 """Of the types in a schema."""
@@ -26,6 +27,15 @@ LOGICAL: tuple[dict[str, Any], ...] = (
     {"type": "string", "logicalType": "uuid"},
 )
 
+TAKEN_BY = {
+    "boolean": ("f8", "i8"),
+    "int": ("f8", "i8"),
+    "long": ("f8", "i8"),
+    "float": ("f8",),
+    "double": ("f8",),
+}
+"""Columns that take a number."""
+
 TEXTS = ("", "g", "r", "ZTF", "µ", "日本", "🔭", "a\0b")
 
 
@@ -37,6 +47,43 @@ def random_schema(random: Random) -> dict[str, Any]:
 def random_record(random: Random, schema: Type) -> bytes:
     """Return a record of a schema: any values, in any of the forms in which Avro lets them be written."""
     return _Values(random).value(schema, 0)
+
+
+def project_all(schema: Type, text_bytes: int = 256) -> Projection:
+    """Return a projection to every value that a column can take, within arrays and outside.
+
+    Args:
+        schema: The writer's.
+        text_bytes: The longest text.
+    """
+    scalars: dict[str, Column] = {}
+    arrays: dict[tuple[str, ...], dict[str, Column]] = {}
+    _project(schema, (), f"S{text_bytes}", scalars, arrays, ())
+    return Projection(scalars, {".".join(path): Table(path, columns) for path, columns in arrays.items()})
+
+
+def _project(
+    schema: Type,
+    path: tuple[str, ...],
+    text: str,
+    columns: dict[str, Column],
+    arrays: dict[tuple[str, ...], dict[str, Column]] | None,
+    outer: tuple[Type, ...],
+) -> None:
+    """Collect the columns below a type and, outside of arrays, the arrays."""
+    if isinstance(schema, Union):
+        for branch in schema.branches:
+            _project(branch, path, text, columns, arrays, outer)
+    elif isinstance(schema, Array):
+        if arrays is not None:
+            _project(schema.items, (), text, arrays.setdefault(path, {}), None, outer)
+    elif isinstance(schema, Record):
+        for name, type_ in schema.fields.items() if schema not in outer else ():
+            _project(type_, (*path, name), text, columns, arrays, (*outer, schema))
+    else:
+        kind = schema.name if isinstance(schema, Primitive) else type(schema).__name__.lower()
+        for dtype in TAKEN_BY.get(kind, (text,) if kind in {"string", "enumeration"} else ()):
+            columns[f"{'.'.join(path)}:{dtype}"] = Column(path, dtype)
 
 
 class _Schemas:

@@ -35,7 +35,7 @@ def _projection(random: Random, schema: Type, oracle: Any) -> Projection:
 
 
 @given(seed=st.integers(0, (1 << 64) - 1))
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_random_schemas(seed: int) -> None:
     oracle = pytest.importorskip("oracle", reason="fastavro is not installed (extra: alerts)")
     random = Random(seed)

@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lowlat_nodes.alerts.avro import Reader, fields, parse
+from lowlat_nodes.alerts.avro import Reader, parse
 from lowlat_nodes.alerts.avro.reader import MACHINES
-from lowlat_nodes.alerts.avro.schema import Array, Record, Type, Union
-from lowlat_nodes.alerts.projection import Projection, Table
+from lowlat_nodes.alerts.avro.samples import project_all
+from lowlat_nodes.alerts.projection import Projection
 
 pytestmark = pytest.mark.alerts
 
@@ -23,26 +22,6 @@ CONTAINERS = [
     "ztf/ampel_2018-08-19/*.avro",
     "lsst/fink_part-2.avro",
 ]
-
-
-def _arrays(schema: Type, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    if isinstance(schema, Union):
-        return [found for branch in schema.branches for found in _arrays(branch, path)]
-    if isinstance(schema, Record):
-        return [found for name, type_ in schema.fields.items() for found in _arrays(type_, (*path, name))]
-    return [path] if isinstance(schema, Array) else []
-
-
-def _everything(schema: bytes, oracle: Any) -> Projection:
-    """Return a projection to all that a column can take."""
-    type_ = parse(schema)
-    paths, arrays = sorted(fields(type_)), _arrays(type_)
-    outside = [path for path in paths if not any(path[: len(array)] == array for array in arrays)]
-    tables = {}
-    for array in arrays:
-        rows = [path[len(array) :] for path in paths if path[: len(array)] == array and path != array]
-        tables[".".join(array)] = Table(array, oracle.columns(type_, array, rows))
-    return Projection(oracle.columns(type_, (), outside), tables)
 
 
 @pytest.mark.parametrize("mechanism", MACHINES)
@@ -65,7 +44,7 @@ def test_containers(data_dir: Path, pattern: str, mechanism: str) -> None:
                 assert len(data) == 0
     assert alerts
     for schema, bodies in alerts.items():
-        projection = _everything(schema, oracle)
+        projection = project_all(parse(schema), text_bytes=8192)
         found = Reader(schema, projection, mechanism=mechanism).read(bodies)
         oracle.check(found, oracle.decode(schema, projection, bodies))
 
@@ -75,6 +54,6 @@ def test_a_confluent_message(data_dir: Path, mechanism: str) -> None:
     oracle = pytest.importorskip("oracle")
     schema = (data_dir / "alerts/lsst/lsst_v9_0.schema.json").read_bytes()
     body = (data_dir / "alerts/lsst/boom_confluent_v9.avro").read_bytes()[5:]
-    projection = _everything(schema, oracle)
+    projection = project_all(parse(schema), text_bytes=8192)
     found = Reader(schema, projection, mechanism=mechanism).read([body])
     oracle.check(found, oracle.decode(schema, projection, [body]))
