@@ -3,7 +3,8 @@
 """The mock cluster of the Kafka client library in a process of its own: brokers for tests and demonstrations.
 
 `python -m lowlat_nodes.transport.kafka.mock_cluster` prints the addresses of its brokers in a line, and ends
-when its standard input does, which a parent that dies takes with it. It listens on the loopback interface.
+when its standard input does, which a parent that dies takes with it. `down 1` and `up 1` there take a broker
+off its network and back. It listens on the loopback interface.
 
 It keeps no more than 5 MB of each partition and forgets all with its process.
 """
@@ -16,6 +17,7 @@ import ctypes
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
@@ -58,12 +60,33 @@ def serve(topics: Mapping[str, int], *, brokers: int = 1, rebalance_delay_ms: in
         if library.rd_kafka_mock_topic_create(handle, topic.encode(), partitions, 1):
             raise ConfigurationError(f"cannot make the topic {topic!r} with {partitions} partitions")
     print(library.rd_kafka_mock_cluster_bootstraps(handle).decode(), flush=True)
-    sys.stdin.read()
+    act = {"down": library.rd_kafka_mock_broker_set_down, "up": library.rd_kafka_mock_broker_set_up}
+    for line in sys.stdin:
+        word, number = line.split()
+        act[word](handle, ctypes.c_int32(int(number)))
+
+
+@dataclass(frozen=True, eq=False)
+class MockCluster:
+    """A cluster in a process of its own.
+
+    Attributes:
+        bootstrap: The addresses of its brokers.
+    """
+
+    bootstrap: str
+    _process: subprocess.Popen[str]
+
+    def tell(self, word: str, broker: int = 1) -> None:
+        """Take a broker off its network (`down`) or back (`up`), soon."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word} {broker}\n")
+        self._process.stdin.flush()
 
 
 @contextlib.contextmanager
-def running(topics: Mapping[str, int], *, brokers: int = 1) -> Iterator[str]:
-    """Run a cluster in a process of its own and yield the addresses of its brokers, for `bootstrap`."""
+def running(topics: Mapping[str, int], *, brokers: int = 1) -> Iterator[MockCluster]:
+    """Run a cluster in a process of its own."""
     made = [f"{name}={partitions}" for name, partitions in topics.items()]
     command = [sys.executable, "-m", __name__, "--brokers", str(brokers), *made]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -72,7 +95,7 @@ def running(topics: Mapping[str, int], *, brokers: int = 1) -> Iterator[str]:
             bootstrap = process.stdout.readline().strip()
             if not bootstrap:
                 raise ConfigurationError("the mock cluster did not start; its error is above")
-            yield bootstrap
+            yield MockCluster(bootstrap, process)
         finally:
             process.kill()
 

@@ -4,24 +4,21 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.endpoint import UndeliveredError, UnknownOutput
-from lowlat_nodes.stream.errors import ConfigurationError, LowlatError, MissingExtra
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import DeadLetter, Packet, Record
+from lowlat_nodes.transport.arrays import WireError
 from lowlat_nodes.transport.kafka.settings import Connection
+from lowlat_nodes.transport.records import encode
 
 _ROOM_S = 1.0
 _CLOSE_S = 5.0
-
-
-class Unsendable(LowlatError):
-    """A message that no topic will take, however often it is tried."""
 
 
 class _Entry(NamedTuple):
@@ -36,8 +33,8 @@ class _Entry(NamedTuple):
 class KafkaSink:
     """Writes records, packets and dead letters to Kafka topics; what has one key stays in one partition.
 
-    The value of a record is what `encode` makes of it, and its key is the record's. The value and the key of
-    a dead letter are those of its packet, so that it can be sent again as it is; its headers say the rest:
+    Records are JSON (`transport.records`), with their own key. A dead letter has the value and the key of its
+    packet, so that it can be sent again as it is, and headers for the rest:
 
     =========== ===========================================================================
     reason      why it was refused, UTF-8
@@ -52,7 +49,6 @@ class KafkaSink:
     Args:
         connection: How to reach the cluster.
         outputs: The Kafka topic by the topic of the messages, a processor's output names.
-        encode: Makes the value of a record.
         queued_mb: How much waits to be sent; `write` waits for room.
 
     Attributes:
@@ -70,7 +66,6 @@ class KafkaSink:
         connection: Connection,
         outputs: Mapping[str, str],
         *,
-        encode: Callable[[Record], bytes] | None = None,
         queued_mb: int = 64,
     ) -> None:
         try:
@@ -81,7 +76,6 @@ class KafkaSink:
         self.last_failure = ""
         self._kafka = confluent_kafka
         self._outputs = dict(outputs)
-        self._encode = encode or _as_json
         self._refused: deque[_Entry] = deque()
         self._settings = connection.client() | {
             "enable.idempotence": True,
@@ -102,7 +96,7 @@ class KafkaSink:
 
         Raises:
             UnknownOutput: If no output has the message's topic.
-            Unsendable: If its payload has no form here.
+            WireError: If its payload has no form here.
             UndeliveredError: If there is no room for it now.
         """
         topic = self._outputs.get(message.topic)
@@ -126,18 +120,15 @@ class KafkaSink:
                 f"{self.last_failure or 'no error yet'}"
             )
 
-    def close(self) -> None:
-        """Send what waits to be sent, for 5 s at most."""
-        self._producer.flush(_CLOSE_S)
+    def close(self, *, timeout_s: float = _CLOSE_S) -> None:
+        """Send what waits to be sent, for so long at most; the rest is lost."""
+        self._producer.flush(timeout_s)
         self._producer.purge()
 
     def _entry(self, topic: str, message: Message) -> _Entry:
         payload = message.payload
         if isinstance(payload, Record):
-            try:
-                value = self._encode(payload)
-            except (TypeError, ValueError) as error:
-                raise Unsendable(f"a record that cannot be encoded: {error}") from error
+            value = encode(payload, message.trace.published_ns)
             return _Entry(topic, value, payload.key or None, [])
         if isinstance(payload, DeadLetter):
             packet = payload.packet
@@ -149,7 +140,7 @@ class KafkaSink:
             return _Entry(topic, packet.data, packet.key or None, headers)
         if isinstance(payload, Packet):
             return _Entry(topic, payload.data, payload.key or None, [])
-        raise Unsendable(f"expected a Record, Packet or DeadLetter to send, got {type(payload).__name__}")
+        raise WireError(f"expected a Record, Packet or DeadLetter to send, got {type(payload).__name__}")
 
     def _send(self, entry: _Entry) -> None:
         def confirm(error: Any, _message: Any) -> None:
@@ -187,7 +178,3 @@ class KafkaSink:
 
     def _report(self, error: Any) -> None:
         self.last_failure = f"Kafka: {error.str()}"
-
-
-def _as_json(record: Record) -> bytes:
-    return json.dumps(record.fields, separators=(",", ":"), allow_nan=False).encode()
