@@ -56,7 +56,7 @@ class AlertClassifier(Processor):
         read = self.ingest.read([message.payload for message in messages])
         out: list[Message] = []
         if len(read.light_curves):
-            taken = [messages[index] for index in read.packet.tolist()]
+            taken = [messages[index] for index in read.packets.tolist()]
             probabilities = self.classifier.classify(read.light_curves)
             received_ns = [message.trace.received_ns for message in taken]
             records = results(read, probabilities, self.classifier, received_ns)

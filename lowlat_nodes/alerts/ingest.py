@@ -51,8 +51,13 @@ class Ingested:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Known:
-    """How to read records of one schema."""
+class Known:
+    """How to read records of one schema.
+
+    Attributes:
+        survey: Knows what they mean.
+        reader: Takes out of them what it needs.
+    """
 
     survey: Survey
     reader: Reader
@@ -70,7 +75,7 @@ class Ingest:
 
     def __init__(self, registry: SchemaRegistry | None = None, most_bytes: int = 1 << 24) -> None:
         self._wire = Wire(registry, most_bytes)
-        self._known: OrderedDict[WriterSchema, _Known | str] = OrderedDict()
+        self._known: OrderedDict[WriterSchema, Known | str] = OrderedDict()
 
     def read(self, packets: Sequence[Packet]) -> Ingested:
         """Return the light curves in some packets; 64 at once take little longer than a few."""
@@ -97,21 +102,22 @@ class Ingest:
                 parts.append(_read(known, np.array(numbers), bodies))
         return _together(parts, refused)
 
-    def _how_to_read(self, schema: WriterSchema) -> _Known | str:
+    def _how_to_read(self, schema: WriterSchema) -> Known | str:
         """Return how to read records of a schema, or why that is not known."""
         known = self._known.get(schema)
         if known is None:
-            known = self._known[schema] = _learn(schema.text)
+            known = self._known[schema] = learn(schema.text)
             if len(self._known) > MOST_SCHEMAS:
                 self._known.popitem(last=False)
         return known
 
 
-def _learn(text: bytes) -> _Known | str:
+def learn(text: bytes) -> Known | str:
+    """Return how to read records of a schema, JSON, or why that is not known."""
     try:
         schema = parse(text)
         survey = _survey(schema)
-        return _Known(survey, Reader(text, survey.projection))
+        return Known(survey, Reader(text, survey.projection))
     except (BadSchema, UnknownSurvey) as error:
         return str(error)
 
@@ -128,7 +134,7 @@ def _survey(schema: Type) -> Survey:
     raise UnknownSurvey(msg)
 
 
-def _read(known: _Known, packet: NDArray[np.int64], bodies: Sequence[Bytes]) -> Ingested:
+def _read(known: Known, packet: NDArray[np.int64], bodies: Sequence[Bytes]) -> Ingested:
     """Return the light curves in records of one schema, which came in the packets of these numbers."""
     decoded = known.reader.read(bodies)
     alerts = known.survey.interpret(decoded)

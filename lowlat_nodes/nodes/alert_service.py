@@ -23,7 +23,6 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.dead_letter_files import DeadLetterFiles
 from lowlat_nodes.transport.kafka.sink import KafkaSink
 from lowlat_nodes.transport.kafka.source import KafkaSource
-from lowlat_nodes.transport.packet_files import PacketFiles
 from lowlat_nodes.transport.parquet.sink import ParquetSink
 from lowlat_nodes.transport.schema_registry import HttpSchemaRegistry
 from lowlat_nodes.transport.zmq.curve import load_client_keys, load_server_keys
@@ -159,6 +158,8 @@ def _source(settings: AlertSettings, clock: Clock, packets: Callable[[], PullSou
     if source.kind == "kafka":
         return KafkaSource(settings.kafka, source.kafka, clock, topic=ALERTS)
     if source.kind == "files":
+        from lowlat_nodes.transport.packet_files import PacketFiles
+
         return PacketFiles(
             source.files, clock, topic=ALERTS, progress=Path(source.progress) if source.progress else None
         )
