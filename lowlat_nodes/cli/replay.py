@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`lowlat replay`: publishes a bag on ROS, or runs a processor over it without ROS."""
+"""`lowlat replay`: publishes a bag on ROS, runs a processor over it without ROS, or sends recorded alerts."""
 
 from __future__ import annotations
 
@@ -31,12 +31,16 @@ WAIT_S = 2.0
 
 
 def main(argv: Sequence[str]) -> int:
-    """Replay a bag.
+    """Replay a bag, or alerts where `--to` says so.
 
     Returns:
         0 if all of the bag was read and, with `--check`, the results are those of the golden bag; 1 if the
         bag is damaged, the processor failed on a message, or the results differ; 130 after SIGINT or SIGTERM.
     """
+    if any(argument == "--to" or argument.startswith("--to=") for argument in argv):
+        from lowlat_nodes.cli import replay_alerts
+
+        return replay_alerts.main(argv)
     ours, ros_arguments = split_ros_arguments(argv)
     options = _parse(ours)
     with BagReader(options.bag) as bag:
@@ -165,7 +169,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="lowlat replay",
         description="Publish a bag on ROS topics, or run a processor over it without ROS.",
-        epilog="What follows --ros-args goes to ROS.",
+        epilog="What follows --ros-args goes to ROS. With --to tcp://HOST:PORT, PATHs of recorded alerts are "
+        "sent there: see lowlat replay --to x -h.",
     )
     parser.add_argument(
         "bag", type=Path, metavar="BAG", help="rosbag2 directory, *.mcap or *.db3, also .zstd"

@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`lowlat replay --to`: recorded alerts over ZeroMQ and Kafka, and nobody there to take them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lowlat_nodes.alerts.lightcurve import LightCurves
+from lowlat_nodes.alerts.passbands import CODES
+from lowlat_nodes.alerts.timetable import evenly
+from lowlat_nodes.cli import main as lowlat
+from lowlat_nodes.cli import replay_targets
+from lowlat_nodes.cli.replay_alerts import send
+from lowlat_nodes.nodes.stop import stop_on_signals
+from lowlat_nodes.sim.alert_packets import ztf_packets
+from lowlat_nodes.stream.clock import SystemClock
+from lowlat_nodes.stream.payload import Packet
+from lowlat_nodes.transport.zmq.packets import PacketReceiver
+
+pytestmark = pytest.mark.alerts
+pytest.importorskip("fastavro")
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """Return a folder of three alerts, one second apart."""
+    curves = LightCurves(
+        np.arange(3),
+        ["ZTF0", "ZTF1", "ZTF2"],
+        np.arange(4),
+        60000.0 + np.arange(3) / 86_400,
+        np.full(3, CODES["ztf_g"], np.uint8),
+        np.full(3, 1e5),
+        np.full(3, 1e3),
+        np.ones(3, np.bool_),
+    )
+    folder = tmp_path / "night"
+    folder.mkdir()
+    for number, packet in enumerate(ztf_packets(curves, cutout_bytes=100)):
+        (folder / f"{number}.avro").write_bytes(packet.data)
+    return folder
+
+
+@pytest.fixture
+def receiver() -> Iterator[PacketReceiver]:
+    with contextlib.closing(PacketReceiver("tcp://127.0.0.1:0", SystemClock())) as made:
+        yield made
+
+
+def take(receiver: PacketReceiver, count: int) -> list[bytes]:
+    deadline = time.monotonic() + PATIENCE_S
+    found: list[bytes] = []
+    while len(found) < count:
+        assert time.monotonic() < deadline
+        found += [bytes(message.payload.data) for message in receiver.poll(count - len(found), 0.1)]
+    return found
+
+
+def replay(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, dict[str, Any]]:
+    code = lowlat.main(["replay", *map(str, arguments), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_alerts_come_as_they_were_recorded(
+    recorded: Path, receiver: PacketReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, report = replay(capsys, recorded, "--to", receiver.endpoint, "--rate", 20, "--loop", 2)
+    packets = [(recorded / f"{number}.avro").read_bytes() for number in range(3)]
+    assert take(receiver, 6) == packets * 2
+    assert code == 0
+    assert (report["sent"], report["failure"], report["unread_files"]) == (6, "", 0)
+    assert report["mb"] == pytest.approx(2e-6 * sum(map(len, packets)), abs=1e-3)
+    assert (
+        report["seconds"] > 0.149
+    )  # 2.5 s of the night, and as much again without the last interval, 20 times as fast
+    assert report["late_max_ms"] >= report["late_p50_ms"] >= 0.0
+
+
+def test_no_alert_goes_out_before_it_is_due(receiver: PacketReceiver) -> None:
+    table = evenly([Packet(b"%d" % number) for number in range(20)], 200.0)
+    with replay_targets.target(receiver.endpoint) as where, stop_on_signals() as stop:
+        begin = time.monotonic()
+        sent = send(table, where, 3, stop)
+        assert time.monotonic() - begin >= 59 * 0.005
+    assert sent.alerts == sent.late.count == 60
+    assert take(receiver, 60) == [packet.data for packet in table.packets] * 3
+
+
+def test_a_broken_file_is_told_and_the_rest_is_sent(
+    recorded: Path, receiver: PacketReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recorded / "1.avro"
+    path.write_bytes(path.read_bytes()[:-5])
+    code, report = replay(capsys, recorded, "--to", receiver.endpoint, "--rate", "max")
+    assert (code, report["sent"], report["unread_files"]) == (1, 2, 1)
+
+
+def test_nobody_takes_the_alerts(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(replay_targets, "_PATIENCE_S", 0.05)
+    code, report = replay(capsys, recorded, "--to", f"ipc://{tmp_path}/nobody", "--per-second", 1000)
+    assert (code, report["sent"]) == (1, 0)
+    assert "no receiver had room" in report["failure"]
+
+
+def test_an_interrupt_ends_it(recorded: Path, receiver: PacketReceiver) -> None:
+    arguments = ["replay", str(recorded), "--to", receiver.endpoint, "--per-second", "0.01", "--json"]
+    command = [sys.executable, "-m", "lowlat_nodes.cli.main", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        take(receiver, 1)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert json.loads(out)["sent"] == 1
+
+
+def test_alerts_into_a_topic_of_kafka(
+    recorded: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kafka = pytest.importorskip("confluent_kafka")
+    from lowlat_nodes.transport.kafka.mock_cluster import running
+
+    with running({"ztf": 1}) as bootstrap:
+        code, report = replay(capsys, recorded, "--to", f"kafka://{bootstrap}/ztf", "--rate", "max")
+        assert (code, report["sent"], report["failure"]) == (0, 3, "")
+        consumer = kafka.Consumer(
+            {"bootstrap.servers": bootstrap, "group.id": "test", "auto.offset.reset": "earliest"}
+        )
+        consumer.subscribe(["ztf"])
+        found: list[bytes] = []
+        deadline = time.monotonic() + PATIENCE_S
+        while len(found) < 3:
+            assert time.monotonic() < deadline
+            message = consumer.poll(0.2)
+            if message is not None and message.error() is None:
+                found.append(message.value())
+        consumer.close()
+    assert found == [(recorded / f"{number}.avro").read_bytes() for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["night", "--to", "nowhere"], "--to nowhere: expected tcp://HOST:PORT"),
+        (["night", "--to", "kafka://localhost:9092"], "expected kafka://HOST:PORT[,HOST:PORT]/TOPIC"),
+        (["day", "--to", "tcp://127.0.0.1:9"], "day: expected a file or a folder"),
+        (["empty.avro", "--to", "tcp://127.0.0.1:9"], "there are none in these files"),
+    ],
+)
+def test_what_is_wrong_is_told(
+    recorded: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    reason: str,
+) -> None:
+    monkeypatch.chdir(recorded.parent)
+    (recorded.parent / "empty.avro").touch()
+    assert lowlat.main(["replay", *arguments]) == 2
+    assert reason in capsys.readouterr().err
