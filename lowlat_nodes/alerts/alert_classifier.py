@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Sequence
 
 from lowlat_nodes.alerts.classifier import Classifier
@@ -12,6 +14,7 @@ from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.result import results
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.delivery import DEAD_LETTERS
+from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import DeadLetter
 from lowlat_nodes.stream.processor import Processor
@@ -21,6 +24,9 @@ ALERTS = "alerts"
 
 RESULTS = "results"
 """The output for every classification: messages with a `Record`, see docs/alert_results.md."""
+
+_DETAIL = re.compile(r"[^A-Za-z ]")  # where what came begins: numbers, quotes, brackets, lists
+_KIND_LENGTH = 60
 
 
 class AlertClassifier(Processor):
@@ -36,6 +42,7 @@ class AlertClassifier(Processor):
 
     Attributes:
         classes: How many results named which class, or abstained.
+        refusals: How many packets could not be read, by the kind of the reason.
     """
 
     inputs = (ALERTS,)
@@ -46,6 +53,14 @@ class AlertClassifier(Processor):
         self.classifier = classifier
         self.filters = filters
         self.classes = Counters()
+        self.refusals = Counters()
+        self._batches = Histogram()
+        self._lock = threading.Lock()
+
+    def batches(self) -> Histogram:
+        """Return how many packets there were in each batch; from any thread."""
+        with self._lock:
+            return self._batches.copy()
 
     def process(self, message: Message) -> list[Message]:
         """Classify one alert."""
@@ -53,6 +68,8 @@ class AlertClassifier(Processor):
 
     def process_batch(self, messages: Sequence[Message]) -> list[Message]:
         """Classify a batch: results in the order of the alerts, then by filter, then dead letters."""
+        with self._lock:
+            self._batches.record(len(messages))
         read = self.ingest.read([message.payload for message in messages])
         out: list[Message] = []
         if len(read.light_curves):
@@ -67,6 +84,12 @@ class AlertClassifier(Processor):
             for name, kept in self.filters.keep(records).items():
                 out += [of[id(record)].derive(name, record) for record in kept]
         for index, reason in read.refused.items():
+            self.refusals.add(kind_of(reason))
             message = messages[index]
             out.append(message.derive(DEAD_LETTERS, DeadLetter(message.payload, reason)))
         return out
+
+
+def kind_of(reason: str) -> str:
+    """Return what a reason has in common with others that differ in what came: its first words."""
+    return _DETAIL.split(reason, maxsplit=1)[0].strip()[:_KIND_LENGTH] or "unknown"

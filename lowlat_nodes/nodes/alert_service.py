@@ -31,6 +31,8 @@ from lowlat_nodes.transport.zmq.packets import PacketReceiver
 WAITING_RESULTS = 20_000
 """Results that wait for each ZeroMQ subscriber: some seconds of a burst."""
 
+_BATCHES = tuple(1 << power for power in range(13))
+
 Sinks = Mapping[str, list[Sink]]
 
 
@@ -127,6 +129,15 @@ class AlertService:
         yield from delivery_metrics(stats)
         yield Metric(
             "lowlat_alerts_class_total", "Results by class.", processor.classes.snapshot(), "class_name"
+        )
+        yield Metric(
+            "lowlat_alerts_refused_total",
+            "Packets that could not be read.",
+            processor.refusals.snapshot(),
+            "reason",
+        )
+        yield Distribution(
+            "lowlat_alerts_batch", "Packets in a batch.", processor.batches(), _BATCHES, scale=1.0
         )
         yield Metric(
             "lowlat_alerts_kept_total",
