@@ -104,7 +104,8 @@ def _cumulative(weights: Mapping[str, float], names: Sequence[str]) -> NDArray[n
     unknown = [name for name in weights if name not in names]
     if unknown:
         raise KeyError(f"{unknown[0]!r} is none of {', '.join(names)}")
-    return np.cumsum([weights.get(name, 0.0) for name in names]) / sum(weights.values())
+    cumulative = np.cumsum([weights.get(name, 0.0) for name in names])
+    return np.asarray(cumulative / cumulative[-1])
 
 
 def _simulate(
@@ -149,18 +150,8 @@ def _seen(
 
 
 def _join(parts: Sequence[Population]) -> Population:
-    if len(parts) == 1:
-        return parts[0]
-    curves = [part[0] for part in parts]
-    lengths = [np.diff(each.offsets) for each in curves]
-    joined = LightCurves(
-        alert_id=np.concatenate([each.alert_id for each in curves]),
-        object_id=[name for each in curves for name in each.object_id],
-        offsets=np.cumsum([0, *np.concatenate(lengths)]).astype(np.int64),
-        mjd=np.concatenate([each.mjd for each in curves]),
-        band=np.concatenate([each.band for each in curves]),
-        flux_njy=np.concatenate([each.flux_njy for each in curves]),
-        error_njy=np.concatenate([each.error_njy for each in curves]),
-        detected=np.concatenate([each.detected for each in curves]),
+    return (
+        LightCurves.concatenate([curves for curves, _, _ in parts]),
+        np.concatenate([np.empty(0, np.int64), *(labels for _, labels, _ in parts)]),
+        np.concatenate([np.empty(0, np.int64), *(codes for _, _, codes in parts)]),
     )
-    return joined, np.concatenate([part[1] for part in parts]), np.concatenate([part[2] for part in parts])

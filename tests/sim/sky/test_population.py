@@ -8,6 +8,7 @@ import pytest
 from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.passbands import NAMES
+from lowlat_nodes.sim.sky import population as population_module
 from lowlat_nodes.sim.sky.population import DRAWS, generate
 from lowlat_nodes.sim.sky.surveys import SURVEYS
 
@@ -67,9 +68,10 @@ def test_the_same_seed_gives_the_same_sky_in_pieces_too(population) -> None:
     assert not _equal(again, other)
 
 
-def test_processes_share_the_work_and_change_nothing() -> None:
-    one = generate(2100, seed=9)
-    two = generate(2100, seed=9, processes=2)
+def test_processes_share_the_work_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = generate(130, seed=9)
+    monkeypatch.setattr(population_module, "_PIECE", 50)
+    two = generate(130, seed=9, processes=2)
     assert _equal(one[0], two[0])
     assert np.array_equal(one[1], two[1])
 
@@ -83,6 +85,12 @@ def test_all_classes_are_equally_frequent_and_weights_change_that(population) ->
     _, labels, surveys = generate(60, 1, class_weights={"AGN": 1, "CV": 0.2}, survey_shares={"lsst": 1})
     assert set(labels) == {CLASSES.index("AGN"), CLASSES.index("CV")}
     assert set(surveys) == {list(SURVEYS).index("lsst")}
+
+
+def test_no_objects_are_none() -> None:
+    curves, labels, surveys = generate(0, seed=1)
+    assert len(curves) == len(labels) == len(surveys) == 0
+    assert labels.dtype == surveys.dtype == np.int64
 
 
 def test_an_unknown_name_is_refused() -> None:
