@@ -18,6 +18,8 @@ _GRID = np.linspace(0, 1, 48)
 _TEMPLATE_DAYS = 700.0
 _FOLLOWED_DAYS = 30.0
 """What is over sooner is in the record of a star, not followed from its onset."""
+_STANDS_OUT = 4.0
+"""Sigmas of what such a record lists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,13 +80,14 @@ def observe(sky_object: SkyObject, campaign: Campaign, rng: np.random.Generator)
     stated = campaign.noise.error_njy(campaign.sky_njy, flux, template)
     stated *= np.exp(campaign.noise.scatter * rng.standard_normal(len(mjd)))
     measured = _measure(flux, stated, campaign, index, rng)
-    detected = np.abs(measured) > np.maximum(
-        campaign.threshold * campaign.sky_njy, campaign.signal_to_noise * stated
-    )
+    lasts = np.inf if sky_object.persistent else sky_object.end_mjd - sky_object.start_mjd
+    significant = campaign.signal_to_noise
+    if lasts < _FOLLOWED_DAYS:
+        significant = max(significant, _STANDS_OUT)
+    detected = np.abs(measured) > np.maximum(campaign.threshold * campaign.sky_njy, significant * stated)
     measurable = flux + template < _njy(campaign.saturation_mag)
     if not sky_object.persistent:
-        lasts = sky_object.end_mjd - sky_object.start_mjd
-        if lasts > _FOLLOWED_DAYS:
+        if lasts >= _FOLLOWED_DAYS:
             measurable &= mjd >= sky_object.start_mjd + campaign.begins * lasts
         if campaign.positive:
             measurable &= measured > 0
