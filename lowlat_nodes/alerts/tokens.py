@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Light curves as the tokens that a classifier reads, at most `MOST` of them for an alert.
 
-What has more epochs is condensed, in rounds: of the neighbours in one passband, those nearest in time become
-one, until the number fits. Two epochs that agree within 3 sigma become their average, weighted by inverse
-variance; of two that do not, the later one stays, so that what varies goes on to vary. The newest detection,
-the brightest and the most negative stay as they are. Non-detections are condensed first, to `MOST_LIMITS`:
-the last before the first detection in each passband stays as it is, and those near it are condensed last,
-because their times say most. Two upper limits become the deeper one.
+What has more epochs is condensed. Of the non-detections those nearest to the first detection stay, whose
+times say most, and of the others ever fewer, evenly in the logarithm of their rank: `MOST_LIMITS` at most.
+Detections become fewer in rounds: of the neighbours in one passband, those nearest in time become one, until
+the number fits. Two that agree within 3 sigma become their average, weighted by inverse variance; of two that
+do not, the later one stays, so that what varies goes on to vary. The newest detection, the brightest and the
+most negative stay as they are.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lowlat_nodes.alerts.passbands import WAVELENGTHS_UM
 
 FIELDS: Final = ("days", "wavelength_um", "flux_njy", "error_njy", "detected")
 MOST: Final = 64
-MOST_LIMITS: Final = 16
+MOST_LIMITS: Final = 12
 _AGREEMENT: Final = 3.0  # sigma
 _BAND_CODES: Final = 256
 _LEAST_ERROR_NJY: Final = 1e-6  # far below any survey's: what float32 holds, squared too
@@ -112,10 +112,6 @@ class _Epochs:
             np.concatenate([part.detected for part in parts]),
         )
 
-    def by_band(self) -> _Epochs:
-        """Return them sorted by alert, passband and time."""
-        return self.take(np.lexsort((self.days, self.alert * _BAND_CODES + self.band)))
-
 
 def tokenise(light_curves: LightCurves) -> Tokens:
     """Return the tokens of light curves, in time order; epochs that are no numbers have none."""
@@ -165,7 +161,7 @@ def _condensed(epochs: _Epochs, n: int) -> _Epochs:
     seen, unseen = epochs.take(epochs.detected), epochs.take(~epochs.detected)
     first = np.zeros(n)  # where nothing is detected, the last epoch
     first[seen.alert[::-1]] = seen.days[::-1]
-    unseen = _condensed_limits(unseen.by_band(), first)
+    unseen = _thinned(unseen, first)
     room = MOST - np.bincount(unseen.alert, minlength=n)
     long = (np.bincount(seen.alert, minlength=n) > room)[seen.alert]
     if not long.any():
@@ -177,21 +173,22 @@ def _condensed(epochs: _Epochs, n: int) -> _Epochs:
         kept[_ends(whole.alert, np.lexsort((value, whole.alert)))] = True
     few = whole.take(kept)
     room -= np.bincount(few.alert, minlength=n)
-    return _Epochs.join([seen.take(~long), few, _merged(whole.take(~kept).by_band(), room, None), unseen])
+    return _Epochs.join([seen.take(~long), few, _merged(whole.take(~kept), room), unseen])
 
 
-def _condensed_limits(unseen: _Epochs, first: NDArray[np.float64]) -> _Epochs:
-    """Return at most `MOST_LIMITS` of the non-detections of each alert, given when it was first detected."""
-    group = unseen.alert * _BAND_CODES + unseen.band
-    before = np.flatnonzero(unseen.days < first[unseen.alert])
-    last = before[_ends(group[before])]
-    nearest = last[np.lexsort((-unseen.days[last], unseen.alert[last]))]
-    nearest = nearest[_ranks(unseen.alert[nearest]) < MOST_LIMITS // 2]
-    few = unseen.take(nearest)
-    others = np.ones(len(unseen), np.bool_)
-    others[nearest] = False
-    room = MOST_LIMITS - np.bincount(few.alert, minlength=len(first))
-    return _Epochs.join([few, _merged(unseen.take(others), room, first)])
+def _thinned(unseen: _Epochs, first: NDArray[np.float64]) -> _Epochs:
+    """Return at most `MOST_LIMITS` non-detections of each alert, given when it was first detected."""
+    order = np.lexsort((np.abs(unseen.days - first[unseen.alert]), unseen.alert))
+    alert = unseen.alert[order]
+    rank = _ranks(alert)
+    near = MOST_LIMITS // 2
+    count = np.bincount(alert, minlength=len(first))[alert]
+    # Ranks from `near` on fall into as many bins as there is room for; the first of each bin stays.
+    share = np.log(np.maximum(rank, near) / near) / np.log(np.maximum(count, near + 1) / near)
+    place = np.where(count > MOST_LIMITS, near + (MOST_LIMITS - near) * share, rank).astype(np.int64)
+    stays = np.append(True, (place[1:] != place[:-1]) | (alert[1:] != alert[:-1]))[: len(rank)]
+    stays |= rank < near
+    return unseen.take(order[stays])
 
 
 def _ends(alert: NDArray[np.int64], order: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
@@ -201,29 +198,22 @@ def _ends(alert: NDArray[np.int64], order: NDArray[np.int64] | None = None) -> N
     return ends if order is None else order[ends]
 
 
-def _merged(epochs: _Epochs, room: NDArray[np.int64], first: NDArray[np.float64] | None) -> _Epochs:
-    """Return epochs of which no alert has more than `room`, int64 [n]; limits where there is a `first`."""
+def _merged(epochs: _Epochs, room: NDArray[np.int64]) -> _Epochs:
+    """Return epochs of which no alert has more than `room`, int64 [n]: more than it has passbands."""
+    epochs = epochs.take(np.lexsort((epochs.days, epochs.alert * _BAND_CODES + epochs.band)))
     done = []
-    while len(epochs):
+    while True:
         excess = np.bincount(epochs.alert, minlength=len(room)) - room
         over = (excess > 0)[epochs.alert]
         done.append(epochs.take(~over))
+        if not over.any():
+            return _Epochs.join(done)
         epochs = epochs.take(over)
-        if not len(epochs):
-            break
         pairs = _pairs(epochs)
-        if not len(pairs):  # one epoch in each of many passbands
-            order = np.lexsort((-epochs.days, epochs.alert))
-            done.append(epochs.take(order[_ranks(epochs.alert) < room[epochs.alert]]))
-            break
         gap = epochs.days[pairs + 1] - epochs.days[pairs]
         alert = epochs.alert[pairs]
-        if first is not None:
-            gap /= 1.0 + np.abs(epochs.days[pairs] - first[alert])
         pairs = pairs[np.lexsort((gap, alert))]
-        pairs = pairs[_ranks(alert) < excess[alert]]
-        epochs = _join_pairs(epochs, pairs, limits=first is not None)
-    return _Epochs.join(done) if done else epochs
+        epochs = _join_pairs(epochs, pairs[_ranks(alert) < excess[alert]])
 
 
 def _ranks(groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -240,25 +230,19 @@ def _pairs(epochs: _Epochs) -> NDArray[np.int64]:
     return np.flatnonzero(even & (group[1:] == group[:-1]))
 
 
-def _join_pairs(epochs: _Epochs, one: NDArray[np.int64], *, limits: bool) -> _Epochs:
+def _join_pairs(epochs: _Epochs, one: NDArray[np.int64]) -> _Epochs:
     """Put one epoch in the place of each pair."""
     other = one + 1
     flux, error = epochs.flux, epochs.error
     weight, weight_other = error[one] ** -2.0, error[other] ** -2.0
     total = weight + weight_other
     share = weight_other / total
+    agree = np.abs(flux[one] - flux[other]) <= _AGREEMENT * np.hypot(error[one], error[other])
     days = epochs.days[one] + share * (epochs.days[other] - epochs.days[one])
     mean = flux[one] + share * (flux[other] - flux[one])
-    sigma = total**-0.5
-    agree = np.abs(flux[one] - flux[other]) <= _AGREEMENT * np.hypot(error[one], error[other])
-    if limits:
-        bare = (flux[one] == 0.0) & (
-            flux[other] == 0.0
-        )  # what was not measured gets no better by being repeated
-        sigma = np.where(bare, np.minimum(error[one], error[other]), sigma)
     epochs.days[other] = np.where(agree, days, epochs.days[other])
     epochs.flux[other] = np.where(agree, mean, flux[other])
-    epochs.error[other] = np.where(agree, sigma, error[other])
+    epochs.error[other] = np.where(agree, total**-0.5, error[other])
     stays = np.ones(len(epochs), np.bool_)
     stays[one] = False
     return epochs.take(stays)

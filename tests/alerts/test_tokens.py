@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.passbands import CODES, PASSBANDS
@@ -108,11 +107,10 @@ def test_no_alert_has_more_tokens_than_the_most() -> None:
         assert values[-1, DAYS] <= 0
 
 
-def test_one_epoch_in_each_of_many_passbands_is_cut_to_the_newest() -> None:
-    bands = np.arange(len(CODES))
-    tokens = tokenise(curves({"mjd": 60000.0 + bands, "band": bands, "flux": 0.0, "detected": False}))
-    assert tokens.offsets[1] == MOST_LIMITS
-    assert tokens.values[:, DAYS].tolist() == list(range(-MOST_LIMITS + 1, 1))
+def test_the_most_passbands_are_no_trouble() -> None:
+    bands = np.tile(np.arange(len(CODES)), 4)
+    tokens = tokenise(curves({"mjd": 60000.0 + np.arange(len(bands)), "band": bands}))
+    assert len(CODES) < tokens.offsets[1] <= MOST
 
 
 def test_the_newest_the_brightest_and_the_most_negative_stay_as_they_are() -> None:
@@ -146,18 +144,25 @@ def test_what_varies_faster_than_it_is_condensed_goes_on_to_vary() -> None:
     assert values[:, FLUX].std() > 800.0
 
 
-def test_limits_far_from_the_first_detection_go_first_and_are_not_averaged() -> None:
+def test_of_limits_the_nearest_to_the_first_detection_stay_and_few_far_ones() -> None:
     mjd = np.append(np.arange(60000.0, 60090.0), 60090.5)
-    error = np.append(np.full(90, 50.0), 10.0)
     detected = np.append(np.zeros(90, bool), True)
-    values = tokenise(
-        curves({"mjd": mjd, "flux": detected * 500.0, "error": error, "detected": detected})
-    ).values
+    values = tokenise(curves({"mjd": mjd, "flux": detected * 500.0, "detected": detected})).values
     limits = values[values[:, DETECTED] == 0]
-    assert len(limits) == MOST_LIMITS
-    assert limits[-1, DAYS] == pytest.approx(-1.5)
-    assert np.diff(limits[:, DAYS])[-1] < np.diff(limits[:, DAYS])[0]
-    assert (limits[:, ERROR] == 50.0).all()
+    assert MOST_LIMITS // 2 < len(limits) <= MOST_LIMITS
+    days = limits[::-1, DAYS]
+    near = MOST_LIMITS // 2
+    assert days[:near].tolist() == [-1.5 - number for number in range(near)]
+    assert (np.diff(days[near:], n=2) <= 0.0).all()
+    assert days[-1] < -45.0
+
+
+def test_limits_after_the_first_detection_count_by_their_distance_too() -> None:
+    mjd = 60000.0 + np.arange(41.0)
+    detected = np.arange(41) == 20
+    values = tokenise(curves({"mjd": mjd, "detected": detected, "flux": 100.0 * detected})).values
+    limits = values[values[:, DETECTED] == 0, DAYS] + 20.0
+    assert {-3.0, -2.0, -1.0, 1.0, 2.0, 3.0} <= set(limits.tolist())
 
 
 def test_what_is_no_number_has_no_token() -> None:

@@ -71,6 +71,7 @@ def features(tokens: Tensor) -> tuple[Tensor, Tensor]:
     )
     found = detected.sum(1, keepdim=True)
     whole = torch.cat([torch.log(scale) * 0.1 - 1.0, torch.log(found + 1.0) * 0.5 - 1.0], dim=-1)
+    # Being a token is a feature, so that what follows needs no bias.
     told = torch.cat(
         [
             times,
@@ -78,6 +79,7 @@ def features(tokens: Tensor) -> tuple[Tensor, Tensor]:
             ratio / (ratio.abs() + 4.0),
             logs * 0.3,
             detected,
+            real,
             curve,
             whole.expand(-1, tokens.shape[1], -1),
         ],
@@ -86,7 +88,7 @@ def features(tokens: Tensor) -> tuple[Tensor, Tensor]:
     return told * real, real
 
 
-FEATURES: Final = 3 * len(TIME_SCALES_DAYS) + 2 + 3 + 1 + 4 + 2
+FEATURES: Final = 3 * len(TIME_SCALES_DAYS) + 2 + 3 + 2 + 4 + 2
 
 
 def _norm(x: Tensor) -> Tensor:
@@ -149,7 +151,7 @@ class TokenModel(nn.Module):
     def __init__(self, config: TokenModelConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or TokenModelConfig()
-        self.see = nn.Linear(FEATURES, config.hidden)
+        self.see = _linear(FEATURES, config.hidden)
         self.embed = _linear(config.hidden, config.width)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.depth))
         self.pool = _Pool(config)
