@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.alerts.lightcurve import LightCurves
+from lowlat_nodes.alerts.passbands import WAVELENGTHS_UM
 from lowlat_nodes.train.alerts.selection import epochs, owners
 
 
@@ -30,6 +31,7 @@ class AugmentConfig:
         no_limits: Share without non-detections.
         noisier: Share to which noise is added.
         miscalibrated: Share whose passbands are out of proportion.
+        other_filters: Share of which half of the epochs are told of in similar passbands of other systems.
         floored: Share whose errors have a floor of up to 5 % of the flux.
         depth_mag: Standard deviation of the change of distance.
         band_scatter: Standard deviation of a passband's scale.
@@ -43,12 +45,19 @@ class AugmentConfig:
     no_limits: float = 0.4
     noisier: float = 0.3
     miscalibrated: float = 0.5
+    other_filters: float = 0.3
     floored: float = 0.4
     depth_mag: float = 1.0
     band_scatter: float = 0.05
     error_scatter: float = 0.2
 
 
+_SIMILAR_UM = 0.03
+_SIMILAR = [
+    np.flatnonzero(np.abs(WAVELENGTHS_UM - wavelength) <= _SIMILAR_UM).astype(np.uint8)
+    for wavelength in WAVELENGTHS_UM
+]
+_SIMILAR_TO = np.stack([np.resize(codes, len(WAVELENGTHS_UM)) for codes in _SIMILAR])
 _DETECTION = 5.0  # sigma
 _HISTORY_DAYS = 30.0
 
@@ -75,6 +84,7 @@ def augment(light_curves: LightCurves, random: np.random.Generator, config: Augm
     last[alert[found]] = found
     kept[last[last >= 0]] = True
     curves = epochs(curves, kept)
+    curves.band = _renamed(curves, random, happens(config.other_filters))
     return _reexposed(curves, random, config)
 
 
@@ -89,6 +99,18 @@ def _cut(curves: LightCurves, random: np.random.Generator, cut: NDArray[np.bool_
     last = np.where(cut & (total > 0), np.maximum(last, 1.0), np.inf)
     rank = number - before[alert]
     return epochs(curves, (rank < last[alert]) | (curves.detected & (rank == last[alert])))
+
+
+def _renamed(
+    curves: LightCurves, random: np.random.Generator, renamed: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Codes of passbands, uint8 [m], half of them others of nearly the same wavelength in some alerts."""
+    alert = owners(curves)
+    similar = _SIMILAR_TO[
+        np.arange(len(WAVELENGTHS_UM)), random.integers(len(WAVELENGTHS_UM), size=(len(curves), 1))
+    ]
+    other = renamed[alert] & (random.random(len(alert)) < 0.5)
+    return np.where(other, similar[alert, curves.band], curves.band)
 
 
 def _reexposed(curves: LightCurves, random: np.random.Generator, config: AugmentConfig) -> LightCurves:

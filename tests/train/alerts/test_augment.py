@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lowlat_nodes.alerts.lightcurve import LightCurves
+from lowlat_nodes.alerts.passbands import WAVELENGTHS_UM
 from lowlat_nodes.train.alerts.augment import AugmentConfig, augment
 from lowlat_nodes.train.alerts.selection import alerts, epochs, owners
 
@@ -86,6 +87,14 @@ def test_without_limits_there_are_detections_alone(curves: LightCurves) -> None:
     view = seen(curves, dataclasses.replace(NEVER, no_limits=1.0))
     assert view.detected.all()
     np.testing.assert_array_equal(detections(view), detections(curves))
+
+
+def test_other_filters_are_near_in_wavelength_and_take_half_of_the_epochs(curves: LightCurves) -> None:
+    view = seen(curves, dataclasses.replace(NEVER, other_filters=1.0))
+    assert view.band.dtype == np.uint8
+    moved = np.abs(WAVELENGTHS_UM[view.band] - WAVELENGTHS_UM[curves.band])
+    assert moved.max() <= 0.03
+    assert 0.2 < (view.band != curves.band).mean() < 0.5
 
 
 def test_distance_changes_all_of_a_light_curve_alike(curves: LightCurves) -> None:
