@@ -24,6 +24,7 @@ from lowlat_nodes.stream.payload import (
     Image,
     Joints,
     Labels,
+    Packet,
     Text,
     Trajectory,
 )
@@ -46,6 +47,7 @@ COMPRESSED = "sensor_msgs/msg/CompressedImage"
 JOINTS = "sensor_msgs/msg/JointState"
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 FLOATS = "std_msgs/msg/Float64MultiArray"
+OCTETS = "std_msgs/msg/UInt8MultiArray"
 STRING = "std_msgs/msg/String"
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
 LABELS = "vision_msgs/msg/LabelInfo"
@@ -122,6 +124,7 @@ payloads: dict[str, st.SearchStrategy[Any]] = {
     JOINTS: joints(),
     TRAJECTORY: trajectories(),
     FLOATS: st.integers(0, 9).flatmap(values),
+    OCTETS: st.builds(Packet, st.binary(max_size=40)),
     STRING: st.builds(Text, names),
     DETECTIONS: detections(),
     LABELS: st.builds(Labels, st.lists(names, max_size=5).map(tuple), st.floats(0, 1, width=32)),
@@ -153,9 +156,10 @@ def to_rosbags(type_name: str, stamp_ns: int, frame_id: str, payload: Any) -> An
     make = MESSAGES[type_name]
     if type_name == STRING:
         return make(data=payload.data)
-    if type_name == FLOATS:
+    if type_name in {FLOATS, OCTETS}:
         layout = MESSAGES["std_msgs/msg/MultiArrayLayout"](dim=[], data_offset=0)
-        return make(layout=layout, data=payload)
+        data = np.frombuffer(payload.data, np.uint8) if type_name == OCTETS else payload
+        return make(layout=layout, data=data)
     head = header(stamp_ns, frame_id)
     if type_name == COMPRESSED:
         return make(header=head, format=payload.format, data=payload.data)
@@ -249,7 +253,7 @@ def test_reads_what_rosbags_writes(
     assert same(decoded.payload, payload)
     if type_name == TRAJECTORY:
         stamp_ns = payload.start_ns
-    without_header = type_name in {FLOATS, STRING}
+    without_header = type_name in {FLOATS, OCTETS, STRING}
     assert decoded.stamp_ns == (None if without_header else stamp_ns)
     assert decoded.frame_id == ("" if without_header else frame_id)
 

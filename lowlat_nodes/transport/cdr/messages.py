@@ -18,6 +18,7 @@ from lowlat_nodes.stream.payload import (
     Image,
     Joints,
     Labels,
+    Packet,
     Text,
     Trajectory,
 )
@@ -301,12 +302,17 @@ def _check_trajectory(trajectory: Trajectory) -> None:
         raise CdrError(f"time_from_start: expected times that increase, got {times[:8].tolist()} ns")
 
 
-def _read_float64_multi_array(reader: Reader) -> Decoded:
-    for _ in range(reader.count("dim", 12, SEQUENCE_LIMIT)):  # the layout is skipped, as by ros2_controllers
+def _skip_layout(reader: Reader) -> None:
+    """Skip the layout of an array, as ros2_controllers do."""
+    for _ in range(reader.count("dim", 12, SEQUENCE_LIMIT)):
         reader.string("label")
         reader.u4("size")
         reader.u4("stride")
     reader.u4("data_offset")
+
+
+def _read_float64_multi_array(reader: Reader) -> Decoded:
+    _skip_layout(reader)
     return Decoded(None, "", reader.floats("data"))
 
 
@@ -317,6 +323,20 @@ def _write_float64_multi_array(writer: Writer, _stamp_ns: int, _frame_id: str, p
     writer.u4(0)
     writer.floats(payload)
     return writer.finish()
+
+
+def _read_uint8_multi_array(reader: Reader) -> Decoded:
+    _skip_layout(reader)
+    count = reader.count("data", 1)
+    start = reader.take(count, "data")
+    return Decoded(None, "", Packet(memoryview(reader.data)[start : start + count]))
+
+
+def _write_uint8_multi_array(writer: Writer, _stamp_ns: int, _frame_id: str, payload: Packet) -> bytes:
+    writer.u4(0)
+    writer.u4(0)
+    writer.u4(len(payload.data))
+    return writer.finish(payload.data)
 
 
 def _read_string(reader: Reader) -> Decoded:
@@ -338,6 +358,7 @@ _CODECS: dict[str, Codec] = {
         np.ndarray, _write_float64_multi_array, _read_float64_multi_array
     ),
     "std_msgs/msg/String": Codec(Text, _write_string, _read_string),
+    "std_msgs/msg/UInt8MultiArray": Codec(Packet, _write_uint8_multi_array, _read_uint8_multi_array),
     "trajectory_msgs/msg/JointTrajectory": Codec(Trajectory, _write_trajectory, _read_trajectory),
     "vision_msgs/msg/Detection2DArray": Codec(Detections, write_detections, read_detections),
     "vision_msgs/msg/LabelInfo": Codec(Labels, write_labels, read_labels),
