@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`lowlat classify`: classifies recorded alerts, or light curves in tables, without a node."""
+"""`lowlat classify`: classifies alerts or light curves in tables, and draws them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,15 @@ from lowlat_nodes.alerts.expression import condition
 from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.loading import SHIPPED, load_classifier
-from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.result import ABSTAINED, CHOICES, FIELDS, results
 from lowlat_nodes.cli import alert_files
+from lowlat_nodes.cli.alert_stream import PacketFolder, some_packets
+from lowlat_nodes.cli.arguments import assignment, positive, whole
 from lowlat_nodes.cli.light_curve_plots import LightCurvePlots
+from lowlat_nodes.cli.node_parameters import read_parameters
+from lowlat_nodes.nodes.alert_service import alert_registry
+from lowlat_nodes.nodes.alert_settings import AlertSettings
+from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet, Record
 from lowlat_nodes.transport import records
@@ -36,6 +41,9 @@ EXIT_INCOMPLETE = 1
 _BATCH = 256
 _SUFFIXES = (*alert_files.SUFFIXES, *light_curve_table.SUFFIXES)
 _MOST_REASONS = 5
+
+_Source = tuple[str, "LightCurves | Sequence[Packet | str]"]
+"""Where something is from, and light curves from a table, or packets and why there are not more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +63,15 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parse(argv)
     keep = condition(options.keep, FIELDS, CHOICES) if options.keep else None
-    files = alert_files.alert_files(options.path, _SUFFIXES)
-    ingest = Ingest(None if options.schemas is None else SchemaRegistry(options.schemas))
-    classifier = load_classifier(options.model)
+    settings = _settings(options)
+    registry = alert_registry(settings)
+    sources = (
+        _live(settings, options)
+        if options.source
+        else _recorded(alert_files.alert_files(options.path, _SUFFIXES))
+    )
+    classifier = load_classifier(settings.model)
+    folder = None if options.save is None else PacketFolder(options.save, registry)
     plots = None if options.plot is None else LightCurvePlots(options.plot)
     refused: Counter[str] = Counter()
     classes: Counter[str] = Counter()
@@ -65,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
         print(_row("object", "best", "", "p", "detections", "days", "band", "magnitude"))
     with contextlib.ExitStack() as stack:
         out = None if options.out is None else stack.enter_context(ParquetFile(options.out, FIELDS))
-        for batch in _batches(files, ingest, refused):
+        for batch in _batches(sources, Ingest(registry), folder, refused):
             probabilities = classifier.classify(batch.light_curves)
             now_ns = [time.time_ns()] * len(batch.light_curves)
             found = results(batch, probabilities, classifier, now_ns)
@@ -84,20 +98,48 @@ def main(argv: Sequence[str]) -> int:
     return EXIT_INCOMPLETE if refused else 0
 
 
-def _batches(files: Sequence[Path], ingest: Ingest, refused: Counter[str]) -> Iterator[_Batch]:
-    """Yield what is in the files; count by reason what cannot be read."""
+def _settings(options: argparse.Namespace) -> AlertSettings:
+    """Return the parameters of a node; what the command line says counts first."""
+    parameters = read_parameters("alert", options.source, options.node, options.parameter)
+    parameters = {name: value for name, value in parameters.items() if name != "publish"}
+    if options.model is not None:
+        parameters["model"] = options.model
+    if options.schemas is not None:
+        parameters["schemas.folder"] = str(options.schemas)
+    return build(AlertSettings, parameters)
+
+
+def _recorded(files: Sequence[Path]) -> Iterator[_Source]:
     for file in files:
         if file.suffix in light_curve_table.SUFFIXES:
-            curves = light_curve_table.read_table(file).light_curves
-            count = len(curves)
-            yield _Batch(curves, ["table"] * count, [light_curve_table.VERSION] * count)
+            yield str(file), light_curve_table.read_table(file).light_curves
             continue
         packets = alert_files.packets(file)
         while some := list(islice(packets, _BATCH)):
-            refused.update(f"{file}: {reason}" for reason in some if isinstance(reason, str))
-            read = ingest.read([packet for packet in some if isinstance(packet, Packet)])
-            refused.update(f"{file}: {reason}" for reason in read.refused.values())
-            yield _Batch(read.light_curves, read.surveys, read.schema_versions)
+            yield str(file), some
+
+
+def _live(settings: AlertSettings, options: argparse.Namespace) -> Iterator[_Source]:
+    for packets in some_packets(settings, options.count, options.wait):
+        yield settings.source.kind, packets
+
+
+def _batches(
+    sources: Iterator[_Source], ingest: Ingest, folder: PacketFolder | None, refused: Counter[str]
+) -> Iterator[_Batch]:
+    """Yield the light curves that come, keep their packets, and count by reason what cannot be read."""
+    for name, found in sources:
+        if isinstance(found, LightCurves):
+            count = len(found)
+            yield _Batch(found, ["table"] * count, [light_curve_table.VERSION] * count)
+            continue
+        packets = [packet for packet in found if isinstance(packet, Packet)]
+        for packet in packets if folder is not None else ():
+            folder.add(packet)
+        read = ingest.read(packets)
+        unread = [reason for reason in found if isinstance(reason, str)]
+        refused.update(f"{name}: {reason}" for reason in (*unread, *read.refused.values()))
+        yield _Batch(read.light_curves, read.surveys, read.schema_versions)
 
 
 def _as_row(record: Record) -> str:
@@ -140,26 +182,47 @@ def _summarise(classes: Counter[str], refused: Counter[str]) -> None:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="lowlat classify",
-        description="Classify recorded alerts (.avro), or light curves in tables (.csv or .parquet with the "
-        "columns id, mjd, band, flux in nJy or mag, error).",
+        description="Classify recorded alerts (.avro), light curves in tables (.csv or .parquet with the "
+        "columns id, mjd, band, flux in nJy or mag, error), or some alerts of a live stream.",
     )
-    parser.add_argument("path", nargs="+", type=Path, metavar="PATH", help="files and folders")
-    parser.add_argument(
-        "--model", default="tokens", help=f"{', '.join(SHIPPED)}, or an .onnx file (tokens, which ships)"
-    )
+    parser.add_argument("path", nargs="*", type=Path, metavar="PATH", help="files and folders")
+    parser.add_argument("--model", help=f"{', '.join(SHIPPED)}, or an .onnx file (tokens, which ships)")
     parser.add_argument(
         "--schemas", type=Path, metavar="FOLDER",
         help="Avro schemas, for packets that only name theirs, as Rubin's: 900.avsc, or with the version in "
         "the name",
     )  # fmt: skip
-    parser.add_argument(
+    live = parser.add_argument_group("a live stream")
+    live.add_argument(
+        "--source",
+        type=Path,
+        metavar="PARAMETERS",
+        help="parameter file of an alert node that names a source",
+    )
+    live.add_argument("--node", metavar="NAME", help="whose parameters (alert_node)")
+    live.add_argument(
+        "-p", dest="parameter", action="append", default=[], type=assignment, metavar="NAME:=VALUE",
+        help="a parameter, such as source.kafka.group:=me",
+    )  # fmt: skip
+    live.add_argument("--count", type=whole, default=100, metavar="N", help="how many alerts (100)")
+    live.add_argument(
+        "--wait", type=positive, default=30.0, metavar="S", help="longest wait for the next alert (30)"
+    )
+    out = parser.add_argument_group("results")
+    out.add_argument(
         "--keep", metavar="EXPRESSION",
         help='which results to keep, such as \'p["SN Ia"] > 0.8 and detections >= 4\'',
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print a JSON object for each result, one a line")
-    parser.add_argument("--out", type=Path, metavar="FILE.parquet", help="write the results there, too")
-    parser.add_argument(
+    out.add_argument("--json", action="store_true", help="print a JSON object for each result, one a line")
+    out.add_argument("--out", type=Path, metavar="FILE.parquet", help="write the results there, too")
+    out.add_argument(
         "--plot", type=Path, metavar="FILE.png|FOLDER",
         help="draw the first light curves into one picture (.png, .svg, .pdf), or each into one in a folder",
     )  # fmt: skip
-    return parser.parse_args(argv)
+    out.add_argument(
+        "--save", type=Path, metavar="FOLDER", help="keep the packets as files, for lowlat replay"
+    )
+    options = parser.parse_args(argv)
+    if bool(options.path) == bool(options.source):
+        parser.error("expected files and folders, or --source")
+    return options

@@ -45,12 +45,20 @@ def load_alert_classifier(settings: AlertSettings) -> AlertClassifier:
     classifier = load_classifier(settings.model)
     if settings.threshold:
         classifier.threshold = settings.threshold
+    return AlertClassifier(Ingest(alert_registry(settings)), classifier, Filters(settings.filter))
+
+
+def alert_registry(settings: AlertSettings) -> SchemaRegistry:
+    """Return where schemas are found that packets only name.
+
+    Raises:
+        ConfigurationError: If the folder is none, or the URL.
+    """
     schemas = settings.schemas
-    registry = SchemaRegistry(
+    return SchemaRegistry(
         Path(schemas.folder).expanduser() if schemas.folder else None,
         HttpSchemaRegistry(schemas.registry) if schemas.registry else None,
     )
-    return AlertClassifier(Ingest(registry), classifier, Filters(settings.filter))
 
 
 class AlertService:
@@ -85,7 +93,7 @@ class AlertService:
         self._processor = processor
         self._window_classes: dict[str, int] = {}
         with ExitStack() as undo:
-            source = _source(settings, clock, packets)
+            source = alert_source(settings, clock, packets)
             undo.callback(source.close)
             self.endpoint: str = source.endpoint if isinstance(source, PacketReceiver) else ""
             sinks: dict[str, list[Sink]] = {output: [] for output in processor.outputs}
@@ -164,7 +172,20 @@ def delivery_metrics(stats: DeliveryStats) -> Iterator[Metric | Distribution]:
         yield Metric("lowlat_lag", "Messages that wait at the source.", stats.lag)
 
 
-def _source(settings: AlertSettings, clock: Clock, packets: Callable[[], PullSource] | None) -> PullSource:
+def alert_source(
+    settings: AlertSettings, clock: Clock, packets: Callable[[], PullSource] | None = None
+) -> PullSource:
+    """Return where alerts come from, as the parameters say.
+
+    Args:
+        settings: The parameters.
+        clock: Stamps the receipt.
+        packets: Makes the source of `source.kind: ros`; None without ROS.
+
+    Raises:
+        ConfigurationError: If it is not to be had.
+        MissingExtra: If a library is not installed.
+    """
     source = settings.source
     if source.kind == "kafka":
         return KafkaSource(settings.kafka, source.kafka, clock, topic=ALERTS)

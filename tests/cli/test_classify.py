@@ -20,11 +20,17 @@ from alert_model import write_alert_model  # noqa: E402
 
 from lowlat_nodes.alerts.lightcurve import LightCurves  # noqa: E402
 from lowlat_nodes.alerts.passbands import CODES  # noqa: E402
+from lowlat_nodes.alerts.registry import SchemaRegistry  # noqa: E402
 from lowlat_nodes.alerts.result import FIELDS  # noqa: E402
+from lowlat_nodes.cli.alert_stream import PacketFolder  # noqa: E402
 from lowlat_nodes.cli.classify import main  # noqa: E402
 from lowlat_nodes.cli.main import main as lowlat  # noqa: E402
-from lowlat_nodes.sim.alert_packets import LSST_SCHEMA, lsst_packets, ztf_packets  # noqa: E402
+from lowlat_nodes.sim.alert_packets import LSST_SCHEMA, fink_packets, lsst_packets, ztf_packets  # noqa: E402
 from lowlat_nodes.stream.errors import ConfigurationError  # noqa: E402
+from lowlat_nodes.stream.message import Message  # noqa: E402
+from lowlat_nodes.stream.payload import Packet  # noqa: E402
+from lowlat_nodes.transport.kafka.settings import Connection  # noqa: E402
+from lowlat_nodes.transport.kafka.sink import KafkaSink  # noqa: E402
 
 
 @pytest.fixture
@@ -155,6 +161,61 @@ def test_pictures_of_all_and_of_each(folder: Path, model: Path, tmp_path: Path) 
     assert sorted(path.name for path in (tmp_path / "each").iterdir()) == [
         "1000-100.png", "1001-101.png", "1002-102.png",
     ]  # fmt: skip
+
+
+PARAMETERS = """
+alert_node:
+  ros__parameters:
+    publish: false
+    kafka:
+      bootstrap: "{bootstrap}"
+    source:
+      kind: kafka
+      kafka:
+        topics: [fink]
+        group: "{group}"
+"""
+
+
+@pytest.mark.alerts
+def test_a_look_at_a_topic_of_fink(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("confluent_kafka")
+    from lowlat_nodes.transport.kafka.mock_cluster import running
+
+    parameters, packets = tmp_path / "fink.yaml", tmp_path / "packets"
+    with running({"fink": 1}) as cluster:
+        bootstrap = cluster.bootstrap
+        sink = KafkaSink(Connection(bootstrap=bootstrap), {"out": "fink"})
+        for packet in fink_packets(light_curves("ztf", 5), cutout_bytes=10):
+            sink.write(Message("out", packet))
+        sink.flush(60.0)
+        sink.close()
+        parameters.write_text(PARAMETERS.format(bootstrap=bootstrap, group="looking"))
+        arguments = ["--source", parameters, "--model", model, "--count", 5, "--wait", 60]
+        _, live = classified(capsys, *arguments, "--save", packets)
+        _, again = classified(capsys, *arguments)
+    code, saved = classified(capsys, packets, "--model", model)
+    assert code == 0
+    for fields in live + again + saved:
+        fields.pop("received_ns")
+    assert [fields["detections"] for fields in live] == [1, 2, 3, 4, 5]
+    assert live == again  # a look leaves the place of the group where it was
+    assert live == saved
+    assert [path.name for path in sorted(packets.iterdir())][:2] == ["000000.avro", "000001.avro"]
+
+
+@pytest.mark.alerts
+def test_packets_of_every_kind_are_kept_as_files(tmp_path: Path, model: Path, folder: Path) -> None:
+    schemas = folder.parent / "schemas"
+    kept = PacketFolder(tmp_path / "kept", SchemaRegistry(schemas))
+    packet = next(lsst_packets(light_curves("lsst", 1), cutout_bytes=10))
+    kept.add(packet)
+    kept.add(Packet(b"rubbish"))
+    PacketFolder(tmp_path / "kept", None).add(packet)
+    first, second, third = sorted((tmp_path / "kept").iterdir())
+    assert main([str(first), "--model", str(model)]) == 0  # knows its schema by itself
+    assert second.read_bytes() == b"rubbish"
+    assert third.read_bytes() == packet.data  # nobody knew the schema
 
 
 def test_what_is_wrong_is_told_before_the_work(

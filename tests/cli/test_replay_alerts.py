@@ -135,7 +135,8 @@ def test_alerts_into_a_topic_of_kafka(
     kafka = pytest.importorskip("confluent_kafka")
     from lowlat_nodes.transport.kafka.mock_cluster import running
 
-    with running({"ztf": 1}) as bootstrap:
+    with running({"ztf": 1}) as cluster:
+        bootstrap = cluster.bootstrap
         code, report = replay(capsys, recorded, "--to", f"kafka://{bootstrap}/ztf", "--rate", "max")
         assert (code, report["sent"], report["failure"]) == (0, 3, "")
         consumer = kafka.Consumer(
