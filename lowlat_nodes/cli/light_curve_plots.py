@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-_DPI = 150
+_DPI = 120
 _FORMATS = (".png", ".svg", ".pdf")
 _ON_A_PAGE = 12
 _MOST_PICTURES = 500
