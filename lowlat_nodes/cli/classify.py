@@ -134,8 +134,9 @@ def _batches(
             yield _Batch(found, ["table"] * count, [light_curve_table.VERSION] * count)
             continue
         packets = [packet for packet in found if isinstance(packet, Packet)]
-        for packet in packets if folder is not None else ():
-            folder.add(packet)
+        if folder is not None:
+            for packet in packets:
+                folder.add(packet)
         read = ingest.read(packets)
         unread = [reason for reason in found if isinstance(reason, str)]
         refused.update(f"{name}: {reason}" for reason in (*unread, *read.refused.values()))

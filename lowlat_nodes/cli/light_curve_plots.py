@@ -116,9 +116,7 @@ def _draw(alerts: Sequence[_Classified], path: Path) -> None:
             _draw_classes(axes[2 * place + 1], alert.result)
         for axis in axes[2 * len(alerts) :]:
             axis.set_axis_off()
-        engine = figure.get_layout_engine()
-        assert engine is not None
-        engine.set(w_pad=0.08, h_pad=0.08, wspace=0.04)
+        figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08, wspace=0.04)
         figure.savefig(path, dpi=_DPI, facecolor="white")
 
 

@@ -84,7 +84,7 @@ def _check(values: Mapping[str, Any], kinds: Mapping[str, Any], where: str) -> N
             raise UnfitRecord(f"{where}{name}: expected {kind.__name__}, got {shown(value)}")
 
 
-def _storable(value: bool | float | str) -> bool:
+def _storable(value: object) -> bool:
     """Return whether a value has a form in 64 bits or in UTF-8."""
     if isinstance(value, int):
         return -_I64 <= value < _I64
