@@ -18,7 +18,7 @@ from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.timetable import Timetable, as_recorded, evenly
 from lowlat_nodes.cli.alert_files import alert_files, packets
-from lowlat_nodes.cli.arguments import positive, whole
+from lowlat_nodes.cli.arguments import positive, split_ros_arguments, whole
 from lowlat_nodes.cli.replay_targets import FORMS, Target, target
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.endpoint import UndeliveredError
@@ -58,7 +58,8 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         0; 1 if a file could not be read to its end, or nobody took the alerts; 130 after SIGINT or SIGTERM.
     """
-    options = _parse(argv)
+    ours, ros_arguments = split_ros_arguments(argv)
+    options = _parse(ours)
     recorded, unread = _read(alert_files(options.path))
     for reason in unread:
         _say(f"warning: {reason}")
@@ -69,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
         _say(f"warning: {table.untimed} alerts tell no time that can be read, and are sent with those before")
     seconds = table.due_ns[-1] * 1e-9
     _say(f"{len(recorded)} alerts in {seconds:.1f} s, {options.loop} times, to {options.to}")
-    with stop_on_signals() as stop, target(options.to) as where:
+    with stop_on_signals() as stop, target(options.to, ros_arguments) as where:
         sent = send(table, where, options.loop, stop)
         interrupted = stop.is_set()
     report = _report(sent, len(unread))
@@ -173,6 +174,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="lowlat replay",
         description="Send recorded alerts, each when it is due, whether or not the receiver keeps up.",
+        epilog="What follows --ros-args goes to ROS.",
     )
     parser.add_argument(
         "path", nargs="+", type=Path, metavar="PATH", help="packets in .avro files, and folders of them"

@@ -6,20 +6,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from lowlat_nodes.stream.endpoint import UndeliveredError
-from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.transport.kafka.settings import Connection
 from lowlat_nodes.transport.kafka.sink import KafkaSink
 from lowlat_nodes.transport.zmq.packets import PacketSender
 
-FORMS = "tcp://HOST:PORT or ipc:///PATH (ZeroMQ), kafka://HOST:PORT/TOPIC"
+if TYPE_CHECKING:
+    from lowlat_nodes.transport.ros.packet_sender import RosPacketSender
 
-_KAFKA = "kafka://"
+FORMS = "tcp://HOST:PORT or ipc:///PATH (ZeroMQ), kafka://HOST:PORT/TOPIC, ros:TOPIC"
+
+_KAFKA, _ROS = "kafka://", "ros:"
 _ALERTS = "alerts"
 _PATIENCE_S = 10.0
 _FLUSH_S = 1.0
@@ -46,8 +49,12 @@ class Target(Protocol):
 
 
 @contextlib.contextmanager
-def target(url: str) -> Iterator[Target]:
+def target(url: str, ros_arguments: Sequence[str] = ()) -> Iterator[Target]:
     """Open a target by its URL.
+
+    Args:
+        url: One of `FORMS`.
+        ros_arguments: What follows `--ros-args` on the command line.
 
     Raises:
         ConfigurationError: If it is none, or cannot be had.
@@ -64,8 +71,25 @@ def target(url: str) -> Iterator[Target]:
         sender = PacketSender(url)
         with contextlib.closing(sender):
             yield _ZeroMq(sender)
+    elif url.startswith(_ROS):
+        with _ros(url.removeprefix(_ROS), ros_arguments) as found:
+            yield found
     else:
         raise ConfigurationError(f"--to {url}: expected {FORMS}")
+
+
+@contextlib.contextmanager
+def _ros(topic: str, ros_arguments: Sequence[str]) -> Iterator[Target]:
+    try:
+        from lowlat_nodes.nodes.bag_node import bag_node
+        from lowlat_nodes.transport.ros.packet_sender import RosPacketSender
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "rclpy", "ros") from error
+    with (
+        bag_node("lowlat_replay", ros_arguments) as node,
+        contextlib.closing(RosPacketSender(node, topic)) as sender,
+    ):
+        yield _Ros(sender)
 
 
 class _ZeroMq:
@@ -107,3 +131,14 @@ class _Kafka:
         except UndeliveredError as error:
             return error
         return None
+
+
+class _Ros:
+    def __init__(self, sender: RosPacketSender) -> None:
+        self._sender = sender
+
+    def send(self, packet: Packet) -> None:
+        self._sender.send(packet, _PATIENCE_S)
+
+    def finish(self) -> None:
+        self._sender.flush(_PATIENCE_S)

@@ -154,6 +154,43 @@ def test_alerts_into_a_topic_of_kafka(
     assert found == [(recorded / f"{number}.avro").read_bytes() for number in range(3)]
 
 
+@pytest.mark.ros
+def test_alerts_to_a_ros_topic(
+    recorded: Path, ros_domain_id: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rclpy = pytest.importorskip("rclpy")
+    from lowlat_nodes.transport.ros.packets import RosPackets
+
+    context = rclpy.Context()
+    rclpy.init(args=[], context=context)
+    node = rclpy.create_node("receiver", context=context)
+    source = RosPackets(node, "alerts", SystemClock())
+    try:
+        code, report = replay(capsys, recorded, "--to", "ros:/alerts", "--rate", "max", "--loop", 50)
+        assert (code, report["sent"], report["failure"]) == (0, 150, "")
+        found: list[bytes] = []
+        deadline = time.monotonic() + PATIENCE_S
+        while len(found) < 150:
+            assert time.monotonic() < deadline
+            found += [bytes(message.payload.data) for message in source.poll(1000, 0.1)]
+        assert found == [(recorded / f"{number}.avro").read_bytes() for number in range(3)] * 50
+    finally:
+        source.close()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+@pytest.mark.ros
+def test_nobody_subscribes_to_a_ros_topic(
+    recorded: Path, ros_domain_id: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rclpy")
+    monkeypatch.setattr(replay_targets, "_PATIENCE_S", 0.1)
+    code, report = replay(capsys, recorded, "--to", "ros:/nobody", "--rate", "max")
+    assert (code, report["sent"]) == (1, 0)
+    assert report["failure"] == "nobody subscribed to /nobody for 0.1 s"
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
