@@ -21,14 +21,14 @@ from lowlat_nodes.alerts import light_curve_table
 from lowlat_nodes.alerts.expression import condition
 from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.lightcurve import LightCurves
-from lowlat_nodes.alerts.loading import SHIPPED, load_classifier
+from lowlat_nodes.alerts.loading import SHIPPED
 from lowlat_nodes.alerts.result import ABSTAINED, CHOICES, FIELDS, results
 from lowlat_nodes.cli import alert_files
 from lowlat_nodes.cli.alert_stream import PacketFolder, some_packets
 from lowlat_nodes.cli.arguments import assignment, positive, whole
 from lowlat_nodes.cli.light_curve_plots import LightCurvePlots
 from lowlat_nodes.cli.node_parameters import read_parameters
-from lowlat_nodes.nodes.alert_service import alert_registry
+from lowlat_nodes.nodes.alert_service import alert_registry, load_alert_classifier
 from lowlat_nodes.nodes.alert_settings import AlertSettings
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.message import Message
@@ -64,14 +64,14 @@ def main(argv: Sequence[str]) -> int:
     options = _parse(argv)
     keep = condition(options.keep, FIELDS, CHOICES) if options.keep else None
     settings = _settings(options)
-    registry = alert_registry(settings)
+    processor = load_alert_classifier(settings)
+    classifier = processor.classifier
     sources = (
         _live(settings, options)
         if options.source
         else _recorded(alert_files.alert_files(options.path, _SUFFIXES))
     )
-    classifier = load_classifier(settings.model)
-    folder = None if options.save is None else PacketFolder(options.save, registry)
+    folder = None if options.save is None else PacketFolder(options.save, alert_registry(settings))
     plots = None if options.plot is None else LightCurvePlots(options.plot)
     refused: Counter[str] = Counter()
     classes: Counter[str] = Counter()
@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
         print(_row("object", "best", "", "p", "detections", "days", "band", "magnitude"))
     with contextlib.ExitStack() as stack:
         out = None if options.out is None else stack.enter_context(ParquetFile(options.out, FIELDS))
-        for batch in _batches(sources, Ingest(registry), folder, refused):
+        for batch in _batches(sources, processor.ingest, folder, refused):
             probabilities = classifier.classify(batch.light_curves)
             now_ns = [time.time_ns()] * len(batch.light_curves)
             found = results(batch, probabilities, classifier, now_ns)
@@ -193,6 +193,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="Avro schemas, for packets that only name theirs, as Rubin's: 900.avsc, or with the version in "
         "the name",
     )  # fmt: skip
+    parser.add_argument(
+        "-p", dest="parameter", action="append", default=[], type=assignment, metavar="NAME:=VALUE",
+        help="a parameter of the alert node, such as threshold:=0.5",
+    )  # fmt: skip
     live = parser.add_argument_group("a live stream")
     live.add_argument(
         "--source",
@@ -201,10 +205,6 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="parameter file of an alert node that names a source",
     )
     live.add_argument("--node", metavar="NAME", help="whose parameters (alert_node)")
-    live.add_argument(
-        "-p", dest="parameter", action="append", default=[], type=assignment, metavar="NAME:=VALUE",
-        help="a parameter, such as source.kafka.group:=me",
-    )  # fmt: skip
     live.add_argument("--count", type=whole, default=100, metavar="N", help="how many alerts (100)")
     live.add_argument(
         "--wait", type=positive, default=30.0, metavar="S", help="longest wait for the next alert (30)"

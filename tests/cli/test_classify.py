@@ -139,6 +139,14 @@ def test_an_expression_chooses(folder: Path, model: Path, capsys: pytest.Capture
 
 
 @pytest.mark.alerts
+def test_parameters_of_the_node_count(folder: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = sorted(folder.glob("*.avro"))
+    for threshold, expected in (("0.01", ["SN Ia"] * 3), ("0.99", ["abstained"] * 3)):
+        _, found = classified(capsys, *files, "--model", model, "-p", f"threshold:={threshold}")
+        assert [fields["best"] for fields in found] == expected
+
+
+@pytest.mark.alerts
 @pytest.mark.dataset
 def test_results_in_a_parquet_file(folder: Path, model: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
