@@ -38,7 +38,7 @@ class AugmentConfig:
         error_scatter: Standard deviation of the logarithm of the errors' scale.
     """
 
-    cut: float = 0.4
+    cut: float = 0.3
     short_history: float = 0.15
     fewer_bands: float = 0.25
     thin: float = 0.35

@@ -65,11 +65,12 @@ makers of catalogues. No real light curve and no label of any survey or catalogu
 
 ## Training
 {steps} steps of {batch} light curves in {minutes:g} minutes of {clock}: {views} views, each cut, thinned,
-dimmed, miscalibrated or made noisier at random (`lowlat_nodes.train.alerts.augment`). AdamW at a rate of
-{learning_rate:g} that falls along a cosine, labels smoothed by {smoothing:g}, the exponential average of the
-weights is kept. Then one temperature, {temperature:.3f}, is fitted on {calibrated} objects of seed
-{calibration_seed}. Another machine, library version or number of threads rounds differently and ends with
-other weights, and a faster one sees more.
+dimmed, miscalibrated or made noisier at random (`lowlat_nodes.train.alerts.augment`). Muon for the matrices
+and AdamW for the biases, at a rate of {learning_rate:g} that falls along a cosine; labels smoothed by
+{smoothing:g}; the exponential average of the weights is kept. Then one temperature, {temperature:.3f}, is
+fitted on {calibrated} objects of seed {calibration_seed}.
+Another machine, library version or number of threads rounds differently and ends with other weights, and a
+faster one sees more.
 
 ## How well it does, in simulation
 On {tested} objects of seed {test_seed}, as each alert comes:
@@ -100,8 +101,14 @@ def rows(sky: Labelled, probabilities: Probabilities) -> Iterator[str]:
     found = sky.detections()
     for least, most in DETECTIONS:
         inside = (found >= least) & (found <= most)
-        name = f"{least}" if least == most else f"{least} to {most}" if most < 10**9 else f"{least} and more"
-        yield from _rows_of(f"{name} detections", inside, sky, probabilities)
+        name = (
+            "1 detection"
+            if most == 1
+            else f"{least} to {most} detections"
+            if most < 10**9
+            else f"{least} and more"
+        )
+        yield from _rows_of(name, inside, sky, probabilities)
     for number, survey in enumerate(SURVEYS):
         yield from _rows_of(survey, sky.surveys == number, sky, probabilities)
 

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="cpu",
         help="minutes of CPU, all threads counted, or minutes that pass (default: cpu)",
     )
-    parser.add_argument("--objects", type=int, default=240_000, help="to train on (default: %(default)d)")
+    parser.add_argument("--objects", type=int, default=400_000, help="to train on (default: %(default)d)")
     parser.add_argument("--test-objects", type=int, default=24_000, help="to judge by (default: %(default)d)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and sky (default: 0)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads, processes too (default: 1)")
