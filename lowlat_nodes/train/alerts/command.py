@@ -131,7 +131,7 @@ def _ship(net: TokenModel, config: FitConfig, fitted: Fitted, options: argparse.
             "fields": ", ".join(FIELDS),
             "most": MOST,
             "threshold": least,
-            "accuracy": right[sure].mean(),
+            "accuracy": right[sure].mean() if sure.any() else 1.0,
             "share": sure.mean(),
             "objects": options.objects,
             "steps": fitted.steps,
