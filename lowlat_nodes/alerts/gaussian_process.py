@@ -118,7 +118,8 @@ class _Padded:
         peak = np.max(np.where(real, flux, -np.inf), axis=1, keepdims=True)
         significance = np.abs(flux) / np.sqrt(error**2 + (0.01 * peak) ** 2)
         scale = np.abs(np.take_along_axis(flux, significance.argmax(1)[:, None], 1))
-        scale = np.where(scale > 0.0, scale, error[:, :1])
+        # Where that is next to nothing the errors set the scale, or their squares would overflow.
+        scale = np.maximum(scale, 1e-3 * error.min(1, keepdims=True))
         days = curves.mjd[epoch] - curves.mjd[starts][:, None]
         return cls(
             real,

@@ -25,25 +25,33 @@ MOST_EPOCHS: Final = 64
 BRIGHTEST_NJY: Final = 1e12
 """No alert is of anything as bright (magnitude 1.4); beyond, single precision would soon overflow."""
 
+LEAST_ERROR_NJY: Final = 1e-3
+"""No survey measures as precisely; squares of smaller numbers would vanish."""
+
+LATEST_MJD: Final = 1e6
+"""In the year 4596."""
+
 
 def around_detections(
     curves: LightCurves, *, margin_days: float = MARGIN_DAYS, most: int = MOST_EPOCHS
 ) -> LightCurves:
     """Return the epochs near detections, at most the newest `most` of each light curve.
 
-    Epochs without a possible flux and error are left out. A light curve without detections keeps all others.
+    Epochs without a possible time, flux and error are left out. A light curve without detections keeps all
+    others.
     """
     n = len(curves)
     owner = np.repeat(np.arange(n), np.diff(curves.offsets))
+    # Comparisons with NaN are false.
+    kept = (np.abs(curves.mjd) < LATEST_MJD) & (np.abs(curves.flux_njy) < BRIGHTEST_NJY)
+    kept &= (curves.error_njy >= LEAST_ERROR_NJY) & (curves.error_njy < BRIGHTEST_NJY)
     first, last = np.full(n, np.inf), np.full(n, -np.inf)
-    detected = curves.detected
+    detected = curves.detected & kept
     np.minimum.at(first, owner[detected], curves.mjd[detected])
     np.maximum.at(last, owner[detected], curves.mjd[detected])
     never = first > last
     first[never], last[never] = -np.inf, np.inf
-    kept = (curves.mjd >= first[owner] - margin_days) & (curves.mjd <= last[owner] + margin_days)
-    kept &= np.abs(curves.flux_njy) < BRIGHTEST_NJY  # and no NaN
-    kept &= (curves.error_njy > 0.0) & (curves.error_njy < BRIGHTEST_NJY)
+    kept &= (curves.mjd >= first[owner] - margin_days) & (curves.mjd <= last[owner] + margin_days)
     through = np.cumsum(kept)
     ends = np.concatenate([[0], through])[curves.offsets[1:]]
     kept &= ends[owner] - through < most

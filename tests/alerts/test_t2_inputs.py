@@ -9,6 +9,8 @@ import subprocess
 import sys
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.passbands import CODES
@@ -121,10 +123,14 @@ def test_epochs_near_detections_are_kept_and_impossible_ones_are_not() -> None:
     curves = light_curve(days, [0.0] * 7, detected=[False, False, True, True, False, False, False])
     assert around_detections(curves).mjd.tolist() == [59951.0, 60000.0, 60010.0, 60059.0]
     curves.flux_njy[1] = np.nan
+    assert around_detections(curves).mjd.tolist() == [60000.0, 60010.0, 60059.0]
     curves.error_njy[2] = 0.0
-    curves.flux_njy[3] = -1e300
-    assert around_detections(curves).mjd.tolist() == [60059.0]
-    curves.error_njy[4] = np.inf
+    assert around_detections(curves).mjd.tolist() == [60010.0, 60059.0]
+    curves.mjd[3] = 1e300
+    curves.flux_njy[4] = -1e300
+    # Now nothing is detected, and all that is possible counts.
+    assert around_detections(curves).mjd.tolist() == [59940.0, 60061.0, 60062.0]
+    curves.error_njy[:] = np.inf
     assert around_detections(curves).offsets.tolist() == [0, 0]
 
 
@@ -139,3 +145,19 @@ def test_the_newest_epochs_of_very_many_are_taken() -> None:
     kept = around_detections(curves)
     assert kept.offsets.tolist() == [0, MOST_EPOCHS]
     np.testing.assert_array_equal(kept.mjd, curves.mjd[-MOST_EPOCHS:])
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_whatever_was_measured_there_are_finite_inputs(data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, 12))
+    numbers = st.floats(width=64, allow_nan=True, allow_infinity=True)
+    likely = st.floats(-1e6, 1e6)
+    columns = [
+        np.array(data.draw(st.lists(numbers | likely, min_size=count, max_size=count))) for _ in range(3)
+    ]
+    detected = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    curves = light_curve(list(np.sort(columns[0])), list(columns[1]), detected=detected)
+    curves.error_njy[:] = columns[2]
+    inputs = t2_inputs(around_detections(curves))
+    assert all(np.isfinite(values).all() for values in inputs.values())
