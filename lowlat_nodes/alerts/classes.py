@@ -57,4 +57,5 @@ def among(probabilities: NDArray[np.float32], names: Sequence[str]) -> NDArray[n
     chosen = probabilities[:, [CLASSES.index(name) for name in names]]
     # Where all of them are impossible, none is likelier than the others.
     chosen = np.maximum(chosen, np.finfo(np.float32).tiny)
-    return chosen / chosen.sum(1, keepdims=True)
+    shares: NDArray[np.float32] = chosen / chosen.sum(1, keepdims=True)
+    return shares
