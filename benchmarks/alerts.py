@@ -40,6 +40,7 @@ from lowlat_nodes.transport.zmq.frames import encode
 
 HELD_OUT_SEED = 20_261_126
 _BATCH = 64
+_TURN_NS = 200_000_000
 _MS, _US = 1e-6, 1e-3  # of a ns
 
 
@@ -253,14 +254,19 @@ _PINNED = {"chain", "decode", "model"}
 
 
 def in_turns(rounds: int, **calls: Callable[[], None]) -> dict[str, float]:
-    """Return the median time of each call in ns, after one that does not count."""
-    times: dict[str, list[int]] = {name: [] for name in calls}
-    for number in range(rounds + 1):
+    """Return the median time of each call in ns; in each turn a call is repeated for `_TURN_NS`.
+
+    So each is measured as it runs in a stream, and not with the caches that the other has left.
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
         for name, call in calls.items():
-            begin_ns = time.perf_counter_ns()
             call()
-            if number:
-                times[name].append(time.perf_counter_ns() - begin_ns)
+            repeats, begin_ns = 0, time.perf_counter_ns()
+            while (elapsed_ns := time.perf_counter_ns() - begin_ns) < _TURN_NS:
+                call()
+                repeats += 1
+            times[name].append(elapsed_ns / repeats)
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
