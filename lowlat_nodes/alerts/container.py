@@ -7,6 +7,7 @@ On the wire of a survey every packet is such a file of one record, with its sche
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -190,7 +191,7 @@ def split(data: Bytes, most_bytes: int = 1 << 28) -> Iterator[bytes]:
         LowlatError: A record does not fit the schema.
     """
     header = read_header(data)
-    reader = Reader(header.schema, Projection({}))
+    reader = _measure(header.schema)
     sync = bytes(data[header.end : header.end + SYNC_BYTES])
     start = write_header(header.schema)
     at = header.end + SYNC_BYTES
@@ -201,6 +202,12 @@ def split(data: Bytes, most_bytes: int = 1 << 28) -> Iterator[bytes]:
             size = reader.length(records)
             yield write_record(start, bytes(records[:size]), sync)
             records = records[size:]
+
+
+@functools.lru_cache(maxsize=8)
+def _measure(schema: bytes) -> Reader:
+    """Return what tells how long records are; the files of a night have one schema."""
+    return Reader(schema, Projection({}))
 
 
 def write_header(schema: bytes) -> bytes:
