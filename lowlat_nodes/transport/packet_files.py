@@ -214,7 +214,7 @@ def _expand(path: str) -> list[str]:
         return [path]
     anchor = Path(Path(path).anchor)
     matches = sorted(anchor.glob(str(Path(path).relative_to(anchor))))
-    found = [file for match in matches for file in _expand(str(match))]
+    found = [file for match in matches if not match.name.startswith(".") for file in _expand(str(match))]
     if not found:
         raise ConfigurationError(f"{path}: expected a file, a folder or a pattern for them; there is none")
     return found
