@@ -38,8 +38,7 @@ class Journal:
     def __init__(self, path: Path, schema: Any) -> None:
         self.rows = 0
         self._path = _journal(path)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._file = _made(self._path)
         self._end = 0
         try:
             self._append(schema.serialize())
@@ -80,6 +79,16 @@ class Journal:
     def close(self) -> None:
         """Let go of the journal, which stays where it was not finished."""
         os.close(self._file)
+
+
+def _made(path: Path) -> int:
+    """Return a new file with our lock on it."""
+    while True:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file).st_nlink:
+            return file
+        os.close(file)  # another process took it for left behind, before the lock
 
 
 def left_behind(folder: Path) -> Iterator[Path]:

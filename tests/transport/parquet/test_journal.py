@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -84,3 +85,23 @@ def test_only_what_nobody_holds_is_left_behind(tmp_path: Path) -> None:
     assert list(left_behind(tmp_path)) == []
     journal.close()
     assert [path.name for path in left_behind(tmp_path)] == [".a.parquet.arrows"]
+
+
+def test_a_journal_that_is_taken_for_left_behind_as_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, taken = fcntl.flock, []
+
+    def first_too_late(file: int, how: int) -> None:
+        if not taken and how == fcntl.LOCK_EX:
+            taken.append(next(tmp_path.glob(".*")))
+            finish(taken[0])
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", first_too_late)
+    journal = Journal(tmp_path / "a.parquet", SCHEMA)
+    journal.append(batch(0))
+    journal.finish()
+    journal.close()
+    assert taken
+    assert parquet.read_table(tmp_path / "a.parquet").num_rows == 3
