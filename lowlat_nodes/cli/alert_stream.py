@@ -23,8 +23,10 @@ _POLL_S = 0.2
 _BATCH = 256
 
 
-def some_packets(settings: AlertSettings, count: int, wait_s: float) -> Iterator[list[Packet]]:
-    """Yield packets from the source of a node as they come, and leave its place in the stream as it is.
+def some_packets(settings: AlertSettings, count: int, wait_s: float) -> Iterator[list[Packet | str]]:
+    """Yield packets from the source of a node as they come, or at last why there are none.
+
+    What was read is not committed: the place of the group in the stream stays as it is.
 
     Args:
         settings: Parameters of the node.
@@ -36,15 +38,18 @@ def some_packets(settings: AlertSettings, count: int, wait_s: float) -> Iterator
         MissingExtra: If a library is not installed.
     """
     with closing(alert_source(settings, SystemClock())) as source:
-        give_up_s = time.monotonic() + wait_s
-        while count > 0 and time.monotonic() < give_up_s:
-            messages = source.poll(min(count, _BATCH), _POLL_S)
+        left, give_up_s = count, time.monotonic() + wait_s
+        while left > 0 and time.monotonic() < give_up_s:
+            messages = source.poll(min(left, _BATCH), _POLL_S)
             if messages:
                 yield [message.payload for message in messages]
-                count -= len(messages)
+                left -= len(messages)
                 give_up_s = time.monotonic() + wait_s
             elif source.exhausted:
-                return
+                break
+        if left == count:
+            why = f": {source.last_failure}" if source.last_failure else ""
+            yield [f"nothing came for {wait_s:g} s{why}"]
 
 
 class PacketFolder:

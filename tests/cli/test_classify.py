@@ -213,6 +213,17 @@ def test_a_look_at_a_topic_of_fink(model: Path, tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.alerts
+def test_a_broker_that_is_not_there_is_told(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("confluent_kafka")
+    parameters = tmp_path / "fink.yaml"
+    parameters.write_text(PARAMETERS.format(bootstrap="127.0.0.1:9", group="looking"))
+    assert main(["--source", str(parameters), "--model", str(model), "--wait", "2"]) == 1
+    assert "kafka: nothing came for 2 s: Kafka: " in capsys.readouterr().err
+
+
+@pytest.mark.alerts
 def test_packets_of_every_kind_are_kept_as_files(tmp_path: Path, model: Path, folder: Path) -> None:
     schemas = folder.parent / "schemas"
     kept = PacketFolder(tmp_path / "kept", SchemaRegistry(schemas))
