@@ -1,21 +1,18 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A look at a live stream of alerts: some packets of it, and files of them."""
+"""Packets of alerts from any source, and files of them."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 from lowlat_nodes.alerts.container import SYNC_BYTES, write_header, write_record
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.wire import UnreadablePacket, Wire
-from lowlat_nodes.nodes.alert_service import alert_source
-from lowlat_nodes.nodes.alert_settings import AlertSettings
-from lowlat_nodes.stream.clock import SystemClock
+from lowlat_nodes.stream.endpoint import PullSource
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import Packet
 
@@ -23,33 +20,21 @@ _POLL_S = 0.2
 _BATCH = 256
 
 
-def some_packets(settings: AlertSettings, count: int, wait_s: float) -> Iterator[list[Packet | str]]:
-    """Yield packets from the source of a node as they come, or at last why there are none.
-
-    What was read is not committed: the place of the group in the stream stays as it is.
+def drain(source: PullSource, most: int, wait_s: float) -> Iterator[list[Packet]]:
+    """Yield packets as a source has them, and commit nothing: its place in a stream stays as it is.
 
     Args:
-        settings: Parameters of the node.
-        count: How many at most.
+        source: What to ask; the caller closes it.
+        most: How many packets.
         wait_s: Ends it when nothing has come for so long.
-
-    Raises:
-        ConfigurationError: If the source is not to be had.
-        MissingExtra: If a library is not installed.
     """
-    with closing(alert_source(settings, SystemClock())) as source:
-        left, give_up_s = count, time.monotonic() + wait_s
-        while left > 0 and time.monotonic() < give_up_s:
-            messages = source.poll(min(left, _BATCH), _POLL_S)
-            if messages:
-                yield [message.payload for message in messages]
-                left -= len(messages)
-                give_up_s = time.monotonic() + wait_s
-            elif source.exhausted:
-                break
-        if left == count:
-            why = f": {source.last_failure}" if source.last_failure else ""
-            yield [f"nothing came for {wait_s:g} s{why}"]
+    give_up_s = time.monotonic() + wait_s
+    while most > 0 and not source.exhausted and time.monotonic() < give_up_s:
+        messages = source.poll(min(most, _BATCH), _POLL_S)
+        if messages:
+            most -= len(messages)
+            give_up_s = time.monotonic() + wait_s
+            yield [message.payload for message in messages]
 
 
 class PacketFolder:

@@ -6,44 +6,43 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lowlat_nodes.alerts import light_curve_table
+from lowlat_nodes.alerts.container import split
 from lowlat_nodes.alerts.expression import condition
 from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.loading import SHIPPED
 from lowlat_nodes.alerts.result import ABSTAINED, CHOICES, FIELDS, results
-from lowlat_nodes.cli import alert_files
-from lowlat_nodes.cli.alert_stream import PacketFolder, some_packets
+from lowlat_nodes.cli.alert_stream import PacketFolder, drain
 from lowlat_nodes.cli.arguments import assignment, positive, whole
 from lowlat_nodes.cli.light_curve_plots import LightCurvePlots
 from lowlat_nodes.cli.node_parameters import read_parameters
-from lowlat_nodes.nodes.alert_service import alert_registry, load_alert_classifier
+from lowlat_nodes.nodes.alert_service import alert_registry, alert_source, load_alert_classifier
 from lowlat_nodes.nodes.alert_settings import AlertSettings
+from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.config import build
+from lowlat_nodes.stream.endpoint import PullSource
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import Packet, Record
+from lowlat_nodes.stream.payload import Record
 from lowlat_nodes.transport import records
+from lowlat_nodes.transport.packet_files import PacketFiles
 from lowlat_nodes.transport.parquet.file import ParquetFile
 
 EXIT_INCOMPLETE = 1
 
-_BATCH = 256
-_SUFFIXES = (*alert_files.SUFFIXES, *light_curve_table.SUFFIXES)
 _MOST_REASONS = 5
-
-_Source = tuple[str, "LightCurves | Sequence[Packet | str]"]
-"""Where something is from, and light curves from a table, or packets and why there are not more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,11 +65,7 @@ def main(argv: Sequence[str]) -> int:
     settings = _settings(options)
     processor = load_alert_classifier(settings)
     classifier = processor.classifier
-    sources = (
-        _live(settings, options)
-        if options.source
-        else _recorded(alert_files.alert_files(options.path, _SUFFIXES))
-    )
+    source = _source(settings, options)
     folder = None if options.save is None else PacketFolder(options.save, alert_registry(settings))
     plots = None if options.plot is None else LightCurvePlots(options.plot)
     refused: Counter[str] = Counter()
@@ -79,7 +74,10 @@ def main(argv: Sequence[str]) -> int:
         print(_row("object", "best", "", "p", "detections", "days", "band", "magnitude"))
     with contextlib.ExitStack() as stack:
         out = None if options.out is None else stack.enter_context(ParquetFile(options.out, FIELDS))
-        for batch in _batches(sources, processor.ingest, folder, refused):
+        batches = [_tables(options.path)]
+        if source is not None:
+            batches.append(_alerts(source, options, processor.ingest, folder, refused))
+        for batch in chain.from_iterable(batches):
             probabilities = classifier.classify(batch.light_curves)
             now_ns = [time.time_ns()] * len(batch.light_curves)
             found = results(batch, probabilities, classifier, now_ns)
@@ -109,38 +107,44 @@ def _settings(options: argparse.Namespace) -> AlertSettings:
     return build(AlertSettings, parameters)
 
 
-def _recorded(files: Sequence[Path]) -> Iterator[_Source]:
-    for file in files:
-        if file.suffix in light_curve_table.SUFFIXES:
-            yield str(file), light_curve_table.read_table(file).light_curves
-            continue
-        packets = alert_files.packets(file)
-        while some := list(islice(packets, _BATCH)):
-            yield str(file), some
+def _source(settings: AlertSettings, options: argparse.Namespace) -> PullSource | None:
+    """Return where packets come from, None where all that is given are tables."""
+    if options.source:
+        return alert_source(settings, SystemClock())
+    files = [str(path) for path in options.path if path.suffix not in light_curve_table.SUFFIXES]
+    return PacketFiles(files, SystemClock(), split=split) if files else None
 
 
-def _live(settings: AlertSettings, options: argparse.Namespace) -> Iterator[_Source]:
-    for packets in some_packets(settings, options.count, options.wait):
-        yield settings.source.kind, packets
+def _tables(paths: Sequence[Path]) -> Iterator[_Batch]:
+    for path in paths:
+        if path.suffix in light_curve_table.SUFFIXES:
+            curves = light_curve_table.read_table(path).light_curves
+            yield _Batch(curves, ["table"] * len(curves), [light_curve_table.VERSION] * len(curves))
 
 
-def _batches(
-    sources: Iterator[_Source], ingest: Ingest, folder: PacketFolder | None, refused: Counter[str]
+def _alerts(
+    source: PullSource,
+    options: argparse.Namespace,
+    ingest: Ingest,
+    folder: PacketFolder | None,
+    refused: Counter[str],
 ) -> Iterator[_Batch]:
-    """Yield the light curves that come, keep their packets, and count by reason what cannot be read."""
-    for name, found in sources:
-        if isinstance(found, LightCurves):
-            count = len(found)
-            yield _Batch(found, ["table"] * count, [light_curve_table.VERSION] * count)
-            continue
-        packets = [packet for packet in found if isinstance(packet, Packet)]
-        if folder is not None:
-            for packet in packets:
-                folder.add(packet)
-        read = ingest.read(packets)
-        unread = [reason for reason in found if isinstance(reason, str)]
-        refused.update(f"{name}: {reason}" for reason in (*unread, *read.refused.values()))
-        yield _Batch(read.light_curves, read.surveys, read.schema_versions)
+    """Yield the alerts that come, keep their packets, and count by reason what cannot be read."""
+    came = 0
+    with contextlib.closing(source):
+        most, wait_s = (options.count, options.wait) if options.source else (sys.maxsize, math.inf)
+        for packets in drain(source, most, wait_s):
+            came += len(packets)
+            if folder is not None:
+                for packet in packets:
+                    folder.add(packet)
+            read = ingest.read(packets)
+            refused.update(f"{packets[index].origin}: {reason}" for index, reason in read.refused.items())
+            yield _Batch(read.light_curves, read.surveys, read.schema_versions)
+        if source.drops.total:
+            refused[source.last_failure] += source.drops.total
+        elif not came:
+            refused[f"nothing came for {options.wait:g} s. {source.last_failure}"] += 1
 
 
 def _as_row(record: Record) -> str:
@@ -186,7 +190,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         description="Classify recorded alerts (.avro), light curves in tables (.csv or .parquet with the "
         "columns id, mjd, band, flux in nJy or mag, error), or some alerts of a live stream.",
     )
-    parser.add_argument("path", nargs="*", type=Path, metavar="PATH", help="files and folders")
+    parser.add_argument("path", nargs="*", type=Path, metavar="PATH", help="files, folders, patterns")
     parser.add_argument("--model", help=f"{', '.join(SHIPPED)}, or an .onnx file (tokens, which ships)")
     parser.add_argument(
         "--schemas", type=Path, metavar="FOLDER",

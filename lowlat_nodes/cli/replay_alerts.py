@@ -10,21 +10,25 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lowlat_nodes.alerts.container import split
 from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.timetable import Timetable, as_recorded, evenly
-from lowlat_nodes.cli.alert_files import alert_files, packets
+from lowlat_nodes.cli.alert_stream import drain
 from lowlat_nodes.cli.arguments import positive, split_ros_arguments, whole
 from lowlat_nodes.cli.replay_targets import FORMS, Target, target
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
+from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.endpoint import UndeliveredError
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.payload import Packet
+from lowlat_nodes.transport.packet_files import PacketFiles
 
 EXIT_INCOMPLETE = 1
 EXIT_INTERRUPTED = 130
@@ -60,9 +64,9 @@ def main(argv: Sequence[str]) -> int:
     """
     ours, ros_arguments = split_ros_arguments(argv)
     options = _parse(ours)
-    recorded, unread = _read(alert_files(options.path))
-    for reason in unread:
-        _say(f"warning: {reason}")
+    recorded, failure = _read(options.path)
+    if failure:
+        _say(f"warning: {failure}")
     if not recorded:
         raise ConfigurationError("expected recorded alerts; there are none in these files that can be read")
     table = _timetable(recorded, options)
@@ -73,11 +77,11 @@ def main(argv: Sequence[str]) -> int:
     with stop_on_signals() as stop, target(options.to, ros_arguments) as where:
         sent = send(table, where, options.loop, stop)
         interrupted = stop.is_set()
-    report = _report(sent, len(unread))
+    report = _report(sent, failure)
     print(json.dumps(report, indent=2) if options.json else _as_text(report))
     if interrupted:
         return EXIT_INTERRUPTED
-    return EXIT_INCOMPLETE if unread or sent.failure else 0
+    return EXIT_INCOMPLETE if failure or sent.failure else 0
 
 
 def send(table: Timetable, where: Target, rounds: int, stop: StopRequest) -> Sent:
@@ -115,23 +119,19 @@ def send(table: Timetable, where: Target, rounds: int, stop: StopRequest) -> Sen
     return sent
 
 
-def _read(files: Sequence[Path]) -> tuple[list[Packet], list[str]]:
-    """Return the packets in files, and what could not be read of them."""
+def _read(paths: Sequence[str]) -> tuple[list[Packet], str]:
+    """Return the packets in files, and what could not be read of them, if anything."""
     recorded: list[Packet] = []
-    unread: list[str] = []
     size = 0
-    for file in files:
-        for packet in packets(file):
-            if isinstance(packet, str):
-                unread.append(f"{file}: {packet}")
-                continue
-            size += len(packet.data)
+    with closing(PacketFiles(paths, SystemClock(), split=split)) as source:
+        for some in drain(source, sys.maxsize, math.inf):
+            recorded += some
+            size += sum(len(packet.data) for packet in some)
             if size > MAX_BYTES:
                 raise ConfigurationError(
-                    f"{file}: expected at most {MAX_BYTES >> 30} GiB of alerts, got more; replay fewer files"
+                    f"expected at most {MAX_BYTES >> 30} GiB of alerts, got more; replay fewer files"
                 )
-            recorded.append(packet)
-    return recorded, unread
+        return recorded, source.last_failure
 
 
 def _timetable(recorded: Sequence[Packet], options: argparse.Namespace) -> Timetable:
@@ -141,7 +141,7 @@ def _timetable(recorded: Sequence[Packet], options: argparse.Namespace) -> Timet
     return as_recorded(recorded, Ingest(registry), options.rate or 1.0)
 
 
-def _report(sent: Sent, unread: int) -> dict[str, Any]:
+def _report(sent: Sent, unread: str) -> dict[str, Any]:
     p50, p99, most = sent.late.quantiles((0.5, 0.99, 1.0))
     return {
         "sent": sent.alerts,
@@ -151,7 +151,7 @@ def _report(sent: Sent, unread: int) -> dict[str, Any]:
         "late_p50_ms": round(p50 * 1e-6, 3),
         "late_p99_ms": round(p99 * 1e-6, 3),
         "late_max_ms": round(most * 1e-6, 3),
-        "unread_files": unread,
+        "unread": unread,
         "failure": sent.failure,
     }
 
@@ -177,7 +177,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="What follows --ros-args goes to ROS.",
     )
     parser.add_argument(
-        "path", nargs="+", type=Path, metavar="PATH", help="packets in .avro files, and folders of them"
+        "path", nargs="+", metavar="PATH", help="packets in .avro files, archives of them (.tar.gz), folders"
     )
     parser.add_argument("--to", required=True, metavar="WHERE", help=FORMS)
     pace = parser.add_mutually_exclusive_group()

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lowlat_nodes.alerts.alert_classifier import ALERTS, RESULTS, AlertClassifier
+from lowlat_nodes.alerts.container import split
 from lowlat_nodes.alerts.filters import Filters
 from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.loading import load_classifier
@@ -23,6 +24,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.dead_letter_files import DeadLetterFiles
 from lowlat_nodes.transport.kafka.sink import KafkaSink
 from lowlat_nodes.transport.kafka.source import KafkaSource
+from lowlat_nodes.transport.packet_files import PacketFiles
 from lowlat_nodes.transport.parquet.sink import ParquetSink
 from lowlat_nodes.transport.schema_registry import HttpSchemaRegistry
 from lowlat_nodes.transport.zmq.curve import load_client_keys, load_server_keys
@@ -190,11 +192,8 @@ def alert_source(
     if source.kind == "kafka":
         return KafkaSource(settings.kafka, source.kafka, clock, topic=ALERTS)
     if source.kind == "files":
-        from lowlat_nodes.transport.packet_files import PacketFiles
-
-        return PacketFiles(
-            source.files, clock, topic=ALERTS, progress=Path(source.progress) if source.progress else None
-        )
+        progress = Path(source.progress).expanduser() if source.progress else None
+        return PacketFiles(source.files, clock, topic=ALERTS, split=split, progress=progress)
     if source.kind == "ros":
         if packets is None:
             raise ConfigurationError("source.kind: ros needs the node; without ROS: zmq, kafka or files")

@@ -114,7 +114,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_classified(
     assert main([str(folder), "--model", str(model)]) == 1
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 1 + 1
-    for name in ("1.avro", "2.avro: expected packets", "3.avro", "lsst/0.avro: unknown schema 1100"):
+    for name in ("1.avro#0", "2.avro#0", "3.avro#0", "lsst/0.avro#0: unknown schema 1100"):
         assert name in said.err
 
 
@@ -220,7 +220,7 @@ def test_a_broker_that_is_not_there_is_told(
     parameters = tmp_path / "fink.yaml"
     parameters.write_text(PARAMETERS.format(bootstrap="127.0.0.1:9", group="looking"))
     assert main(["--source", str(parameters), "--model", str(model), "--wait", "2"]) == 1
-    assert "kafka: nothing came for 2 s: Kafka: " in capsys.readouterr().err
+    assert "nothing came for 2 s. Kafka: " in capsys.readouterr().err
 
 
 @pytest.mark.alerts
@@ -242,8 +242,9 @@ def test_what_is_wrong_is_told_before_the_work(
 ) -> None:
     (tmp_path / "empty").mkdir()
     for arguments, reason in (
-        (["none.avro"], "none.avro: expected a file or a folder"),
-        ([str(tmp_path / "empty")], "expected a folder with files .avro, .csv, .parquet"),
+        (["none.avro", "--model", str(model)], "none.avro: expected a file, a folder or a pattern"),
+        ([str(tmp_path / "empty"), "--model", str(model)], "empty: expected files .avro"),
+        (["none.csv", "--model", str(model)], "none.csv: No such file"),
         ([str(model), "--model", "t3"], "t3"),
         ([str(model), "--model", str(model), "--plot", "a.txt"], "expected a folder or a file with .png"),
         ([str(model), "--model", str(model), "--schemas", "none"], "expected a folder of schemas"),

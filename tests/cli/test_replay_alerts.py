@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_alerts_come_as_they_were_recorded(
     packets = [(recorded / f"{number}.avro").read_bytes() for number in range(3)]
     assert take(receiver, 6) == packets * 2
     assert code == 0
-    assert (report["sent"], report["failure"], report["unread_files"]) == (6, "", 0)
+    assert (report["sent"], report["failure"], report["unread"]) == (6, "", "")
     assert report["mb"] == pytest.approx(2e-6 * sum(map(len, packets)), abs=1e-3)
     assert (
         report["seconds"] > 0.149
@@ -100,13 +101,27 @@ def test_no_alert_goes_out_before_it_is_due(receiver: PacketReceiver) -> None:
     assert take(receiver, 60) == [packet.data for packet in table.packets] * 3
 
 
-def test_a_broken_file_is_told_and_the_rest_is_sent(
+def test_a_broken_packet_is_told_and_sent_as_it_is(
     recorded: Path, receiver: PacketReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = recorded / "1.avro"
     path.write_bytes(path.read_bytes()[:-5])
     code, report = replay(capsys, recorded, "--to", receiver.endpoint, "--rate", "max")
-    assert (code, report["sent"], report["unread_files"]) == (1, 2, 1)
+    assert (code, report["sent"]) == (1, 3)
+    assert "1.avro: " in report["unread"]
+    assert take(receiver, 3)[1] == path.read_bytes()
+
+
+def test_an_archive_of_a_night(
+    recorded: Path, receiver: PacketReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = recorded.parent / "night.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        for path in sorted(recorded.iterdir()):
+            file.add(path, path.name)
+    code, report = replay(capsys, archive, "--to", receiver.endpoint, "--rate", 1000)
+    assert (code, report["sent"]) == (0, 3)
+    assert take(receiver, 3) == [path.read_bytes() for path in sorted(recorded.iterdir())]
 
 
 def test_nobody_takes_the_alerts(
@@ -196,8 +211,8 @@ def test_nobody_subscribes_to_a_ros_topic(
     [
         (["night", "--to", "nowhere"], "--to nowhere: expected tcp://HOST:PORT"),
         (["night", "--to", "kafka://localhost:9092"], "expected kafka://HOST:PORT[,HOST:PORT]/TOPIC"),
-        (["day", "--to", "tcp://127.0.0.1:9"], "day: expected a file or a folder"),
-        (["empty.avro", "--to", "tcp://127.0.0.1:9"], "there are none in these files"),
+        (["day", "--to", "tcp://127.0.0.1:9"], "day: expected a file, a folder or a pattern"),
+        (["empty.tar", "--to", "tcp://127.0.0.1:9"], "there are none in these files"),
     ],
 )
 def test_what_is_wrong_is_told(
@@ -208,6 +223,6 @@ def test_what_is_wrong_is_told(
     reason: str,
 ) -> None:
     monkeypatch.chdir(recorded.parent)
-    (recorded.parent / "empty.avro").touch()
+    tarfile.open("empty.tar", "w").close()
     assert lowlat.main(["replay", *arguments]) == 2
     assert reason in capsys.readouterr().err
