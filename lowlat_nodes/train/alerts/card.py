@@ -43,8 +43,8 @@ libraries: {libraries}
 
 # {name}
 
-A transformer of {parameters} parameters over the tokens of a light curve, {depth} layers of {width} with
-{heads} heads, which gives the probabilities of {count} classes:
+A transformer of {parameters} parameters over the tokens of a light curve, {depth} layers of {width},
+which gives the probabilities of {count} classes:
 {names}.
 All that it has seen is simulated, and so is all that is said here of how well it does.
 

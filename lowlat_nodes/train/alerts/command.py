@@ -127,7 +127,6 @@ def _ship(net: TokenModel, config: FitConfig, fitted: Fitted, options: argparse.
             "parameters": sum(weight.numel() for weight in net.parameters()),
             "depth": net.config.depth,
             "width": net.config.width,
-            "heads": net.config.heads,
             "fields": ", ".join(FIELDS),
             "most": MOST,
             "threshold": least,
