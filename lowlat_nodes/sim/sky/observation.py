@@ -112,9 +112,15 @@ def _last_visit(sky_object: SkyObject, campaign: Campaign, rng: np.random.Genera
         return None
     share = campaign.age * len(seen)
     if share < len(seen):
-        return float(grid[seen[int(share)]] + (end - start) / len(grid) * rng.uniform(-0.5, 0.5))
-    # When all is over; what was over in a moment long ago is in nobody's history.
-    return float(grid[seen[-1]] + min((campaign.age - 1) * (end - start), -0.5 * campaign.days[0]))
+        last = grid[seen[int(share)]] + (end - start) / len(grid) * rng.uniform(-0.5, 0.5)
+    else:
+        # When all is over; what was over in a moment long ago is in nobody's history.
+        last = grid[seen[-1]] + min((campaign.age - 1) * (end - start), -0.5 * campaign.days[0])
+    if np.isfinite(campaign.begins):
+        # Whoever watches from the beginning does so for as long as the campaign lasts, then gives up.
+        first = max(grid[seen[0]], start + campaign.begins * (end - start))
+        last = min(last, first - campaign.days[0])
+    return float(last)
 
 
 def _template(

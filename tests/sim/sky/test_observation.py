@@ -110,6 +110,13 @@ def test_somebody_who_begins_late_has_no_rise() -> None:
     assert 10 < len(epochs) < 25
 
 
+def test_somebody_who_begins_early_has_the_rise_and_may_miss_the_end() -> None:
+    for age in (0.5, 0.99, 1.3):
+        epochs = _observe(Lamp(50 * SKY_NJY, lasts=400.0), begins=-0.1, history="detections", age=age)
+        assert 60000 <= epochs.mjd[0] < 60012
+        assert len(epochs) > 85
+
+
 def test_what_is_observed_less_and_less_has_fewer_late_epochs() -> None:
     often = _observe(Lamp(50 * SKY_NJY, lasts=90.0), history="detections")
     rarely = _observe(Lamp(50 * SKY_NJY, lasts=90.0), history="detections", dense_days=10.0)
