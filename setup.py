@@ -110,7 +110,7 @@ def shared_files(folder: str, *patterns: str) -> list[tuple[str, list[str]]]:
 ALERT_READER = Extension(
     f"{NAME}.alerts.avro._machine",
     [f"{NAME}/alerts/avro/_machine.c"],
-    extra_compile_args=["-O3", "-std=c99"],
+    extra_compile_args=["-O3"],
     optional=True,
 )
 

@@ -435,7 +435,7 @@ class _Compiler:
         """Store symbols as wide as their cell; returns where they begin."""
         first, width = len(self._symbols), target.cell.dtype.itemsize
         for symbol in symbols:
-            text = symbol.encode(errors="surrogatepass")
+            text = symbol.encode()
             if len(text) > width:
                 msg = (
                     f"column {target.name!r} takes {width} bytes, and the schema has a symbol of {len(text)}"

@@ -45,6 +45,10 @@ WORDS = {
 }
 
 
+MAX_PATH = 100
+"""Characters of a path in a sentence; a schema may have far longer names."""
+
+
 class Refusal(NamedTuple):
     """One record that was not read.
 
@@ -65,10 +69,8 @@ class Refusal(NamedTuple):
 
 def explain(refusal: Refusal, places: Sequence[tuple[int, str]]) -> str:
     """Return a sentence that says what was wrong, near which field and at which byte."""
-    words = WORDS[Reason(refusal.reason)].format(value=refusal.value)
-    path = (
-        places[bisect_right(places, refusal.place, key=lambda place: place[0]) - 1][1]
-        if refusal.place >= 0
-        else ""
-    )
-    return f"{words}, at byte {refusal.at}{' near ' + path if path else ''}"
+    words = f"{WORDS[Reason(refusal.reason)].format(value=refusal.value)}, at byte {refusal.at}"
+    if refusal.place < 0:
+        return words
+    path = places[bisect_right(places, refusal.place, key=lambda place: place[0]) - 1][1]
+    return f"{words} near {path[:MAX_PATH]}" if path else words

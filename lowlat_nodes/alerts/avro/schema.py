@@ -106,8 +106,10 @@ def parse(text: bytes) -> Type:
         raise BadSchema(msg)
     try:
         declaration = json.loads(text)
+        # JSON can escape half of a surrogate pair, which no UTF-8 can hold.
+        json.dumps(declaration, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        msg = f"a schema must be JSON, which this is not: {error}"
+        msg = f"a schema must be JSON in UTF-8, which this is not: {error}"
         raise BadSchema(msg) from None
     return _Parser().parse(declaration)
 
@@ -192,7 +194,7 @@ class _Parser:
             return Array(self.parse(declaration.get("items"), namespace))
         if kind == "map":
             return Map(self.parse(declaration.get("values"), namespace))
-        if kind in {"record", "error"}:
+        if kind in ("record", "error"):  # no set: what came need not be hashable
             return self._record(declaration, namespace)
         if kind == "enum":
             return self._enumeration(declaration, namespace)

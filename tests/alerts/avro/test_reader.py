@@ -142,7 +142,7 @@ def test_a_column_refuses_a_type_that_it_does_not_take() -> None:
 
 
 def test_an_unknown_mechanism_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="compiled"):
+    with pytest.raises(ConfigurationError, match="guessed"):
         Reader(SCHEMA, LIGHT_CURVE, mechanism="guessed")
 
 
