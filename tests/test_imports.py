@@ -45,7 +45,14 @@ OPTIONAL = {
 }  # fmt: skip
 """What only an extra brings: importing a module of ours must work without it."""
 
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "yaml": "PyYAML", "zmq": "pyzmq"}
+DISTRIBUTIONS = {
+    "confluent_kafka": "confluent-kafka",
+    "cv2": "opencv-python-headless",
+    "prometheus_client": "prometheus-client",
+    "skimage": "scikit-image",
+    "yaml": "PyYAML",
+    "zmq": "pyzmq",
+}
 """Import name: what pip calls it, where that differs."""
 
 ROSDEP_KEYS = {
