@@ -27,10 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes import resources
-from lowlat_nodes.alerts.alert_classifier import RESULTS
+from lowlat_nodes.alerts.alert_classifier import RESULTS, AlertClassifier
 from lowlat_nodes.alerts.classes import CLASSES
+from lowlat_nodes.alerts.result import results
 from lowlat_nodes.alerts.wire import Wire
 from lowlat_nodes.benchmarks import _alerts_packets
+from lowlat_nodes.benchmarks._alerts_plots import draw
 from lowlat_nodes.benchmarks._alerts_session import AlertSession
 from lowlat_nodes.nodes.alert_service import load_alert_classifier
 from lowlat_nodes.nodes.alert_settings import AlertSettings
@@ -41,6 +43,7 @@ from lowlat_nodes.transport.zmq.frames import encode
 
 HELD_OUT_SEED = 20_261_126
 _BATCH = 64
+_SHARES = [round(0.01 * number, 2) for number in range(100)] + [0.995, 0.999]
 _TURN_NS = 200_000_000
 _MS, _US = 1e-6, 1e-3  # of a ns
 
@@ -88,7 +91,8 @@ def measure_chain(setup: Setup) -> dict[str, Any]:
         for data in packets:
             chain.classify_packet(data)
 
-    medians = in_turns(max(3, round(12 * setup.scale)), ours=ours, theirs=theirs)
+    rounds = max(3, round(12 * setup.scale))
+    medians = in_turns(rounds, ours=ours, theirs=theirs)
     stages = {name: _rounded(ns * _US / chain.packets) for name, ns in chain.stages_ns.items()}
     each = {name: ns * _US / len(packets) for name, ns in medians.items()}
     return {
@@ -96,6 +100,7 @@ def measure_chain(setup: Setup) -> dict[str, Any]:
         "chain_us": {
             "ours": _rounded(each["ours"]),
             "t2_chain": _rounded(each["theirs"]),
+            "ours_stages": _our_stages(processor, messages, rounds),
             "t2_chain_stages": stages,
         },
     }
@@ -162,6 +167,10 @@ def measure_open_loop(setup: Setup) -> dict[str, Any]:
             "p999_ms": _rounded(p999),
             "max_ms": _rounded(latency_ms.max()),
             "sent_late": told["sent_late"],
+            "quantiles_ms": [
+                [share, _rounded(value)]
+                for share, value in zip(_SHARES, np.quantile(latency_ms, _SHARES), strict=True)
+            ],
         },
     }
 
@@ -283,6 +292,23 @@ def in_turns(rounds: int, **calls: Callable[[], None]) -> dict[str, float]:
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
+def _our_stages(processor: AlertClassifier, messages: Sequence[Message], rounds: int) -> dict[str, float]:
+    """Return the time for an alert in each stage of ours, measured one by one."""
+    packets = [message.payload for message in messages]
+    received_ns = [message.trace.received_ns for message in messages]
+    read = processor.ingest.read(packets)
+    probabilities = processor.classifier.classify(read.light_curves)
+    made = processor.process_batch(messages)
+    medians = in_turns(
+        rounds,
+        read=lambda: processor.ingest.read(packets),
+        classify=lambda: processor.classifier.classify(read.light_curves),
+        results=lambda: results(read, probabilities, processor.classifier, received_ns),
+        encode=lambda: [encode(result, RESULTS, number) for number, result in enumerate(made)],
+    )
+    return {name: _rounded(ns * _US / len(packets)) for name, ns in medians.items()}
+
+
 def _decode_us(packets: Sequence[bytes], rounds: int) -> dict[str, float]:
     """Return the time for a packet, ours with the search for its schema."""
     import fastavro
@@ -357,6 +383,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for part in options.part or PARTS:
             print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)
             figures |= _on_one_core(PARTS[part], setup) if part in _PINNED else PARTS[part](setup)
+    if options.plots:
+        draw(figures, options.plots)
     if options.json:
         machine = {"cpus": os.cpu_count(), "python": platform.python_version()}
         print(json.dumps(figures | {"machine": machine}))
