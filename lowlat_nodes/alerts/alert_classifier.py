@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Sequence
 
@@ -14,6 +13,7 @@ from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.result import results
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.delivery import DEAD_LETTERS
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import DeadLetter
@@ -24,9 +24,6 @@ ALERTS = "alerts"
 
 RESULTS = "results"
 """The output for every classification: messages with a `Record`, see docs/alert_results.md."""
-
-_DETAIL = re.compile(r"[^A-Za-z ]")  # where what came begins: numbers, quotes, brackets, lists
-_KIND_LENGTH = 60
 
 
 class AlertClassifier(Processor):
@@ -41,19 +38,25 @@ class AlertClassifier(Processor):
         filters: Sort the results.
 
     Attributes:
+        filters: May be replaced by others of the same names while it works.
         classes: How many results named which class, or abstained.
-        refusals: How many packets could not be read, by the kind of the reason.
+
+    Raises:
+        ConfigurationError: If a filter has the name of another output.
     """
 
     inputs = (ALERTS,)
 
     def __init__(self, ingest: Ingest, classifier: Classifier, filters: Filters) -> None:
+        taken = {RESULTS, DEAD_LETTERS}.intersection(filters.names)
+        if taken:
+            raise ConfigurationError(f"filter {min(taken)!r}: that name has another output; take another")
         self.outputs = (RESULTS, DEAD_LETTERS, *filters.names)
         self.ingest = ingest
         self.classifier = classifier
         self.filters = filters
         self.classes = Counters()
-        self.refusals = Counters()
+        self._calibrated = classifier.threshold
         self._batches = Histogram()
         self._lock = threading.Lock()
 
@@ -61,6 +64,10 @@ class AlertClassifier(Processor):
         """Return how many packets there were in each batch; from any thread."""
         with self._lock:
             return self._batches.copy()
+
+    def abstain_below(self, threshold: float) -> None:
+        """Name no class whose probability is less; 0 takes what the model was calibrated for."""
+        self.classifier.threshold = threshold or self._calibrated
 
     def process(self, message: Message) -> list[Message]:
         """Classify one alert."""
@@ -84,12 +91,6 @@ class AlertClassifier(Processor):
             for name, kept in self.filters.keep(records).items():
                 out += [of[id(record)].derive(name, record) for record in kept]
         for index, reason in read.refused.items():
-            self.refusals.add(kind_of(reason))
             message = messages[index]
             out.append(message.derive(DEAD_LETTERS, DeadLetter(message.payload, reason)))
         return out
-
-
-def kind_of(reason: str) -> str:
-    """Return what a reason has in common with others that differ in what came: its first words."""
-    return _DETAIL.split(reason, maxsplit=1)[0].strip()[:_KIND_LENGTH] or "unknown"

@@ -30,7 +30,8 @@ class FilterSettings:
 
     keep: str = setting(
         doc='What a result must be, such as p["SN Ia"] > 0.8 and detections >= 4, or a Python function of '
-        "its fields that returns True or False, as module:function."
+        "its fields that returns True or False, as module:function.",
+        live=True,
     )
     topic: str = setting("", doc="Topic of what it keeps; empty for the name of the filter.")
 

@@ -99,7 +99,6 @@ def main(argv: Sequence[str]) -> int:
 def _settings(options: argparse.Namespace) -> AlertSettings:
     """Return the parameters of a node; what the command line says counts first."""
     parameters = read_parameters("alert", options.source, options.node, options.parameter)
-    parameters = {name: value for name, value in parameters.items() if name != "publish"}
     if options.model is not None:
         parameters["model"] = options.model
     if options.schemas is not None:

@@ -14,8 +14,8 @@ from lowlat_nodes.nodes import parameter_file
 from lowlat_nodes.stream.errors import ConfigurationError
 
 # What a node declares of itself and no processor knows.
-_OF_THE_NODE = {"use_sim_time", "autostart", "start_type_description_service"}
-_GROUP_OF_THE_NODE = "qos_overrides."
+_OF_THE_NODE = {"use_sim_time", "autostart", "start_type_description_service", "publish"}
+_GROUPS_OF_THE_NODE = ("qos_overrides.", "diagnostic_updater.")
 
 
 def read_parameters(
@@ -54,4 +54,4 @@ def plain_name(processor: str) -> str:
 
 
 def _of_the_node(name: str) -> bool:
-    return name in _OF_THE_NODE or name.startswith(_GROUP_OF_THE_NODE)
+    return name in _OF_THE_NODE or name.startswith(_GROUPS_OF_THE_NODE)

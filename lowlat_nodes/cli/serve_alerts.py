@@ -19,7 +19,8 @@ from lowlat_nodes.nodes.stop import stop_on_signals
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.config import build
 
-_OF_ROS = {"publish"}  # what only the node takes
+EXIT_NONE_READ = 1
+
 _WAIT_S = 0.1
 
 
@@ -27,14 +28,14 @@ def main(argv: Sequence[str]) -> int:
     """Classify alerts until a signal, or until recorded ones are done.
 
     Returns:
-        0 after a clean end.
+        0 after a clean end; 1 if alerts came and none of them could be read.
     """
     options = _parse(argv)
     parameters = read_parameters("alert", options.parameters, options.node, options.parameter)
-    settings = build(AlertSettings, {k: v for k, v in parameters.items() if k.split(".")[0] not in _OF_ROS})
+    settings = build(AlertSettings, parameters)
     with stop_on_signals(ends=True) as stop:
         processor = load_alert_classifier(settings)
-        service = AlertService(settings, processor, SystemClock())
+        service = AlertService(settings, processor, SystemClock(), tell=_say)
         gc.collect()
         gc.freeze()  # a collection need not look at models and libraries again
         service.start()
@@ -45,18 +46,24 @@ def main(argv: Sequence[str]) -> int:
             "sha256": processor.classifier.sha256,
         }
         print(json.dumps(ready), flush=True)
+        trouble = ""
         try:
             while not stop.is_set() and not service.delivery.wait(_WAIT_S):
-                pass
+                former, trouble = trouble, service.trouble()
+                if bool(trouble) != bool(former):
+                    _say(f"error: {trouble}" if trouble else "going on")
         finally:
             service.stop()
-    stats = service.delivery.stats()
-    print(
-        f"{stats.processed} alerts, {stats.published} results, {stats.dead_letters} dead letters"
-        + (f"; newest error: {stats.last_failure}" if stats.last_failure else ""),
-        file=sys.stderr,
+    stats, results = service.delivery.stats(), processor.classes.total
+    _say(
+        f"{results} results, {stats.dead_letters} dead letters"
+        + (f"; newest error: {stats.last_failure}" if stats.last_failure else "")
     )
-    return 0
+    return EXIT_NONE_READ if stats.dead_letters and not results else 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -4,22 +4,27 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from lowlat_nodes.alerts.alert_classifier import ALERTS, RESULTS, AlertClassifier
+from lowlat_nodes.alerts.filters import Filters
 from lowlat_nodes.nodes.alert_config import AlertNodeConfig
 from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_values
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.endpoint import PullSource, Sink
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.transport.records import as_text
 from lowlat_nodes.transport.ros import Output, RosClock, RosSink
 from lowlat_nodes.transport.ros.packets import RosPackets
 
 _DEPTH = 1000  # a burst of results waits for slow readers
+_TOPIC = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
 
 
 class AlertNode(LifecycleHost[AlertNodeConfig]):
@@ -43,7 +48,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         self._ros: RosSink | None = None
         self._service: AlertService | None = None
         self._window = Window()
-        self._lost = 0
+        self._lost: dict[str, int] = {}
         super().__init__("alert_node", AlertNodeConfig, **{"task": "alerts", **ros})
 
     def setup(self, config: AlertNodeConfig) -> None:
@@ -51,15 +56,11 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         self._config = config
         self._processor = load_alert_classifier(config)
         if config.publish:
-            names = {RESULTS: RESULTS}
-            names |= {name: settings.topic or name for name, settings in config.filter.items()}
-            self._ros = RosSink(
-                self,
-                {
-                    output: Output(topic=f"~/{topic}", type_name="std_msgs/msg/String", depth=_DEPTH)
-                    for output, topic in names.items()
-                },
-            )
+            outputs = {
+                output: Output(topic=f"~/{topic}", type_name="std_msgs/msg/String", depth=_DEPTH)
+                for output, topic in _topics(config)
+            }
+            self._ros = RosSink(self, outputs)
         classifier = self._processor.classifier
         self.get_logger().info(f"model {classifier.name} ({classifier.sha256[:12]})")
 
@@ -69,17 +70,18 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         assert config is not None
         assert processor is not None
         clock = RosClock(self)
-        self._window, self._lost = Window(), 0
+        self._window, self._lost = Window(), {}
 
         def packets() -> PullSource:
             return RosPackets(self, config.source.topic, clock, topic=ALERTS)
 
-        ros: dict[str, list[Sink]] = {}
+        ros: dict[str, list[Sink]] = {RESULTS: [_Meter(self._window)]}
         if self._ros is not None:
-            ros = {output: [_Texts(self._ros)] for output in (RESULTS, *processor.filters.names)}
-        meter = _Meter(self._window)
-        ros.setdefault(RESULTS, []).append(meter)
-        self._service = AlertService(config, processor, clock, ros=ros, packets=packets)
+            texts = _Texts(self._ros)
+            for output in (RESULTS, *processor.filters.names):
+                ros.setdefault(output, []).append(texts)
+        tell = self.get_logger().warning
+        self._service = AlertService(config, processor, clock, tell=tell, ros=ros, packets=packets)
         self._service.start()
 
     def halt(self) -> None:
@@ -95,35 +97,81 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         if sink is not None:
             sink.close()
 
+    def check(self, config: AlertNodeConfig) -> None:
+        """Refuse filters that make no sense."""
+        Filters(config.filter)
+
+    def changed(self, config: AlertNodeConfig) -> None:
+        """Take over threshold and filters from the next batch on."""
+        assert self._config is not None
+        assert self._processor is not None
+        self._processor.abstain_below(config.threshold)
+        if config.filter != self._config.filter:
+            self._processor.filters = Filters(config.filter)
+        self._config = config
+
     def report(self) -> Report:
         """Return rates, latencies, lag, dead letters and failures."""
-        assert self._service is not None
-        stats = self._service.delivery.stats()
+        service, processor = self._service, self._processor
+        assert service is not None
+        assert processor is not None
+        stats = service.delivery.stats()
         lost = stats.lost or {}
-        received = stats.processed + sum(stats.failures.values())
+        unprocessed = sum(count for kind, count in stats.failures.items() if kind.startswith("process:"))
         values = standard_values(
             self.state,
-            figures=self._window.turn(received),
+            figures=self._window.turn(stats.processed + unprocessed),
             drops=lost,
             failures=stats.failures,
-            last_failure=stats.last_failure,
+            last_failure=stats.last_failure or processor.filters.last_failure,
         )
+        letters = service.dead_letters.counts.snapshot()
         values |= {
             "dead_letters": stats.dead_letters,
+            **{f"dead_letters.{kind}": count for kind, count in letters.items()},
             "repeated": stats.repeated,
             "uncommitted": stats.uncommitted,
+            "filter_failures": processor.filters.failures.total,
         }
         if stats.lag is not None:
             values["lag"] = stats.lag
-        total = sum(lost.values()) + sum(stats.failures.values())
-        former, self._lost = self._lost, total
-        if total > former:
-            which = ", ".join(f"{reason} {count}" for reason, count in (lost | stats.failures).items())
-            self.get_logger().warning(f"{total - former} failures (in all: {which}). {stats.last_failure}")
-            return Report(Level.WARN, f"failing: {which}", values)
+        level, summary = self._judge(service, values)
+        return Report(level, summary, values)
+
+    def _judge(self, service: AlertService, values: dict[str, Any]) -> tuple[Level, str]:
+        """Return what the figures mean, and warn of what has grown since the last report."""
+        counted = {name: values[name] for name in ("dead_letters", "drops", "failures", "filter_failures")}
+        grown = [name for name, count in counted.items() if count > self._lost.get(name, 0)]
+        self._lost = counted
+        trouble = service.trouble()
+        if trouble:
+            self.get_logger().error(trouble, throttle_duration_sec=10.0)
+            return Level.ERROR, trouble
+        if grown:
+            what = ", ".join(f"{counted[name]} {name.replace('_', ' ')}" for name in grown)
+            return Level.WARN, f"in all {what}"
+        if service.delivery.wait(0.0):
+            return Level.OK, "all files are done"
         if not values["rate_in_hz"]:
-            return Report(Level.STALE, "no alerts", values)
-        return Report(Level.OK, "running", values)
+            return Level.STALE, "no alerts"
+        return Level.OK, "running"
+
+
+def _topics(config: AlertNodeConfig) -> Iterator[tuple[str, str]]:
+    """Yield each output and its topic below the name of the node.
+
+    Raises:
+        ConfigurationError: If a filter has a topic that ROS has not, or that of all results.
+    """
+    yield RESULTS, RESULTS
+    for name, settings in config.filter.items():
+        topic = settings.topic or name
+        if not _TOPIC.match(topic) or topic == RESULTS:
+            raise ConfigurationError(
+                f"filter.{name}.topic: expected the name of a ROS topic below that of the node, other than "
+                f"{RESULTS}, got {topic!r}; or set publish: false"
+            )
+        yield name, topic
 
 
 class _Texts(Sink):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from lowlat_nodes.alerts.loading import load_classifier
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.result import FIELDS
 from lowlat_nodes.nodes.alert_settings import AlertSettings
+from lowlat_nodes.nodes.dead_letter_tally import DeadLetterTally
 from lowlat_nodes.nodes.metrics import Distribution, Metric, pipeline_metrics
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.delivery import DEAD_LETTERS, Delivery, DeliveryStats
@@ -29,10 +31,15 @@ from lowlat_nodes.transport.parquet.sink import ParquetSink
 from lowlat_nodes.transport.schema_registry import HttpSchemaRegistry
 from lowlat_nodes.transport.zmq.curve import load_client_keys, load_server_keys
 from lowlat_nodes.transport.zmq.packets import PacketReceiver
+from lowlat_nodes.transport.zmq.publisher import Publisher
 
 WAITING_RESULTS = 20_000
 """Results that wait for each ZeroMQ subscriber: some seconds of a burst."""
 
+FAILING = 10
+"""Dead letters in a row that are no matter of the packets any more."""
+
+_KAFKA_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _BATCHES = tuple(1 << power for power in range(13))
 
 Sinks = Mapping[str, list[Sink]]
@@ -45,9 +52,9 @@ def load_alert_classifier(settings: AlertSettings) -> AlertClassifier:
         ConfigurationError: If model, filters or schemas are not as they should be.
     """
     classifier = load_classifier(settings.model)
-    if settings.threshold:
-        classifier.threshold = settings.threshold
-    return AlertClassifier(Ingest(alert_registry(settings)), classifier, Filters(settings.filter))
+    processor = AlertClassifier(Ingest(alert_registry(settings)), classifier, Filters(settings.filter))
+    processor.abstain_below(settings.threshold)
+    return processor
 
 
 def alert_registry(settings: AlertSettings) -> SchemaRegistry:
@@ -70,11 +77,13 @@ class AlertService:
         settings: The parameters.
         processor: Of the same parameters; its owner closes it.
         clock: The clock of the stamps.
+        tell: Called with what somebody should know, one line each, from the thread that works.
         ros: Sinks that the node adds, by output.
         packets: Makes the source of `source.kind: ros`.
 
     Attributes:
         delivery: Does the work.
+        dead_letters: What could not be dealt with.
         endpoint: Where packets are listened for over ZeroMQ, empty otherwise.
         results: Where results are published over ZeroMQ, empty otherwise.
 
@@ -89,16 +98,18 @@ class AlertService:
         processor: AlertClassifier,
         clock: Clock,
         *,
+        tell: Callable[[str], None],
         ros: Sinks | None = None,
         packets: Callable[[], PullSource] | None = None,
     ) -> None:
         self._processor = processor
-        self._window_classes: dict[str, int] = {}
+        self.dead_letters = DeadLetterTally(tell)
         with ExitStack() as undo:
             source = alert_source(settings, clock, packets)
             undo.callback(source.close)
             self.endpoint: str = source.endpoint if isinstance(source, PacketReceiver) else ""
             sinks: dict[str, list[Sink]] = {output: [] for output in processor.outputs}
+            sinks[DEAD_LETTERS].append(self.dead_letters)
             for output, more in (ros or {}).items():
                 sinks[output] += more
             self.results = ""
@@ -106,7 +117,8 @@ class AlertService:
                 undo.callback(sink.close)
                 for output in outputs:
                     sinks[output].append(sink)
-                self.results = getattr(sink, "endpoint", "") or self.results
+                if isinstance(sink, Publisher):
+                    self.results = sink.endpoint
             self.delivery = Delivery(
                 source,
                 processor,
@@ -132,6 +144,13 @@ class AlertService:
             if self._metrics is not None:
                 cleanup.callback(self._metrics.close)
 
+    def trouble(self) -> str:
+        """Return why nothing goes on, or nothing comes out of it; empty while all is well."""
+        stats = self.delivery.stats()
+        if stats.failing >= FAILING:
+            return f"none of the last {stats.failing} alerts could be read: {self.dead_letters.newest}"
+        return f"waiting: {stats.blocked}" if stats.blocked else ""
+
     def metrics(self) -> Iterator[Metric | Distribution]:
         """Yield the figures for Prometheus."""
         stats, processor = self.delivery.stats(), self._processor
@@ -142,8 +161,8 @@ class AlertService:
         )
         yield Metric(
             "lowlat_alerts_refused_total",
-            "Packets that could not be read.",
-            processor.refusals.snapshot(),
+            "Dead letters by the kind of their reason.",
+            self.dead_letters.counts.snapshot(),
             "reason",
         )
         yield Distribution(
@@ -215,6 +234,12 @@ def _sinks(settings: AlertSettings, processor: AlertClassifier) -> Iterator[tupl
         **({DEAD_LETTERS: to_kafka.dead_letters} if to_kafka.dead_letters else {}),
         **(topics if to_kafka.filters else {}),
     }
+    for output, topic in kafka.items():
+        if not _KAFKA_TOPIC.match(topic):
+            raise ConfigurationError(
+                f"the output {output!r}: expected the name of a Kafka topic (letters, digits and . _ -), "
+                f"got {topic!r}"
+            )
     if kafka:
         yield list(kafka), KafkaSink(settings.kafka, kafka)
     publisher = settings.zmq.publisher({RESULTS: RESULTS, **topics}, waiting=WAITING_RESULTS)

@@ -100,6 +100,7 @@ class AlertSettings:
         doc="Probability below which no class is named; 0: what the model was calibrated for.",
         low=0.0,
         high=1.0,
+        live=True,
     )
     batch: int = setting(64, doc="Most alerts at once; fewer where fewer wait.", low=1, high=4096)
     commit_interval_s: float = setting(

@@ -36,20 +36,24 @@ class DeliveryStats(PipelineStats):
     """What a delivery did since it was made; a snapshot is independent of the running delivery.
 
     Attributes:
-        dead_letters: Dead letters handed to the sinks; they count as published, too.
+        dead_letters: Messages that could not be dealt with, whether or not a sink took them.
+        failing: Messages in a row, up to the newest, of which every one became a dead letter.
         repeated: Results held back because one with their key was published before.
         commits: How often the source was told that all is done.
         uncommitted: Messages that are not done yet: in hand, or with results that are not safe.
         lost: Messages that never came, by reason, as the source knows.
         lag: Messages that wait at the source, None where it does not know.
+        blocked: Why nothing goes on at the moment, as a sink or the source fails; empty while all do.
     """
 
     dead_letters: int = 0
+    failing: int = 0
     repeated: int = 0
     commits: int = 0
     uncommitted: int = 0
     lost: dict[str, int] | None = None
     lag: int | None = None
+    blocked: str = ""
 
 
 class _GivenUp(Exception):
@@ -122,6 +126,7 @@ class Delivery:
         self._name = name
         self._published = Recent(remember)
         self._failures = Counters()
+        self._blocked: dict[str, str] = {}  # by stage: why it is tried again
         self._stats = DeliveryStats()
         self._stats_lock = threading.Lock()
         self._worker: threading.Thread | None = None
@@ -183,11 +188,13 @@ class Delivery:
                 stats.latency.copy(),
                 stats.service.copy(),
                 stats.dead_letters,
+                stats.failing,
                 stats.repeated,
                 stats.commits,
                 stats.uncommitted,
                 lost,
                 lag,
+                "; ".join(self._blocked.values()),
             )
 
     def _run(self) -> None:
@@ -213,11 +220,13 @@ class Delivery:
 
     def _poll(self, most: int, timeout_s: float) -> list[Message]:
         try:
-            return self._source.poll(most, timeout_s)
+            messages = self._source.poll(most, timeout_s)
         except Exception as error:  # a broker that is away comes back
-            self._failed("poll", error)
+            self._failed("poll", error, blocked=True)
             self._stopping.wait(_IDLE_S)
             return []
+        self._goes_on("poll")
+        return messages
 
     def _deliver(self, messages: Sequence[Message]) -> None:
         """Process a batch and hand its results to the sinks."""
@@ -232,17 +241,18 @@ class Delivery:
             self._stats.uncommitted += len(messages)
         results, done = self._process(messages)
         made_ns = self._clock.now_ns()
+        letters = sum(result.topic == DEAD_LETTERS for result in results)
         written = [result for result in results if self._write(result, messages)]
         with self._stats_lock:
             stats = self._stats
             stats.processed += done
+            stats.failing = stats.failing + letters if letters >= len(messages) else 0
             stats.service.record(made_ns - start_ns)
             stats.published += len(written)
             for result in written:
                 trace = result.trace
                 stats.age.record(trace.age_ns(trace.published_ns))
                 stats.latency.record(trace.latency_ns())
-                stats.dead_letters += result.topic == DEAD_LETTERS
 
     def _process(self, messages: Sequence[Message]) -> tuple[list[Message], int]:
         """Return the results of a batch, and how many of its messages made no error."""
@@ -278,6 +288,9 @@ class Delivery:
             self._failed("write", UnknownOutput(result.topic, self._sinks))
             return False
         result.trace.published_ns = self._clock.now_ns()
+        if result.topic == DEAD_LETTERS:
+            with self._stats_lock:
+                self._stats.dead_letters += 1
         taken = 0
         for sink, durable in sinks:
             error = self._hand(result, sink, durable)
@@ -285,7 +298,7 @@ class Delivery:
                 taken += 1
             elif durable and result.topic != DEAD_LETTERS:
                 self._bury(result, messages, error)
-        if taken and key is not None:
+        if key is not None and (taken or not sinks):
             self._published.add(key)
         return taken > 0
 
@@ -310,7 +323,6 @@ class Delivery:
                 letter = _dead_letter(message, error)
                 if self._write(letter, messages):
                     with self._stats_lock:
-                        self._stats.dead_letters += 1
                         self._stats.published += 1
                 return
 
@@ -321,9 +333,10 @@ class Delivery:
         try:
             self._source.commit()
         except Exception as error:  # comes again, which is better than not at all
-            self._failed("commit", error)
+            self._failed("commit", error, blocked=True)
             self._stopping.wait(_BACK_OFF_S)
             return
+        self._goes_on("commit")
         with self._stats_lock:
             self._stats.commits += 1
             self._stats.uncommitted = 0
@@ -338,9 +351,11 @@ class Delivery:
         back_off_s = _BACK_OFF_S
         while True:
             try:
-                return act()
+                act()
             except passing as error:
-                self._failed(stage, error)
+                self._failed(stage, error, blocked=True)
+            else:
+                return self._goes_on(stage)
             if self._stopping.is_set():
                 left_s = self._give_up_s - time.monotonic()
                 if left_s <= 0.0:
@@ -351,11 +366,18 @@ class Delivery:
             self._poll(0, 0.0)
             back_off_s = min(2.0 * back_off_s, _BACK_OFF_MAX_S)
 
-    def _failed(self, stage: str, error: Exception) -> None:
+    def _failed(self, stage: str, error: Exception, *, blocked: bool = False) -> None:
         kind = f"{stage}: {type(error).__name__}"
         with self._stats_lock:
             self._failures.add(kind)
             self._stats.last_failure = f"{kind}: {error}"
+            if blocked:
+                self._blocked[stage] = f"{kind}: {error}"
+
+    def _goes_on(self, stage: str) -> None:
+        if stage in self._blocked:
+            with self._stats_lock:
+                self._blocked.pop(stage, None)
 
 
 def _dead_letter(message: Message, error: Exception) -> Message:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lowlat_nodes.alerts.alert_classifier import ALERTS, RESULTS, AlertClassifier, kind_of
+from lowlat_nodes.alerts.alert_classifier import ALERTS, RESULTS, AlertClassifier
 from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.alerts.filters import Filters, FilterSettings
 from lowlat_nodes.alerts.ingest import Ingest
@@ -17,6 +17,7 @@ from lowlat_nodes.alerts.passbands import CODES
 from lowlat_nodes.alerts.result import ABSTAINED
 from lowlat_nodes.sim.alert_packets import ztf_packets
 from lowlat_nodes.stream.delivery import DEAD_LETTERS
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import DeadLetter, Packet, Record
 from lowlat_nodes.stream.trace import Trace
@@ -97,24 +98,20 @@ def test_what_came_is_counted() -> None:
     made.process_batch(messages(0, 0))
     assert made.classes.snapshot() == {"AGN": 2, ABSTAINED: 1}
     assert made.filters.kept.snapshot() == {"bright": 2}
-    assert made.refusals.snapshot() == {"expected an Avro container": 3}
     batches = made.batches()
     assert (batches.count, batches.total) == (2, 6)
 
 
-@pytest.mark.parametrize(
-    ("reason", "kind"),
-    [
-        ("unknown schema 900: no file has it", "unknown schema"),
-        ("expected version 3, 4 of the schema of ztf, got 9.1", "expected version"),
-        (
-            "the epoch that raised the alert is unusable: MJD nan",
-            "the epoch that raised the alert is unusable",
-        ),
-        ("'odd'", "unknown"),
-        ("", "unknown"),
-        ("a" * 100, "a" * 60),
-    ],
-)
-def test_reasons_are_counted_by_what_they_have_in_common(reason: str, kind: str) -> None:
-    assert kind_of(reason) == kind
+def test_the_threshold_may_change_and_go_back() -> None:
+    made = classifier()
+    made.abstain_below(0.9)
+    assert made.process(messages(1e5)[0])[0].payload.fields["best"] == ABSTAINED
+    made.abstain_below(0.0)
+    assert made.classifier.threshold == 0.5
+    assert made.process(messages(1e5)[0])[0].payload.fields["best"] == "AGN"
+
+
+@pytest.mark.parametrize("name", [RESULTS, DEAD_LETTERS])
+def test_a_filter_cannot_have_the_name_of_another_output(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="has another output"):
+        classifier(**{name: "detections > 1"})

@@ -106,12 +106,12 @@ def test_only_selects_by_name_and_by_fully_qualified_name(loaded: Load) -> None:
         (
             "camera: {ros__parameters: {}}",
             {},
-            "expected one of: detector_node, policy_node, shapes_camera_node, sim_arm_node",
+            "expected one of: alert_node, detector_node, policy_node, shapes_camera_node, sim_arm_node",
         ),
         (
             "/**: {ros__parameters: {a: 1}}",
             {},
-            "no section names a node; write '/**/detector_node:' for '/**:'",
+            "no section names a node; write '/**/alert_node:' for '/**:'",
         ),
         ("policy-node: {ros__parameters: {}}", {}, "line 1: expected a name of letters, digits and _"),
         (

@@ -290,6 +290,42 @@ def test_a_result_that_a_durable_sink_will_never_take_is_a_dead_letter() -> None
     assert delivery.stats().dead_letters == 1
 
 
+def test_dead_letters_count_where_nobody_takes_them() -> None:
+    sink = Kept()
+    sinks: dict[str, list[Sink]] = {"names": [sink], DEAD_LETTERS: []}
+    delivery = Delivery(Packets(POISON, b"a", POISON), Names(), sinks, ManualClock(1), batch=1)
+    run_to_the_end(delivery)
+    stats = delivery.stats()
+    assert (stats.dead_letters, stats.published, stats.failing) == (2, 1, 1)
+
+
+def test_dead_letters_in_a_row_are_told_apart_from_those_between_good_messages() -> None:
+    def failing(*bodies: bytes, batch: int) -> int:
+        delivery = deliver(Packets(*bodies), Kept(), letters=Kept(), batch=batch)
+        run_to_the_end(delivery)
+        return delivery.stats().failing
+
+    assert failing(*[POISON] * 7, batch=3) == 7
+    assert failing(POISON, POISON, b"a", batch=1) == 0
+    assert failing(b"a", POISON, POISON, batch=3) == 0
+    assert failing(b"a", POISON, POISON, batch=1) == 2
+
+
+def test_it_says_what_it_waits_for_and_no_longer_than_that() -> None:
+    sink = Safe()
+    sink.confirms.clear()
+    delivery = deliver(Packets(b"a", ends=False), sink)
+    delivery.start()
+    try:
+        until(lambda: delivery.stats().blocked)
+        assert delivery.stats().blocked.startswith("flush: ")
+        sink.confirms.set()
+        until(lambda: delivery.stats().commits)
+        assert not delivery.stats().blocked
+    finally:
+        delivery.stop()
+
+
 def test_other_sinks_may_miss_results() -> None:
     lossy, letters = Kept(lambda message: OSError("no room")), Kept()
     source = Packets(b"a")
