@@ -36,6 +36,7 @@ VEGA_TO_AB_MAG: Final = {
 """What to add to magnitudes of the Vega system: Blanton and Roweis (2007), for Gaia Riello et al. (2021)."""
 
 _DETECTION: Final = 5.0  # sigma
+_ASSUMED: Final = 0.1  # of a magnitude or a flux whose error nobody tells
 _MAG_TO_RELATIVE_FLUX: Final = 0.4 * np.log(10.0)
 
 
@@ -59,12 +60,14 @@ def light_curve(
             epoch without detection the limit of 5 sigma.
         flux_njy: Fluxes in nJy in place of magnitudes.
         error: 1 sigma, of magnitudes in magnitudes, of fluxes in nJy; where a magnitude is a limit, ignored.
+            Where it is missing (NaN, or not above 0), a tenth of a magnitude or of the flux is assumed.
         detected: Which epochs are detections; None: all magnitudes, and fluxes of 5 sigma or more.
         vega: Whether magnitudes of the Bessell and Gaia passbands are Vega's, as most published ones are.
         name: Of the object.
 
     Returns:
-        One light curve; of epochs with the same time and passband it has the first.
+        One light curve; of epochs with the same time and passband it has the first, and none whose time or
+        brightness is not finite.
 
     Raises:
         ConfigurationError: If a passband is not known, lengths differ, or not one of magnitudes and fluxes is
@@ -90,6 +93,8 @@ def light_curve(
     found = None if detected is None else np.asarray(detected, np.bool_)
     if found is not None and found.shape != days.shape:
         raise ConfigurationError(f"detected: expected {len(days)} values, got {found.size}")
+    missing = ~(sigma > 0.0) | ~np.isfinite(sigma)
+    sigma = np.where(missing, _ASSUMED * (1.0 if flux_njy is None else np.abs(value)), sigma)
     if flux_njy is None:
         shift = np.array([VEGA_TO_AB_MAG.get(name, 0.0) if vega else 0.0 for name in known])
         flux, sigma, found = _from_magnitudes(value + shift, sigma, found)
@@ -97,6 +102,7 @@ def light_curve(
         flux = value
         found = np.abs(flux) >= _DETECTION * sigma if found is None else found
     order = np.lexsort((band, days))
+    order = order[(np.isfinite(days) & np.isfinite(flux) & (sigma > 0.0))[order]]
     again = (np.diff(days[order]) == 0.0) & (np.diff(band[order].astype(np.int64)) == 0)
     order = np.delete(order, np.flatnonzero(again) + 1)
     return LightCurves(

@@ -82,3 +82,17 @@ def test_what_does_not_fit_together(changed: dict[str, object], message: str) ->
     given = {"mjd": [1.0, 2.0], "bands": ["g", "r"], "flux_njy": [1.0, 2.0], "error": [1.0, 1.0]} | changed
     with pytest.raises(ConfigurationError, match=message):
         light_curve(**given)  # type: ignore[arg-type]
+
+
+def test_missing_errors_are_assumed_and_missing_values_left_out() -> None:
+    curve = light_curve(
+        [1.0, 2.0, np.nan, 4.0, 5.0],
+        "grgrg",
+        magnitude=[20.0, np.nan, 20.0, 20.0, 20.0],
+        error=[0.0, 0.1, 0.1, np.nan, 0.02],
+    )
+    assert curve.mjd.tolist() == [1.0, 4.0, 5.0]
+    relative = curve.error_njy / curve.flux_njy / (0.4 * np.log(10.0))
+    assert relative.tolist() == pytest.approx([0.1, 0.1, 0.02])
+    fluxes = light_curve([1.0, 2.0], "gg", flux_njy=[50.0, np.inf], error=[np.nan, 1.0])
+    assert fluxes.error_njy.tolist() == [5.0]
