@@ -112,6 +112,7 @@ class Delivery:
             if output not in sinks:
                 raise ConfigurationError(f"expected sinks for the output {output!r}, got {', '.join(sinks)}")
         self._source = source
+        source.before_handover(self._settle_at_once)
         self._processor = processor
         self._all_sinks = tuple({id(sink): sink for served in sinks.values() for sink in served}.values())
         self._durable = tuple(sink for sink in self._all_sinks if isinstance(sink, DurableSink))
@@ -203,12 +204,15 @@ class Delivery:
                 messages = self._poll(self._batch, self._idle_s())
                 if messages:
                     self._deliver(messages)
-                elif self._source.exhausted and not self._stats.uncommitted:
-                    self._finished.set()
-                    return
-                if self._stats.uncommitted and (not messages or time.monotonic() >= self._commit_due_s):
+                elif self._source.exhausted:
+                    if not self._stats.uncommitted:
+                        self._finished.set()
+                        return
                     self._settle()
-            if self._stats.uncommitted:
+                    self._stopping.wait(_BACK_OFF_S if self._stats.uncommitted else 0.0)
+                if self._stats.uncommitted and time.monotonic() >= self._commit_due_s:
+                    self._settle()
+            while self._stats.uncommitted:
                 self._settle()
         except _GivenUp:
             pass
@@ -330,11 +334,26 @@ class Delivery:
         """Have all sinks confirm, then commit."""
         for sink in self._durable:
             self._again(partial(sink.flush, _FLUSH_S), "flush", (Exception,))
+        self._commit()
+        if self._stopping.is_set() and self._stats.uncommitted:
+            self._pause(_BACK_OFF_S)
+
+    def _settle_at_once(self) -> None:
+        """Commit if all sinks confirm now; what is not committed here is done again elsewhere."""
+        try:
+            for sink in self._durable:
+                sink.flush(_FLUSH_S)
+        except Exception as error:  # not now
+            self._failed("flush", error)
+        else:
+            self._commit()
+
+    def _commit(self) -> None:
         try:
             self._source.commit()
         except Exception as error:  # comes again, which is better than not at all
             self._failed("commit", error, blocked=True)
-            self._stopping.wait(_BACK_OFF_S)
+            self._commit_due_s = time.monotonic() + max(self._commit_interval_s, _BACK_OFF_S)
             return
         self._goes_on("commit")
         with self._stats_lock:
@@ -356,15 +375,23 @@ class Delivery:
                 self._failed(stage, error, blocked=True)
             else:
                 return self._goes_on(stage)
-            if self._stopping.is_set():
-                left_s = self._give_up_s - time.monotonic()
-                if left_s <= 0.0:
-                    raise _GivenUp
-                time.sleep(min(back_off_s, left_s))
-            else:
-                self._stopping.wait(back_off_s)
-            self._poll(0, 0.0)
+            self._pause(back_off_s)
             back_off_s = min(2.0 * back_off_s, _BACK_OFF_MAX_S)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, and have the source keep its place.
+
+        Raises:
+            _GivenUp: If the delivery has to stop now.
+        """
+        if self._stopping.is_set():
+            left_s = self._give_up_s - time.monotonic()
+            if left_s <= 0.0:
+                raise _GivenUp
+            time.sleep(min(seconds, left_s))
+        else:
+            self._stopping.wait(seconds)
+        self._poll(0, 0.0)
 
     def _failed(self, stage: str, error: Exception, *, blocked: bool = False) -> None:
         kind = f"{stage}: {type(error).__name__}"

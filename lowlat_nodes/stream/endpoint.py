@@ -51,6 +51,13 @@ class PullSource(Protocol):
         """Note that everything that `poll` has returned is done with."""
         ...
 
+    def before_handover(self, settle: Callable[[], None]) -> None:
+        """Have `settle` called, within `poll`, when what is not committed is to go to another consumer.
+
+        It may commit.
+        """
+        ...
+
     @property
     def exhausted(self) -> bool:
         """Return whether nothing will ever come any more, as at the end of files."""

@@ -126,6 +126,9 @@ class PacketFiles:
         written.replace(self._progress)
         self._committed = place
 
+    def before_handover(self, settle: Callable[[], None]) -> None:
+        """Do nothing: nothing goes to another consumer."""
+
     @property
     def exhausted(self) -> bool:
         """Return whether the last file has ended."""

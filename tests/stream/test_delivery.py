@@ -28,6 +28,8 @@ POISON = b"poison"
 class Packets:
     """A source of given packets, which ends after them where told to; keeps what was done with them."""
 
+    settle: Callable[[], None]
+
     def __init__(self, *bodies: bytes, ends: bool = True, log: list[str] | None = None) -> None:
         self.drops = Counters()
         self.last_failure = ""
@@ -57,6 +59,9 @@ class Packets:
             raise UndeliveredError("not now")
         self.committed = self._given
         self.log.append(f"commit {self._given}")
+
+    def before_handover(self, settle: Callable[[], None]) -> None:
+        self.settle = settle
 
     @property
     def exhausted(self) -> bool:
@@ -356,6 +361,50 @@ def test_what_was_not_published_is_not_remembered() -> None:
     sink = Kept(lambda message: next(refused))
     run_to_the_end(deliver(Packets(b"a", b"a"), sink))
     assert sink.names == [b"a"]
+
+
+class Moves(Packets):
+    """A source of which another consumer takes the rest, once its packets were polled."""
+
+    moved = False
+
+    def poll(self, most: int, timeout_s: float) -> list[Message]:
+        if self.exhausted and not self.moved:
+            self.moved = True
+            self.settle()
+            self.log.append("moved")
+        return super().poll(most, timeout_s)
+
+
+def test_what_is_done_is_committed_before_another_consumer_goes_on() -> None:
+    log: list[str] = []
+    run_to_the_end(deliver(Moves(b"a", b"b", log=log), Safe(log), commit_interval_s=PATIENCE_S))
+    assert log == ["flush 2", "commit 2", "moved", "close source"]
+
+
+def test_what_is_not_safe_is_not_committed_before_another_consumer_goes_on() -> None:
+    log: list[str] = []
+    sink = Safe(log)
+    sink.confirms.clear()
+    source = Moves(b"a", log=log)
+    delivery = deliver(source, sink, commit_interval_s=0.5)
+    delivery.start()
+    until(lambda: source.moved)
+    sink.confirms.set()
+    assert delivery.wait(PATIENCE_S)
+    delivery.stop()
+    assert log == ["moved", "flush 1", "commit 1", "close source"]
+
+
+def test_a_stop_tries_to_commit_for_a_while() -> None:
+    source = Packets(b"a", ends=False)
+    source.refuses_commit = 3
+    delivery = deliver(source, Kept(), commit_interval_s=PATIENCE_S, patience_s=PATIENCE_S)
+    delivery.start()
+    until(lambda: delivery.stats().published)
+    delivery.stop()
+    assert source.committed == 1
+    assert delivery.stats().failures == {"commit: UndeliveredError": 3}
 
 
 def test_a_commit_that_fails_is_made_up_for() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 from lowlat_nodes.stream.clock import Clock
@@ -28,7 +29,8 @@ class KafkaSource:
     """Hands out the messages of Kafka topics, and commits the offsets of those that are done.
 
     Offsets are committed only by `commit`, so that a member that dies leaves what it had not done to the
-    others. When a partition moves, what was polled of it and not committed comes again where it moves to.
+    others. Before a partition moves, what was done of it can be committed; what was not comes again where it
+    moves to.
 
     A group whose place in a partition has been deleted goes on with the oldest message that is left, and what
     it missed is counted; librdkafka by itself would skip it without a word.
@@ -72,6 +74,7 @@ class KafkaSource:
         self._committed: dict[Partition, int] = {}
         self._lost_place: dict[Partition, int | None] = {}  # the offset, None where the group has none yet
         self._early: list[Any] = []
+        self._settle: Callable[[], None] = lambda: None
         self._lag: int | None = None
         self._lag_due_s = 0.0
         try:
@@ -79,7 +82,7 @@ class KafkaSource:
                 connection.client() | consumption.consumer() | {"error_cb": self._report}
             )
             self._consumer.subscribe(
-                list(consumption.topics), on_assign=self._gained, on_revoke=self._gone, on_lost=self._gone
+                list(consumption.topics), on_assign=self._gained, on_revoke=self._moving, on_lost=self._gone
             )
         except (confluent_kafka.KafkaException, ValueError) as error:
             raise ConfigurationError(f"Kafka refuses these settings: {error}") from error
@@ -139,6 +142,10 @@ class KafkaSource:
                 f"offset of {refused[0].topic}[{refused[0].partition}] not committed: {refused[0].error}"
             )
 
+    def before_handover(self, settle: Callable[[], None]) -> None:
+        """Have `settle` called before partitions move to another member."""
+        self._settle = settle
+
     @property
     def exhausted(self) -> bool:
         """Return False: a topic may always get another message."""
@@ -156,6 +163,7 @@ class KafkaSource:
 
     def close(self) -> None:
         """Leave the group, so that the others take over at once."""
+        self._settle = lambda: None
         self._consumer.close()
 
     def _take(self, found: list[Any]) -> list[Message]:
@@ -170,6 +178,8 @@ class KafkaSource:
                     self._report(error)
                 continue
             topic, number, offset = raw.topic(), raw.partition(), raw.offset()
+            if (topic, number) not in self._assigned:
+                continue  # it moved while this was on its way, and comes there
             kind, stamp_ms = raw.timestamp()
             trace = Trace(0 if kind == unstamped else stamp_ms * _NS_PER_MS, now_ns)
             packet = Packet(raw.value() or b"", raw.key() or b"", f"{topic}[{number}]@{offset}")
@@ -210,6 +220,10 @@ class KafkaSource:
 
     def _gained(self, _consumer: Any, partitions: list[Any]) -> None:
         self._assigned |= {(one.topic, one.partition) for one in partitions}
+
+    def _moving(self, consumer: Any, partitions: list[Any]) -> None:
+        self._settle()
+        self._gone(consumer, partitions)
 
     def _gone(self, _consumer: Any, partitions: list[Any]) -> None:
         for one in partitions:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -80,6 +81,9 @@ class RosPackets:
 
     def commit(self) -> None:
         """Do nothing: what was received cannot come again."""
+
+    def before_handover(self, settle: Callable[[], None]) -> None:
+        """Do nothing: nothing goes to another consumer."""
 
     @property
     def exhausted(self) -> bool:

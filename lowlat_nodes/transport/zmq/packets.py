@@ -9,6 +9,7 @@ packets, and as they have no numbers nobody can tell how many.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import zmq
@@ -138,6 +139,9 @@ class PacketReceiver:
 
     def commit(self) -> None:
         """Do nothing: what was received cannot come again."""
+
+    def before_handover(self, settle: Callable[[], None]) -> None:
+        """Do nothing: nothing goes to another consumer."""
 
     @property
     def exhausted(self) -> bool:

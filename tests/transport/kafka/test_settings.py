@@ -68,4 +68,4 @@ def test_nothing_is_committed_or_skipped_behind_our_back() -> None:
 @pytest.mark.parametrize("settings", [{"topics": [], "group": "g"}, {"topics": ["a"], "group": ""}])
 def test_topics_and_a_group_are_needed(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="expected"):
-        build(Consumption, settings)
+        build(Consumption, settings).consumer()
