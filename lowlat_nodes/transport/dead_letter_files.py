@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from pathlib import Path
 
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -22,7 +23,8 @@ class DeadLetterFiles:
 
     Args:
         folder: Where they go; made if it is not there.
-        most: Packets that are kept; the oldest go.
+        most: Packets that are kept; the oldest go. Each of several processes that share a folder counts those
+            that were there and its own.
 
     Raises:
         ConfigurationError: If the folder cannot be written.
@@ -34,7 +36,7 @@ class DeadLetterFiles:
         self._written = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._names = sorted(path.stem for path in folder.glob(f"*{REASON}"))
+            self._names = deque(sorted(path.stem for path in folder.glob(f"*{REASON}")))
         except OSError as error:
             raise ConfigurationError(f"cannot write to {folder}: {error.strerror or error}") from error
         if not os.access(folder, os.W_OK):
@@ -59,7 +61,7 @@ class DeadLetterFiles:
         self._written += 1
         self._names.append(name)
         while len(self._names) > self._most:
-            oldest = self._names.pop(0)
+            oldest = self._names.popleft()
             for suffix in (REASON, PACKET):
                 (self._folder / f"{oldest}{suffix}").unlink(missing_ok=True)
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-# So that tests can import the node that they share, and what the tests of control and vision have.
+# So that tests can import what they share, and what the tests of control, vision and cli have.
 sys.path[:0] = [
     str(Path(__file__).parent),
-    *(str(Path(__file__).parents[1] / part) for part in ("control", "vision")),
+    *(str(Path(__file__).parents[1] / part) for part in ("control", "vision", "cli")),
 ]
 
 _ANSWER_S = 5.0
