@@ -197,14 +197,14 @@ def measure_memory(setup: Setup) -> dict[str, Any]:
 def measure_model(setup: Setup) -> dict[str, Any]:
     """How well simulated light curves are classified that no training has seen."""
     from lowlat_nodes.alerts.loading import load_classifier
-    from lowlat_nodes.benchmarks._alerts_sky import whole_light_curves
     from lowlat_nodes.sim.sky.population import generate
     from lowlat_nodes.train.alerts import metrics
+    from lowlat_nodes.train.alerts.whole import whole_light_curves
 
     count = max(600, round(24_000 * setup.scale))
-    whole, whole_labels = whole_light_curves(count, HELD_OUT_SEED)
+    whole = whole_light_curves(count, HELD_OUT_SEED)
     classifier = load_classifier("tokens")
-    seen_whole = classifier.classify(whole)
+    seen_whole = classifier.classify(whole.light_curves)
     curves, labels, _ = generate(count, HELD_OUT_SEED)
     begin = time.perf_counter()
     probabilities = classifier.classify(curves)
@@ -212,15 +212,15 @@ def measure_model(setup: Setup) -> dict[str, Any]:
     detections = np.add.reduceat(curves.detected.astype(np.int64), curves.offsets[:-1])
     named = probabilities.max(axis=1) >= classifier.threshold
     return {
-        "sim_macro_f1": _rounded(metrics.macro_f1(whole_labels, seen_whole)),
+        "sim_macro_f1": _rounded(metrics.macro_f1(whole.labels, seen_whole)),
         "ece": _rounded(metrics.calibration_error(labels, probabilities)),
         "sim": {
             "simulated_light_curves": count,
             "seed": HELD_OUT_SEED,
             "f1_by_class": dict(
-                zip(CLASSES, map(_rounded, metrics.f1_scores(whole_labels, seen_whole)), strict=True)
+                zip(CLASSES, map(_rounded, metrics.f1_scores(whole.labels, seen_whole)), strict=True)
             ),
-            "ece_whole": _rounded(metrics.calibration_error(whole_labels, seen_whole)),
+            "ece_whole": _rounded(metrics.calibration_error(whole.labels, seen_whole)),
             "as_they_come": {
                 "macro_f1": _rounded(metrics.macro_f1(labels, probabilities)),
                 "macro_f1_by_detections": {

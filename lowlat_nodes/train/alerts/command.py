@@ -93,11 +93,12 @@ def _ship(net: TokenModel, config: FitConfig, fitted: Fitted, options: argparse.
     from lowlat_nodes.alerts.tokens import FIELDS, MOST, tokenise
     from lowlat_nodes.train.alerts import metrics
     from lowlat_nodes.train.alerts.calibrate import logits, temperature
-    from lowlat_nodes.train.alerts.card import rows, write_card
+    from lowlat_nodes.train.alerts.card import Judged, rows, write_card
     from lowlat_nodes.train.alerts.export import export_onnx
     from lowlat_nodes.train.alerts.model import Calibrated
     from lowlat_nodes.train.alerts.selection import alerts
     from lowlat_nodes.train.alerts.sky import CALIBRATION_SEED, TEST_SEED, generator_digest, simulated
+    from lowlat_nodes.train.alerts.whole import whole_light_curves
 
     def unseen(seed: int) -> Labelled:
         return simulated(options.test_objects, seed, options.sky, processes=options.threads)
@@ -110,13 +111,16 @@ def _ship(net: TokenModel, config: FitConfig, fitted: Fitted, options: argparse.
     path = options.out / "alerts.onnx"
     few = tokenise(alerts(test.light_curves, np.arange(min(len(test), 2000))))
     error = export_onnx(Calibrated(net, warmth), path, few, threshold=least, accuracy=ACCURACY)
-    probabilities = TokenClassifier(path).classify(test.light_curves)
+    classifier = TokenClassifier(path)
+    seen_whole = whole_light_curves(options.test_objects, TEST_SEED)
+    whole = Judged(seen_whole, classifier.classify(seen_whole.light_curves))
+    probabilities = classifier.classify(test.light_curves)
     sure = probabilities.max(1) >= least
     right = probabilities.argmax(1) == test.labels
     card = write_card(
         path,
-        test,
-        probabilities,
+        whole,
+        Judged(test, probabilities),
         {
             "command": f"lowlat train alerts --minutes {options.minutes:g} --clock {options.clock} --objects "
             f"{options.objects} --test-objects {options.test_objects} --seed {options.seed}",
@@ -147,6 +151,6 @@ def _ship(net: TokenModel, config: FitConfig, fitted: Fitted, options: argparse.
             "error": error,
         },
     )
-    for line in rows(test, probabilities):
+    for line in rows(whole, Judged(test, probabilities)):
         _say(line)
     _say(f"{card} written")

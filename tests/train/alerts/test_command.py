@@ -36,8 +36,9 @@ def test_a_short_run_leaves_a_model_that_classifies_and_its_card(
     card = (out / "alerts.md").read_text()
     assert hashlib.sha256((out / "alerts.onnx").read_bytes()).hexdigest() in card
     assert "command: lowlat train alerts --minutes 0.02 --clock cpu --objects 150" in card
-    assert "| all | 100 |" in card
-    assert "| all | 100 |" in capsys.readouterr().err
+    assert "| as alerts come | 100 |" in card
+    assert "| seen whole | 100 |" in card
+    assert "| seen whole | 100 |" in capsys.readouterr().err
     test = simulated(100, TEST_SEED, sky)
     classifier = TokenClassifier(out / "alerts.onnx")
     np.testing.assert_allclose(classifier.classify(test.light_curves).sum(1), 1.0, rtol=1e-5)

@@ -7,30 +7,32 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.sim.sky.observation import Epochs, observe
 from lowlat_nodes.sim.sky.population import DRAWS, SURVEY_SHARES
 from lowlat_nodes.sim.sky.sky_object import Draw
 from lowlat_nodes.sim.sky.surveys import SURVEYS, Campaign
+from lowlat_nodes.train.alerts.sky import Labelled
 
 LEAST_DAYS, LEAST_DETECTIONS = 150.0, 2
 _MJD = (58300.0, 62000.0)
 
 
-def whole_light_curves(count: int, seed: int) -> tuple[LightCurves, NDArray[np.int64]]:
+def whole_light_curves(count: int, seed: int) -> Labelled:
     """Simulate light curves of objects of which at least 150 days are known, until all is over.
 
     Otherwise they are those that the classifier was trained on: the same objects, surveys, depths, errors and
     gaps, each class as often as the others. As in PLAsTiCC, an object was detected at least twice.
     """
     found: list[Epochs] = []
+    kinds = np.empty(count, np.int64)
     shares = np.cumsum(list(SURVEY_SHARES.values()))
     for number in range(count):
         rng = np.random.default_rng((seed, number))
         draw = list(DRAWS.values())[number % len(DRAWS)]
         kind = list(SURVEY_SHARES)[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))]
+        kinds[number] = list(SURVEYS).index(kind)
         found.append(_seen(draw, kind, rng))
     curves = LightCurves(
         np.arange(count),
@@ -41,7 +43,7 @@ def whole_light_curves(count: int, seed: int) -> tuple[LightCurves, NDArray[np.i
             for name in ("mjd", "band", "flux_njy", "error_njy", "detected")
         ),
     )
-    return curves, np.arange(count) % len(DRAWS)
+    return Labelled(curves, np.arange(count) % len(DRAWS), kinds)
 
 
 def _seen(draw: Draw, kind: str, rng: np.random.Generator) -> Epochs:
