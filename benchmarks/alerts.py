@@ -251,7 +251,13 @@ def measure_fuzz(setup: Setup) -> dict[str, Any]:
     """Millions of damaged packets through the decoder, in processes that may crash."""
     from lowlat_nodes.alerts.avro.fuzz import fuzz
 
-    return {"fuzz": fuzz(max(10_000, round(10_000_000 * setup.scale)), seed=0, processes=1)}
+    wire = Wire()
+    corpus: dict[Any, list[bytes]] = {}
+    for packet in _alerts_packets.ztf_packets(setup.data):
+        schema, body = wire.open(Packet(packet.data))
+        corpus.setdefault(schema, []).append(bytes(body))
+    real = [(schema.text, bodies) for schema, bodies in corpus.items()]
+    return {"fuzz": fuzz(max(10_000, round(10_000_000 * setup.scale)), seed=0, processes=1, corpus=real)}
 
 
 PARTS: dict[str, Callable[[Setup], dict[str, Any]]] = {
