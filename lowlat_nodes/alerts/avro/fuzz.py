@@ -4,7 +4,12 @@
 
 Run by hand: python -m lowlat_nodes.alerts.avro.fuzz --packets 10000000 --processes 2
 A changed record ends where readable memory ends, so that reading one byte too many ends the process.
-Build the extension with `CFLAGS="-fsanitize=address,undefined"` to see reads and writes elsewhere too.
+To see reads and writes elsewhere too, build with the sanitizers of GCC and run with them loaded:
+
+    F="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+    CFLAGS="$F" LDFLAGS="$F" python setup.py build_ext --inplace --force
+    export ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc LD_PRELOAD=$(gcc -print-file-name=libasan.so)
+    python -m lowlat_nodes.alerts.avro.fuzz
 """
 
 from __future__ import annotations
@@ -256,7 +261,8 @@ def same(one: Decoded, other: Decoded) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a report as JSON; the status is 1 where a process died or a packet came out wrong."""
-    parser = argparse.ArgumentParser(prog="python -m lowlat_nodes.alerts.avro.fuzz", description=__doc__)
+    summary = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m lowlat_nodes.alerts.avro.fuzz", description=summary)
     parser.add_argument("--packets", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
