@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lowlat_nodes.train.alerts.model import TokenModel
     from lowlat_nodes.train.alerts.sky import Labelled
 
-ACCURACY: Final = 0.95
+ACCURACY: Final = 0.9
 """How often the likeliest class is to be right where the classifier does not abstain."""
 
 
