@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`lowlat serve alerts` as a user runs it, with alerts that `lowlat replay` sends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastavro")
+pytest.importorskip("onnx")
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from alert_model import write_alert_model
+
+from lowlat_nodes.alerts.lightcurve import LightCurves
+from lowlat_nodes.alerts.passbands import CODES
+from lowlat_nodes.cli import main as lowlat
+from lowlat_nodes.sim.alert_packets import ztf_packets
+from lowlat_nodes.stream.clock import SystemClock
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.transport.zmq.subscriber import Subscriber
+
+pytestmark = pytest.mark.alerts
+
+PATIENCE_S = 60.0
+ALERTS = 6
+SHIPPED = Path(__file__).resolve().parents[2] / "config" / "alerts.yaml"
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    """Return a folder of six alerts."""
+    curves = LightCurves(
+        np.arange(ALERTS),
+        [f"ZTF{number}" for number in range(ALERTS)],
+        np.arange(ALERTS + 1),
+        60000.0 + np.arange(ALERTS),
+        np.full(ALERTS, CODES["ztf_g"], np.uint8),
+        np.full(ALERTS, 1e5),
+        np.full(ALERTS, 1e3),
+        np.ones(ALERTS, np.bool_),
+    )
+    folder = tmp_path / "night"
+    folder.mkdir()
+    for number, packet in enumerate(ztf_packets(curves, cutout_bytes=10)):
+        (folder / f"{number}.avro").write_bytes(packet.data)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_alert_model(tmp_path / "model.onnx")
+
+
+class Served:
+    """A running `lowlat serve alerts`."""
+
+    def __init__(self, *options: object) -> None:
+        command = [sys.executable, "-m", "lowlat_nodes.cli.main", "serve", "alerts", *map(str, options)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.ready: dict[str, Any] = json.loads(self.process.stdout.readline())
+
+    def end(self, number: signal.Signals | None = None) -> tuple[int, str]:
+        """Wait for the end, after a signal if one is given; return the exit code and its complaints."""
+        if number is not None:
+            self.process.send_signal(number)
+        _, complaints = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, complaints
+
+
+@contextlib.contextmanager
+def serving(*options: object) -> Iterator[Served]:
+    made = Served(*options)
+    try:
+        yield made
+    finally:
+        made.process.kill()
+        made.process.communicate()
+
+
+def parameters(**values: object) -> list[str]:
+    return [word for name, value in values.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_replayed_alerts_are_classified_until_a_signal(
+    night: Path, model: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    endpoint = f"ipc://{tmp_path}/results"
+    options = parameters(model=model, source__zmq__endpoint="tcp://127.0.0.1:0", zmq__endpoint=endpoint)
+    heard: list[Message] = []
+    subscriber = Subscriber(endpoint, {"results": "results"}, clock=SystemClock())
+    with serving(*options, *parameters(remember=0)) as served:
+        assert served.ready["source"].startswith("tcp://127.0.0.1:")
+        assert (served.ready["results"], served.ready["model"]) == (endpoint, "tokens")
+        subscriber.start(heard.append)
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while len(heard) < ALERTS:
+                assert time.monotonic() < deadline
+                assert (
+                    lowlat.main(["replay", str(night), "--to", served.ready["source"], "--rate", "max"]) == 0
+                )
+        finally:
+            subscriber.stop()
+        code, complaints = served.end(number)
+    assert code == 0
+    assert " 0 dead letters" in complaints
+    assert {message.payload.fields["object_id"] for message in heard} == {f"ZTF{i}" for i in range(ALERTS)}
+
+
+def test_recorded_alerts_are_classified_to_the_end(night: Path, model: Path) -> None:
+    options = parameters(model=model, source__kind="files", source__files=f"[{night}]")
+    with serving(*options) as served:
+        assert served.ready["source"] == "files"
+        assert served.end() == (0, f"{ALERTS} results, 0 dead letters\n")
+
+
+def test_a_bad_alert_is_told_and_the_others_are_classified(night: Path, model: Path) -> None:
+    (night / "bad.avro").write_bytes(b"rubbish")
+    options = parameters(model=model, source__kind="files", source__files=f"[{night}]")
+    with serving(*options) as served:
+        code, complaints = served.end()
+    assert code == 0
+    first, last = complaints.splitlines()
+    assert f"first dead letter of its kind: {night}/bad.avro#0: expected an Avro container" in first
+    assert last == f"{ALERTS} results, 1 dead letters"
+
+
+def test_where_no_alert_can_be_read_the_exit_code_says_so(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "bad.avro").write_bytes(b"rubbish")
+    options = parameters(model=model, source__kind="files", source__files=f"[{tmp_path}/bad.avro]")
+    with serving(*options) as served:
+        assert served.end()[0] == 1
+
+
+def test_where_nothing_can_be_read_it_says_error_once(night: Path, model: Path, tmp_path: Path) -> None:
+    endpoint = f"ipc://{tmp_path}/alerts"
+    for file in night.iterdir():
+        file.write_bytes(b"rubbish")
+    with serving(*parameters(model=model, source__zmq__endpoint=endpoint)) as served:
+        assert lowlat.main(["replay", str(night), "--to", endpoint, "--rate", "max", "--loop", "3"]) == 0
+        assert served.process.stderr is not None
+        lines = [served.process.stderr.readline(), served.process.stderr.readline()]
+        assert lines[0].startswith("the first dead letter of its kind: expected an Avro container")
+        assert lines[1].startswith("error: none of the last ")
+        code, complaints = served.end(signal.SIGTERM)
+    assert (code, complaints) == (1, "0 results, 18 dead letters\n")
+
+
+def test_a_parameter_file_of_the_node_is_one(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "alerts.yaml"
+    text = SHIPPED.read_text(encoding="utf-8")
+    own = "    publish: false\n    autostart: true\n    diagnostic_updater: {period: 0.5}"
+    path.write_text(text.replace("    batch: 64", f"    batch: 32\n{own}"), encoding="utf-8")
+    assert "batch: 32" in path.read_text(encoding="utf-8")
+    changes = parameters(
+        model=model, source__zmq__endpoint="tcp://127.0.0.1:0", zmq__endpoint=f"ipc://{tmp_path}/results"
+    )
+    with serving(path, *changes) as served:
+        assert served.end(signal.SIGTERM)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["-p", "source.kind:=ros"], "source.kind: ros needs the node; without ROS: zmq, kafka or files"),
+        (["-p", "source.kind:=kfka"], "did you mean 'kafka'?"),
+        (["-p", "treshold:=0.5"], "did you mean 'threshold'"),
+        (["-p", "model:=/no/such.onnx"], "/no/such.onnx"),
+        (["-p", "filter.a.keep:=detektions > 3"], "did you mean 'detections'"),
+        (["-p", "source.kind:=files", "-p", "source.files:=[/no/such]"], "/no/such: expected a file"),
+        (["/no/such.yaml"], "expected a ROS parameter file"),
+        ([str(SHIPPED), "--node", "x"], "expected parameters of a node 'x'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    options: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lowlat.main(["serve", "alerts", *options]) == 2
+    assert why in capsys.readouterr().err
