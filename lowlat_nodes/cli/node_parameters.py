@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ def read_parameters(
 
     Args:
         name: Name of the processor; its section is that, or that with `_node`.
-        file: ROS parameter file.
+        file: ROS parameter file, or the name of one that ships.
         node: Whose section to take instead.
         given: Names and values as the command line has them; they replace those of the file.
         default: Name of the file of config/ to take where none is given; empty for none.
@@ -38,6 +39,9 @@ def read_parameters(
         file = resources.path("config", default)
         print(f"parameters: {file}", file=sys.stderr, flush=True)
     if file is not None:
+        if not file.exists() and file.name == str(file):
+            with contextlib.suppress(resources.ResourceError):  # reading the file says what is wrong
+                file = resources.path("config", file.name)
         sections = parameter_file.read(file)
         candidates = [node] if node else [name, f"{name}_node"]
         named = [each for each in candidates if any(section.name == each for section in sections)]

@@ -19,6 +19,7 @@ from lowlat_nodes.alerts.result import FIELDS
 from lowlat_nodes.nodes.alert_settings import AlertSettings
 from lowlat_nodes.nodes.dead_letter_tally import DeadLetterTally
 from lowlat_nodes.nodes.metrics import Distribution, Metric, pipeline_metrics
+from lowlat_nodes.sim.alert_source import SimulatedAlerts
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.delivery import DEAD_LETTERS, Delivery, DeliveryStats
 from lowlat_nodes.stream.endpoint import PullSource, Sink
@@ -213,6 +214,8 @@ def alert_source(
     if source.kind == "files":
         progress = Path(source.progress).expanduser() if source.progress else None
         return PacketFiles(source.files, clock, topic=ALERTS, split=split, progress=progress)
+    if source.kind == "simulated":
+        return SimulatedAlerts(source.simulated.rate_hz, clock, topic=ALERTS, seed=source.simulated.seed)
     if source.kind == "ros":
         if packets is None:
             raise ConfigurationError("source.kind: ros needs the node; without ROS: zmq, kafka or files")

@@ -39,13 +39,22 @@ class ZmqPackets:
 
 
 @dataclass(frozen=True)
+class Simulation:
+    """Alerts of a simulated sky."""
+
+    rate_hz: float = setting(10.0, unit="Hz", doc="Alerts a second.", low=0.01, high=50.0)
+    seed: int = setting(0, doc="The same seed gives the same alerts.", low=0)
+
+
+@dataclass(frozen=True)
 class SourceSettings:
     """Where alerts come from."""
 
     kind: str = setting(
         "zmq",
-        choices=("zmq", "kafka", "files", "ros"),
-        doc="zmq: senders such as lowlat replay; kafka: a broker; files: recorded ones, once; ros: a topic.",
+        choices=("zmq", "kafka", "files", "ros", "simulated"),
+        doc="zmq: senders such as lowlat replay; kafka: a broker; files: recorded ones, once; ros: a topic; "
+        "simulated: made up here, to try it.",
     )
     zmq: ZmqPackets = section(ZmqPackets, doc="With kind zmq.")
     kafka: Consumption = section(Consumption, doc="With kind kafka.")
@@ -54,6 +63,7 @@ class SourceSettings:
         "", doc="File that keeps how far the files were read, so that a restart goes on; empty: none."
     )
     topic: str = setting("alerts", doc="Topic of std_msgs/UInt8MultiArray, with kind ros.")
+    simulated: Simulation = section(Simulation, doc="With kind simulated.")
 
 
 @dataclass(frozen=True)
