@@ -15,11 +15,12 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.ros
 
 
-def test_documentation_has_the_present_parameters(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["policy_node"]) == 0
+@pytest.mark.parametrize("node", ["alert_node", "detector_node", "policy_node"])
+def test_documentation_has_the_present_parameters(node: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([node]) == 0
     table = capsys.readouterr().out
-    page = (ROOT / "docs" / "policy_node.md").read_text(encoding="utf-8")
-    assert table in page, "run: lowlat parameters policy_node, and put the table at the end of the page"
+    page = (ROOT / "docs" / f"{node}.md").read_text(encoding="utf-8")
+    assert table in page, f"run: lowlat parameters {node}, and put the table at the end of the page"
 
 
 def test_rows_say_default_range_and_unit(capsys: pytest.CaptureFixture[str]) -> None:
