@@ -38,9 +38,14 @@ def write_zip(source: Path, path: Path) -> None:
         archive.write(source, "model")
 
 
-def session(path: Path) -> Any:
-    """Return a session of ONNX Runtime on one thread, of a file or of the only file in a zip archive."""
-    return onnxruntime.InferenceSession(_content(path), _options(), providers=_PROVIDERS)
+def session(path: Path, *, flush: bool = False) -> Any:
+    """Return a session of ONNX Runtime on one thread, of a file or of the only file in a zip archive.
+
+    With `flush` this thread, for good, takes numbers too small for their exponent for 0.
+    """
+    options = _options()
+    options.add_session_config_entry("session.set_denormal_as_zero", str(int(flush)))
+    return onnxruntime.InferenceSession(_content(path), options, providers=_PROVIDERS)
 
 
 def network(path: Path, config: T2Config) -> Any:

@@ -13,7 +13,7 @@ from typing import Final
 from torch import nn
 from torch.nn.utils import parametrize
 
-from lowlat_nodes.train.t2.cluster import cluster
+from lowlat_nodes.train.t2.cluster import CLUSTERS, cluster
 from lowlat_nodes.train.t2.examples import Examples
 from lowlat_nodes.train.t2.fit import FitConfig, fit
 from lowlat_nodes.train.t2.model import ScaledT2
@@ -69,7 +69,7 @@ def compress(net: ScaledT2, rung: Rung, examples: Examples, seconds: float) -> S
     layers = [layer for layer in made.modules() if isinstance(layer, nn.Linear)]
     clustered = {"none": [], "last": [made.network.classify], "all": layers}[rung.clustered]
     for layer in clustered:
-        cluster(layer)
+        cluster(layer, CLUSTERS - 1 if rung.pruned else CLUSTERS)  # 0 is one more value
     if rung.pruned:
         for layer in layers:
             prune(layer)
