@@ -232,7 +232,8 @@ def scaling(partitions: Sequence[int] = (1, 2, 4), count: int = 20_000) -> dict[
         count: Alerts in each partition.
 
     Returns:
-        By number of partitions: `alerts_per_s`, and `cpu_us_per_alert` of the workers.
+        By number of partitions: `alerts_per_s`, `cpu_us_per_alert` of the workers, and the work of the one
+        that had the least, over the mean (`least_share`).
     """
     return {"cpus": len(os.sched_getaffinity(0))} | {
         str(number): _rate(number, count) for number in partitions
@@ -306,7 +307,7 @@ def _rate(partitions: int, count: int) -> dict[str, float]:
         _until(lambda: all(member.ready for member in members), tally)
         calm_s = time.monotonic() + _SHARED_S
         _until(lambda: time.monotonic() >= calm_s, tally)
-        before_s = sum(member.cpu_s for member in members)
+        before_s = [member.cpu_s for member in members]
         begin_s = time.monotonic()
         sent = 0
         while len(tally.results) < total:
@@ -318,10 +319,11 @@ def _rate(partitions: int, count: int) -> dict[str, float]:
             if time.monotonic() > max(tally.last_s, begin_s) + _SILENT_S:
                 raise RuntimeError(f"{len(tally.results)} of {total} results came")
         took_s = tally.last_s - begin_s
-        used_s = sum(member.cpu_s for member in members) - before_s
+        used_s = np.array([member.cpu_s for member in members]) - before_s
     return {
         "alerts_per_s": round(total / took_s, 1),
-        "cpu_us_per_alert": round(used_s / total * 1e6, 1),
+        "cpu_us_per_alert": round(float(used_s.sum()) / total * 1e6, 1),
+        "least_share": round(float(used_s.min() / used_s.mean()), 2),
     }
 
 

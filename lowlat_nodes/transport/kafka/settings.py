@@ -122,5 +122,6 @@ class Consumption:
             "fetch.max.bytes": max(self.queued_mb, self.max_packet_mb) << 20,
             "fetch.message.max.bytes": min(self.queued_mb, self.max_packet_mb) << 20,
             "receive.message.max.bytes": (max(self.queued_mb, self.max_packet_mb) + 1) << 20,
+            "fetch.wait.max.ms": 100,  # a broker that has nothing answers then; some do not look up before
             "fetch.queue.backoff.ms": 20,  # a full queue is soon empty: the default of 1 s starves us
         }
