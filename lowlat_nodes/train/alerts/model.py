@@ -57,9 +57,10 @@ def features(tokens: Tensor) -> tuple[Tensor, Tensor]:
     peak_flux = (flux * detected).amax(1, keepdim=True)
     at_peak = detected * (flux >= peak_flux).to(tokens.dtype)
     peak = (days * at_peak).amin(1, keepdim=True)
-    times = torch.cat([days, days - first, days - peak], dim=-1).unsqueeze(-1)
-    scales = torch.tensor(TIME_SCALES_DAYS, dtype=tokens.dtype, device=tokens.device)
-    times = (times / (times.abs() + scales)).flatten(2)
+    count = len(TIME_SCALES_DAYS)
+    times = torch.cat([days] * count + [days - first] * count + [days - peak] * count, dim=-1)
+    scales = torch.tensor(TIME_SCALES_DAYS * 3, dtype=tokens.dtype, device=tokens.device)
+    times = times / (times.abs() + scales)
     relative = flux / scale
     ratio = flux / error
     spread = error / scale
@@ -81,19 +82,21 @@ def features(tokens: Tensor) -> tuple[Tensor, Tensor]:
             detected,
             real,
             curve,
-            whole.expand(-1, tokens.shape[1], -1),
+            whole * real,
         ],
         dim=-1,
     )
-    return told * real, real
+    return told, real
 
 
 FEATURES: Final = 3 * len(TIME_SCALES_DAYS) + 2 + 3 + 2 + 4 + 2
 
 
 def _norm(x: Tensor) -> Tensor:
-    # ONNX has no RMS norm before opset 23; ONNX Runtime knows this form of it.
-    return x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+    """Divide by the root of the mean square."""
+    normal = x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+    # ONNX has no operator for it before opset 23. ONNX Runtime knows it by this form, gains included.
+    return normal * torch.ones(int(x.shape[-1])) if torch.onnx.is_in_onnx_export() else normal
 
 
 def _linear(inside: int, outside: int) -> nn.Linear:
@@ -125,26 +128,33 @@ class _Layer(nn.Module):
 
 
 class _Pool(nn.Module):
-    """One token that has looked at all of them, knowing their mean and their extremes."""
+    """One token that has looked at all of them, knowing their mean and their extremes.
+
+    Few ask and many answer, so keys and values are never made: what asks is turned to face the tokens, and
+    what was found is turned back.
+    """
+
+    own: Tensor
 
     def __init__(self, config: TokenModelConfig) -> None:
         super().__init__()
-        self.heads = config.heads
         self.ask = _linear(2 * config.width, config.width)
         self.key, self.value, self.merge = (_linear(config.width, config.width) for _ in range(3))
         self.rise = nn.Linear(config.width, 2 * config.hidden)
         self.fall = _linear(2 * config.hidden, config.width)
+        parts = torch.arange(config.width) // (config.width // config.heads)
+        own = (parts == torch.arange(config.heads)[:, None]).float()
+        self.register_buffer("own", own, persistent=False)  # [heads, width], which part is whose
 
     def forward(self, x: Tensor, real: Tensor, bias: Tensor) -> Tensor:
         seen = _norm(x)
-        mean = (seen * real).sum(1) / real.sum(1).clamp(min=1.0)
-        most = (seen + (real - 1.0) * -_FAR).amax(1).clamp(min=_FAR / 2)
+        mean = (seen * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1.0)
+        most = (seen + (real - 1.0) * -_FAR).amax(1, keepdim=True).clamp(min=_FAR / 2)
         pooled = self.ask(torch.cat([mean, most], dim=-1))
-        query = _norm(pooled).unflatten(-1, (self.heads, 1, -1))
-        key, value = (part(seen).unflatten(-1, (self.heads, -1)) for part in (self.key, self.value))
-        scores = query @ key.permute(0, 2, 3, 1) + bias
-        found = torch.softmax(scores, -1) @ value.transpose(1, 2)
-        pooled = pooled + self.merge(found.flatten(1))
+        query = (_norm(pooled) * self.own) @ self.key.weight
+        scores = torch.softmax(query @ seen.transpose(1, 2) + bias, -1)
+        found = (self.value(scores @ seen) * self.own).sum(1)
+        pooled = pooled.squeeze(1) + self.merge(found)
         return cast(Tensor, pooled + self.fall(functional.relu(self.rise(_norm(pooled)))))
 
 
@@ -163,10 +173,10 @@ class TokenModel(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits [B, 12]."""
         seen, real = features(tokens)
-        bias = ((real - 1.0) * -_FAR).squeeze(-1)[:, None, None, :]
+        bias = ((real - 1.0) * -_FAR).transpose(1, 2)
         x = self.embed(functional.relu(self.see(seen)))
         for layer in self.layers:
-            x = layer(x, bias[:, 0])
+            x = layer(x, bias)
         return cast(Tensor, self.out(_norm(self.pool(x, real, bias))))
 
 
