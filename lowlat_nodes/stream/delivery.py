@@ -126,6 +126,7 @@ class Delivery:
         self._patience_s = patience_s
         self._name = name
         self._published = Recent(remember)
+        self._in_hand = False  # between a poll and the last write of what it gave
         self._failures = Counters()
         self._blocked: dict[str, str] = {}  # by stage: why it is tried again
         self._stats = DeliveryStats()
@@ -203,7 +204,9 @@ class Delivery:
             while not self._stopping.is_set():
                 messages = self._poll(self._batch, self._idle_s())
                 if messages:
+                    self._in_hand = True
                     self._deliver(messages)
+                    self._in_hand = False
                 elif self._source.exhausted:
                     if not self._stats.uncommitted:
                         self._finished.set()
@@ -340,6 +343,8 @@ class Delivery:
 
     def _settle_at_once(self) -> None:
         """Commit if all sinks confirm now; what is not committed here is done again elsewhere."""
+        if self._in_hand:  # a commit would be for results, too, that still wait to be written
+            return
         try:
             for sink in self._durable:
                 sink.flush(_FLUSH_S)

@@ -396,6 +396,23 @@ def test_what_is_not_safe_is_not_committed_before_another_consumer_goes_on() -> 
     assert log == ["moved", "flush 1", "commit 1", "close source"]
 
 
+def test_a_batch_whose_results_are_not_all_written_is_not_committed_before_another_consumer_goes_on() -> None:
+    class MovesWhileOneWaits(Packets):
+        def poll(self, most: int, timeout_s: float) -> list[Message]:
+            if not most:
+                self.settle()
+                self.log.append("moved")
+                sink.takes.set()
+            return super().poll(most, timeout_s)
+
+    log: list[str] = []
+    sink = Safe(log)
+    sink.takes.clear()
+    run_to_the_end(deliver(MovesWhileOneWaits(b"a", b"b", log=log), sink))
+    assert sink.names == [b"a", b"b"]
+    assert log == ["moved", "flush 2", "commit 2", "close source"]
+
+
 def test_a_stop_tries_to_commit_for_a_while() -> None:
     source = Packets(b"a", ends=False)
     source.refuses_commit = 3
