@@ -44,11 +44,33 @@ def zigzag(value: int) -> bytes:
 
 
 def ztf_packets(folder: Path) -> list[Recorded]:
-    """Return all recorded alerts of ZTF below a folder, byte by byte as they are in its files."""
-    return [
+    """Return all recorded alerts of ZTF below a folder, byte by byte as they are in its files.
+
+    Without any, simulated ones take their place, with cutouts as large as those of ZTF.
+    """
+    recorded = [
         Recorded(data, alert["candid"])
         for path in sorted((folder / "alerts" / "ztf").rglob("*.avro"))
         for data, alert in split(path.read_bytes())
+    ]
+    return recorded or _simulated()
+
+
+def is_recorded(folder: Path) -> bool:
+    """Return whether there are recorded alerts of ZTF below a folder."""
+    return any((folder / "alerts" / "ztf").rglob("*.avro"))
+
+
+def _simulated(count: int = 64) -> list[Recorded]:
+    from lowlat_nodes.sim import alert_packets
+    from lowlat_nodes.sim.sky.population import generate
+
+    curves, _, _ = generate(count, 0, survey_shares={"ztf": 1.0})
+    curves.alert_id = curves.alert_id + (1 << 59)
+    packets = alert_packets.ztf_packets(curves)
+    return [
+        Recorded(bytes(packet.data), number)
+        for packet, number in zip(packets, curves.alert_id.tolist(), strict=True)
     ]
 
 

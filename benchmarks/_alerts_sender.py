@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lowlat_nodes.benchmarks._alerts_packets import Recorded, ztf_packets
+from lowlat_nodes.benchmarks._alerts_packets import Recorded, is_recorded, ztf_packets
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.transport.zmq.packets import PacketSender
 
@@ -35,10 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     packets = ztf_packets(given.data)
     sender = PacketSender(given.endpoint, waiting=64)
     sent = 0
-    print(
-        json.dumps({"packets": len(packets), "mean_bytes": sum(len(p.data) for p in packets) / len(packets)})
-    )
-    sys.stdout.flush()
+    mean_bytes = sum(len(packet.data) for packet in packets) / len(packets)
+    about = {"packets": len(packets), "mean_bytes": mean_bytes, "recorded": is_recorded(given.data)}
+    print(json.dumps(about), flush=True)
     for line in sys.stdin:
         what, *numbers = line.split()
         count = int(numbers[0])
