@@ -8,6 +8,7 @@ import argparse
 import gc
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from lowlat_nodes.cli.arguments import assignment
 from lowlat_nodes.cli.node_parameters import read_parameters
 from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.alert_settings import AlertSettings
-from lowlat_nodes.nodes.stop import stop_on_signals
+from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.config import build
 
 EXIT_NONE_READ = 1
 
-_WAIT_S = 0.1
+_WAIT_S = 0.2
+_QUIET_S = 10.0  # between two warnings of what fails
 
 
 def main(argv: Sequence[str]) -> int:
@@ -46,12 +48,8 @@ def main(argv: Sequence[str]) -> int:
             "sha256": processor.classifier.sha256,
         }
         print(json.dumps(ready), flush=True)
-        trouble = ""
         try:
-            while not stop.is_set() and not service.delivery.wait(_WAIT_S):
-                former, trouble = trouble, service.trouble()
-                if bool(trouble) != bool(former):
-                    _say(f"error: {trouble}" if trouble else "going on")
+            _watch(service, stop)
         finally:
             service.stop()
     stats, results = service.delivery.stats(), processor.classes.total
@@ -60,6 +58,20 @@ def main(argv: Sequence[str]) -> int:
         + (f"; newest error: {stats.last_failure}" if stats.last_failure else "")
     )
     return EXIT_NONE_READ if stats.dead_letters and not results else 0
+
+
+def _watch(service: AlertService, stop: StopRequest) -> None:
+    """Say when trouble begins and ends, and what fails otherwise, until the end."""
+    trouble = failure = ""
+    quiet_until_s = 0.0
+    while not stop.is_set() and not service.delivery.wait(_WAIT_S):
+        former, trouble = trouble, service.trouble()
+        if bool(trouble) != bool(former):
+            _say(f"error: {trouble}" if trouble else "going on")
+        newest = service.delivery.stats().last_failure
+        if not trouble and newest != failure and time.monotonic() >= quiet_until_s:
+            failure, quiet_until_s = newest, time.monotonic() + _QUIET_S
+            _say(f"warning: {newest}")
 
 
 def _say(line: str) -> None:

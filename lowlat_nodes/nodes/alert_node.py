@@ -24,6 +24,7 @@ from lowlat_nodes.transport.ros import Output, RosClock, RosSink
 from lowlat_nodes.transport.ros.packets import RosPackets
 
 _DEPTH = 1000  # a burst of results waits for slow readers
+_QUIET_S = 10.0  # between two warnings of what fails
 _TOPIC = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
 
 
@@ -49,6 +50,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         self._service: AlertService | None = None
         self._window = Window()
         self._lost: dict[str, int] = {}
+        self._failure = ""
         super().__init__("alert_node", AlertNodeConfig, **{"task": "alerts", **ros})
 
     def setup(self, config: AlertNodeConfig) -> None:
@@ -70,7 +72,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         assert config is not None
         assert processor is not None
         clock = RosClock(self)
-        self._window, self._lost = Window(), {}
+        self._window, self._lost, self._failure = Window(), {}, ""
 
         def packets() -> PullSource:
             return RosPackets(self, config.source.topic, clock, topic=ALERTS)
@@ -145,15 +147,19 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         self._lost = counted
         trouble = service.trouble()
         if trouble:
-            self.get_logger().error(trouble, throttle_duration_sec=10.0)
+            self.get_logger().error(trouble, throttle_duration_sec=_QUIET_S)
             return Level.ERROR, trouble
+        failure = values["last_failure"]
+        if failure != self._failure:
+            self._failure = failure
+            self.get_logger().warning(failure, throttle_duration_sec=_QUIET_S)
         if grown:
             what = ", ".join(f"{counted[name]} {name.replace('_', ' ')}" for name in grown)
             return Level.WARN, f"in all {what}"
         if service.delivery.wait(0.0):
             return Level.OK, "all files are done"
         if not values["rate_in_hz"]:
-            return Level.STALE, "no alerts"
+            return Level.STALE, f"no alerts; newest error: {failure}" if failure else "no alerts"
         return Level.OK, "running"
 
 

@@ -161,6 +161,21 @@ def test_where_nothing_can_be_read_it_says_error_once(night: Path, model: Path, 
     assert (code, complaints) == (1, "0 results, 18 dead letters\n")
 
 
+def test_a_broker_that_is_not_there_is_told(model: Path) -> None:
+    pytest.importorskip("confluent_kafka")
+    options = parameters(
+        model=model,
+        source__kind="kafka",
+        source__kafka__topics="[ztf]",
+        source__kafka__group="group",
+        kafka__bootstrap="127.0.0.1:9",
+    )
+    with serving(*options) as served:
+        assert served.process.stderr is not None
+        assert served.process.stderr.readline().startswith("warning: Kafka: 127.0.0.1:9/bootstrap: Connect")
+        assert served.end(signal.SIGTERM)[0] == 0
+
+
 def test_a_parameter_file_of_the_node_is_one(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "alerts.yaml"
     text = SHIPPED.read_text(encoding="utf-8")

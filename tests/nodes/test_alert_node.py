@@ -225,6 +225,19 @@ def test_an_inactive_node_takes_nothing_and_goes_on_where_it_was(
     assert node.start(), node.problem
 
 
+def test_a_broker_that_is_not_there_is_told(robot: Any, make: Make) -> None:
+    pytest.importorskip("confluent_kafka")
+    make(
+        source__kind="kafka",
+        source__kafka__topics=["ztf"],
+        source__kafka__group="group",
+        kafka__bootstrap="127.0.0.1:9",
+    )
+    told = diagnostics(robot)
+    robot.spin_until(lambda: told and told[-1]["message"].startswith("no alerts; newest error: Kafka: 127"))
+    assert told[-1]["level"] == "3"
+
+
 def test_without_topics_results_go_elsewhere(robot: Any, make: Make, tmp_path: Path) -> None:
     make(publish=False, filter__some__keep="detections > 0", filter__some__topic="fink.some-thing")
     told = diagnostics(robot)
