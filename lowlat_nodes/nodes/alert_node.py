@@ -160,7 +160,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
             return Level.OK, "all files are done"
         if not values["rate_in_hz"]:
             return Level.STALE, f"no alerts; newest error: {failure}" if failure else "no alerts"
-        return Level.OK, "running"
+        return Level.OK, "running" if values["rate_out_hz"] else "running, all of it published before"
 
 
 def _topics(config: AlertNodeConfig) -> Iterator[tuple[str, str]]:

@@ -39,22 +39,26 @@ ALERTS = 6
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "alerts.yaml"
 
 
+def detections(count: int) -> LightCurves:
+    """Return light curves of one detection each."""
+    return LightCurves(
+        np.arange(count),
+        [f"ZTF{number}" for number in range(count)],
+        np.arange(count + 1),
+        60000.0 + np.arange(count),
+        np.full(count, CODES["ztf_g"], np.uint8),
+        np.full(count, 1e5),
+        np.full(count, 1e3),
+        np.ones(count, np.bool_),
+    )
+
+
 @pytest.fixture
 def night(tmp_path: Path) -> Path:
     """Return a folder of six alerts."""
-    curves = LightCurves(
-        np.arange(ALERTS),
-        [f"ZTF{number}" for number in range(ALERTS)],
-        np.arange(ALERTS + 1),
-        60000.0 + np.arange(ALERTS),
-        np.full(ALERTS, CODES["ztf_g"], np.uint8),
-        np.full(ALERTS, 1e5),
-        np.full(ALERTS, 1e3),
-        np.ones(ALERTS, np.bool_),
-    )
     folder = tmp_path / "night"
     folder.mkdir()
-    for number, packet in enumerate(ztf_packets(curves, cutout_bytes=10)):
+    for number, packet in enumerate(ztf_packets(detections(ALERTS), cutout_bytes=10)):
         (folder / f"{number}.avro").write_bytes(packet.data)
     return folder
 
@@ -159,6 +163,59 @@ def test_where_nothing_can_be_read_it_says_error_once(night: Path, model: Path, 
         assert lines[1].startswith("error: none of the last ")
         code, complaints = served.end(signal.SIGTERM)
     assert (code, complaints) == (1, "0 results, 18 dead letters\n")
+
+
+def test_a_kill_loses_nothing(night: Path, model: Path) -> None:
+    pytest.importorskip("confluent_kafka")
+    from lowlat_nodes.transport.kafka.mock_cluster import running
+    from lowlat_nodes.transport.kafka.settings import Connection, Consumption
+    from lowlat_nodes.transport.kafka.sink import KafkaSink
+    from lowlat_nodes.transport.kafka.source import KafkaSource
+
+    count = 600
+    packets = list(ztf_packets(detections(count), cutout_bytes=10))
+    with running({"ztf": 2, "results": 1}) as mock, contextlib.ExitStack() as stack:
+        options = parameters(
+            model=model,
+            batch=8,
+            source__kind="kafka",
+            source__kafka__topics="[ztf]",
+            source__kafka__group="group",
+            source__kafka__session_timeout_ms=3000,
+            kafka__bootstrap=mock.bootstrap,
+            to_kafka__results="results",
+        )
+        connection = Connection(bootstrap=mock.bootstrap)
+        sink = stack.enter_context(contextlib.closing(KafkaSink(connection, {"packets": "ztf"})))
+        reader = stack.enter_context(
+            contextlib.closing(
+                KafkaSource(connection, Consumption(topics=("results",), group="reader"), SystemClock())
+            )
+        )
+        found: list[int] = []
+
+        def read(at_least: int) -> None:
+            deadline = time.monotonic() + PATIENCE_S
+            while len(set(found)) < at_least:
+                assert time.monotonic() < deadline
+                found.extend(
+                    json.loads(bytes(message.payload.data))["alert_id"] for message in reader.poll(100, 0.1)
+                )
+
+        first = stack.enter_context(serving(*options))
+        for number, packet in enumerate(packets):
+            sink.write(Message("packets", packet))
+            if number % 20 == 0:
+                sink.flush(PATIENCE_S)
+            if number == count // 2:
+                read(50)
+                first.process.kill()
+        sink.flush(PATIENCE_S)
+        first.process.wait(PATIENCE_S)
+        assert len(set(found)) < count
+        stack.enter_context(serving(*options))
+        read(count)
+        assert set(found) == set(range(count))
 
 
 def test_a_broker_that_is_not_there_is_told(model: Path) -> None:

@@ -201,6 +201,20 @@ def test_threshold_and_filters_change_while_it_runs(robot: Any, make: Make, tmp_
     assert not change("batch", 7).successful  # not live
 
 
+def test_alerts_that_come_again_are_said_to(robot: Any, make: Make, tmp_path: Path) -> None:
+    make()
+    told = diagnostics(robot)
+    (packet,) = alerts(1)
+
+    def again() -> bool:
+        send([packet], tmp_path)
+        return bool(told and told[-1]["message"] == "running, all of it published before")
+
+    robot.spin_until(again)
+    assert told[-1]["level"] == "0"
+    assert int(told[-1]["repeated"]) > 0
+
+
 def test_an_inactive_node_takes_nothing_and_goes_on_where_it_was(
     robot: Any, make: Make, tmp_path: Path
 ) -> None:
