@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 
 
 class Recent:
-    """Remembers the newest keys, each once, and forgets the oldest.
+    """Remembers the newest keys and forgets the oldest.
 
     Args:
         most: How many it remembers; with 0 nothing.
@@ -16,7 +17,8 @@ class Recent:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._keys: dict[Hashable, None] = {}
+        self._keys: set[Hashable] = set()
+        self._order: deque[Hashable] = deque()  # the first key of a dict takes ever longer to find
 
     def __contains__(self, key: Hashable) -> bool:
         """Return whether the key is remembered."""
@@ -27,9 +29,10 @@ class Recent:
         return len(self._keys)
 
     def add(self, key: Hashable) -> None:
-        """Remember a key as the newest."""
-        keys = self._keys
-        keys.pop(key, None)
-        keys[key] = None
-        if len(keys) > self._most:
-            del keys[next(iter(keys))]
+        """Remember a key; one that is remembered stays as old as it is."""
+        if key in self._keys:
+            return
+        self._keys.add(key)
+        self._order.append(key)
+        if len(self._order) > self._most:
+            self._keys.discard(self._order.popleft())

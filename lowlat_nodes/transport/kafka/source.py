@@ -72,6 +72,7 @@ class KafkaSource:
         self._assigned: set[Partition] = set()
         self._next: dict[Partition, int] = {}  # the offset after the last one that was polled
         self._committed: dict[Partition, int] = {}
+        self._places: dict[Partition, int] = {}  # where the group was before anything was polled
         self._lost_place: dict[Partition, int | None] = {}  # the offset, None where the group has none yet
         self._early: list[Any] = []
         self._settle: Callable[[], None] = lambda: None
@@ -229,7 +230,7 @@ class KafkaSource:
         for one in partitions:
             partition = (one.topic, one.partition)
             self._assigned.discard(partition)
-            for known in (self._next, self._committed, self._lost_place):
+            for known in (self._next, self._committed, self._places, self._lost_place):
                 known.pop(partition, None)
         self._early = [raw for raw in self._early if (raw.topic(), raw.partition()) in self._assigned]
 
@@ -248,11 +249,25 @@ class KafkaSource:
 
     def _measure_lag(self) -> int | None:
         behind = 0
+        try:
+            self._ask_places()
+        except self._kafka.KafkaException as error:
+            self._report(error.args[0])
+            return None
         for partition in self._assigned:
             low, high = self._consumer.get_watermark_offsets(
                 self._kafka.TopicPartition(*partition), cached=True
             )
             if high < 0:
-                return None
-            behind += max(0, high - self._next.get(partition, low))
+                return None  # nothing was fetched of it yet
+            place = self._next[partition] if partition in self._next else self._places[partition]
+            behind += max(0, high - max(low, place))
         return behind
+
+    def _ask_places(self) -> None:
+        """Ask where the group is in partitions of which nothing was polled yet."""
+        unknown = [one for one in self._assigned if one not in self._next and one not in self._places]
+        if unknown:
+            asked = [self._kafka.TopicPartition(*partition) for partition in unknown]
+            for one in self._consumer.committed(asked, timeout=_ASK_S):
+                self._places[one.topic, one.partition] = one.offset  # below 0 where it has none
