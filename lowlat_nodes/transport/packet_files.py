@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import json
-import lzma
 import tarfile
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +25,6 @@ ARCHIVES = (".tar", ".tar.gz", ".tgz")
 
 _CONTAINER = b"Obj\x01"
 _BATCH_BYTES = 32 << 20
-_BROKEN = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError)
 
 Split = Callable[[bytes], Iterable[bytes]]
 
@@ -152,8 +149,8 @@ class PacketFiles:
                     number += 1
                     if number > skip:
                         yield Place(file, number), data
-            except _BROKEN as error:
-                self._drop("unreadable", f"{file}: {error}")
+            except Exception as error:  # a broken archive makes tarfile raise anything; the next files go on
+                self._drop("unreadable", f"{file}: {type(error).__name__}: {error}")
 
     def _read_file(self, file: str) -> Iterator[bytes]:
         if file.endswith(ARCHIVES):

@@ -127,6 +127,15 @@ def test_a_cut_archive_gives_what_it_has(tmp_path: Path) -> None:
         assert str(path) in source.last_failure
 
 
+def test_an_archive_that_breaks_off_in_its_first_bytes_does_not_end_the_others(tmp_path: Path) -> None:
+    whole = archive(tmp_path / "b.tgz", {"0.avro": b"0"})
+    (tmp_path / "a.tgz").write_bytes(whole.read_bytes()[:3])
+    with reading(tmp_path) as source:
+        assert rest(source) == [b"0"]
+        assert source.drops.snapshot() == {"unreadable": 1}
+        assert "a.tgz" in source.last_failure
+
+
 def test_what_is_too_large_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packet_files, "MAX_BYTES", 4)
     (tmp_path / "1.avro").write_bytes(b"large")
