@@ -15,6 +15,7 @@ from lowlat_nodes.stream.payload import Packet
 
 _DAY_NS = 86_400e9
 _BATCH = 256
+_NEVER_NS = float(1 << 62)  # 146 years from now
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +64,6 @@ def as_recorded(packets: Sequence[Packet], ingest: Ingest, speed: float) -> Time
     before[before < 0] = timed.argmax()
     mjd = np.where(timed.any(), mjd[before], 0.0)
     order = np.argsort(mjd, kind="stable")
-    due_ns = ((mjd[order] - mjd.min()) * (_DAY_NS / speed)).astype(np.int64)
-    length_ns = int(due_ns[-1] * len(due_ns) / max(len(due_ns) - 1, 1))
+    due_ns = np.minimum((mjd[order] - mjd.min()) * (_DAY_NS / speed), _NEVER_NS).astype(np.int64)
+    length_ns = int(due_ns[-1]) * len(due_ns) // max(len(due_ns) - 1, 1)
     return Timetable([packets[index] for index in order], due_ns, length_ns, int(np.count_nonzero(~timed)))

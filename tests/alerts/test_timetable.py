@@ -62,6 +62,16 @@ def test_as_far_apart_as_observed(speed: float) -> None:
 
 
 @pytest.mark.alerts
+@pytest.mark.parametrize(("speed", "seconds"), [(1.0, 315_360_000.0), (1e-6, 2.0**62 / SECOND)])
+def test_ten_years_of_alerts_fit(speed: float, seconds: float) -> None:
+    count = 73
+    table = as_recorded(observed(*np.linspace(0, 315_360_000, count)), Ingest(), speed)
+    assert (np.diff(table.due_ns) >= 0).all()
+    assert table.due_ns[-1] / SECOND == pytest.approx(seconds)
+    assert table.length_ns / SECOND == pytest.approx(seconds * count / (count - 1))
+
+
+@pytest.mark.alerts
 def test_what_tells_no_time_goes_with_the_one_before() -> None:
     packets = observed(0, 50)
     broken = [Packet(b"broken %d" % number) for number in range(3)]
