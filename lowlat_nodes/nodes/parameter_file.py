@@ -25,6 +25,7 @@ _FALSE = frozenset({"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off"
 # What strtol takes whole with base 0, and what strtod does; YAML 1.1 has other ideas of 1e3, 1_000 and 1:30.
 _INTEGER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
+_QUOTED = re.compile(r"""(["'])([^"']*)\1\Z""")
 _NOT_FINITE = re.compile(r"([+-]?)(\.?inf|infinity|\.?nan)\Z", re.IGNORECASE)
 
 
@@ -184,10 +185,18 @@ def _line(where: yaml.Node | yaml.Event) -> int:
 
 
 def value(text: str) -> Value:
-    """Return a value as `name:=value` on a command line has it: a scalar, or a list in brackets."""
+    """Return a value as `name:=value` on a command line has it: a scalar, or a list in brackets.
+
+    What is in quotes is text. No text in a list has a comma in it.
+    """
     if text.startswith("[") and text.endswith("]"):
-        return [plain(item.strip()) for item in text[1:-1].split(",") if item.strip()]
-    return plain(text)
+        return [_scalar(item.strip()) for item in text[1:-1].split(",") if item.strip()]
+    return _scalar(text)
+
+
+def _scalar(text: str) -> Scalar:
+    quoted = _QUOTED.match(text)
+    return quoted[2] if quoted else plain(text)
 
 
 def plain(text: str) -> Scalar:

@@ -17,6 +17,7 @@ from lowlat_nodes.nodes.parameter_file import (
     plain,
     read,
     require_node,
+    value,
 )
 
 SCALARS = """
@@ -177,6 +178,22 @@ def test_patterns(pattern: str, node: str, matches: bool) -> None:
 def test_types_are_not_those_of_yaml(text: str, value: Any) -> None:
     assert plain(text) == value
     assert type(plain(text)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[a, 2, true]", ["a", 2, True]),
+        ("['/night one', \"2\"]", ["/night one", "2"]),
+        ("[]", []),
+        ("'1.5'", "1.5"),
+        ("best == 'SN Ia'", "best == 'SN Ia'"),
+        ("'CV' == best or best == 'AGN'", "'CV' == best or best == 'AGN'"),
+        ('p["SN Ia"] > 0.5', 'p["SN Ia"] > 0.5'),
+    ],
+)
+def test_values_on_a_command_line(text: str, expected: Any) -> None:
+    assert value(text) == expected
 
 
 @pytest.mark.parametrize("node", ["/eyes", "/left/eyes"])
