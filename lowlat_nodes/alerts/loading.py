@@ -37,7 +37,12 @@ def load_classifier(model: str, settings: BackendSettings = token_classifier.ONE
         ConfigurationError: If there is no such model, or it is none of these kinds.
         MissingExtra: If the library that was asked for is not installed.
     """
-    path = resources.model(SHIPPED.get(model, model))
+    try:
+        path = resources.model(SHIPPED.get(model, model))
+    except resources.ResourceError as error:
+        raise ConfigurationError(
+            f"model: expected {', '.join(SHIPPED)} or an .onnx file, got {model!r}: {error}"
+        ) from error
     contract = backends.signature(path).metadata.get("contract", "")
     if contract not in _MAKE:
         raise ConfigurationError(

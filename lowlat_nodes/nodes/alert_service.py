@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lowlat_nodes.alerts.alert_classifier import ALERTS, RESULTS, AlertClassifier
+from lowlat_nodes.alerts.avro.reader import COMPILED
 from lowlat_nodes.alerts.container import split
 from lowlat_nodes.alerts.filters import Filters
 from lowlat_nodes.alerts.ingest import Ingest
@@ -33,6 +34,12 @@ from lowlat_nodes.transport.schema_registry import HttpSchemaRegistry
 from lowlat_nodes.transport.zmq.curve import load_client_keys, load_server_keys
 from lowlat_nodes.transport.zmq.packets import PacketReceiver
 from lowlat_nodes.transport.zmq.publisher import Publisher
+
+INTERPRETED = (
+    "alerts are read in Python, some 2 ms for each, as the extension in C was not built: install lowlat_nodes "
+    "where there is a C compiler"
+)
+"""What is told at the start where it is so."""
 
 WAITING_RESULTS = 20_000
 """Results that wait for each ZeroMQ subscriber: some seconds of a burst."""
@@ -105,6 +112,8 @@ class AlertService:
     ) -> None:
         self._processor = processor
         self.dead_letters = DeadLetterTally(tell)
+        if not COMPILED:
+            tell(INTERPRETED)
         with ExitStack() as undo:
             source = alert_source(settings, clock, packets)
             undo.callback(source.close)
@@ -212,6 +221,8 @@ def alert_source(
     if source.kind == "kafka":
         return KafkaSource(settings.kafka, source.kafka, clock, topic=ALERTS)
     if source.kind == "files":
+        if not source.files:
+            raise ConfigurationError("source.files: expected at least one file, folder or pattern, got none")
         progress = Path(source.progress).expanduser() if source.progress else None
         return PacketFiles(source.files, clock, topic=ALERTS, split=split, progress=progress)
     if source.kind == "simulated":

@@ -25,6 +25,7 @@ from alert_night import MJD, PATIENCE_S, alerts, curves, until
 from lowlat_nodes.alerts.alert_classifier import RESULTS, AlertClassifier
 from lowlat_nodes.alerts.container import SYNC_BYTES, write_header
 from lowlat_nodes.alerts.lightcurve import LightCurves
+from lowlat_nodes.nodes import alert_service
 from lowlat_nodes.nodes.alert_service import FAILING, AlertService, load_alert_classifier
 from lowlat_nodes.nodes.alert_settings import AlertSettings
 from lowlat_nodes.sim.alert_packets import LSST_SCHEMA, ZTF_SCHEMA, fink_packets, lsst_packets, ztf_packets
@@ -415,6 +416,16 @@ def test_it_starts_again_with_the_same_processor(serve: Serve) -> None:
     until(lambda: len(second.results.messages) == 3)
 
 
+def test_it_is_told_where_the_extension_was_not_built(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alert_service, "COMPILED", False)
+    service = serve()
+    assert service.told == [alert_service.INTERPRETED]
+    service.send(alerts(1))
+    until(lambda: service.results.messages)
+    monkeypatch.setattr(alert_service, "COMPILED", True)
+    assert serve().told == []
+
+
 def test_what_cannot_be_had_is_refused_and_nothing_stays_open(serve: Serve, tmp_path: Path) -> None:
     port = free_port()
     endpoint = f"tcp://127.0.0.1:{port}"
@@ -429,7 +440,7 @@ def test_what_cannot_be_had_is_refused_and_nothing_stays_open(serve: Serve, tmp_
     ("values", "reason"),
     [
         ({"source__kind": "ros"}, "source.kind: ros needs the node; without ROS: zmq, kafka or files"),
-        ({"source__kind": "files"}, "expected at least one file or folder, got none"),
+        ({"source__kind": "files"}, "source.files: expected at least one file, folder or pattern"),
         ({"source__kind": "kafka", "kafka__bootstrap": "127.0.0.1:9"}, "topics: expected at least one topic"),
         ({"source__zmq__key": "k"}, "source.zmq: expected key and senders together"),
         ({"source__zmq__endpoint": "tcp://0.0.0.0:5560"}, "other machines"),
@@ -437,6 +448,7 @@ def test_what_cannot_be_had_is_refused_and_nothing_stays_open(serve: Serve, tmp_
         ({"filter__results__keep": "detections > 1"}, "filter 'results': that name has another output"),
         ({"filter__few__keep": "detektions < 2"}, "did you mean 'detections'"),
         ({"model": "/no/such.onnx"}, "/no/such.onnx"),
+        ({"model": "t3"}, "model: expected tokens, t2 or an .onnx file, got 't3'"),
         ({"source__kind": "kfka"}, "did you mean 'kafka'?"),
         (
             {"to_kafka__results": "a/b", "kafka__bootstrap": "127.0.0.1:9"},

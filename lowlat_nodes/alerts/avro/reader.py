@@ -28,6 +28,9 @@ with contextlib.suppress(ImportError):
 
     MACHINES["compiled"] = _machine.Machine
 
+COMPILED = "compiled" in MACHINES
+"""Whether the extension was built."""
+
 
 class BadRecord(LowlatError):
     """The bytes of a record are not what its schema says."""

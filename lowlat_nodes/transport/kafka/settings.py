@@ -74,11 +74,17 @@ class Connection:
             client |= {
                 "sasl.mechanism": self.sasl_mechanism,
                 "sasl.username": self.username,
-                "sasl.password": read_token(self.password_file),
+                "sasl.password": self._password(),
             }
         if self.ca_file:
             client["ssl.ca.location"] = self.ca_file
         return client
+
+    def _password(self) -> str:
+        try:
+            return read_token(self.password_file)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"password_file: {error}") from error
 
 
 @dataclass(frozen=True)
