@@ -111,7 +111,8 @@ class AlertService:
         packets: Callable[[], PullSource] | None = None,
     ) -> None:
         self._processor = processor
-        self.dead_letters = DeadLetterTally(tell)
+        kept = bool(settings.to_kafka.dead_letters or settings.dead_letters.folder)
+        self.dead_letters = DeadLetterTally(tell, kept=kept)
         if not COMPILED:
             tell(INTERPRETED)
         with ExitStack() as undo:

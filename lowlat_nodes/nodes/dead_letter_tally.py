@@ -24,16 +24,18 @@ class DeadLetterTally:
 
     Args:
         tell: Called with one line of text, by the thread that writes.
+        kept: Whether another sink keeps dead letters.
 
     Attributes:
         counts: How many there were, by kind.
         newest: Why the newest one is one, empty if there was none.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None], *, kept: bool) -> None:
         self.counts = Counters()
         self.newest = ""
         self._tell = tell
+        self._said = "" if kept else " (only counted: no output takes them)"
         self._kinds: set[str] = set()
 
     def write(self, message: Message) -> None:
@@ -44,7 +46,7 @@ class DeadLetterTally:
             if len(self._kinds) < MOST_KINDS:
                 self._kinds.add(kind)
                 where = f"{letter.packet.origin}: " if letter.packet.origin else ""
-                self._tell(f"the first dead letter of its kind: {where}{letter.reason}")
+                self._tell(f"the first dead letter of its kind{self._said}: {where}{letter.reason}")
             else:
                 kind = OTHER
         self.newest = letter.reason

@@ -26,6 +26,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String, UInt8MultiArray
 
 from lowlat_nodes import resources
+from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.nodes import alert_service
 from lowlat_nodes.nodes.alert_node import AlertNode
 from lowlat_nodes.stream.payload import Packet
@@ -258,6 +259,17 @@ def test_without_topics_results_go_elsewhere(robot: Any, make: Make, tmp_path: P
     send(alerts(4), tmp_path)
     robot.spin_until(lambda: any(float(each.get("rate_out_hz", "0")) > 0.0 for each in told))
     assert not robot.outside.count_publishers("/alert_node/results")
+
+
+@pytest.mark.sky
+def test_the_demo_needs_nothing_from_outside(robot: Any) -> None:
+    pytest.importorskip("sncosmo")
+    path = resources.path("config", "alerts_demo.yaml")
+    node = robot.add(AlertNode(cli_args=["--ros-args", "--params-file", str(path)]))
+    assert node.start(), node.problem
+    results = listen(robot, "/alert_node/results")
+    robot.spin_until(lambda: results)
+    assert results[0]["object_id"].rpartition(" ")[0] in CLASSES
 
 
 def test_the_parameter_file_that_ships_is_one(robot: Any, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zmq
+import zmq.auth
 
 pytest.importorskip("fastavro")
 pytest.importorskip("onnx")
@@ -32,12 +33,14 @@ from lowlat_nodes.sim.alert_packets import LSST_SCHEMA, ZTF_SCHEMA, fink_packets
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.delivery import DEAD_LETTERS
+from lowlat_nodes.stream.endpoint import UndeliveredError
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.transport.kafka.settings import Connection, Consumption
 from lowlat_nodes.transport.kafka.sink import KafkaSink
 from lowlat_nodes.transport.kafka.source import KafkaSource
+from lowlat_nodes.transport.zmq.curve import load_client_keys
 from lowlat_nodes.transport.zmq.packets import PacketSender
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
@@ -283,6 +286,30 @@ def test_a_file_of_many_alerts_has_a_result_for_each(serve: Serve, tmp_path: Pat
     made = serve(source__kind="files", source__files=[str(path)])
     assert made.service.delivery.wait(60.0)
     assert [record["alert_id"] for record in made.results.fields] == [0, 1, 2]
+
+
+def test_only_those_whose_keys_are_known_may_send(serve: Serve, tmp_path: Path) -> None:
+    public, secret = {}, {}
+    for name in ("node", "sender", "stranger"):
+        public[name], secret[name] = zmq.auth.create_certificates(str(tmp_path), name)
+        Path(secret[name]).chmod(0o600)
+    made = serve(source__zmq__key=secret["node"], source__zmq__senders=[public["sender"]])
+
+    def sender(name: str) -> PacketSender:
+        keys = load_client_keys(secret[name], public["node"])
+        return PacketSender(made.service.endpoint, keys=keys)
+
+    with contextlib.closing(sender("sender")) as known:
+        stranger = sender("stranger")
+        try:
+            known.send(GOOD)
+            until(lambda: made.results.messages)
+            with pytest.raises(UndeliveredError):
+                stranger.send(GOOD, 0.2)
+        finally:
+            stranger.close(linger_s=0.0)
+    until(lambda: (made.service.delivery.stats().lost or {}).get("keys_refused"))
+    assert len(made.results.messages) == 1
 
 
 def test_any_publisher_will_do(serve: Serve, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def letter(reason: str, origin: str = "") -> Message:
 
 def test_the_first_of_each_kind_is_told() -> None:
     told: list[str] = []
-    tally = DeadLetterTally(told.append)
+    tally = DeadLetterTally(told.append, kept=True)
     for reason in ("unknown schema 7: no file has it", "unknown schema 8: no file has it", "TypeError: no"):
         tally.write(letter(reason, "ztf[0]@5"))
     tally.close()
@@ -30,9 +30,15 @@ def test_the_first_of_each_kind_is_told() -> None:
     ]
 
 
+def test_it_is_said_that_nobody_keeps_them() -> None:
+    told: list[str] = []
+    DeadLetterTally(told.append, kept=False).write(letter("odd"))
+    assert told == ["the first dead letter of its kind (only counted: no output takes them): odd"]
+
+
 def test_reasons_that_come_from_outside_do_not_fill_the_memory() -> None:
     told: list[str] = []
-    tally = DeadLetterTally(told.append)
+    tally = DeadLetterTally(told.append, kept=True)
     names = ["".join(chr(ord("a") + int(digit)) for digit in str(number)) for number in range(1000)]
     for name in names:
         tally.write(letter(f"{name}: unknown type"))
