@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The machine in Python, for where the extension was not built: the same results, some hundred times slower.
+"""The machine in Python, for where the extension was not built: the same results, far slower.
 
 It runs the same programs with the same limits as `_machine.c`, and refuses the same records for the same
 reasons.

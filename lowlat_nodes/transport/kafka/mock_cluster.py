@@ -22,9 +22,6 @@ from pathlib import Path
 
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
-KEPT_BYTES = 5 << 20
-"""What a partition keeps; consumers that are further behind than that have lost messages."""
-
 _PRODUCER = 0
 _ERROR_BYTES = 512
 

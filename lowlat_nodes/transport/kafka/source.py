@@ -99,6 +99,10 @@ class KafkaSource:
             return []
         while self._lost_place:
             self._find_place(next(iter(self._lost_place)))
+        now_s = time.monotonic()
+        if now_s >= self._lag_due_s:  # first, as nothing may raise once there are messages
+            self._lag_due_s = now_s + _LAG_EVERY_S
+            self._lag = self._measure_lag()
         if self._early:
             found, self._early = self._early, []
         else:
@@ -106,12 +110,7 @@ class KafkaSource:
             if not found:
                 first = self._consumer.poll(timeout_s)
                 found = [] if first is None else [first, *self._consumer.consume(most - 1, 0.0)]
-        messages = self._take(found)
-        now_s = time.monotonic()
-        if now_s >= self._lag_due_s:
-            self._lag_due_s = now_s + _LAG_EVERY_S
-            self._lag = self._measure_lag()
-        return messages
+        return self._take(found)
 
     def commit(self) -> None:
         """Commit the offsets of all that was polled, of the partitions that are still ours.
@@ -213,11 +212,13 @@ class KafkaSource:
         """Show the group that we live, without asking for messages."""
         paused = [self._kafka.TopicPartition(*partition) for partition in self._assigned]
         self._consumer.pause(paused)
-        raw = self._consumer.poll(0.0)
+        try:
+            raw = self._consumer.poll(0.0)
+        finally:
+            still = [one for one in paused if (one.topic, one.partition) in self._assigned]
+            self._consumer.resume(still)
         if raw is not None:
             self._early.append(raw)
-        still = [one for one in paused if (one.topic, one.partition) in self._assigned]
-        self._consumer.resume(still)
 
     def _gained(self, _consumer: Any, partitions: list[Any]) -> None:
         self._assigned |= {(one.topic, one.partition) for one in partitions}
