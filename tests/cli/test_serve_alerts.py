@@ -77,6 +77,11 @@ class Served:
         assert self.process.stdout is not None
         self.ready: dict[str, Any] = json.loads(self.process.stdout.readline())
 
+    def hear(self, start: str) -> None:
+        """Wait for a complaint that starts so."""
+        assert self.process.stderr is not None
+        assert any(line.startswith(start) for line in self.process.stderr)
+
     def end(self, number: signal.Signals | None = None) -> tuple[int, str]:
         """Wait for the end, after a signal if one is given; return the exit code and its complaints."""
         if number is not None:
@@ -130,7 +135,8 @@ def test_recorded_alerts_are_classified_to_the_end(night: Path, model: Path) -> 
     options = parameters(model=model, source__kind="files", source__files=f"[{night}]")
     with serving(*options) as served:
         assert served.ready["source"] == "files"
-        assert served.end() == (0, f"{ALERTS} results, 0 dead letters\n")
+        code, complaints = served.end()
+    assert (code, complaints.splitlines()[-1]) == (0, f"{ALERTS} results, 0 dead letters")
 
 
 def test_a_bad_alert_is_told_and_the_others_are_classified(night: Path, model: Path) -> None:
@@ -139,7 +145,7 @@ def test_a_bad_alert_is_told_and_the_others_are_classified(night: Path, model: P
     with serving(*options) as served:
         code, complaints = served.end()
     assert code == 0
-    first, last = complaints.splitlines()
+    first, last = complaints.splitlines()[-2:]
     assert f"no output takes them): {night}/bad.avro#0: expected an Avro container" in first
     assert last == f"{ALERTS} results, 1 dead letters"
 
@@ -157,10 +163,8 @@ def test_where_nothing_can_be_read_it_says_error_once(night: Path, model: Path, 
         file.write_bytes(b"rubbish")
     with serving(*parameters(model=model, source__zmq__endpoint=endpoint)) as served:
         assert lowlat.main(["replay", str(night), "--to", endpoint, "--rate", "max", "--loop", "3"]) == 0
-        assert served.process.stderr is not None
-        lines = [served.process.stderr.readline(), served.process.stderr.readline()]
-        assert lines[0].startswith("the first dead letter of its kind")
-        assert lines[1].startswith("error: none of the last ")
+        served.hear("the first dead letter of its kind")
+        served.hear("error: none of the last ")
         code, complaints = served.end(signal.SIGTERM)
     assert (code, complaints) == (1, "0 results, 18 dead letters\n")
 
@@ -228,8 +232,7 @@ def test_a_broker_that_is_not_there_is_told(model: Path) -> None:
         kafka__bootstrap="127.0.0.1:9",
     )
     with serving(*options) as served:
-        assert served.process.stderr is not None
-        assert served.process.stderr.readline().startswith("warning: Kafka: 127.0.0.1:9/bootstrap: Connect")
+        served.hear("warning: Kafka: 127.0.0.1:9/bootstrap: Connect")
         assert served.end(signal.SIGTERM)[0] == 0
 
 

@@ -298,7 +298,7 @@ def test_the_parameter_file_that_ships_is_one(robot: Any, tmp_path: Path) -> Non
         ({"filter.a.keep": "epochs > "}, "filter 'a': "),
         ({"filter.a.topic": "a"}, "'filter.a.keep' must be given"),
         ({"source.kind": "kafka", "kafka.bootstrap": "127.0.0.1:9"}, "cannot activate: topics: expected"),
-        ({"source.kind": "files"}, "cannot activate: expected at least one file or folder"),
+        ({"source.kind": "files"}, "cannot activate: source.files: expected at least one file"),
         ({"source.zmq.endpoint": "tcp://0.0.0.0:5561"}, "other machines can reach"),
         ({"treshold": 0.5}, "did you mean 'threshold'?"),
     ],
