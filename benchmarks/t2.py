@@ -4,8 +4,8 @@
 
 The rungs are made here from the model that ships: those that are clustered or pruned are trained on for some
 seconds, and one is trained on for as long without either, for what training on does by itself. All log-losses
-are of simulated light curves that no training has seen. Times are those of the one thread that computes, on its
-own clock, so that whatever else the machine does counts little.
+are of simulated light curves that no training has seen. Times are those of the one thread that computes, by
+its own clock, so that whatever else the machine does counts little.
 """
 
 from __future__ import annotations
