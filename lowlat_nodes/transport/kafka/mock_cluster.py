@@ -3,8 +3,9 @@
 """The mock cluster of the Kafka client library in a process of its own: brokers for tests and demonstrations.
 
 `python -m lowlat_nodes.transport.kafka.mock_cluster` prints the addresses of its brokers in a line, and ends
-when its standard input does, which a parent that dies takes with it. `down 1` and `up 1` there take a broker
-off its network and back. It listens on the loopback interface.
+when its standard input does, which a parent that dies takes with it. Lines there make it fail: `down 1` and
+`up 1` take a broker off its network and back, and `refuse 0 45` has the next request of kind 0 answered with
+error 45, by the numbers of Kafka's protocol. It listens on the loopback interface.
 
 It keeps no more than 5 MB of each partition and forgets all with its process.
 """
@@ -16,7 +17,7 @@ import contextlib
 import ctypes
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,10 +58,15 @@ def serve(topics: Mapping[str, int], *, brokers: int = 1, rebalance_delay_ms: in
         if library.rd_kafka_mock_topic_create(handle, topic.encode(), partitions, 1):
             raise ConfigurationError(f"cannot make the topic {topic!r} with {partitions} partitions")
     print(library.rd_kafka_mock_cluster_bootstraps(handle).decode(), flush=True)
-    act = {"down": library.rd_kafka_mock_broker_set_down, "up": library.rd_kafka_mock_broker_set_up}
+    refuse = library.rd_kafka_mock_push_request_errors_array
+    act: dict[str, Callable[..., object]] = {
+        "down": lambda broker: library.rd_kafka_mock_broker_set_down(handle, broker),
+        "up": lambda broker: library.rd_kafka_mock_broker_set_up(handle, broker),
+        "refuse": lambda kind, error: refuse(handle, kind, ctypes.c_size_t(1), (ctypes.c_int * 1)(error)),
+    }
     for line in sys.stdin:
-        word, number = line.split()
-        act[word](handle, ctypes.c_int32(int(number)))
+        word, *numbers = line.split()
+        act[word](*map(int, numbers))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +80,10 @@ class MockCluster:
     bootstrap: str
     _process: subprocess.Popen[str]
 
-    def tell(self, word: str, broker: int = 1) -> None:
-        """Take a broker off its network (`down`) or back (`up`), soon."""
+    def tell(self, line: str) -> None:
+        """Have it fail soon, as a line of its standard input says."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{word} {broker}\n")
+        self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -76,7 +77,15 @@ class KafkaSink:
         self.last_failure = ""
         self._kafka = confluent_kafka
         self._outputs = dict(outputs)
-        self._refused: deque[_Entry] = deque()
+        self._written = 0
+        self._unconfirmed: dict[int, _Entry] = {}
+        self._refused: dict[int, None] = {}  # numbers of what is to be sent again, in order
+        # What is fatal the library raises out of any call, after calling us back with that exception set:
+        # what we call there seems to raise it, and a lock that we take stays taken. So callbacks only append.
+        self._fatal = (confluent_kafka.KafkaException, SystemError)
+        self._reports: deque[tuple[int, Any]] = deque()
+        self._errors: deque[Any] = deque(maxlen=1)
+        self._broken = False
         self._settings = connection.client() | {
             "enable.idempotence": True,
             "acks": "all",
@@ -84,7 +93,7 @@ class KafkaSink:
             "queue.buffering.max.kbytes": queued_mb << 10,
             "message.max.bytes": 64 << 20,  # the brokers know what they take
             "compression.type": "lz4",
-            "error_cb": self._report,
+            "error_cb": self._errors.append,
         }
         try:
             self._producer = confluent_kafka.Producer(self._settings)
@@ -102,7 +111,15 @@ class KafkaSink:
         topic = self._outputs.get(message.topic)
         if topic is None:
             raise UnknownOutput(message.topic, self._outputs)
-        self._send(self._entry(topic, message))
+        self._renew()
+        number = self._written
+        self._unconfirmed[number] = self._entry(topic, message)
+        self._written += 1
+        try:
+            self._send(number)
+        except UndeliveredError:
+            del self._unconfirmed[number]
+            raise
 
     def flush(self, timeout_s: float) -> None:
         """Wait until the brokers have confirmed all that was written.
@@ -110,20 +127,28 @@ class KafkaSink:
         Raises:
             UndeliveredError: If they have not within the time; what they refused is sent again next time.
         """
-        for _ in range(len(self._refused)):
-            self._send(self._refused[0])
-            self._refused.popleft()
-        waiting = self._producer.flush(timeout_s)
-        if waiting or self._refused:
+        self._renew()
+        for number in list(self._refused):
+            self._send(number)
+        try:
+            waiting = self._producer.flush(timeout_s)
+        except self._fatal as error:
+            self._break(error)
+        else:
+            self._read_reports()
+            if not waiting:  # what nobody has told about is sent again, too
+                self._refused = dict.fromkeys(self._unconfirmed)
+        if self._unconfirmed:
             raise UndeliveredError(
-                f"{waiting} messages wait for the brokers, which have refused {len(self._refused)}: "
-                f"{self.last_failure or 'no error yet'}"
+                f"{len(self._unconfirmed)} messages are not confirmed, {len(self._refused)} of them were "
+                f"refused: {self.last_failure or 'no error yet'}"
             )
 
     def close(self, *, timeout_s: float = _CLOSE_S) -> None:
         """Send what waits to be sent, for so long at most; the rest is lost."""
-        self._producer.flush(timeout_s)
-        self._producer.purge()
+        with contextlib.suppress(*self._fatal):
+            self._producer.flush(timeout_s)
+            self._producer.purge()
 
     def _entry(self, topic: str, message: Message) -> _Entry:
         payload = message.payload
@@ -142,39 +167,76 @@ class KafkaSink:
             return _Entry(topic, payload.data, payload.key or None, [])
         raise WireError(f"expected a Record, Packet or DeadLetter to send, got {type(payload).__name__}")
 
-    def _send(self, entry: _Entry) -> None:
-        def confirm(error: Any, _message: Any) -> None:
-            if error is None:
-                self.counts.add("confirmed")
-            else:
-                self._refuse(entry, error)
+    def _send(self, number: int) -> None:
+        """Queue an entry.
 
+        Raises:
+            UndeliveredError: If there is no room for it.
+        """
+        entry = self._unconfirmed[number]
+        reports = self._reports
         try:
             self._producer.produce(
-                entry.topic, bytes(entry.value), entry.key, headers=entry.headers, on_delivery=confirm
+                entry.topic,
+                bytes(entry.value),
+                entry.key,
+                headers=entry.headers,
+                on_delivery=lambda error, _message: reports.append((number, error)),
             )
+            self._refused.pop(number, None)
+            self._producer.poll(0.0)
+            self._read_reports()
         except BufferError:
             self._producer.poll(_ROOM_S)  # until one is confirmed
             raise UndeliveredError(f"no room: {len(self._producer)} messages wait to be sent") from None
-        except self._kafka.KafkaException as error:
-            self._refuse(entry, error.args[0])
-        self._producer.poll(0.0)
+        except self._fatal as error:
+            if isinstance(error, self._kafka.KafkaException) and not _ends(error):
+                self._refuse(number, error.args[0])
+            else:
+                self._break(error)
 
-    def _refuse(self, entry: _Entry, error: Any) -> None:
+    def _read_reports(self) -> None:
+        """Note what became of what was sent."""
+        if self._errors:
+            self._report(self._errors.pop())
+        while self._reports:
+            number, error = self._reports.popleft()
+            if error is not None:
+                self._refuse(number, error)
+            elif self._unconfirmed.pop(number, None) is not None:
+                self._refused.pop(number, None)
+                self.counts.add("confirmed")
+
+    def _refuse(self, number: int, error: Any) -> None:
         """Keep what was refused, to be sent again."""
+        entry = self._unconfirmed.get(number)
+        if entry is None:
+            return
         self._report(error)
         self.counts.add("refused")
         if error.code() == self._kafka.KafkaError.MSG_SIZE_TOO_LARGE and entry.headers and entry.value:
             self.counts.add("left_out")
-            entry = entry._replace(
-                value=b"", headers=[*entry.headers, ("left_out", b"%d" % len(entry.value))]
-            )
-        self._refused.append(entry)
-        if error.fatal():
-            # Such a producer sends nothing any more; what it had waiting comes back as refused, too.
-            former, self._producer = self._producer, self._kafka.Producer(self._settings)
-            former.purge()
-            former.flush(_ROOM_S)
+            left_out = ("left_out", b"%d" % len(entry.value))
+            self._unconfirmed[number] = entry._replace(value=b"", headers=[*entry.headers, left_out])
+        self._refused[number] = None
 
     def _report(self, error: Any) -> None:
         self.last_failure = f"Kafka: {error.str()}"
+
+    def _break(self, error: BaseException) -> None:
+        """Note that the producer sends nothing any more, and may not tell what it has sent."""
+        self._read_reports()
+        self._broken = True
+        self.last_failure = f"Kafka: {error.__cause__ or error}"
+
+    def _renew(self) -> None:
+        """Replace a producer that sends nothing any more; all that it had is sent again."""
+        if self._broken:
+            self._producer = self._kafka.Producer(self._settings)
+            self._broken = False
+            self._refused = dict.fromkeys(self._unconfirmed)
+
+
+def _ends(error: Any) -> bool:
+    """Return whether an error ends a producer."""
+    return bool(error.args[0].fatal()) or error.args[0].name() == "_FATAL"

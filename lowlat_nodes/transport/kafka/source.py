@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lowlat_nodes.stream.clock import Clock
@@ -75,12 +76,13 @@ class KafkaSource:
         self._places: dict[Partition, int] = {}  # where the group was before anything was polled
         self._lost_place: dict[Partition, int | None] = {}  # the offset, None where the group has none yet
         self._early: list[Any] = []
+        self._errors: deque[Any] = deque(maxlen=1)  # a callback does no more than that, see KafkaSink
         self._settle: Callable[[], None] = lambda: None
         self._lag: int | None = None
         self._lag_due_s = 0.0
         try:
             self._consumer = confluent_kafka.Consumer(
-                connection.client() | consumption.consumer() | {"error_cb": self._report}
+                connection.client() | consumption.consumer() | {"error_cb": self._errors.append}
             )
             self._consumer.subscribe(
                 list(consumption.topics), on_assign=self._gained, on_revoke=self._moving, on_lost=self._gone
@@ -106,10 +108,9 @@ class KafkaSource:
         if self._early:
             found, self._early = self._early, []
         else:
-            found = self._consumer.consume(most, 0.0)
-            if not found:
-                first = self._consumer.poll(timeout_s)
-                found = [] if first is None else [first, *self._consumer.consume(most - 1, 0.0)]
+            found = self._fetch(most, timeout_s)
+        if self._errors:
+            self._report(self._errors.pop())
         return self._take(found)
 
     def commit(self) -> None:
@@ -166,6 +167,25 @@ class KafkaSource:
         self._settle = lambda: None
         self._consumer.close()
 
+    def _fetch(self, most: int, timeout_s: float) -> list[Any]:
+        with self._keeping_places():
+            found: list[Any] = self._consumer.consume(most, 0.0)
+            if not found:
+                first = self._consumer.poll(timeout_s)
+                found = [] if first is None else [first, *self._consumer.consume(most - 1, 0.0)]
+        return found
+
+    @contextlib.contextmanager
+    def _keeping_places(self) -> Iterator[None]:
+        """Have what an error takes with it come again: the next fetch would go on behind that."""
+        try:
+            yield
+        except BaseException:
+            for partition in self._assigned:
+                self._lost_place[partition] = self._next.get(partition, self._kafka.OFFSET_STORED)
+            self._early.clear()
+            raise
+
     def _take(self, found: list[Any]) -> list[Message]:
         messages: list[Message] = []
         now_ns, unstamped = self._clock.now_ns(), self._kafka.TIMESTAMP_NOT_AVAILABLE
@@ -192,7 +212,9 @@ class KafkaSource:
         """Go on where a partition can be read, where the group was if that is there."""
         wanted = self._lost_place[partition]
         offset, missed, name = self._start, 0, f"{partition[0]}[{partition[1]}]"
-        if wanted is not None:
+        if wanted == self._kafka.OFFSET_STORED:
+            offset = wanted
+        elif wanted is not None:
             low, high = self._consumer.get_watermark_offsets(
                 self._kafka.TopicPartition(*partition), timeout=_ASK_S
             )
@@ -213,7 +235,8 @@ class KafkaSource:
         paused = [self._kafka.TopicPartition(*partition) for partition in self._assigned]
         self._consumer.pause(paused)
         try:
-            raw = self._consumer.poll(0.0)
+            with self._keeping_places():
+                raw = self._consumer.poll(0.0)
         finally:
             still = [one for one in paused if (one.topic, one.partition) in self._assigned]
             self._consumer.resume(still)
@@ -224,8 +247,10 @@ class KafkaSource:
         self._assigned |= {(one.topic, one.partition) for one in partitions}
 
     def _moving(self, consumer: Any, partitions: list[Any]) -> None:
-        self._settle()
-        self._gone(consumer, partitions)
+        try:
+            self._settle()
+        finally:
+            self._gone(consumer, partitions)
 
     def _gone(self, _consumer: Any, partitions: list[Any]) -> None:
         for one in partitions:

@@ -111,13 +111,13 @@ def test_brokers_for_results_that_are_away_for_a_while_hold_packets_back(cluster
         )
         delivery.start()
         until(lambda: delivery.stats().published == 100 and not delivery.stats().uncommitted)
-        elsewhere.tell("down")
+        elsewhere.tell("down 1")
         cluster.send("in", *numbered(100, 500))
         until(lambda: delivery.stats().failures.get("flush: UndeliveredError", 0) >= 3)
         held = delivery.stats()
         assert 0 < held.uncommitted <= 32
         assert held.published <= 132
-        elsewhere.tell("up")
+        elsewhere.tell("up 1")
         until(lambda: delivery.stats().published == 600 and not delivery.stats().uncommitted)
         delivery.stop()
         there = Cluster(elsewhere.bootstrap, "")

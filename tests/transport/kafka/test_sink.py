@@ -77,15 +77,40 @@ def test_flush_says_what_is_not_safe_and_makes_up_for_it() -> None:
     ):
         sink.write(Message("results", Record({}, b"a")))
         sink.flush(PATIENCE_S)
-        mock.tell("down")
+        mock.tell("down 1")
         until(lambda: sink.last_failure, lambda: _flushed(sink))
         sink.write(Message("results", Record({}, b"b")))
-        with pytest.raises(UndeliveredError, match="1 messages wait"):
+        with pytest.raises(UndeliveredError, match="1 messages are not confirmed"):
             sink.flush(0.2)
         assert sink.counts.snapshot() == {"confirmed": 1}
-        mock.tell("up")
+        mock.tell("up 1")
         until(lambda: _flushed(sink))
         assert sink.counts.snapshot() == {"confirmed": 2}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(7, id="request timed out"),
+        pytest.param(29, id="not authorized"),
+        pytest.param(45, id="out of order, which ends an idempotent producer"),
+    ],
+)
+def test_what_brokers_refuse_is_sent_again(error: int) -> None:
+    with (
+        running({"out": 1}) as mock,
+        closing(KafkaSink(Connection(bootstrap=mock.bootstrap), {"results": "out"})) as sink,
+    ):
+        sink.write(Message("results", Record({}, b"0")))
+        sink.flush(PATIENCE_S)
+        mock.tell(f"refuse 0 {error}")  # 0: to produce
+        for number in range(1, 10):
+            sink.write(Message("results", Record({}, b"%d" % number)))
+            until(lambda: _flushed(sink))
+        there = Cluster(mock.bootstrap, "")
+        keys = [message.payload.key for message in there.read("out", 10)]
+        assert set(keys) == {b"%d" % number for number in range(10)}
+        assert sink.counts["confirmed"] == 10
 
 
 def test_where_there_is_no_room_nothing_is_taken() -> None:

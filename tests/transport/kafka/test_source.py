@@ -12,6 +12,7 @@ from kafka_cluster import Cluster, take, until
 
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet
+from lowlat_nodes.transport.kafka.source import KafkaSource
 
 pytest.importorskip("confluent_kafka")
 
@@ -124,6 +125,30 @@ def test_members_share_the_partitions_and_take_over(cluster: Cluster) -> None:
         again: list[bytes] = []
         until(lambda: one.partitions == 4 and again, lambda: again.extend(bodies(one.poll(8, 0.05))))
         assert set(again) <= {packet.data for packet in numbered(40, 40)}
+
+
+def test_an_error_while_partitions_move_takes_no_packet_with_it(cluster: Cluster) -> None:
+    errors = []
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    with closing(cluster.source("in")) as one:
+        one.before_handover(fail)
+        cluster.send("in", *numbered(100))
+        found: list[bytes] = []
+
+        def poll(source: KafkaSource) -> None:
+            try:
+                found.extend(bodies(source.poll(7, 0.05)))
+            except ValueError as error:
+                errors.append(error)
+
+        until(lambda: one.partitions == 4, lambda: poll(one))
+        with closing(cluster.source("in")) as two:
+            until(lambda: errors, lambda: (poll(one), poll(two)))
+            cluster.send("in", *numbered(100, 100))
+            until(lambda: len(set(found)) == 200, lambda: (poll(one), poll(two)))
 
 
 def test_what_was_deleted_before_it_came_is_counted(cluster: Cluster) -> None:
