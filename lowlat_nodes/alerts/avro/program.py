@@ -342,7 +342,8 @@ class _Compiler:
                 self._skip(schema)
         elif isinstance(schema, Array):
             self._meet(node, "array")
-            if node.row is not None and schema.items != Primitive("null"):
+            # Items that take no bytes tell nothing, and a short record could have any number of them.
+            if node.row is not None and self._width(schema.items) != 0:
                 self._rows(schema, node.tables, node.row)
             else:
                 self._skip(schema)
@@ -384,7 +385,7 @@ class _Compiler:
 
     def _rows(self, schema: Array, tables: list[int], row: _Node) -> None:
         code = self._code
-        end = code.emit(Operation.LOOP, 0, self._least(schema.items), 0) + 2
+        end = code.emit(Operation.LOOP, 0, 1, 0) + 2
         if isinstance(schema.items, Union):
             self._branches(schema.items, lambda branch: self._row(branch, tables, row))
         else:
@@ -487,10 +488,6 @@ class _Compiler:
         self._skip(items)
         code.emit(Operation.NEXT)
         code.words[end] = code.here()
-
-    def _least(self, schema: Type) -> int:
-        """Return 0 if values of a type can take no bytes, else 1."""
-        return int(self._width(schema) != 0)
 
     def _width(self, schema: Type) -> int | None:
         """Return the bytes of a value, or None where they vary."""
