@@ -35,6 +35,7 @@ WAITING_PACKETS = 128
 """How many packets wait at either end: 6 to 10 MB of alerts; more make nothing faster, be they small."""
 
 MAX_BYTES = 16 << 20
+_BATCH_BYTES = 32 << 20
 
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
@@ -118,12 +119,17 @@ class PacketReceiver:
         self.endpoint: str = socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def poll(self, most: int, timeout_s: float) -> list[Message]:
-        """Return up to `most` packets: those that wait, or the first that come within the time."""
+        """Return up to `most` packets, those that wait or the first that come in time, or 32 MB of them."""
         messages: list[Message] = []
+        size = 0
         if most <= 0 or not self._socket.poll(round(timeout_s * _MS)):
             return messages
         now_ns, skip = self._clock.now_ns(), self._skip
-        while len(messages) < most and (frames := receive(self._socket, skip + 2)) is not None:
+        while (
+            len(messages) < most
+            and size < _BATCH_BYTES
+            and (frames := receive(self._socket, skip + 2)) is not None
+        ):
             body = frames[skip:]
             if len(body) == 1:
                 packet = Packet(body[0].buffer)
@@ -135,6 +141,7 @@ class PacketReceiver:
                 continue
             messages.append(Message(self._topic, packet, Trace(received_ns=now_ns), self._received))
             self._received += 1
+            size += len(packet.data)
         return messages
 
     def commit(self) -> None:

@@ -21,6 +21,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.stream.trace import Trace
+from lowlat_nodes.transport.zmq import packets
 from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, new_pair
 from lowlat_nodes.transport.zmq.packets import PacketReceiver, PacketSender
 
@@ -80,6 +81,19 @@ def test_only_so_many_are_taken_at_once() -> None:
         take(receiver, 1)
         assert [bytes(message.payload.data) for message in take(receiver, 4)] == [b"1", b"2", b"3", b"4"]
         assert receiver.poll(4, 0.0) == []
+
+
+def test_large_packets_come_a_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packets, "_BATCH_BYTES", 25)
+    with receiving() as receiver, sending(receiver.endpoint) as sender:
+        for number in range(7):
+            sender.send(Packet(b"%10d" % number))
+        messages: list[Message] = []
+        while len(messages) < 7:
+            some = receiver.poll(7, PATIENCE_S)
+            assert len(some) <= 3
+            messages += some
+    assert [int(bytes(message.payload.data)) for message in messages] == list(range(7))
 
 
 def test_a_packet_outlives_its_socket() -> None:
