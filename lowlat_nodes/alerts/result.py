@@ -77,7 +77,7 @@ def results(
     classifier: Classifier,
     received_ns: Sequence[int],
 ) -> list[Record]:
-    """Return the results of a batch of n alerts; apart from the times, an alert always gets the same.
+    """Return the results of a batch of n alerts.
 
     Args:
         alerts: What was classified.
