@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +15,10 @@ from lowlat_nodes import resources
 from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.alerts.gaussian_process import STEPS
 from lowlat_nodes.alerts.lightcurve import LightCurves
+from lowlat_nodes.alerts.model_metadata import read_threshold
 from lowlat_nodes.alerts.t2_inputs import PASSBANDS, around_detections, t2_inputs
 from lowlat_nodes.inference import backends
 from lowlat_nodes.inference.backend_settings import BackendSettings
-from lowlat_nodes.stream.errors import ConfigurationError
 
 CONTRACT: Final = "lowlat-t2-1"
 SHIPPED: Final = "alerts_t2"
@@ -50,10 +49,16 @@ class T2Classifier:
 
     def __init__(self, path: Path | None = None, settings: BackendSettings = ONE_THREAD) -> None:
         path = resources.model(SHIPPED) if path is None else path
+        self.threshold = read_threshold(
+            path,
+            backends.signature(path).metadata,
+            CONTRACT,
+            trainer="lowlat train t2",
+            expected={"passbands": PASSBANDS},
+        )
         loaded = backends.load(path, settings, further=_example(), outputs=["probabilities"])
         self._model = loaded.model
         self.backend = loaded.candidate.describe()
-        self.threshold = _threshold(path, loaded.model.metadata)
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
 
     def classify(self, light_curves: LightCurves) -> NDArray[np.float32]:
@@ -70,27 +75,6 @@ class T2Classifier:
             probabilities[rows] = self._model.run(feed, ["probabilities"])[0]
         probabilities[np.diff(seen.offsets) == 0] = 1.0 / len(CLASSES)
         return probabilities
-
-
-def _threshold(path: Path, metadata: dict[str, str]) -> float:
-    if (contract := metadata.get("contract")) != CONTRACT:
-        raise ConfigurationError(
-            f"{path}: expected a model of `lowlat train t2` with contract {CONTRACT}, got {contract!r}"
-        )
-    for key, expected in (("classes", CLASSES), ("passbands", PASSBANDS)):
-        if (got := metadata.get(key)) != json.dumps(expected):
-            raise ConfigurationError(
-                f"{path}: expected {key} {json.dumps(expected)}, got {got}; train it anew"
-            )
-    try:
-        threshold = float(metadata["threshold"])
-    except (KeyError, ValueError) as error:
-        raise ConfigurationError(
-            f"{path}: expected a number as threshold in its metadata: {error}"
-        ) from error
-    if not 0.0 <= threshold <= 1.0:
-        raise ConfigurationError(f"{path}: expected a threshold from 0 to 1, got {threshold:g}")
-    return threshold
 
 
 def _example() -> dict[str, np.ndarray]:

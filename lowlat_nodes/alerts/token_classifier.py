@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +14,10 @@ from numpy.typing import NDArray
 from lowlat_nodes import resources
 from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.alerts.lightcurve import LightCurves
+from lowlat_nodes.alerts.model_metadata import read_threshold
 from lowlat_nodes.alerts.tokens import FIELDS, tokenise
 from lowlat_nodes.inference import backends
 from lowlat_nodes.inference.backend_settings import BackendSettings
-from lowlat_nodes.stream.errors import ConfigurationError
 
 CONTRACT: Final = "lowlat-alert-tokens-1"
 SHIPPED: Final = "alerts"
@@ -51,7 +50,13 @@ class TokenClassifier:
 
     def __init__(self, path: Path | None = None, settings: BackendSettings = ONE_THREAD) -> None:
         path = resources.model(SHIPPED) if path is None else path
-        self.threshold = _threshold(path, backends.signature(path).metadata)
+        self.threshold = read_threshold(
+            path,
+            backends.signature(path).metadata,
+            CONTRACT,
+            trainer="lowlat train alerts",
+            expected={"fields": FIELDS},
+        )
         loaded = backends.load(path, settings, further={"tokens": _example()}, outputs=["probabilities"])
         self._model = loaded.model
         self.backend = loaded.candidate.describe()
@@ -68,27 +73,6 @@ class TokenClassifier:
             probabilities[alerts] = self._model.run({"tokens": values}, ["probabilities"])[0]
         probabilities[np.diff(tokens.offsets) == 0] = 1.0 / len(CLASSES)
         return probabilities
-
-
-def _threshold(path: Path, metadata: dict[str, str]) -> float:
-    if (contract := metadata.get("contract")) != CONTRACT:
-        raise ConfigurationError(
-            f"{path}: expected a model of `lowlat train alerts` with contract {CONTRACT}, got {contract!r}"
-        )
-    for key, expected in (("classes", CLASSES), ("fields", FIELDS)):
-        if (got := metadata.get(key)) != json.dumps(expected):
-            raise ConfigurationError(
-                f"{path}: expected {key} {json.dumps(expected)}, got {got}; train it anew"
-            )
-    try:
-        threshold = float(metadata["threshold"])
-    except (KeyError, ValueError) as error:
-        raise ConfigurationError(
-            f"{path}: expected a number as threshold in its metadata: {error}"
-        ) from error
-    if not 0.0 <= threshold <= 1.0:
-        raise ConfigurationError(f"{path}: expected a threshold from 0 to 1, got {threshold:g}")
-    return threshold
 
 
 def _example() -> NDArray[np.float32]:
