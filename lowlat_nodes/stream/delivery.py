@@ -219,6 +219,8 @@ class Delivery:
                 self._settle()
         except _GivenUp:
             pass
+        except Exception as error:  # a defect in here; nobody else would tell that nothing goes on
+            self._failed("delivery", error, blocked=True)
 
     def _idle_s(self) -> float:
         if not self._stats.uncommitted:

@@ -449,6 +449,22 @@ def test_a_source_that_raises_is_asked_again() -> None:
     assert delivery.stats().failures == {"poll: OSError": 1}
 
 
+def test_a_delivery_that_cannot_go_on_says_so_and_commits_nothing() -> None:
+    class Unhashable(Names):
+        def process(self, message: Message) -> Iterable[Message]:
+            key: Any = bytearray(b"key")
+            return [message.derive("names", Record({"name": message.payload.data}, key))]
+
+    source = Packets(b"a")
+    delivery = deliver(source, Kept(), processor=Unhashable())
+    delivery.start()
+    until(lambda: delivery.stats().blocked)
+    assert delivery.stats().blocked.startswith("delivery: TypeError: ")
+    delivery.stop()
+    assert source.committed == 0
+    assert source.log == ["close source"]
+
+
 def test_every_output_needs_an_entry() -> None:
     with pytest.raises(ConfigurationError, match="names"):
         Delivery(Packets(), Names(), {DEAD_LETTERS: []}, ManualClock())
