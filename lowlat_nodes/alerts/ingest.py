@@ -105,10 +105,12 @@ class Ingest:
     def _how_to_read(self, schema: WriterSchema) -> Known | str:
         """Return how to read records of a schema, or why that is not known."""
         known = self._known.get(schema)
-        if known is None:
-            known = self._known[schema] = learn(schema.text)
-            if len(self._known) > MOST_SCHEMAS:
-                self._known.popitem(last=False)
+        if known is not None:
+            self._known.move_to_end(schema)
+            return known
+        known = self._known[schema] = learn(schema.text)
+        if len(self._known) > MOST_SCHEMAS:
+            self._known.popitem(last=False)
         return known
 
 

@@ -124,8 +124,9 @@ class Wire:
                 return known
         header = read_header(data)
         known = _KnownHeader(bytes(data[: header.end]), self._intern(header.schema), header.codec)
-        self._headers.insert(0, known)
-        del self._headers[MOST_SCHEMAS:]
+        if header.end <= MAX_BYTES:  # what is larger is padded, and would be in memory many times
+            self._headers.insert(0, known)
+            del self._headers[MOST_SCHEMAS:]
         return known
 
     def _by_key(self, key: bytes) -> WriterSchema | None:
@@ -148,10 +149,12 @@ class Wire:
 
     def _by_number(self, number: int) -> WriterSchema:
         schema = self._numbers.get(number)
-        if schema is None:
-            schema = self._numbers[number] = self._intern(self._registry.by_number(number))
-            if len(self._numbers) > MOST_SCHEMAS:
-                self._numbers.popitem(last=False)
+        if schema is not None:
+            self._numbers.move_to_end(number)
+            return schema
+        schema = self._numbers[number] = self._intern(self._registry.by_number(number))
+        if len(self._numbers) > MOST_SCHEMAS:
+            self._numbers.popitem(last=False)
         return schema
 
     def _intern(self, text: bytes) -> WriterSchema:

@@ -20,6 +20,7 @@ from lowlat_nodes.alerts.container import split, write_header, write_record
 from lowlat_nodes.alerts.ingest import Ingest, Ingested
 from lowlat_nodes.alerts.passbands import NAMES
 from lowlat_nodes.alerts.registry import SchemaRegistry
+from lowlat_nodes.alerts.wire import MOST_SCHEMAS
 from lowlat_nodes.sim.alert_packets import LSST_SCHEMA, LSST_SCHEMA_NUMBER, ZTF_SCHEMA
 from lowlat_nodes.stream.payload import Packet
 
@@ -524,6 +525,17 @@ def test_schemas_that_are_not_known(schema: bytes, reason: str) -> None:
         found = ingest.read([made, packet(ztf())])
         assert reason in found.refused[0]
         assert found.packets.tolist() == [1]
+
+
+def test_what_is_in_use_is_not_learnt_again_whatever_else_comes() -> None:
+    ingest, good = Ingest(), packet(ztf())
+    ingest.read([good])
+    [learnt] = ingest._known.values()
+    for number in range(2 * MOST_SCHEMAS):
+        other = write_header(b'{"type": "record", "name": "x%d", "fields": []}' % number)
+        assert ingest.read([Packet(write_record(other, b"", bytes(16))), good]).packets.tolist() == [1]
+    assert len(ingest._known) == MOST_SCHEMAS
+    assert learnt in ingest._known.values()
 
 
 def test_records_without_tables() -> None:

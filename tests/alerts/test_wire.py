@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,15 @@ def test_many_schemas_are_kept_within_bounds(wire: Wire) -> None:
     used_last = schema(f"name{3 * MOST_SCHEMAS - 1}")
     assert wire.open(Packet(container(used_last)))[0].text == used_last
     assert wire.open(Packet(BODY, schema("name0")))[0].text == schema("name0")
+
+
+def test_padded_headers_are_read_and_not_kept(wire: Wire) -> None:
+    fastavro = pytest.importorskip("fastavro")
+    out = io.BytesIO()
+    padding = {"one": "x" * (MAX_BYTES - 1), "two": "x"}
+    fastavro.writer(out, json.loads(schema("ztf")), [{}], metadata=padding)
+    assert json.loads(wire.open(Packet(out.getvalue()))[0].text)["name"] == "ztf"
+    assert wire._headers == []
 
 
 @pytest.mark.parametrize("kind", ["container", "key"])
