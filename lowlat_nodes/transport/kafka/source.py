@@ -20,6 +20,7 @@ from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.kafka.settings import Connection, Consumption
 
 _NS_PER_MS = 1_000_000
+_LATEST_MS = ((1 << 63) - 1) // _NS_PER_MS
 _ASK_S = 5.0
 _LAG_EVERY_S = 1.0
 
@@ -201,7 +202,9 @@ class KafkaSource:
             if (topic, number) not in self._assigned:
                 continue  # it moved while this was on its way, and comes there
             kind, stamp_ms = raw.timestamp()
-            trace = Trace(0 if kind == unstamped else stamp_ms * _NS_PER_MS, now_ns)
+            # Producers may write anything there, and nobody takes a stamp that is not of 64 bits.
+            stamped = kind != unstamped and 0 <= stamp_ms <= _LATEST_MS
+            trace = Trace(stamp_ms * _NS_PER_MS if stamped else 0, now_ns)
             packet = Packet(raw.value() or b"", raw.key() or b"", f"{topic}[{number}]@{offset}")
             messages.append(Message(self._topic, packet, trace, self._received))
             self._received += 1

@@ -41,6 +41,18 @@ def test_packets_come_with_their_key_origin_and_time(cluster: Cluster) -> None:
         assert not source.exhausted
 
 
+def test_a_time_that_is_none_is_left_out(cluster: Cluster) -> None:
+    import confluent_kafka
+
+    producer = confluent_kafka.Producer(cluster.connection.client())
+    for stamp_ms in (1 << 62, 1_700_000_000_000):
+        producer.produce(cluster.name("in"), b"packet", b"key", timestamp=stamp_ms)
+    assert producer.flush(30.0) == 0
+    with closing(cluster.source("in")) as source:
+        found = take(source, 2)
+    assert sorted(message.trace.capture_ns for message in found) == [0, 1_700_000_000_000_000_000]
+
+
 def test_only_so_many_come_at_once(cluster: Cluster) -> None:
     cluster.send("in", *numbered(50))
     with closing(cluster.source("in")) as source:
