@@ -27,6 +27,7 @@ from lowlat_nodes.alerts.epochs import (
 )
 from lowlat_nodes.alerts.lightcurve import AB_ZERO_POINT, LightCurves
 from lowlat_nodes.alerts.passbands import CODES, NAMES
+from lowlat_nodes.alerts.photometry import SHORT_NAMES
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 SUFFIXES = (".csv", ".parquet")
@@ -62,7 +63,7 @@ def read_table(path: Path) -> LightCurveTable:
     ============ ==========================================================================================
     id           name of the object, text or number
     mjd          time, days
-    band         a name of `passbands`, such as ztf_g
+    band         a name of `passbands`, such as ztf_g, or a short one of `photometry`
     flux         difference to the template, nJy (AB)
     mag          AB magnitude, instead of flux; empty where nothing was detected
     error        standard deviation of flux or mag, in the same unit
@@ -209,12 +210,13 @@ def _number(value: Any) -> float | None:
 
 
 def _bands(path: Path, values: Sequence[Any]) -> NDArray[np.uint8]:
-    unknown = {str(value) for value in values} - CODES.keys()
+    unknown = {str(value) for value in values} - CODES.keys() - SHORT_NAMES.keys()
     if unknown:
         name = min(unknown)
         nearest = difflib.get_close_matches(name, NAMES, 1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
         raise ConfigurationError(
-            f"{path}: band: {name!r:.80} is unknown{hint}; expected one of: {', '.join(NAMES)}"
+            f"{path}: band: {name!r:.80} is unknown{hint}; expected one of: "
+            f"{', '.join(SHORT_NAMES)}, {', '.join(NAMES)}"
         )
-    return np.array([CODES[value] for value in values], np.uint8)
+    return np.array([CODES[SHORT_NAMES.get(value, value)] for value in values], np.uint8)

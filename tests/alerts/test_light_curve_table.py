@@ -56,6 +56,12 @@ def test_a_table_of_magnitudes_with_limits(tmp_path: Path) -> None:
     assert curves.error_njy == pytest.approx([2000, 1e5 * 0.01 * 0.921034], rel=1e-6)
 
 
+def test_passbands_may_have_short_names(tmp_path: Path) -> None:
+    rows = "a,59000,g,9,1\na,59001,V,9,1\na,59002,i',9,1\na,59003,ztf_r,9,1\n"
+    codes = read_table(written(tmp_path, HEAD + rows)).light_curves.band.tolist()
+    assert codes == [CODES[name] for name in ("sdss_g", "bessell_v", "sdss_i", "ztf_r")]
+
+
 def test_what_is_detected_may_be_told(tmp_path: Path) -> None:
     text = "ID, MJD, Band, flux, error, Detected\na,59000,ztf_g,10,100,1\na,59001,ztf_g,1000,100,0\n"
     assert read_table(written(tmp_path, text)).light_curves.detected.tolist() == [True, False]
