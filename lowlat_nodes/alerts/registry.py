@@ -74,7 +74,11 @@ class SchemaRegistry:
         return self._ask(number) if text is None else text
 
     def by_name(self, name: bytes) -> bytes | None:
-        """Return the schema of a name, None where the folder has none."""
+        """Return the schema of a name, None where the folder has none.
+
+        Raises:
+            UnknownSchema: The folder cannot be read, or the file.
+        """
         return self._from_file(name)
 
     def _from_file(self, name: int | bytes) -> bytes | None:
@@ -99,8 +103,13 @@ class SchemaRegistry:
 
     def _list(self, folder: Path) -> None:
         self._listed_until_ns = self._clock.now_ns() + self._retry_ns
+        try:
+            paths = sorted(folder.iterdir())
+        except OSError as error:
+            msg = f"the folder of schemas {folder} cannot be read: {error.strerror or error}"
+            raise UnknownSchema(msg) from None
         self._files = {}
-        for path in sorted(folder.iterdir()):
+        for path in paths:
             if path.suffix in {".avsc", ".json"}:
                 self._files[path.stem.encode()] = path
                 number = _number(path.stem)

@@ -53,6 +53,19 @@ def test_without_a_folder_and_a_registry() -> None:
         registry.by_number(1)
 
 
+def test_a_folder_that_goes_away_is_a_reason_and_what_was_in_it_comes_back(tmp_path: Path) -> None:
+    folder, away, clock = tmp_path / "schemas", tmp_path / "away", ManualClock(0)
+    folder.mkdir()
+    registry = SchemaRegistry(folder, retry_s=1.0, clock=clock)
+    folder.rename(away)
+    with pytest.raises(UnknownSchema, match=r"the folder of schemas .* cannot be read: No such file"):
+        registry.by_number(900)
+    away.rename(folder)
+    (folder / "900.avsc").write_bytes(b"nine")
+    clock.advance(1_000_000_000)
+    assert registry.by_number(900) == b"nine"
+
+
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="expected a folder"):
         SchemaRegistry(tmp_path / "schemas")
