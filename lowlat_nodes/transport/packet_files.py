@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -117,9 +118,10 @@ class PacketFiles:
         if self._progress is None or place is None or place == self._committed:
             return
         written = self._progress.with_name(f"{self._progress.name}.new")
-        written.write_text(
-            json.dumps({"file": place.file, "packets": place.packets}) + "\n", encoding="utf-8"
-        )
+        with written.open("w", encoding="utf-8") as file:
+            file.write(json.dumps({"file": place.file, "packets": place.packets}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # or a new name could have nothing in it after a power cut
         written.replace(self._progress)
         self._committed = place
 
