@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections import deque
@@ -34,6 +35,7 @@ class DeadLetterFiles:
         self._folder = folder
         self._most = most
         self._written = 0
+        self._unsafe: list[Path] = []  # not on the disk yet
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._names = deque(sorted(path.stem for path in folder.glob(f"*{REASON}")))
@@ -58,6 +60,7 @@ class DeadLetterFiles:
             "key": letter.packet.key.hex(),
         }
         (self._folder / f"{name}{REASON}").write_text(json.dumps(said) + "\n", encoding="utf-8")
+        self._unsafe += [self._folder / f"{name}{suffix}" for suffix in (PACKET, REASON)]
         self._written += 1
         self._names.append(name)
         while len(self._names) > self._most:
@@ -65,8 +68,22 @@ class DeadLetterFiles:
             for suffix in (REASON, PACKET):
                 (self._folder / f"{oldest}{suffix}").unlink(missing_ok=True)
 
-    def flush(self, timeout_s: float) -> None:
-        """Do nothing: what was written is with the system, which outlives this process."""
+    def flush(self, timeout_s: float) -> None:  # noqa: ARG002 # a disk cannot be waited for in part
+        """Wait until all that was written is on the disk.
+
+        Raises:
+            OSError: If the disk does not take it.
+        """
+        if not self._unsafe:
+            return
+        for path in (*self._unsafe, self._folder):
+            with contextlib.suppress(FileNotFoundError):  # more came than are kept
+                file = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(file)
+                finally:
+                    os.close(file)
+        self._unsafe.clear()
 
     def close(self) -> None:
         """Leave the files."""

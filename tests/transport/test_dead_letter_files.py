@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,28 @@ def test_the_oldest_go_those_of_an_earlier_run_too(tmp_path: Path) -> None:
     second.write(letter(b"5", 2_000))
     assert kept(tmp_path) == [b"3", b"4", b"5"]
     assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_a_flush_is_over_when_all_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    full = True
+
+    def fsync(file: int) -> None:
+        if full:
+            raise OSError("disk full")
+        synced.append(Path(f"/proc/self/fd/{file}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    sink = DeadLetterFiles(tmp_path, most=1)
+    sink.write(letter(b"gone before it is safe"))
+    sink.write(letter(b"packet"))
+    with pytest.raises(OSError, match="disk full"):
+        sink.flush(1.0)
+    full = False
+    sink.flush(1.0)
+    assert sorted(synced) == sorted([*(path.name for path in tmp_path.iterdir()), tmp_path.name])
+    sink.flush(1.0)
+    assert len(synced) == 3
 
 
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
