@@ -41,7 +41,8 @@ def write_zip(source: Path, path: Path) -> None:
 def session(path: Path, *, flush: bool = False) -> Any:
     """Return a session of ONNX Runtime on one thread, of a file or of the only file in a zip archive.
 
-    With `flush` this thread, for good, takes numbers too small for their exponent for 0.
+    With `flush`, if it is the first session of its process, this thread takes numbers too small for their
+    exponent for 0 from now on.
     """
     options = _options()
     options.add_session_config_entry("session.set_denormal_as_zero", str(int(flush)))

@@ -18,12 +18,14 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lowlat_nodes import resources
 from lowlat_nodes.alerts.lightcurve import LightCurves
@@ -32,8 +34,7 @@ from lowlat_nodes.alerts.t2_inputs import around_detections, t2_inputs
 from lowlat_nodes.benchmarks import _alerts_t2_chain as chain
 from lowlat_nodes.benchmarks._t2_files import load_ms, session, write_forms
 
-if TYPE_CHECKING:
-    from lowlat_nodes.train.t2.examples import Examples
+Inputs = dict[str, NDArray[np.float32]]
 
 TRAINED_ON_SEED = 1  # other objects than those of the model's training
 _TRAINED_ON = 4  # times as many objects as are judged by
@@ -62,12 +63,12 @@ def make(model: Path, folder: Path, objects: int, seconds: float) -> dict[str, d
     return made
 
 
-def judge(path: Path, examples: Examples) -> dict[str, float]:
+def judge(path: Path, inputs: Inputs, labels: NDArray[np.int64]) -> dict[str, float]:
     """Return how well a model does."""
     from lowlat_nodes.train.alerts import metrics
 
-    running, labels = session(path), examples.labels.numpy()
-    found = np.concatenate([_run(running, feed) for feed in _feeds(examples, _BATCH)])
+    running = session(path)
+    found = np.concatenate([_run(running, feed) for feed in _feeds(inputs, _BATCH)])
     return {
         "sim_log_loss": round(metrics.log_loss(labels, found), 4),
         "sim_macro_f1": round(metrics.macro_f1(labels, found), 4),
@@ -75,15 +76,15 @@ def judge(path: Path, examples: Examples) -> dict[str, float]:
 
 
 def latencies(
-    paths: dict[str, Path], examples: Examples, rounds: int, *, flush: bool = False
+    paths: dict[str, Path], inputs: Inputs, rounds: int, *, flush: bool = False
 ) -> dict[str, dict[str, float]]:
     """Return the time for an alert alone, median and p90, and within a batch, median, in us.
 
     The models take turns, each round with other alerts. With `flush`, numbers too small for their exponent
-    count as 0, which is a property of the thread that makes a session.
+    count as 0, in this process for good.
     """
     running = {name: session(path, flush=flush) for name, path in paths.items()}
-    feeds = {size: list(itertools.islice(_feeds(examples, size), rounds)) for size in (1, _BATCH)}
+    feeds = {size: list(itertools.islice(_feeds(inputs, size), rounds)) for size in (1, _BATCH)}
     times = {name: {size: np.empty(rounds) for size in feeds} for name in paths}
     for number in range(rounds):
         for name, model in running.items():
@@ -139,18 +140,14 @@ def _george(curve: LightCurves) -> object:
     return chain.interpolate(curve.mjd - curve.mjd[0], wavelength_a, curve.flux_njy, curve.error_njy)
 
 
-def _feeds(examples: Examples, size: int) -> Any:
-    from lowlat_nodes.train.t2.model import ScaledT2
-
-    for start in range(0, len(examples), size):
-        rows = slice(start, start + size)
-        yield {
-            name: values[rows].numpy() for name, values in zip(ScaledT2.inputs, examples.inputs, strict=True)
-        }
+def _feeds(inputs: Inputs, size: int) -> Iterator[Inputs]:
+    count = len(inputs["span_days"])
+    for start in range(0, count, size):
+        yield {name: values[start : start + size] for name, values in inputs.items()}
 
 
-def _run(model: Any, feed: dict[str, np.ndarray]) -> np.ndarray:
-    found: np.ndarray = model.run(["probabilities"], feed)[0]
+def _run(model: Any, feed: Inputs) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = model.run(["probabilities"], feed)[0]
     return found
 
 
@@ -160,25 +157,24 @@ def run(model: Path, *, objects: int, seconds: float, rounds: int) -> dict[str, 
 
     from lowlat_nodes.sim.sky.population import generate
     from lowlat_nodes.train.alerts.sky import TEST_SEED
-    from lowlat_nodes.train.t2.examples import Examples
     from lowlat_nodes.train.t2.graph import read_onnx
 
     torch.set_num_threads(1)
     net = read_onnx(model)
     test, labels, _ = generate(objects, TEST_SEED)
-    examples = Examples.of(test, labels)
+    inputs = t2_inputs(around_detections(test))
     ztf = around_detections(generate(min(objects, 300), TEST_SEED, survey_shares={"ztf": 1.0})[0])
     gp_us = interpolation(ztf, len(ztf))
     with tempfile.TemporaryDirectory() as folder:
         made = make(model, Path(folder), objects, seconds)
-        onnx_us = latencies({name: forms["onnx"] for name, forms in made.items()}, examples, rounds)
-        ort_us = latencies({name: forms["ort"] for name, forms in made.items()}, examples, rounds)
-        with ThreadPoolExecutor(1) as thread:
-            onnx = {name: forms["onnx"] for name, forms in made.items()}
-            flushed_us = thread.submit(latencies, onnx, examples, rounds, flush=True).result()
+        onnx, ort = ({name: forms[form] for name, forms in made.items()} for form in ("onnx", "ort"))
+        onnx_us, ort_us = (latencies(paths, inputs, rounds) for paths in (onnx, ort))
+        # ONNX Runtime heeds this in the first session of a process only.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            flushed_us = process.submit(latencies, onnx, inputs, rounds, flush=True).result()
         rungs = {
             name: {
-                **judge(forms["onnx"], examples),
+                **judge(forms["onnx"], inputs, labels),
                 "bytes": {form: path.stat().st_size for form, path in forms.items()},
                 "load_ms": load_ms(forms, net.network.config, max(3, rounds // 10)),
                 "network_us": onnx_us[name],
