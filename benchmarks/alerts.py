@@ -204,10 +204,11 @@ def measure_model(setup: Setup) -> dict[str, Any]:
     """How well simulated light curves are classified that no training has seen."""
     from lowlat_nodes.alerts.loading import load_classifier
     from lowlat_nodes.sim.sky.population import generate
+    from lowlat_nodes.sim.sky.surveys import SURVEYS
     from lowlat_nodes.train.alerts import metrics
     from lowlat_nodes.train.alerts.whole import whole_light_curves
 
-    count = max(600, round(24_000 * setup.scale))
+    count = max(600, round(12_000 * setup.scale))
     whole = whole_light_curves(count, HELD_OUT_SEED)
     classifier = load_classifier("tokens")
     seen_whole = classifier.classify(whole.light_curves)
@@ -226,6 +227,11 @@ def measure_model(setup: Setup) -> dict[str, Any]:
             "f1_by_class": dict(
                 zip(CLASSES, map(_rounded, metrics.f1_scores(whole.labels, seen_whole)), strict=True)
             ),
+            "macro_f1_by_survey": {
+                name: _rounded(metrics.macro_f1(whole.labels[chosen], seen_whole[chosen]))
+                for code, name in enumerate(SURVEYS)
+                if (chosen := whole.surveys == code).any()
+            },
             "ece_whole": _rounded(metrics.calibration_error(whole.labels, seen_whole)),
             "as_they_come": {
                 "macro_f1": _rounded(metrics.macro_f1(labels, probabilities)),
