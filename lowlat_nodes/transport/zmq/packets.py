@@ -29,7 +29,7 @@ from lowlat_nodes.transport.zmq.curve import (
 )
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
 from lowlat_nodes.transport.zmq.gate import Gate
-from lowlat_nodes.transport.zmq.options import receive
+from lowlat_nodes.transport.zmq.options import probe, receive
 
 WAITING_PACKETS = 128
 """How many packets wait at either end: 6 to 10 MB of alerts; more make nothing faster, be they small."""
@@ -96,7 +96,7 @@ class PacketReceiver:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVHWM, waiting)
         socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
-        _notice_the_dead(socket)
+        probe(socket)
         allow_ipv6(socket, endpoint)
         try:
             if subscribe is None:
@@ -189,7 +189,7 @@ class PacketSender:
         socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for who is not there
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        _notice_the_dead(socket)
+        probe(socket)
         allow_ipv6(socket, endpoint)
         if keys is not None:
             secure_client(socket, keys)
@@ -217,18 +217,3 @@ class PacketSender:
         """Send what waits to be sent, for so long at most, and disconnect."""
         self._socket.close(linger=round(linger_s * _MS))
         self._context.term()
-
-
-def _notice_the_dead(socket: zmq.Socket[bytes]) -> None:
-    """Have the kernel probe a silent peer.
-
-    Heartbeats of ZMTP wait behind the packets of a slow receiver, time out, and break the connection with all
-    the packets that are in it.
-    """
-    for option, value in (
-        (zmq.TCP_KEEPALIVE, 1),
-        (zmq.TCP_KEEPALIVE_IDLE, 5),
-        (zmq.TCP_KEEPALIVE_INTVL, 1),
-        (zmq.TCP_KEEPALIVE_CNT, 5),
-    ):
-        socket.setsockopt(option, value)

@@ -17,7 +17,7 @@ from lowlat_nodes.transport.zmq.curve import ServerKeys, check_exposure
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
 from lowlat_nodes.transport.zmq.frames import encode
 from lowlat_nodes.transport.zmq.gate import Gate
-from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, keep_alive
+from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe
 
 _LINGER_MS = 200  # for the last messages
 
@@ -62,7 +62,7 @@ class Publisher:
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, waiting)
         socket.setsockopt(zmq.MAXMSGSIZE, 1 << 10)  # of subscriptions
-        keep_alive(socket)
+        probe(socket)
         allow_ipv6(socket, endpoint)
         if keys is not None:
             Gate(socket, keys, self.counts)

@@ -19,7 +19,7 @@ from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, decode, decode_topic
-from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, keep_alive, receive
+from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe, receive
 
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
@@ -90,7 +90,7 @@ class Subscriber:
         socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        keep_alive(socket)
+        probe(socket)
         allow_ipv6(socket, self._endpoint)
         if self._keys is not None:
             secure_client(socket, self._keys)

@@ -116,6 +116,30 @@ def test_what_is_published_while_a_subscriber_is_stopped_is_not_lost() -> None:
         assert not subscriber.drops.total
 
 
+def test_a_subscriber_that_stands_still_loses_nothing_that_there_is_room_for() -> None:
+    heard, count = Heard(), 3_000
+    busy = threading.Event()
+
+    def deliver(message: Message) -> None:
+        if busy.is_set():
+            busy.clear()
+            time.sleep(1.5)  # longer than heartbeats would wait
+        heard(message)
+
+    large = np.zeros(4_000)
+    # It learns of what was read once half of what may wait was.
+    with publishing(waiting=2 * count) as publisher, hearing(publisher.endpoint, deliver) as subscriber:
+        until(lambda: heard.messages, lambda: publisher.write(Message("found", large)))
+        heard.messages.clear()
+        busy.set()
+        publisher.write(Message("found", large))
+        until(lambda: not busy.is_set())
+        for _ in range(count):  # 96 MB: the buffers of the system are full soon
+            publisher.write(Message("found", large))
+        assert heard.wait(count)
+        assert not subscriber.drops.total
+
+
 def test_detections_arrive_with_their_history(endpoint: str) -> None:
     heard = Heard()
     message = Message("found", FOUND, Trace(5, 6, 7, 8, 9, 10), 77, "camera")
