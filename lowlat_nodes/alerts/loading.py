@@ -13,7 +13,7 @@ from lowlat_nodes.alerts.classifier import Classifier
 from lowlat_nodes.alerts.t2_classifier import T2Classifier
 from lowlat_nodes.alerts.token_classifier import TokenClassifier
 from lowlat_nodes.inference import backends
-from lowlat_nodes.inference.backend_settings import BackendSettings
+from lowlat_nodes.inference.backend_settings import ONE_THREAD, BackendSettings
 from lowlat_nodes.stream.errors import ConfigurationError
 
 SHIPPED: Mapping[str, str] = {"tokens": token_classifier.SHIPPED, "t2": t2_classifier.SHIPPED}
@@ -25,7 +25,7 @@ _MAKE: Mapping[str, Callable[[Path, BackendSettings], Classifier]] = {
 }
 
 
-def load_classifier(model: str, settings: BackendSettings = token_classifier.ONE_THREAD) -> Classifier:
+def load_classifier(model: str, settings: BackendSettings = ONE_THREAD) -> Classifier:
     """Load a classifier of either kind.
 
     Args:

@@ -18,11 +18,10 @@ from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.model_metadata import read_threshold
 from lowlat_nodes.alerts.t2_inputs import PASSBANDS, around_detections, t2_inputs
 from lowlat_nodes.inference import backends
-from lowlat_nodes.inference.backend_settings import BackendSettings
+from lowlat_nodes.inference.backend_settings import ONE_THREAD, BackendSettings
 
 CONTRACT: Final = "lowlat-t2-1"
 SHIPPED: Final = "alerts_t2"
-ONE_THREAD: Final = BackendSettings(kind="onnxruntime", provider="cpu", threads=1, spinning="never")
 
 _BATCH: Final = 4  # the attention of more leaves the cache
 

@@ -17,12 +17,10 @@ from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.model_metadata import read_threshold
 from lowlat_nodes.alerts.tokens import FIELDS, tokenise
 from lowlat_nodes.inference import backends
-from lowlat_nodes.inference.backend_settings import BackendSettings
+from lowlat_nodes.inference.backend_settings import ONE_THREAD, BackendSettings
 
 CONTRACT: Final = "lowlat-alert-tokens-1"
 SHIPPED: Final = "alerts"
-ONE_THREAD: Final = BackendSettings(kind="onnxruntime", provider="cpu", threads=1, spinning="never")
-"""Needs no more than the package itself and has nothing to time, so each start is the same."""
 
 _BATCH: Final = 12  # what a core's cache holds, with little padding
 _TYPICAL_LENGTH: Final = 32

@@ -65,3 +65,7 @@ class BackendSettings:
             )
         if self.kind == "torch" and self.provider == "tensorrt":
             raise ConfigurationError("provider: expected auto, cpu or cuda with kind torch, got 'tensorrt'")
+
+
+ONE_THREAD = BackendSettings(kind="onnxruntime", provider="cpu", threads=1, spinning="never")
+"""Needs no more than the package itself and has nothing to time, so each start is the same."""

@@ -36,7 +36,7 @@ from lowlat_nodes.transport.zmq.packets import PacketReceiver
 from lowlat_nodes.transport.zmq.publisher import Publisher
 
 INTERPRETED = (
-    "alerts are read in Python, some 2 ms for each, as the extension in C was not built: install "
+    "alerts are read in Python, many times slower, as the extension in C was not built: install "
     "lowlat_nodes where there is a C compiler"
 )
 """What is told at the start where it is so."""

@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lowlat_nodes.stream.errors import MissingExtra
+from lowlat_nodes.train.alerts.options import parse
 
 if TYPE_CHECKING:
     from lowlat_nodes.train.t2.fit import FitConfig, Fitted
@@ -24,36 +22,15 @@ def _say(line: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train t2, and write it with its card; say how well it does in simulation."""
-    parser = argparse.ArgumentParser(prog="lowlat train t2", description=main.__doc__)
-    parser.add_argument(
-        "--out", type=Path, default=Path("trained"), help="gets alerts_t2.onnx and alerts_t2.md"
+    options = parse(
+        argv,
+        program="lowlat train t2",
+        description=main.__doc__,
+        name="alerts_t2",
+        minutes=18.0,
+        objects=50_000,
+        test_objects=6_000,
     )
-    parser.add_argument("--minutes", type=float, default=18.0, help="to train for (default: %(default)g)")
-    parser.add_argument(
-        "--clock",
-        choices=("cpu", "wall"),
-        default="cpu",
-        help="minutes of CPU, all threads counted, or minutes that pass (default: cpu)",
-    )
-    parser.add_argument("--objects", type=int, default=50_000, help="to train on (default: %(default)d)")
-    parser.add_argument("--test-objects", type=int, default=6_000, help="to judge by (default: %(default)d)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and sky (default: 0)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads, processes too (default: 1)")
-    parser.add_argument(
-        "--sky",
-        type=Path,
-        default=Path("trained/sky"),
-        help="keeps what was simulated (default: %(default)s)",
-    )
-    options = parser.parse_args(argv)
-    if options.minutes <= 0.0 or min(options.objects, options.test_objects, options.threads) < 1:
-        parser.error(
-            "expected --minutes above 0, and --objects, --test-objects and --threads of at least 1, got "
-            f"{options.minutes:g}, {options.objects}, {options.test_objects} and {options.threads}"
-        )
-    for module, extra in (("torch", "train"), ("onnx", "train"), ("sncosmo", "sky")):
-        if importlib.util.find_spec(module) is None:
-            raise MissingExtra(module, extra=extra)
     _train(options)
     return 0
 
