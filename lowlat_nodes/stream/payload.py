@@ -168,3 +168,17 @@ class Record:
 
     fields: dict[str, Any]
     key: bytes = b""
+
+
+@dataclass(slots=True, eq=False)
+class Structure:
+    """A message of any ROS type, field by field.
+
+    Attributes:
+        type_name: As in `sensor_msgs/msg/JointState`.
+        fields: By name: text, numbers, booleans, arrays of numbers as NumPy arrays, lists of text, and
+            mappings and lists of mappings for nested messages.
+    """
+
+    type_name: str
+    fields: dict[str, Any]
