@@ -8,7 +8,6 @@ takes its form apart and hands the fields to `decode_array`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,7 +37,30 @@ class WireError(LowlatError):
     """Bytes from outside do not follow the protocol, or exceed its limits."""
 
 
-def decode_array(dtype: object, shape: object, data: object) -> NDArray[Any]:
+def checked_size(dtype: Any, shape: Any) -> int:
+    """Return how many bytes an array of outside takes.
+
+    Args:
+        dtype: One of the names in `DTYPES`.
+        shape: A list of at most 8 whole numbers.
+
+    Raises:
+        WireError: If the fields are anything else, or the array would be larger than any message.
+    """
+    kind = DTYPES.get(dtype) if type(dtype) is str else None
+    if kind is None:
+        raise WireError(f"array: expected a dtype of {', '.join(DTYPES)}, got {shown(dtype)}")
+    if not isinstance(shape, list | tuple) or len(shape) > MAX_DIMENSIONS:
+        raise WireError(f"array: expected a shape of at most {MAX_DIMENSIONS} numbers, got {shown(shape)}")
+    count = kind.itemsize
+    for size in shape:
+        if type(size) is not int or not 0 <= size <= MAX_MESSAGE:
+            raise WireError(f"array: expected sizes from 0 to {MAX_MESSAGE}, got {shown(shape)}")
+        count *= size
+    return count
+
+
+def decode_array(dtype: Any, shape: Any, data: object) -> NDArray[Any]:
     """Return an array that shares the memory of `data` and cannot be written to.
 
     Args:
@@ -49,25 +71,18 @@ def decode_array(dtype: object, shape: object, data: object) -> NDArray[Any]:
     Raises:
         WireError: If the fields are anything else or contradict each other.
     """
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise WireError(f"array: expected a dtype of {', '.join(DTYPES)}, got {shown(dtype)}")
-    if not isinstance(shape, list | tuple) or len(shape) > MAX_DIMENSIONS:
-        raise WireError(f"array: expected a shape of at most {MAX_DIMENSIONS} numbers, got {shown(shape)}")
-    if not all(type(size) is int and 0 <= size <= MAX_MESSAGE for size in shape):
-        raise WireError(f"array: expected sizes from 0 to {MAX_MESSAGE}, got {shown(shape)}")
+    expected = checked_size(dtype, shape)
     if not isinstance(data, bytes | memoryview):
         raise WireError(f"array: expected its content as bytes, got {shown(data)}")
-    kind = DTYPES[dtype]
-    expected = math.prod(shape) * kind.itemsize
     if expected != len(data):
         raise WireError(
             f"array: {dtype} of shape {shown(shape)} takes {expected} bytes, {len(data)} came with it"
         )
     try:
-        array: NDArray[Any] = np.frombuffer(data, kind).reshape(shape)
+        array: NDArray[Any] = np.frombuffer(data, DTYPES[dtype]).reshape(shape)
     except ValueError as error:  # nothing, in a shape that NumPy cannot index
         raise WireError(f"array: {error}, got {shown(shape)}") from error
-    array.flags.writeable = False
+    array.setflags(write=False)
     return array
 
 

@@ -136,7 +136,7 @@ class Subscriber:
             if topic not in self._names:  # ZeroMQ subscribes to all that begin like it
                 return None
             self.received += 1
-            message = decode(frames)
+            message = decode(frames).message
         except WireError as error:
             self.drops.add("malformed")
             self.last_failure = f"{self._endpoint}: {error}"

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import Detections, Record, Text
+from lowlat_nodes.stream.payload import Detections, Record
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.arrays import DTYPES, WireError
-from lowlat_nodes.transport.zmq.frames import MAX_HEADER, decode, encode
+from lowlat_nodes.transport.zmq.frames import decode, encode
+from lowlat_nodes.transport.zmq.header import MAX_HEADER
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "stream_protocol.md"
 
@@ -63,7 +64,7 @@ def framed(frames: Sequence[bytes | memoryview]) -> list[zmq.Frame]:
 
 
 def read(frames: Sequence[bytes | memoryview]) -> Message:
-    return decode(framed(frames))
+    return decode(framed(frames)).message
 
 
 def same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
@@ -91,7 +92,7 @@ def test_messages_come_back_as_they_went(
 
 def test_arrays_cannot_be_written_to_and_are_not_copied() -> None:
     frames = framed(encode(Message("out", np.zeros(4)), "t", 0))
-    payload = decode(frames).payload
+    payload = decode(frames).message.payload
     assert not payload.flags.writeable
     assert np.shares_memory(payload, np.frombuffer(frames[2].buffer, np.uint8))
     rows = read(encode(Message("out", FOUND), "t", 0)).payload.rows
@@ -135,7 +136,7 @@ DOCUMENTED = {
 def test_the_documented_bytes(name: str) -> None:
     message = DOCUMENTED[name]
     assert [bytes(frame) for frame in encode(message, f"robot/{message.topic}", 300)] == documented()[name]
-    assert decode(framed(documented()[name])).trace == message.trace
+    assert decode(framed(documented()[name])).message.trace == message.trace
 
 
 def test_all_that_is_documented_is_checked() -> None:
@@ -145,7 +146,7 @@ def test_all_that_is_documented_is_checked() -> None:
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (Text("hello"), "expected a payload of type ndarray, Detections or Record, got Text"),
+        ("hello", "expected a payload of type .*Text.*; got str"),
         (np.array(["a"]), "expected an array of"),
         (np.array([object()]), "expected an array of"),
         (Detections(np.zeros((2, 5), np.float32), ("cup",)), r"expected <f4 \[n, 6\]"),
@@ -198,8 +199,8 @@ def test_unknown_keys_are_ignored_and_a_frame_need_not_be_named() -> None:
         ({"v": 2}, "expected version 1 as 'v', got 2"),
         ({"v": True}, "expected version 1 as 'v', got True"),
         ({"v": "1"}, "expected version 1"),
-        ({"schema": "image"}, "expected 'array', 'detections' or 'record' as 'schema', got 'image'"),
-        ({"schema": ["array"]}, "as 'schema'"),
+        ({"schema": "pixels"}, "expected a 'schema' of array, .*; got 'pixels'"),
+        ({"schema": ["array"]}, "expected a 'schema' of"),
         ({"seq": -1}, "expected 'seq' from 0"),
         ({"seq": 1.0}, "expected 'seq' from 0"),
         ({"frame_id": 3}, "expected 'frame_id' as text"),
@@ -210,7 +211,7 @@ def test_unknown_keys_are_ignored_and_a_frame_need_not_be_named() -> None:
         ({"trace": [0] * 5 + [2**63]}, "expected stamps from 0"),
         ({"trace": [0.5] * 6}, "expected stamps from 0"),
         ({"arrays": []}, "an entry in 'arrays' for each of 1 frames"),
-        ({"arrays": 1}, "an entry in 'arrays' for each of 1 frames"),
+        ({"arrays": 1}, "expected a list as 'arrays'"),
         ({"arrays": ["<f4"]}, r"expected \[dtype, \[size, ...\]\] for each array"),
         ({"arrays": [["<f4", [2], 1]]}, r"expected \[dtype, \[size, ...\]\] for each array"),
         ({"arrays": [["|O", [1]]]}, "expected a dtype of"),
@@ -317,7 +318,7 @@ def test_changed_bytes_raise_nothing_but_wire_errors(sound: list[bytes], data: s
         frame = frames[data.draw(st.integers(0, len(frames) - 1))]
         frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(WireError):
-        message = decode(framed(frames))
+        message = decode(framed(frames)).message
         if isinstance(message.payload, Detections):
             assert all(
                 message.payload.names[int(number)] is not None for number in message.payload.rows[:, 5]

@@ -1,0 +1,225 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The header of a message: what is said of every message, whatever its payload."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.trace import Trace
+from lowlat_nodes.transport.arrays import WireError, shown
+from lowlat_nodes.transport.shm.place import Place
+from lowlat_nodes.transport.zmq.schemas.schema import MAX_NAME, MAX_NAMES, Arrays, Details
+
+if TYPE_CHECKING:
+    import zmq
+
+    Frame = bytes | memoryview | zmq.Frame
+    """The content of one frame of a message."""
+
+VERSION = 1
+MAX_HEADER = 1 << 16
+MAX_ARRAYS = 8
+MAX_VIA = 8
+MAX_VIA_NAME = 255  # characters
+MAX_SLOTS = 1 << 16
+
+SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+"""Names of segments of shared memory: never a path."""
+
+_U64 = 1 << 64
+_I64 = 1 << 63
+_STAMPS = 6
+
+
+@dataclass(slots=True)
+class Header:
+    """What the header of a message says, checked.
+
+    Attributes:
+        schema: Name of the schema, unchecked: any value.
+        sequence: Counts the messages of a topic.
+        trace: The stamps.
+        frame_id: The coordinate frame.
+        epoch: Which run of the publisher it is, 0 where not told.
+        budget_ns: After this time from publication the message is of no use, 0 for never.
+        via: The bridges that passed it on.
+        place: Where in shared memory the arrays are; None where they are frames.
+        forms: The dtype and the shape of each array, unchecked.
+        fields: The whole header, for what the schema adds.
+    """
+
+    schema: object
+    sequence: int
+    trace: Trace
+    frame_id: str
+    epoch: int
+    budget_ns: int
+    via: tuple[str, ...]
+    place: Place | None
+    forms: list[list[Any]]
+    fields: Mapping[str, Any]
+
+
+def pack(
+    message: Message,
+    schema: str,
+    details: Details,
+    arrays: Arrays,
+    sequence: int,
+    *,
+    epoch: int,
+    budget_ns: int,
+    via: Sequence[str],
+    place: Place | None,
+) -> bytes:
+    """Return a header; `Header` says what the arguments are.
+
+    Raises:
+        WireError: If it is too large, or holds what msgpack cannot say.
+    """
+    trace = message.trace
+    fields = {
+        "v": VERSION,
+        "schema": schema,
+        "seq": sequence,
+        "trace": (
+            trace.capture_ns,
+            trace.received_ns,
+            trace.dequeued_ns,
+            trace.inference_start_ns,
+            trace.inference_end_ns,
+            trace.published_ns,
+        ),
+        "frame_id": message.frame_id,
+        "arrays": [(array.dtype.str, array.shape) for array in arrays],
+    }
+    if epoch:
+        fields["epoch"] = epoch
+    if budget_ns:
+        fields["budget_ns"] = budget_ns
+    if via:
+        fields["via"] = _checked_via(via)
+    if place is not None:
+        fields["shm"] = place
+    fields.update(details)
+    try:
+        header: bytes = msgpack.packb(fields)
+    except (ValueError, OverflowError) as error:  # text that UTF-8 cannot say, numbers beyond 64 bits
+        raise WireError(f"header: {error}") from error
+    if len(header) > MAX_HEADER:
+        raise WireError(f"expected a header of at most {MAX_HEADER} bytes, got {len(header)}")
+    return header
+
+
+def unpack(frame: Frame, array_frames: int) -> Header:
+    """Return what a header says.
+
+    Args:
+        frame: The header; unknown keys in it may hold anything, and are left alone.
+        array_frames: How many frames of arrays came with it.
+
+    Raises:
+        WireError: If it is no header, or not one for that many frames.
+    """
+    fields = _unpack_map(frame)
+    version, sequence, frame_id = fields.get("v"), fields.get("seq"), fields.get("frame_id", "")
+    if type(version) is not int or version != VERSION:
+        raise WireError(f"header: expected version {VERSION} as 'v', got {shown(version)}")
+    if type(sequence) is not int or not 0 <= sequence < _U64:
+        raise WireError("header: expected 'seq' from 0 to 2**64 - 1")
+    if type(frame_id) is not str or len(frame_id) > MAX_NAME:
+        raise WireError(f"header: expected 'frame_id' as text of at most {MAX_NAME} characters")
+    epoch, budget_ns = fields.get("epoch", 0), fields.get("budget_ns", 0)
+    if type(epoch) is not int or type(budget_ns) is not int or not (0 <= epoch < _U64 > budget_ns >= 0):
+        raise WireError("header: expected 'epoch' and 'budget_ns' from 0 to 2**64 - 1")
+    trace, forms = _checked_trace(fields.get("trace")), _checked_forms(fields.get("arrays"))
+    via, place = fields.get("via"), fields.get("shm")
+    if place is not None:
+        place = _checked_place(place, len(forms))
+        if array_frames:
+            raise WireError(f"header: expected no frames of arrays beside 'shm', got {array_frames}")
+    elif len(forms) != array_frames:
+        raise WireError(f"header: expected an entry in 'arrays' for each of {array_frames} frames")
+    return Header(
+        fields.get("schema"),
+        sequence,
+        trace,
+        frame_id,
+        epoch,
+        budget_ns,
+        _checked_via(via) if via is not None else (),
+        place,
+        forms,
+        fields,
+    )
+
+
+def _unpack_map(frame: Frame) -> dict[str, Any]:
+    if len(frame) > MAX_HEADER:
+        raise WireError(f"header: expected at most {MAX_HEADER} bytes, got {len(frame)}")
+    try:
+        fields = msgpack.unpackb(
+            frame, max_map_len=MAX_NAMES, max_array_len=MAX_NAMES, max_bin_len=0, max_ext_len=0
+        )
+    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+        raise WireError(f"header: expected msgpack: {type(error).__name__}: {error}") from error
+    if type(fields) is not dict:
+        raise WireError(f"header: expected a map, got {type(fields).__name__}")
+    return fields
+
+
+def _checked_trace(stamps: Any) -> Trace:
+    if type(stamps) is not list or len(stamps) != _STAMPS:
+        raise WireError(f"header: expected {_STAMPS} stamps as 'trace'")
+    for stamp in stamps:
+        if type(stamp) is not int or not 0 <= stamp < _I64:
+            raise WireError("header: expected stamps from 0 to 2**63 - 1 ns in 'trace'")
+    return Trace(*stamps)
+
+
+def _checked_forms(forms: Any) -> list[list[Any]]:
+    if type(forms) is not list:
+        raise WireError("header: expected a list as 'arrays'")
+    for form in forms:
+        if type(form) is not list or len(form) != 2:
+            raise WireError("header: expected [dtype, [size, ...]] for each array in 'arrays'")
+    return forms
+
+
+def _checked_via(via: Any) -> tuple[str, ...]:
+    if type(via) not in (list, tuple) or len(via) > MAX_VIA or not set(map(type, via)) <= {str}:
+        raise WireError(f"header: expected at most {MAX_VIA} texts as 'via', got {shown(via)}")
+    if max(map(len, via), default=0) > MAX_VIA_NAME:
+        raise WireError(f"header: expected at most {MAX_VIA_NAME} characters in each text of 'via'")
+    return tuple(via)
+
+
+def _checked_place(place: Any, arrays: int) -> Place:
+    """Return a place that is one by its form; only the segment itself can tell whether it is there."""
+    if type(place) is not list or len(place) != 4:
+        raise WireError("header: expected [segment, slot, generation, [offset, ...]] as 'shm'")
+    segment, slot, generation, offsets = place
+    if type(segment) is not str or not SEGMENT.fullmatch(segment):
+        raise WireError(f"header: expected the name of a segment in 'shm', got {shown(segment)}")
+    if type(slot) is not int or not 0 <= slot < MAX_SLOTS:
+        raise WireError(f"header: expected a slot from 0 to {MAX_SLOTS - 1} in 'shm', got {shown(slot)}")
+    if type(generation) is not int or not 0 < generation < _U64:
+        raise WireError(
+            f"header: expected a generation from 1 to 2**64 - 1 in 'shm', got {shown(generation)}"
+        )
+    if type(offsets) is not list or not 0 < len(offsets) == arrays <= MAX_ARRAYS:
+        raise WireError(
+            f"header: expected an offset in 'shm' for each of {arrays} arrays, 1 to {MAX_ARRAYS}, got "
+            f"{shown(offsets)}"
+        )
+    for offset in offsets:
+        if type(offset) is not int or not 0 <= offset < _I64:
+            raise WireError(f"header: expected offsets from 0 to 2**63 - 1 in 'shm', got {shown(offset)}")
+    return Place(segment, slot, generation, tuple(offsets))
