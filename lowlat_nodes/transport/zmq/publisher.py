@@ -4,29 +4,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import os
+import select
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
+from numpy.typing import DTypeLike
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.endpoint import UnknownOutput
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.transport.shm.host import host_token
+from lowlat_nodes.transport.shm.loan import Loan
+from lowlat_nodes.transport.shm.place import Place
+from lowlat_nodes.transport.shm.writer import Writer
 from lowlat_nodes.transport.zmq.curve import ServerKeys, check_exposure
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
-from lowlat_nodes.transport.zmq.frames import encode
+from lowlat_nodes.transport.zmq.frames import Content, encode_header, inline, take_apart
 from lowlat_nodes.transport.zmq.gate import Gate
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe
+from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, WELCOME, Demand, Subscriptions, alias
 
 _LINGER_MS = 200  # for the last messages
 
+SHARED_FROM = 1 << 16
+"""Bytes of a payload from which shared memory is faster than frames."""
+
+
+@dataclass(slots=True)
+class _Topic:
+    """One topic on the wire.
+
+    Attributes:
+        name: As in the frames.
+        alias: The topic that stands for it by shared memory.
+        latched: Whether newcomers get its last message.
+        published: How many messages it had.
+        slots: Its shared memory, once it was wanted.
+        last: Its last message, where it is latched.
+    """
+
+    name: bytes
+    alias: bytes
+    latched: bool
+    published: int = 0
+    slots: Writer | None = None
+    last: _Sent | None = None
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A message as it was published, and where it lies if it is in shared memory."""
+
+    message: Message
+    content: Content
+    sequence: int
+    budget_ns: int
+    via: Sequence[str]
+    place: Place | None
+
 
 class Publisher:
-    """A PUB socket as a sink. It never waits: what a subscriber does not take, it alone loses.
+    """An XPUB socket as a sink. It never waits: what a subscriber does not take, it alone loses.
 
-    Subscribers see by the sequence numbers, which count the messages of a topic, what they have lost.
-    `write` is for one thread at a time.
+    Subscribers see by the sequence numbers, which count the messages of a topic, what they have lost. The
+    arrays of large messages go through shared memory to subscribers on this host that ask for that. What
+    nobody wants is not even encoded. `write`, `loan` and `beat` may be called from any thread.
 
     Args:
         endpoint: Where to listen: `tcp://HOST:PORT` (port 0 takes a free one) or `ipc:///PATH`.
@@ -35,11 +85,16 @@ class Publisher:
             only.
         waiting: How many messages wait for each subscriber, beside what is on its way; more where results
             come in bursts and each of them counts.
+        latched: Topics on the wire whose last message a newcomer gets at once, as with transient-local topics
+            of ROS.
+        slots: How many messages of a topic shared memory holds: two for each subscriber and two more. Who
+            falls further behind loses the oldest of them.
 
     Attributes:
         endpoint: Where it listens.
-        counts: Subscribers whose keys are not allowed (`keys_refused`), and connections that fail otherwise
-            (`handshakes_refused`).
+        counts: Subscribers whose keys are not allowed (`keys_refused`), connections that fail otherwise
+            (`handshakes_refused`), and messages that shared memory had no room for and that went as frames
+            (`inline`).
 
     Raises:
         ConfigurationError: If the endpoint cannot be had, or other machines could reach it without keys.
@@ -52,18 +107,35 @@ class Publisher:
         *,
         keys: ServerKeys | None = None,
         waiting: int = WAITING_MESSAGES,
+        latched: Collection[str] = (),
+        slots: int = 8,
     ) -> None:
         check_exposure(check_endpoint(endpoint), keys)
         self.counts = Counters()
-        self._outputs = dict(outputs)
-        self._published = dict.fromkeys(outputs.values(), 0)  # several outputs may share a topic
+        token = host_token()
+        self._epoch = time.time_ns()
+        self._slots = slots
+        topics = {
+            topic: _Topic(topic.encode(), alias(token, topic.encode()), topic in latched)
+            for topic in outputs.values()
+        }
+        self._outputs = {output: topics[topic] for output, topic in outputs.items()}
+        self._by_name = {topic.name: topic for topic in topics.values()}
+        self._subscriptions = Subscriptions(list(self._by_name), token)
+        self._beats = 0
+        # The socket is used by one thread at a time, whichever holds the lock.
+        self._lock = threading.Lock()
         self._context = zmq.Context()
-        self._socket = socket = self._context.socket(zmq.PUB)
+        self._socket = socket = self._context.socket(zmq.XPUB)
+        socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        socket.setsockopt(zmq.XPUB_WELCOME_MSG, WELCOME + token.encode())
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, waiting)
         socket.setsockopt(zmq.MAXMSGSIZE, 1 << 10)  # of subscriptions
         probe(socket)
         allow_ipv6(socket, endpoint)
+        self._attendant: threading.Thread | None = None
+        self._closing = os.eventfd(0, os.EFD_CLOEXEC)
         if keys is not None:
             Gate(socket, keys, self.counts)
         try:
@@ -74,9 +146,36 @@ class Publisher:
             self.close()
             raise ConfigurationError(f"cannot listen at {endpoint!r}: {error}") from error
         self.endpoint: str = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._attendant = threading.Thread(target=self._attend, name="publisher", daemon=True)
+        self._attendant.start()
 
-    def write(self, message: Message) -> None:
+    def wanted(self, output: str) -> bool:
+        """Return whether anybody subscribes to an output."""
+        with self._lock:
+            return bool(self._subscriptions.demand(self._outputs[output].name))
+
+    def loan(self, output: str, shape: Sequence[int], dtype: DTypeLike) -> Loan | None:
+        """Lend memory that subscribers on this host read in place, for a camera or decoder to write into.
+
+        `write` a message whose payload holds `Loan.array`, as it is, and it is not copied any more. A loan
+        that is not written is given back at the end of its `with` block.
+
+        Returns:
+            The loan; None where nobody would read it in place, or no room is free.
+        """
+        topic = self._outputs[output]
+        with self._lock:
+            if not self._subscriptions.demand(topic.name).shared:
+                return None
+            return self._memory(topic).loan(tuple(shape), dtype)
+
+    def write(self, message: Message, *, budget_ns: int = 0, via: Sequence[str] = ()) -> None:
         """Publish a message to those who subscribe to its topic now.
+
+        Args:
+            message: Its payload is read until the next message of a latched topic, and must not change.
+            budget_ns: How long from `published` on the message is of use; 0: for ever.
+            via: The bridges that passed it on.
 
         Raises:
             UnknownOutput: If no output has the message's topic.
@@ -85,11 +184,109 @@ class Publisher:
         topic = self._outputs.get(message.topic)
         if topic is None:
             raise UnknownOutput(message.topic, self._outputs)
-        self._socket.send_multipart(encode(message, topic, self._published[topic]), zmq.NOBLOCK)
-        self._published[topic] += 1
+        with self._lock:
+            demand = self._subscriptions.demand(topic.name)
+            if demand or topic.latched:
+                content = take_apart(message.payload)
+                sent = _Sent(message, content, topic.published, budget_ns, via, _lent(topic, content))
+                self._send(topic, sent, demand)
+                if topic.latched:
+                    self._keep(topic, sent)
+            topic.published += 1
+            self._hear()  # sending may have taken the signal that the attendant waits for
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Tell whoever listens that the processing loop turns; to be called from within that loop."""
+        with self._lock:
+            if not self._subscriptions.heartbeats():
+                return
+            content = take_apart(heartbeat)
+            message = Message("", heartbeat)
+            message.trace.published_ns = time.time_ns()
+            header = encode_header(message, content, self._beats, epoch=self._epoch)
+            self._beats += 1
+            self._put([HEARTBEAT, header])
+            self._hear()
 
     def close(self) -> None:
         """Send what waits to be sent, for 200 ms at most, and let go of the address."""
+        if self._closing < 0:
+            return
+        os.eventfd_write(self._closing, 1)
+        if self._attendant is not None:
+            self._attendant.join()
+        os.close(self._closing)
+        self._closing = -1
         self._socket.disable_monitor()
         self._socket.close()
         self._context.term()
+        for topic in self._by_name.values():
+            if topic.slots is not None:
+                topic.slots.close()
+
+    def _send(self, topic: _Topic, sent: _Sent, demand: Demand) -> None:
+        content = sent.content
+        if demand.shared:
+            if sent.place is None and content.nbytes >= SHARED_FROM:
+                sent.place = self._memory(topic).put(content.arrays)
+                if sent.place is None:
+                    self.counts.add("inline")
+            if sent.place is not None:
+                self._put([topic.alias, self._header(sent, sent.place)])
+            else:
+                self._put([topic.alias, self._header(sent), *inline(content)])
+        if demand.inline:
+            self._put([topic.name, self._header(sent), *inline(content)])
+
+    def _header(self, sent: _Sent, place: Place | None = None) -> bytes:
+        return encode_header(
+            sent.message,
+            sent.content,
+            sent.sequence,
+            epoch=self._epoch,
+            budget_ns=sent.budget_ns,
+            via=sent.via,
+            place=place,
+        )
+
+    def _put(self, frames: list[bytes | memoryview]) -> None:
+        send, last = self._socket.send, len(frames) - 1
+        for index, frame in enumerate(frames):
+            send(frame, zmq.NOBLOCK if index == last else zmq.NOBLOCK | zmq.SNDMORE)
+
+    def _keep(self, topic: _Topic, sent: _Sent) -> None:
+        """Keep the last message of a latched topic for newcomers."""
+        topic.last = sent
+        if topic.slots is not None:
+            topic.slots.retain(sent.place)
+
+    def _memory(self, topic: _Topic) -> Writer:
+        if topic.slots is None:
+            topic.slots = Writer(slots=self._slots)
+        return topic.slots
+
+    def _hear(self) -> None:
+        """Take note of subscriptions, and give newcomers the last message of latched topics."""
+        while int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            for name, demand in self._subscriptions.take(self._socket.recv()).items():
+                topic = self._by_name[name]
+                if topic.last is not None:
+                    self._send(topic, topic.last, demand)
+                    self._keep(topic, topic.last)
+
+    def _attend(self) -> None:
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLIN)
+        poll.register(self._closing, select.POLLIN)
+        while self._closing not in (ready := dict(poll.poll())):
+            if ready:
+                with self._lock, contextlib.suppress(zmq.ZMQError):
+                    self._hear()
+
+
+def _lent(topic: _Topic, content: Content) -> Place | None:
+    """Return the place of a payload that was written into memory on loan."""
+    if topic.slots is None or len(content.arrays) != 1:
+        return None
+    loan = topic.slots.place_of(content.arrays[0])
+    return None if loan is None else topic.slots.commit(loan)

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import zmq
 
@@ -13,22 +15,76 @@ from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.endpoint import Deliver
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
+from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone, SegmentRefused
+from lowlat_nodes.transport.shm.host import host_token
+from lowlat_nodes.transport.shm.place import Place
+from lowlat_nodes.transport.shm.reader import Reader
 from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
-from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
-from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, decode, decode_topic
+from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint, is_local
+from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, decode
+from lowlat_nodes.transport.zmq.link import WATCHED, Link
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe, receive
+from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED, WELCOME, alias
 
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
+_TURN_MS = 100  # how late a wish to reconnect is noticed
+
+
+class _Lane:
+    """One input: its names, and the newest message of it that came."""
+
+    __slots__ = ("epoch", "name", "newest", "received", "topic")
+
+    def __init__(self, name: str, topic: bytes) -> None:
+        self.name = name
+        self.topic = topic
+        self.received = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Take what comes next for the first message."""
+        self.epoch = -1
+        self.newest = -1
+
+    def lost(self, epoch: int, sequence: int) -> int:
+        """Note a message and return how many before it did not come; -1 if it came already."""
+        known = epoch == self.epoch and self.newest >= 0
+        if known and epoch and sequence <= self.newest:
+            return -1
+        missing = sequence - self.newest - 1 if known else 0  # with a new publisher numbers begin anew
+        self.epoch, self.newest = epoch, sequence
+        return max(missing, 0)
+
+    def skip(self) -> None:
+        """Note that a message came whose number nobody has read."""
+        if self.newest >= 0:
+            self.newest += 1
+
+
+@dataclass(slots=True)
+class _Connection:
+    """A socket, its monitor, and whether it subscribes by shared memory."""
+
+    socket: zmq.Socket[bytes]
+    monitor: zmq.Socket[bytes]
+    sharing: bool = False
+
+    def close(self) -> None:
+        self.monitor.close(linger=0)
+        self.socket.close(linger=0)
 
 
 class Subscriber:
     """A SUB socket as a source: a thread takes messages as they come, so that old ones never wait in it.
 
-    What waits for a slower consumer is up to the mailbox that it delivers into.
+    What waits for a slower consumer is up to the mailbox that it delivers into. From a publisher on this host
+    that offers it, large arrays are taken out of shared memory, and stay where they are until the last view
+    of them is gone.
 
     Args:
         endpoint: Address of the publisher; it need not be there yet, and may come back.
@@ -37,11 +93,19 @@ class Subscriber:
         keys: Keys of CURVE; None for a connection in the clear.
         max_bytes: Largest frame; a larger one breaks the connection.
         waiting: How many messages wait in the socket while `deliver` takes its time.
+        shared_memory: Whether to take arrays out of shared memory where that can be done. It keeps a few
+            messages only, however many may wait: who needs each of them does without.
 
     Attributes:
         received: How many messages of the topics came, malformed ones included.
-        drops: What was not delivered: `malformed`, or `lost` on the way, as sequence numbers tell.
-        last_failure: Why the newest malformed message was refused.
+        drops: What was not delivered: `malformed`; `lost` on the way, as sequence numbers tell; `expired`,
+            older than its publisher finds useful; and what was gone from shared memory (`overwritten`).
+        last_failure: Why the newest malformed message was refused, or what keeps the link from standing.
+        link: Whether the connection stands.
+        in_place: How many messages were taken out of shared memory.
+        heartbeat: The newest of the publisher's processing loop; None while none was heard.
+        heard_ns: CLOCK_MONOTONIC time at which anything was heard from the publisher, 0 before.
+        heartbeat_ns: CLOCK_MONOTONIC time of the newest heartbeat, 0 before.
 
     Raises:
         ConfigurationError: If the endpoint is none, or two inputs have one topic.
@@ -56,23 +120,37 @@ class Subscriber:
         keys: ClientKeys | None = None,
         max_bytes: int = MAX_MESSAGE,
         waiting: int = WAITING_MESSAGES,
+        shared_memory: bool = True,
     ) -> None:
         self.received = 0
         self.drops = Counters()
         self.last_failure = ""
+        self.in_place = 0
+        self.heartbeat: Heartbeat | None = None
+        self.heard_ns = self.heartbeat_ns = 0
+        self.link = Link()
         self._endpoint = check_endpoint(endpoint)
-        self._names = {topic: name for name, topic in inputs.items()}
-        if len(self._names) < len(inputs) or not all(
-            0 < len(topic.encode()) <= MAX_TOPIC for topic in self._names
+        self._lanes = [_Lane(name, topic.encode()) for name, topic in inputs.items()]
+        topics = {lane.topic for lane in self._lanes}
+        if len(topics) < len(inputs) or not all(
+            0 < len(topic) <= MAX_TOPIC and not topic.startswith(RESERVED) for topic in topics
         ):
             raise ConfigurationError(
-                f"expected a different topic of 1 to {MAX_TOPIC} bytes for each input, got {dict(inputs)}"
+                f"expected a different topic of 1 to {MAX_TOPIC} bytes, not beginning with "
+                f"{RESERVED.decode()}, for each input, got {dict(inputs)}"
             )
         self._clock = clock
         self._keys = keys
         self._max_bytes = max_bytes
         self._waiting = waiting
-        self._newest: dict[str, int] = {}
+        self._token = host_token() if shared_memory and is_local(endpoint) else ""
+        self._by_topic: dict[bytes, _Lane] = {}
+        for lane in self._lanes:
+            self._by_topic[lane.topic] = lane
+            if self._token:
+                self._by_topic[alias(self._token, lane.topic)] = lane
+        self._memory = Reader()
+        self._anew = False
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._thread: threading.Thread | None = None
 
@@ -82,28 +160,16 @@ class Subscriber:
         Raises:
             ConfigurationError: If the endpoint cannot be connected to, such as a host that has no address.
         """
-        self._newest.clear()  # what came in the meantime is not lost on the way
+        for lane in self._lanes:
+            lane.forget()  # what came in the meantime is not lost on the way
         self._context = zmq.Context()
-        socket = self._context.socket(zmq.SUB)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RCVHWM, self._waiting)
-        socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
-        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        probe(socket)
-        allow_ipv6(socket, self._endpoint)
-        if self._keys is not None:
-            secure_client(socket, self._keys)
-        for topic in self._names:
-            socket.subscribe(topic)
         try:
-            socket.connect(self._endpoint)
+            connection = self._connect(self._context)
         except zmq.ZMQError as error:
-            socket.close()
             self.stop()
             raise ConfigurationError(f"cannot connect to {self._endpoint!r}: {error}") from error
         self._thread = threading.Thread(
-            target=self._run, args=(socket, deliver), name="subscriber", daemon=True
+            target=self._run, args=(self._context, connection, deliver), name="subscriber", daemon=True
         )
         self._thread.start()
 
@@ -116,35 +182,143 @@ class Subscriber:
             self._thread.join()
             self._thread = None
 
-    def _run(self, socket: zmq.Socket[bytes], deliver: Deliver) -> None:
+    def reconnect(self) -> None:
+        """Have the connection made anew, from any thread: one that was cut may look alive for minutes."""
+        self._anew = True
+
+    def _connect(self, context: zmq.Context[zmq.Socket[bytes]]) -> _Connection:
+        socket = context.socket(zmq.SUB)
+        connection = _Connection(socket, socket.get_monitor_socket(WATCHED))
+        try:
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.setsockopt(zmq.RCVHWM, self._waiting)
+            socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
+            socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+            socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+            probe(socket)
+            allow_ipv6(socket, self._endpoint)
+            if self._keys is not None:
+                secure_client(socket, self._keys)
+            socket.subscribe(HEARTBEAT)
+            socket.subscribe(WELCOME)
+            for lane in self._lanes:
+                socket.subscribe(lane.topic)
+            socket.connect(self._endpoint)
+        except zmq.ZMQError:
+            connection.close()
+            raise
+        return connection
+
+    def _run(
+        self, context: zmq.Context[zmq.Socket[bytes]], connection: _Connection, deliver: Deliver
+    ) -> None:
         try:
             while True:
-                socket.poll()
-                while (frames := receive(socket, MAX_FRAMES)) is not None:
-                    message = self._read(frames)
-                    if message is not None:
-                        deliver(message)
+                self._drain(connection, deliver)
+                self._anew = False
+                self.link.lost()
+                connection.close()
+                connection = self._connect(context)
         except zmq.ContextTerminated:
             pass
         finally:
-            socket.close()
+            self.link.lost()
+            connection.close()
 
-    def _read(self, frames: list[zmq.Frame]) -> Message | None:
+    def _drain(self, connection: _Connection, deliver: Deliver) -> None:
+        """Deliver what comes until the connection is to be made anew."""
+        socket, monitor = connection.socket, connection.monitor
+        poller = zmq.Poller()
+        poller.register(socket, zmq.POLLIN)
+        poller.register(monitor, zmq.POLLIN)
+        while not self._anew:
+            if monitor in dict(poller.poll(_TURN_MS)):
+                self._follow(connection)
+            while (frames := receive(socket, MAX_FRAMES)) is not None:
+                message = self._read(connection, frames)
+                if message is not None:
+                    deliver(message)
+                    del message  # or its memory would be in use until the next one comes
+
+    def _follow(self, connection: _Connection) -> None:
+        """Take note of what happened to the connection."""
+        while (event := receive(connection.monitor, MAX_FRAMES)) is not None:
+            self.link.note([frame.bytes for frame in event])
+            if self.link.trouble:
+                self.last_failure = f"{self._endpoint}: {self.link.trouble}"
+            if not self.link.stands:
+                self._take_inline(connection)  # who comes next may have no shared memory
+
+    def _read(self, connection: _Connection, frames: Sequence[zmq.Frame]) -> Message | None:
         now_ns = self._clock.now_ns()
+        self.heard_ns = time.monotonic_ns()
+        lane = self._by_topic.get(frames[0].bytes)
+        if lane is None:
+            self._hear(connection, frames)
+            return None
         try:
-            topic = decode_topic(frames[0])
-            if topic not in self._names:  # ZeroMQ subscribes to all that begin like it
-                return None
-            self.received += 1
-            message = decode(frames).message
+            received = decode(frames, attach=self._lease)
         except WireError as error:
+            self.received += 1
             self.drops.add("malformed")
             self.last_failure = f"{self._endpoint}: {error}"
             return None
-        missing = message.sequence - self._newest.get(topic, message.sequence) - 1
-        if missing > 0:  # with a new publisher numbers begin anew
+        except (Overwritten, SegmentGone):
+            self.received += 1
+            self.drops.add("overwritten")
+            lane.skip()
+            return None
+        except SegmentRefused as error:
+            self.last_failure = f"{self._endpoint}: {error}"
+            self._token = ""
+            self._take_inline(connection)
+            return None
+        message = received.message
+        missing = lane.lost(received.epoch, message.sequence)
+        if missing < 0:
+            return None  # a latched message, or one in two forms
+        if missing:
             self.drops.add("lost", missing)
-        self._newest[topic] = message.sequence
-        message.topic = self._names[topic]
-        message.trace = Trace(message.trace.capture_ns, now_ns)
+        self.received += 1
+        trace = message.trace
+        if received.budget_ns and now_ns - trace.published_ns > received.budget_ns:
+            self.drops.add("expired")
+            return None
+        message.topic = lane.name
+        message.trace = Trace(trace.capture_ns, now_ns)
         return message
+
+    def _lease(self, place: Place, sizes: Sequence[int]) -> Sequence[memoryview]:
+        views = self._memory.lease(place, sizes)
+        self.in_place += 1
+        return views
+
+    def _hear(self, connection: _Connection, frames: Sequence[zmq.Frame]) -> None:
+        """Read what publishers say of themselves; other topics only begin like ours."""
+        topic = frames[0].bytes
+        if topic == HEARTBEAT:
+            try:
+                payload = decode(frames).message.payload
+            except WireError as error:
+                self.drops.add("malformed")
+                self.last_failure = f"{self._endpoint}: heartbeat: {error}"
+                return
+            if isinstance(payload, Heartbeat):
+                self.heartbeat, self.heartbeat_ns = payload, self.heard_ns
+        elif topic.startswith(WELCOME) and self._token.encode() == topic[len(WELCOME) :]:
+            self._follow(connection)  # that the one before broke must be known first
+            self._take_shared(connection)
+
+    def _take_shared(self, connection: _Connection) -> None:
+        if self._token and not connection.sharing:
+            connection.sharing = True
+            for lane in self._lanes:  # in this order, nothing is missed in between
+                connection.socket.subscribe(alias(self._token, lane.topic))
+                connection.socket.unsubscribe(lane.topic)
+
+    def _take_inline(self, connection: _Connection) -> None:
+        if connection.sharing:
+            connection.sharing = False
+            for lane in self._lanes:
+                connection.socket.subscribe(lane.topic)
+                connection.socket.unsubscribe(alias(host_token(), lane.topic))

@@ -127,7 +127,7 @@ def test_a_subscriber_that_stands_still_loses_nothing_that_there_is_room_for() -
         heard(message)
 
     large = np.zeros(4_000)
-    # It learns of what was read once half of what may wait was.
+    # It learns of what was read once half of what may wait was. Less than shared memory takes.
     with publishing(waiting=2 * count) as publisher, hearing(publisher.endpoint, deliver) as subscriber:
         until(lambda: heard.messages, lambda: publisher.write(Message("found", large)))
         heard.messages.clear()
@@ -206,7 +206,7 @@ def test_a_subscriber_that_does_not_take_loses_messages_and_holds_nobody_up() ->
         assert go_on.wait(PATIENCE_S)
 
     large = Message("found", np.zeros(1 << 20, np.uint8))
-    with publishing() as publisher, hearing(publisher.endpoint, stall) as subscriber:
+    with publishing() as publisher, hearing(publisher.endpoint, stall, shared_memory=False) as subscriber:
         until(lambda: heard.messages, lambda: publisher.write(large))
         for _ in range(100):  # more than both ends and the system keep
             publisher.write(large)
@@ -228,7 +228,7 @@ def test_a_burst_waits_where_room_was_made_for_it() -> None:
     large = Message("found", np.zeros(1 << 20, np.uint8))
     with (
         publishing(waiting=200) as publisher,
-        hearing(publisher.endpoint, stall, waiting=200) as subscriber,
+        hearing(publisher.endpoint, stall, waiting=200, shared_memory=False) as subscriber,
     ):
         until(lambda: heard.messages, lambda: publisher.write(large))
         for _ in range(100):
