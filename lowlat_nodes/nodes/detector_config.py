@@ -7,10 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lowlat_nodes.nodes.base import NodeSettings
+from lowlat_nodes.nodes.zmq_input import ZmqInput
 from lowlat_nodes.nodes.zmq_output import ZmqSettings
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.transport.ros import Input
-from lowlat_nodes.vision.config import CamerasConfig
+from lowlat_nodes.vision.config import CamerasConfig, CameraSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +28,22 @@ class DetectorNodeConfig(NodeSettings, CamerasConfig):
     )
     zmq: ZmqSettings = section(ZmqSettings, doc="Detections over ZeroMQ as well.")
 
-    def inputs(self) -> dict[str, Input]:
+    def inputs(self) -> dict[str, Input | ZmqInput]:
         """Return what is subscribed to, by the name of the camera."""
-        return {
-            name: Input(
+        return {name: self._input(camera) for name, camera in self.cameras().items()}
+
+    def _input(self, camera: CameraSettings) -> Input | ZmqInput:
+        if camera.endpoint:
+            return ZmqInput(
+                endpoint=camera.endpoint,
                 topic=camera.topic,
-                type_name=camera.type_name,
-                reliability=camera.reliability,
+                key=camera.key,
+                server_key=camera.server_key,
                 max_age_ms=self.deadline_ms,
             )
-            for name, camera in self.cameras().items()
-        }
+        return Input(
+            topic=camera.topic,
+            type_name=camera.type_name,
+            reliability=camera.reliability,
+            max_age_ms=self.deadline_ms,
+        )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A lifecycle node that hosts any processor between ROS topics."""
+"""A lifecycle node that hosts any processor between topics of ROS, or of ZeroMQ on the way in."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
 from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_values
+from lowlat_nodes.nodes.zmq_input import ZmqInput
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.endpoint import Sink
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -21,6 +22,7 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.pipeline import Pipeline
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.transport.ros import Input, Output, RosClock, RosSink, RosSource
+from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 C = TypeVar("C", bound=NodeSettings)
 
@@ -42,7 +44,7 @@ class Hosted:
     """
 
     processor: Processor
-    inputs: Mapping[str, Input]
+    inputs: Mapping[str, Input | ZmqInput]
     outputs: Mapping[str, Output]
     results: Container[str] | None = None
     mailbox: Callable[[Clock], Mailbox] | None = None
@@ -76,7 +78,7 @@ class ProcessorNode(LifecycleHost[C]):
         self._hosted: Hosted | None = None
         self._window = Window()
         self._sink: RosSink | None = None
-        self._sources: list[RosSource] = []
+        self._sources: dict[str, RosSource | Subscriber] = {}
         self._pipeline: Pipeline | None = None
         self._lost = 0
         self._received: dict[str, int] = {}
@@ -89,7 +91,8 @@ class ProcessorNode(LifecycleHost[C]):
         """Open the processor and advertise its outputs."""
         self._hosted = self._host(config)
         for wired in self._hosted.inputs.values():
-            self._check_topic(wired.topic)  # it is subscribed to at activate only
+            if isinstance(wired, Input):
+                self._check_topic(wired.topic)  # it is subscribed to at activate only
         self._hosted.processor.open()
         self._sink = RosSink(self, self._hosted.outputs)
 
@@ -112,7 +115,7 @@ class ProcessorNode(LifecycleHost[C]):
         self._listening = on
         if self._pipeline is None:
             return
-        for source in self._sources:
+        for source in self._sources.values():
             if on:
                 source.start(self._pipeline.deliver)
             else:
@@ -128,10 +131,12 @@ class ProcessorNode(LifecycleHost[C]):
         self._lost = 0
         self._received = {}
         self._finished, self._finished_s = 0, time.monotonic()
-        self._sources = [
-            RosSource(self, name, topic, clock=clock, own_thread=True)
-            for name, topic in hosted.inputs.items()
-        ]
+        self._sources = {
+            name: wired.source(name, clock)
+            if isinstance(wired, ZmqInput)
+            else RosSource(self, name, wired, clock=clock, own_thread=True)
+            for name, wired in hosted.inputs.items()
+        }
         self._pipeline = Pipeline(
             [],
             _mailbox(hosted, clock),
@@ -142,17 +147,17 @@ class ProcessorNode(LifecycleHost[C]):
         )
         self._pipeline.start()
         if self._listening:
-            for source in self._sources:
+            for source in self._sources.values():
                 source.start(self._pipeline.deliver)
 
     def halt(self) -> None:
         """Unsubscribe and let the message in hand finish."""
-        for source in self._sources:
+        for source in self._sources.values():
             source.stop()
         if self._pipeline is not None:
             self._pipeline.stop()
             self._pipeline = None
-        self._sources = []
+        self._sources = {}
 
     def teardown(self) -> None:
         """Close the processor and withdraw its outputs."""
@@ -174,11 +179,11 @@ class ProcessorNode(LifecycleHost[C]):
         stats, mailbox = self._pipeline.stats(), self._pipeline.mailbox
         drops: dict[str, int] = mailbox.drops.snapshot()
         last_failure = stats.last_failure
-        for source in self._sources:
+        for source in self._sources.values():
             for reason, count in source.drops.snapshot().items():
                 drops[reason] = drops.get(reason, 0) + count
             last_failure = last_failure or source.last_failure
-        received = {source.name: source.received for source in self._sources}
+        received = {name: source.received for name, source in self._sources.items()}
         self.silent = [name for name, count in received.items() if count == self._received.get(name, 0)]
         self._received = received
         figures = self._window.turn(sum(received.values()))

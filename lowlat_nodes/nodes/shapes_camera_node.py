@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -17,15 +17,17 @@ import cv2
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
 from lowlat_nodes.nodes.diagnostics import MS, Level, Report, Window, standard_values
 from lowlat_nodes.nodes.run import run
+from lowlat_nodes.nodes.zmq_output import ZmqSettings
 from lowlat_nodes.sim.shapes import ShapesConfig, ShapeStream
 from lowlat_nodes.sim.shapes.camera import DRAWN, PHOTOGRAPHS, ShapesCamera, backgrounds, kind_of_background
-from lowlat_nodes.stream.config import setting
+from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import CompressedImage, Detections, Image
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.ros import Output, RosClock, RosSink
+from lowlat_nodes.transport.zmq.publisher import Publisher
 
 _S = 1_000_000_000
 _BEHIND = 0.98  # of the rate: less than this is worth a warning
@@ -56,6 +58,9 @@ class ShapesCameraSettings(NodeSettings):
         low=0.1,
         high=16.0,
     )
+    zmq: ZmqSettings = section(
+        ZmqSettings, doc="The images over ZeroMQ as well, under the topic `camera`; on ROS on demand, then."
+    )
     backgrounds: str = setting(
         "auto",
         doc="What is behind the shapes; auto: photographs where scikit-image is installed, else drawn.",
@@ -84,6 +89,7 @@ class ShapesCameraNode(LifecycleHost[ShapesCameraSettings]):
         self._camera: ShapesCamera | None = None
         self._background = ""
         self._recording: _Recording | None = None
+        self._zmq: Publisher | None = None
         super().__init__("shapes_camera_node", ShapesCameraSettings, **{"task": "simulated camera", **ros})
 
     def setup(self, config: ShapesCameraSettings) -> None:
@@ -103,11 +109,12 @@ class ShapesCameraNode(LifecycleHost[ShapesCameraSettings]):
         self._camera = ShapesCamera(
             stream, config.rate_hz, config.jpeg_quality if config.compressed else None
         )
+        self._zmq = config.zmq.publisher({"image": "camera"})
 
     def begin(self) -> None:
         """Advertise the topics and begin with frame 0."""
         assert self._camera is not None
-        self._recording = _Recording(self, self._config, self._camera)
+        self._recording = _Recording(self, self._config, self._camera, self._zmq)
         self._recording.start()
 
     def halt(self) -> None:
@@ -119,6 +126,9 @@ class ShapesCameraNode(LifecycleHost[ShapesCameraSettings]):
     def teardown(self) -> None:
         """Forget the scene."""
         self._camera = None
+        if self._zmq is not None:
+            self._zmq.close()
+            self._zmq = None
 
     def report(self) -> Report:
         """Return how well the camera keeps real time."""
@@ -131,11 +141,19 @@ class ShapesCameraNode(LifecycleHost[ShapesCameraSettings]):
 class _Recording:
     """An active camera: its thread and its topics."""
 
-    def __init__(self, node: ShapesCameraNode, config: ShapesCameraSettings, camera: ShapesCamera) -> None:
+    def __init__(
+        self,
+        node: ShapesCameraNode,
+        config: ShapesCameraSettings,
+        camera: ShapesCamera,
+        zmq: Publisher | None,
+    ) -> None:
         self._config = config
         self._camera = camera
         self._clock = RosClock(node)
-        self._sink = RosSink(node, {"image": JPEG if config.compressed else RAW, "truth": TRUTH})
+        image = replace(JPEG if config.compressed else RAW, on_demand=zmq is not None)
+        self._sink = RosSink(node, {"image": image, "truth": TRUTH})
+        self._zmq = zmq
         self._drops, self._failures = Counters(), Counters()
         self._last_failure = ""
         self._window = Window()
@@ -209,9 +227,12 @@ class _Recording:
     def _publish(self, image: Image | CompressedImage, truth: Detections, due_ns: int) -> None:
         # The age of the deadline crosses over from steady time to ROS time, the time itself does not.
         stamp_ns = self._clock.now_ns() - (time.monotonic_ns() - due_ns)
-        for name, payload in (("image", image), ("truth", truth)):
-            trace = Trace(capture_ns=stamp_ns, received_ns=stamp_ns)
-            self._sink.write(Message(name, payload, trace, frame_id=self._config.frame_id))
+        trace = Trace(capture_ns=stamp_ns, received_ns=stamp_ns, published_ns=self._clock.now_ns())
+        seen = Message("image", image, trace, frame_id=self._config.frame_id)
+        if self._zmq is not None:
+            self._zmq.write(seen)
+        self._sink.write(seen)
+        self._sink.write(Message("truth", truth, trace, frame_id=self._config.frame_id))
         trace.published_ns = self._clock.now_ns()
         self._window.give(trace)
 

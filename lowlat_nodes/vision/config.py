@@ -57,6 +57,13 @@ class CameraSettings:
         choices=("auto", "reliable", "best_effort"),
         doc="auto: reliable while all publishers offer it, otherwise best effort.",
     )
+    endpoint: str = setting(
+        "",
+        doc="Address of a ZeroMQ publisher that the images come from instead of ROS, under this topic; on "
+        "the same host through shared memory.",
+    )
+    key: str = setting("", doc="File of the node's own secret key, where that publisher wants one.")
+    server_key: str = setting("", doc="File of that publisher's public key.")
 
     @property
     def type_name(self) -> str:
