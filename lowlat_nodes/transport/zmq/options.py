@@ -13,6 +13,8 @@ DEAD_AFTER_MS = 600
 WAITING_MESSAGES = 16
 """How many messages of a stream wait at either end of a connection, beside what is on its way."""
 
+_WAIT, _LOOK = 0, int(zmq.NOBLOCK)
+
 REFUSED_HANDSHAKES = (
     zmq.Event.HANDSHAKE_FAILED_AUTH
     | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
@@ -48,13 +50,18 @@ def probe(socket: zmq.Socket[bytes]) -> None:
         socket.setsockopt(option, value)
 
 
-def receive(socket: zmq.Socket[bytes], max_frames: int) -> list[zmq.Frame] | None:
+def receive(socket: zmq.Socket[bytes], max_frames: int, *, wait: bool = False) -> list[zmq.Frame] | None:
     """Return a message that waits, None if none does; frames beyond the limit are thrown away.
 
     A message that is cut so has `max_frames` + 1 frames, and is thereby known.
+
+    Args:
+        socket: Gives the message.
+        max_frames: Most frames that are of interest.
+        wait: Whether to wait for a message, as long as ZMQ_RCVTIMEO has it.
     """
     try:
-        frame = socket.recv(zmq.NOBLOCK, copy=False)
+        frame = socket.recv(_WAIT if wait else _LOOK, copy=False)
     except zmq.Again:
         return None
     frames = [frame]

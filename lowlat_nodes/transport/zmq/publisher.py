@@ -34,6 +34,11 @@ from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, WELCOME, Demand,
 
 _LINGER_MS = 200  # for the last messages
 
+# Plain numbers: to combine flags takes as long as to send.
+_LAST = int(zmq.NOBLOCK)
+_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
+_EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
+
 SHARED_FROM = 1 << 16
 """Bytes of a payload from which shared memory is faster than frames."""
 
@@ -205,7 +210,7 @@ class Publisher:
             message.trace.published_ns = time.time_ns()
             header = encode_header(message, content, self._beats, epoch=self._epoch)
             self._beats += 1
-            self._put([HEARTBEAT, header])
+            self._put(HEARTBEAT, header)
             self._hear()
 
     def close(self) -> None:
@@ -232,11 +237,11 @@ class Publisher:
                 if sent.place is None:
                     self.counts.add("inline")
             if sent.place is not None:
-                self._put([topic.alias, self._header(sent, sent.place)])
+                self._put(topic.alias, self._header(sent, sent.place))
             else:
-                self._put([topic.alias, self._header(sent), *inline(content)])
+                self._put(topic.alias, self._header(sent), *inline(content))
         if demand.inline:
-            self._put([topic.name, self._header(sent), *inline(content)])
+            self._put(topic.name, self._header(sent), *inline(content))
 
     def _header(self, sent: _Sent, place: Place | None = None) -> bytes:
         return encode_header(
@@ -249,10 +254,11 @@ class Publisher:
             place=place,
         )
 
-    def _put(self, frames: list[bytes | memoryview]) -> None:
-        send, last = self._socket.send, len(frames) - 1
-        for index, frame in enumerate(frames):
-            send(frame, zmq.NOBLOCK if index == last else zmq.NOBLOCK | zmq.SNDMORE)
+    def _put(self, *frames: bytes | memoryview) -> None:
+        send = self._socket.send
+        for frame in frames[:-1]:
+            send(frame, _MORE)
+        send(frames[-1], _LAST)
 
     def _keep(self, topic: _Topic, sent: _Sent) -> None:
         """Keep the last message of a latched topic for newcomers."""
@@ -267,7 +273,7 @@ class Publisher:
 
     def _hear(self) -> None:
         """Take note of subscriptions, and give newcomers the last message of latched topics."""
-        while int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+        while int(self._socket.getsockopt(_EVENTS)) & _READABLE:
             for name, demand in self._subscriptions.take(self._socket.recv()).items():
                 topic = self._by_name[name]
                 if topic.last is not None:

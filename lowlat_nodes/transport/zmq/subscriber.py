@@ -32,7 +32,7 @@ from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED, WELCOM
 
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
-_TURN_MS = 100  # how late a wish to reconnect is noticed
+_TURN_MS = 100  # how late a broken link, or the wish to reconnect, is noticed
 
 
 class _Lane:
@@ -191,6 +191,7 @@ class Subscriber:
         connection = _Connection(socket, socket.get_monitor_socket(WATCHED))
         try:
             socket.setsockopt(zmq.LINGER, 0)
+            socket.setsockopt(zmq.RCVTIMEO, _TURN_MS)
             socket.setsockopt(zmq.RCVHWM, self._waiting)
             socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
             socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
@@ -227,18 +228,16 @@ class Subscriber:
 
     def _drain(self, connection: _Connection, deliver: Deliver) -> None:
         """Deliver what comes until the connection is to be made anew."""
-        socket, monitor = connection.socket, connection.monitor
-        poller = zmq.Poller()
-        poller.register(socket, zmq.POLLIN)
-        poller.register(monitor, zmq.POLLIN)
         while not self._anew:
-            if monitor in dict(poller.poll(_TURN_MS)):
-                self._follow(connection)
-            while (frames := receive(socket, MAX_FRAMES)) is not None:
+            # To wait here, and not for the monitor too, spares each message what it takes to poll both.
+            frames = receive(connection.socket, MAX_FRAMES, wait=True)
+            if frames is not None:
                 message = self._read(connection, frames)
                 if message is not None:
                     deliver(message)
                     del message  # or its memory would be in use until the next one comes
+            if frames is None or not self.link.stands:
+                self._follow(connection)
 
     def _follow(self, connection: _Connection) -> None:
         """Take note of what happened to the connection."""
