@@ -19,7 +19,7 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, settings
 
-from lowlat_nodes.transport import segments
+from lowlat_nodes.transport import leftovers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Free the shared memory of nodes that tests have killed, 67 MB each, once the last worker has ended."""
     if not hasattr(session.config, "workerinput"):
-        segments.reap()
+        leftovers.reap()
 
 
 @pytest.fixture

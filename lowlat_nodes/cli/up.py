@@ -17,7 +17,7 @@ from lowlat_nodes.cli.console import Console
 from lowlat_nodes.cli.graph import Graph, NodeProcess, load
 from lowlat_nodes.cli.supervisor import AUTHOR, Command, Outcome, RestartPolicy, Supervisor
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.transport import segments
+from lowlat_nodes.transport import leftovers, segments
 
 # Set by the ROS wheels of one virtual environment, wrong for a program of another.
 _WHEELS_MARK = "_ROS_WHEELS_BOOTSTRAP_COMPLETE"
@@ -56,7 +56,7 @@ def _supervise(
     graph: Graph, options: argparse.Namespace, console: Console, environment: Mapping[str, str]
 ) -> dict[str, Outcome]:
     def reap() -> None:
-        reaped = segments.reap()
+        reaped = leftovers.reap()
         if reaped.segments:
             console.write(AUTHOR, f"freed {reaped.size / 1e6:.1f} MB of shared memory of dead processes")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from lowlat_nodes.transport import segments
+from lowlat_nodes.transport.abandoned import FOLDER, Reaped
 
 SEGMENT = "fastrtps_00112233aabbccdd"
 
@@ -98,7 +99,7 @@ def test_other_files_are_left_alone(folder: Path) -> None:
 
 
 def test_a_machine_without_shared_memory_has_nothing_to_remove(tmp_path: Path) -> None:
-    assert segments.reap(tmp_path / "missing") == segments.Reaped(0, 0)
+    assert segments.reap(tmp_path / "missing") == Reaped(0, 0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
@@ -140,8 +141,8 @@ def segments_of(pid: int) -> set[Path]:
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed since
             targets.append(descriptor.readlink())
-    names = {target.name for target in targets if target.parent == segments.FOLDER}
-    return {segments.FOLDER / name[:-3] for name in names if re.fullmatch(r"fast\w+_[0-9a-f]{16}_el", name)}
+    names = {target.name for target in targets if target.parent == FOLDER}
+    return {FOLDER / name[:-3] for name in names if re.fullmatch(r"fast\w+_[0-9a-f]{16}_el", name)}
 
 
 @pytest.mark.ros

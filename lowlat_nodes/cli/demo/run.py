@@ -21,7 +21,7 @@ from lowlat_nodes.cli.demo.recording import IMAGES, TOPICS
 from lowlat_nodes.cli.demo.settings import DemoSettings
 from lowlat_nodes.cli.demo.ways import parameters
 from lowlat_nodes.stream.errors import LowlatError
-from lowlat_nodes.transport import segments
+from lowlat_nodes.transport import leftovers, segments
 
 BAG = "bag"
 RECORDER = "lowlat_record"
@@ -69,7 +69,7 @@ def run_strategy(
     except ProcessError as error:
         raise RunError(f"{name}: {error}") from error
     finally:
-        segments.reap()
+        leftovers.reap()
 
 
 @contextlib.contextmanager

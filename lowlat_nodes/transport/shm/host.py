@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from lowlat_nodes.transport.shm.layout import FOLDER
+from lowlat_nodes.transport.abandoned import FOLDER
 
 
 def host_token(folder: Path = FOLDER) -> str:

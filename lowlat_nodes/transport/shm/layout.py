@@ -20,13 +20,11 @@ from __future__ import annotations
 
 import re
 import struct
-from pathlib import Path
 from typing import NamedTuple
 
 from lowlat_nodes.transport.shm.errors import SegmentRefused
 from lowlat_nodes.transport.shm.locks import ByteLock
 
-FOLDER = Path("/dev/shm")  # noqa: S108
 PAGE = 4096
 ALIGNMENT = 64
 """Of arrays in a slot, bytes: a cache line, and what vector units ask for."""

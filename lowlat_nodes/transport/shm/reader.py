@@ -8,9 +8,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from lowlat_nodes.transport.abandoned import FOLDER
 from lowlat_nodes.transport.shm.attachment import Attachment
 from lowlat_nodes.transport.shm.groups import group_number
-from lowlat_nodes.transport.shm.layout import FOLDER
 from lowlat_nodes.transport.shm.place import Place
 
 _MAPPED = 16  # segments of one subscriber: as many topics and their predecessors

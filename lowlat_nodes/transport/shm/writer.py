@@ -19,8 +19,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.abandoned import FOLDER
 from lowlat_nodes.transport.shm.groups import group_number
-from lowlat_nodes.transport.shm.layout import FOLDER, MAX_SLOTS, PAGE, aligned, slot_at
+from lowlat_nodes.transport.shm.layout import MAX_SLOTS, PAGE, aligned, slot_at
 from lowlat_nodes.transport.shm.loan import Claim, Loan
 from lowlat_nodes.transport.shm.place import Place
 from lowlat_nodes.transport.shm.segment import Segment
