@@ -62,10 +62,10 @@ class Attachment:
     """
 
     def __init__(self, folder: Path, name: str, group: int | None) -> None:
+        self._descriptor = -1
         if not is_segment_name(name):
             raise SegmentRefused(f"segment: expected the name of one, got {name[:80]!r}")
         path = folder / name
-        self._descriptor = -1
         try:
             unlocked = os.open(path, _FLAGS)
             try:
@@ -117,8 +117,13 @@ class Attachment:
             SegmentRefused: If it would not lie within the slot.
         """
         slot, slot_bytes = place.slot, self._header.slot_bytes
-        if not 0 <= slot < self._header.slots:
-            raise SegmentRefused(f"segment: expected a slot below {self._header.slots}, got {slot}")
+        if not 0 <= slot < self._header.slots or place.generation < 1:
+            raise SegmentRefused(
+                f"segment: expected a slot below {self._header.slots} and a generation from 1, "
+                f"got {slot} and {place.generation}"
+            )
+        if len(place.offsets) != len(sizes):
+            raise SegmentRefused(f"segment: {len(place.offsets)} places for {len(sizes)} arrays")
         for offset, size in zip(place.offsets, sizes, strict=True):
             if offset < 0 or size < 0 or offset + size > slot_bytes:
                 raise SegmentRefused(f"segment: {size} bytes at {offset} are not in a slot of {slot_bytes}")

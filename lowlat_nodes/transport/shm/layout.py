@@ -83,7 +83,8 @@ def parse_header(data: bytes, size: int) -> Header:
     if magic != _MAGIC or version != _VERSION:
         raise SegmentRefused(f"segment: expected {_MAGIC!r} version {_VERSION}, got {magic!r} {version}")
     header = Header(*numbers)
-    if not 0 < header.slots <= MAX_SLOTS or header.slot_bytes % PAGE or header.size != size:
+    sound = 0 < header.slots <= MAX_SLOTS and header.slot_bytes >= PAGE and not header.slot_bytes % PAGE
+    if not sound or header.size != size:
         raise SegmentRefused(
             f"segment: {header.slots} slots of {header.slot_bytes} bytes are not a file of {size} bytes"
         )
