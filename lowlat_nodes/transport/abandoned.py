@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ def owned_by_nobody(file: Path, lock: Callable[[int], bool], young_s: float = 0.
         return
     try:
         status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or time.time() - status.st_ctime < young_s:
+        own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+        if not own or time.time() - status.st_ctime < young_s:
             yield False
             return
         try:

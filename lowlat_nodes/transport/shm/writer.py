@@ -4,11 +4,8 @@
 
 from __future__ import annotations
 
-import errno
 import math
-import os
 import threading
-import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,15 +17,11 @@ from numpy.typing import DTypeLike, NDArray
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.abandoned import FOLDER
+from lowlat_nodes.transport.shm.arena import FEWEST_SLOTS, Arena
 from lowlat_nodes.transport.shm.groups import group_number
-from lowlat_nodes.transport.shm.layout import MAX_SLOTS, PAGE, aligned, slot_at
+from lowlat_nodes.transport.shm.layout import MAX_SLOTS, aligned, slot_at
 from lowlat_nodes.transport.shm.loan import Claim, Loan
 from lowlat_nodes.transport.shm.place import Place
-from lowlat_nodes.transport.shm.segment import Segment
-
-_FEWEST_SLOTS = 2
-_GROWTH = 1.5  # of the slots of a segment that replaces another
-_RETRY_S = 1.0  # after there was no room for a segment
 
 
 class Writer:
@@ -65,21 +58,12 @@ class Writer:
         name_hint: str = "",
         folder: Path = FOLDER,
     ) -> None:
-        if not _FEWEST_SLOTS <= slots <= MAX_SLOTS:
-            raise ConfigurationError(f"slots: expected from {_FEWEST_SLOTS} to {MAX_SLOTS}, got {slots}")
+        if not FEWEST_SLOTS <= slots <= MAX_SLOTS:
+            raise ConfigurationError(f"slots: expected from {FEWEST_SLOTS} to {MAX_SLOTS}, got {slots}")
         self.counts = Counters()
-        self._slots = slots
-        self._max_bytes = max_bytes
-        self._group = group_number(group)
-        self._hint = name_hint
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._segment: Segment | None = None
-        self._retired: list[tuple[Segment, int]] = []  # and how many messages ago they were to be removed
-        self._written = 0
+        self._arena = Arena(folder, name_hint, slots, max_bytes, group_number(group), self.counts)
+        self._lock = threading.Lock()  # on the arena
         self._claims: dict[int, weakref.ref[Claim]] = {}  # by address
-        self._retry_at = 0.0
-        self._closed = False
 
     def put(self, arrays: Sequence[NDArray[Any]]) -> Place | None:
         """Copy a message into a slot and let it be read.
@@ -95,7 +79,7 @@ class Writer:
         """
         offsets, size = _laid_out(arrays)
         with self._lock:
-            taken = self._take(size)
+            taken = self._arena.take(size)
         if taken is None:
             return None
         segment, slot = taken
@@ -107,7 +91,9 @@ class Writer:
             segment.given_back.append(slot)
             raise
         with self._lock:
-            return self._publish(segment, slot, offsets)
+            if not segment.closed:
+                return Place(segment.name, slot, self._arena.publish(segment, slot), offsets)
+        return self.put(arrays)  # another thread has put a larger message since
 
     def loan(self, shape: tuple[int, ...], dtype: DTypeLike) -> Loan | None:
         """Return memory in a slot for an array that is to be published; its content is undefined.
@@ -122,7 +108,7 @@ class Writer:
         if kind.hasobject:
             raise ValueError(f"expected a dtype without Python objects, got {kind}")
         with self._lock:
-            taken = self._take(math.prod(shape) * kind.itemsize)
+            taken = self._arena.take(math.prod(shape) * kind.itemsize)
             if taken is None:
                 return None
             claim = Claim(*taken)
@@ -159,8 +145,9 @@ class Writer:
             for each in (array, lent):
                 if each is not None:
                     each.flags.writeable = False
-            if not claim.segment.closed:
-                return self._publish(claim.segment, claim.slot, (0,), lent=True)
+            segment, slot = claim.segment, claim.slot
+            if not segment.closed:
+                return Place(segment.name, slot, self._arena.publish(segment, slot, lent=True), (0,))
         return self.put([array])  # larger messages have come since
 
     def retain(self, place: Place | None) -> None:
@@ -170,96 +157,12 @@ class Writer:
             place: Where it lies; None to retain none.
         """
         with self._lock:
-            for segment in self._segments():
-                segment.retained = None
-                if place is not None and segment.name == place.segment:
-                    segment.retained = place.slot
+            self._arena.retain(place)
 
     def close(self) -> None:
         """Remove the shared memory; readers and loans keep what they hold."""
         with self._lock:
-            self._closed = True
-            for segment in self._segments():
-                segment.close()
-            self._segment = None
-            self._retired.clear()
-
-    def _segments(self) -> list[Segment]:
-        current = [] if self._segment is None else [self._segment]
-        return [*current, *(segment for segment, _ in self._retired)]
-
-    def _take(self, size: int) -> tuple[Segment, int] | None:
-        """Return a slot of at least that size; None, counted, if there is none."""
-        segment = self._segment
-        if segment is None or segment.closed or segment.slot_bytes < size:
-            segment = self._replaced(size)
-            if segment is None:
-                return None
-        slot = segment.take()
-        if slot is None:
-            self.counts.add("slots_leased")
-            return None
-        return segment, slot
-
-    def _publish(self, segment: Segment, slot: int, offsets: tuple[int, ...], *, lent: bool = False) -> Place:
-        generation = segment.publish(slot, lent=lent)
-        self._written += 1
-        if self._retired:
-            self._remove_retired()
-        return Place(segment.name, slot, generation, offsets)
-
-    def _replaced(self, size: int) -> Segment | None:
-        """Return a segment with larger slots, in place of the present one."""
-        slot_bytes = aligned(max(size, 1), PAGE)
-        if PAGE + _FEWEST_SLOTS * slot_bytes > self._max_bytes:
-            self.counts.add("too_large")
-            return None
-        if self._closed or time.monotonic() < self._retry_at:
-            self.counts.add("no_space")
-            return None
-        old, room = self._segment, self._max_bytes - PAGE
-        if old is not None and not old.closed:
-            roomy = aligned(max(slot_bytes, int(_GROWTH * old.slot_bytes)), PAGE)
-            slot_bytes = min(roomy, max(slot_bytes, room // self._slots // PAGE * PAGE))
-            self._retire(old, self._slots * slot_bytes)
-        self._segment = self._made(slot_bytes, min(self._slots, room // slot_bytes))
-        return self._segment
-
-    def _made(self, slot_bytes: int, slots: int) -> Segment | None:
-        """Return a new segment, of fewer slots where memory is short; None, counted, if none fits."""
-        reason = "no_space"
-        while slots >= _FEWEST_SLOTS:
-            try:
-                file_system = os.statvfs(self._folder)
-                if file_system.f_bavail * file_system.f_frsize >= PAGE + slots * slot_bytes:
-                    return Segment(self._folder, self._hint, slots, slot_bytes, self._group)
-            except OSError as error:
-                if error.errno not in {errno.ENOSPC, errno.ENOMEM}:
-                    reason = "unavailable"
-                    break
-            slots //= 2
-        self.counts.add(reason)
-        self._retry_at = time.monotonic() + _RETRY_S
-        return None
-
-    def _retire(self, old: Segment, more: int) -> None:
-        """Have a segment removed when its messages have had time to arrive, or now if memory is short."""
-        self._retired.append((old, self._written + old.slots))
-        self._segment = None
-        total = sum(segment.size for segment, _ in self._retired)
-        while self._retired and total + more > self._max_bytes:
-            segment, _ = self._retired.pop(0)
-            segment.close()
-            total -= segment.size
-
-    def _remove_retired(self) -> None:
-        kept = []
-        for segment, last in self._retired:
-            if self._written < last or segment.lent or segment.retained is not None:
-                kept.append((segment, last))
-            else:
-                segment.close()
-        self._retired = kept
+            self._arena.close()
 
 
 def _laid_out(arrays: Sequence[NDArray[Any]]) -> tuple[tuple[int, ...], int]:
