@@ -141,7 +141,7 @@ class WorkSink:
         """
         with self._changed:
             number = self._ledger.next_number  # only this thread adds
-        frames = [bytes(frame) for frame in encode(message, self._topic, number)]
+        frames = [bytes(frame) for frame in encode(message, self._topic, number, epoch=self._epoch)]
         self._bury_dead()
         with self._changed:
             if not self._changed.wait_for(self._has_room, self._patience_s):
@@ -380,7 +380,7 @@ class WorkSink:
 def _dead_letter(dead: Dead) -> Message:
     """Return a message with a `DeadLetter`; what was no packet is one of its frames, as a msgpack list."""
     frames = dead.item.frames
-    message = decode([zmq.Frame(frame) for frame in frames])
+    message = decode(frames).message
     packet = message.payload
     if not isinstance(packet, Packet):
         origin = f"{message.topic}@{message.sequence}"

@@ -217,7 +217,7 @@ class WorkSource:
             self._done.append(name)
             return
         try:
-            message = decode(frames)
+            message = decode(frames).message
         except WireError as error:
             self._refuse(str(error))
             self._refused.append((name, str(error)))
