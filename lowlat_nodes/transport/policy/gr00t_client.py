@@ -11,7 +11,7 @@ from typing import Any
 import zmq
 
 from lowlat_nodes.stream.counters import Counters
-from lowlat_nodes.stream.requester import AnswerRefused, RequestLate, ServerError
+from lowlat_nodes.stream.requester import AnswerRefused, ServerError
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import gr00t
 from lowlat_nodes.transport.zmq.dealer import Dealer
@@ -44,7 +44,6 @@ class Gr00tClient:
         self._dealer = Dealer(
             address, max_bytes=MAX_MESSAGE, max_frames=_FRAMES, keys=None, counts=self.counts
         )
-        self._number = 0
         self._generation = ""
 
     def describe(self) -> dict[str, Any]:
@@ -97,18 +96,15 @@ class Gr00tClient:
         return {"generation": self._generation, "modality": modality}
 
     def _call(self, endpoint: str, data: Mapping[str, Any] | None, deadline_ns: int) -> Any:
-        if time.monotonic_ns() >= deadline_ns:
-            raise RequestLate("the deadline had passed before the request went out")
         request: dict[str, Any] = {"endpoint": endpoint}
         if data is not None:
             request["data"] = data
         if self._token:
             request["api_token"] = self._token
-        self._number += 1
-        number = self._number.to_bytes(8, "big")
-        return self._dealer.call(
-            [number, b"", gr00t.encode(request)],
-            lambda answer: _read(answer, number),
+        packed = gr00t.encode(request)
+        return self._dealer.ask(
+            lambda number, _: [number.to_bytes(8, "big"), b"", packed],
+            lambda number, answer: _read(answer, number.to_bytes(8, "big")),
             deadline_ns=deadline_ns,
         )
 

@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 import hmac
-import sys
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import zmq
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestRefused, Responder
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import gr00t
+from lowlat_nodes.transport.zmq.answering import Frames, answer_next
 from lowlat_nodes.transport.zmq.inbox import Arrival
 from lowlat_nodes.transport.zmq.router import Router
 
@@ -55,6 +55,7 @@ class Gr00tServer:
         self._responder = responder
         self._token = token
         self._generation = generation
+        self._killed = False
         self._counts = Counters()
         self._router = Router(
             address,
@@ -73,8 +74,8 @@ class Gr00tServer:
     def serve(self) -> None:
         """Answer requests, one at a time and in this thread, until `close`."""
         try:
-            while (arrival := self._router.take()) is not None:
-                self._serve(arrival)
+            while not self._killed and answer_next(self._router, self, self._counts):
+                pass
         finally:
             self._router.close()
             self._router.join()
@@ -87,28 +88,21 @@ class Gr00tServer:
         """Return what happened so far, by name."""
         return self._counts.snapshot()
 
-    def _serve(self, arrival: Arrival) -> None:
-        *envelope, message = (frame.bytes for frame in arrival.frames)
+    def read(self, frames: list[zmq.Frame]) -> tuple[list[bytes], int]:
+        """Return the envelope of a request; see `Answers`."""
+        envelope = [frame.bytes for frame in frames[:-1]]
         if len(envelope) > _MOST_HOPS or not envelope or envelope[-1]:
-            self._counts.add("malformed")  # no REQ socket sent this, nobody waits
-            return
-        killed = False
-        try:
-            request = self._admit(gr00t.decode(message))
-            killed = request.get("endpoint") == "kill"
-            reply = gr00t.encode(self._answer(request))
-            self._counts.add("answered")
-        except (WireError, RequestRefused) as error:
-            self._counts.add("refused")
-            reply = gr00t.encode({"error": str(error)})
-            killed = False
-        except Exception as error:  # a policy is foreign code; what it says may be for our eyes only
-            self._counts.add("failed")
-            traceback.print_exc(file=sys.stderr)
-            reply = gr00t.encode({"error": type(error).__name__})
-        self._router.send(arrival.route, [*envelope, reply])
-        if killed:
-            self.close()
+            raise WireError("expected an envelope as REQ sockets send it, nobody waits")
+        return envelope, 0
+
+    def answer(self, envelope: list[bytes], arrival: Arrival) -> Frames:
+        """Have the responder answer."""
+        request = self._admit(gr00t.decode(arrival.frames[-1].bytes))
+        return [*envelope, gr00t.encode(self._answer(request))]
+
+    def refuse(self, envelope: list[bytes], text: str) -> Frames:
+        """Return an error as the answer."""
+        return [*envelope, gr00t.encode({"error": text})]
 
     def _admit(self, request: Any) -> dict[str, Any]:
         """Return the request if it is a map, and has the token where one is asked for."""
@@ -137,6 +131,7 @@ class Gr00tServer:
         if endpoint == "kill":
             if not self._token:
                 raise RequestRefused("kill is for servers that have an API token; end this one where it runs")
+            self._killed = True
             return None
         raise RequestRefused("expected get_action, ping, reset, get_modality_config or kill as the endpoint")
 

@@ -12,7 +12,7 @@ import zmq
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.stream.requester import AnswerRefused, RequestLate, ServerError
+from lowlat_nodes.stream.requester import AnswerRefused, ServerError
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import lowlat
 from lowlat_nodes.transport.zmq.curve import ClientKeys
@@ -41,7 +41,6 @@ class LowlatClient:
         self._dealer = Dealer(
             address, max_bytes=MAX_MESSAGE, max_frames=lowlat.MAX_FRAMES, keys=keys, counts=self.counts
         )
-        self._number = 0
 
     def describe(self) -> dict[str, Any]:
         """Return what the server says of itself; waits up to 2 s for it and 10 s for the answer."""
@@ -61,14 +60,10 @@ class LowlatClient:
         self._dealer.close()
 
     def _call(self, kind: str, body: Mapping[str, Any], wanted: str, deadline_ns: int) -> dict[str, Any]:
-        self._number += 1
-        number = self._number
-        left_ns = deadline_ns - time.monotonic_ns()
-        if left_ns <= 0:
-            raise RequestLate("the deadline had passed before the request went out")
-        frames = lowlat.encode(kind, number, body, budget_ns=left_ns)
-        return self._dealer.call(
-            frames, lambda answer: _read(answer, number, wanted), deadline_ns=deadline_ns
+        return self._dealer.ask(
+            lambda number, left_ns: lowlat.encode(kind, number, body, budget_ns=left_ns),
+            lambda number, answer: _read(answer, number, wanted),
+            deadline_ns=deadline_ns,
         )
 
 

@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-import sys
-import time
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
+import zmq
+
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.requester import RequestRefused, Responder
-from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
+from lowlat_nodes.transport.arrays import MAX_MESSAGE
 from lowlat_nodes.transport.policy import lowlat
+from lowlat_nodes.transport.zmq.answering import Frames, answer_next
 from lowlat_nodes.transport.zmq.curve import ServerKeys, check_exposure
 from lowlat_nodes.transport.zmq.endpoint import check_endpoint
 from lowlat_nodes.transport.zmq.inbox import Arrival
@@ -55,8 +55,8 @@ class LowlatServer:
     def serve(self) -> None:
         """Answer requests, one at a time and in this thread, until `close`."""
         try:
-            while (arrival := self._router.take()) is not None:
-                self._serve(arrival)
+            while answer_next(self._router, self, self._counts):
+                pass
         finally:
             self._router.close()
             self._router.join()
@@ -69,27 +69,19 @@ class LowlatServer:
         """Return what happened so far, by name."""
         return self._counts.snapshot()
 
-    def _serve(self, arrival: Arrival) -> None:
-        try:
-            header = lowlat.decode_header(arrival.frames)
-        except WireError:
-            self._counts.add("malformed")  # whoever sent it waits for nothing that we could name
-            return
-        if header.budget_ns and time.monotonic_ns() > arrival.received_ns + header.budget_ns:
-            self._counts.add("expired")
-            return
-        try:
-            kind, body = self._answer(header, arrival)
-            frames = lowlat.encode(kind, header.number, body)
-            self._counts.add("answered")
-        except (WireError, RequestRefused) as error:
-            self._counts.add("refused")
-            frames = lowlat.encode(lowlat.ERROR, header.number, {"message": str(error)})
-        except Exception as error:  # a policy is foreign code; what it says may be for our eyes only
-            self._counts.add("failed")
-            traceback.print_exc(file=sys.stderr)
-            frames = lowlat.encode(lowlat.ERROR, header.number, {"message": type(error).__name__})
-        self._router.send(arrival.route, frames)
+    def read(self, frames: list[zmq.Frame]) -> tuple[lowlat.Header, int]:
+        """Return the header of a request; see `Answers`."""
+        header = lowlat.decode_header(frames)
+        return header, header.budget_ns
+
+    def answer(self, header: lowlat.Header, arrival: Arrival) -> Frames:
+        """Have the responder answer."""
+        kind, body = self._answer(header, arrival)
+        return lowlat.encode(kind, header.number, body)
+
+    def refuse(self, header: lowlat.Header, text: str) -> Frames:
+        """Return an error as the answer."""
+        return lowlat.encode(lowlat.ERROR, header.number, {"message": text})
 
     def _answer(self, header: lowlat.Header, arrival: Arrival) -> tuple[str, Mapping[str, Any]]:
         body = lowlat.decode_body(header, arrival.frames)

@@ -64,6 +64,7 @@ class Dealer:
         self._max_frames = max_frames
         self._counts = counts
         self._connected = False
+        self._asked = 0
         self._trouble = "nobody listens there"
         self._context = zmq.Context()
         self._socket = socket = self._context.socket(zmq.DEALER)
@@ -99,6 +100,29 @@ class Dealer:
             if not self._monitor.poll(_milliseconds(deadline_ns)):
                 raise self._gone()
             self._follow()
+
+    def ask(
+        self,
+        encode: Callable[[int, int], Sequence[bytes | memoryview]],
+        read: Callable[[int, list[zmq.Frame]], T | None],
+        *,
+        deadline_ns: int,
+    ) -> T:
+        """Send a request under a number of its own, and wait for the answer that has it.
+
+        Args:
+            encode: Gets the number and the time in ns that is left, and returns the request.
+            read: Gets the number and each message that comes; as for `call`.
+            deadline_ns: As for `call`, which tells what is raised.
+        """
+        left_ns = deadline_ns - time.monotonic_ns()
+        if left_ns <= 0:
+            raise RequestLate("the deadline had passed before the request went out")
+        self._asked += 1
+        number = self._asked
+        return self.call(
+            encode(number, left_ns), lambda answer: read(number, answer), deadline_ns=deadline_ns
+        )
 
     def call(
         self,
