@@ -26,6 +26,7 @@ COMMANDS = Subcommands(
             "up": "start the nodes of a parameter file and keep them running",
             "top": "show rates, latencies and drops of each node, live",
             "parameters": "list the parameters of a node, with defaults and ranges",
+            "keys": "make keys, and say which machines may connect",
             "serve": "serve a policy to robots and programs, or classify alert streams, without ROS",
             "train": "train a shipped model anew, or adapt one to a robot",
             "calibrate": "time the ways in which this machine can run a detector",

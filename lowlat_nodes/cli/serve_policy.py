@@ -139,12 +139,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="listen to other machines although nothing is encrypted; needs --token-file",
     )  # fmt: skip
     parser.add_argument(
-        "--key-file", default="", metavar="FILE",
-        help="secret certificate of this server, for lowlat to other machines; chmod 600",
+        "--key", "--key-file", dest="key_file", default="", metavar="NAME",
+        help="keys of this server by name (lowlat keys new) or secret file, for lowlat to other machines",
     )  # fmt: skip
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="FILE",
-        help="public certificate of a client that may come in, or a folder of them",
+        "--allow", action="append", default=[], metavar="KEY",
+        help="public key of a client that may come in, or a name or file of it (as lowlat keys allow says)",
     )  # fmt: skip
     parser.add_argument(
         "--node", default="policy_node", metavar="NAME", help="whose parameters (policy_node)"

@@ -27,15 +27,23 @@ class ZmqPackets:
         doc="Whether to subscribe to a publisher, who drops what is not taken; otherwise senders wait.",
     )
     topic: str = setting("", doc="Beginning of the topics to subscribe to; empty for all.")
-    key: str = setting("", doc="File of the node's secret key, where other machines can reach it.")
-    senders: tuple[str, ...] = setting((), doc="Files of the public keys of those who may send.")
-    server_key: str = setting("", doc="File of the public key of the publisher to subscribe to.")
+    key: str = setting(
+        "", doc="Keys of the node, by name or secret file; needed where other machines reach the endpoint."
+    )
+    senders: tuple[str, ...] = setting(
+        (), doc="Public keys of those who may send, names or files of them; empty: as lowlat keys allows."
+    )
+    server_key: str = setting(
+        "", doc="Public key of the publisher to subscribe to, or its name or file; goes with key."
+    )
 
     def __post_init__(self) -> None:
-        wanted = bool(self.server_key) if self.subscribe else bool(self.senders)
-        if bool(self.key) != wanted:
-            other = "server_key" if self.subscribe else "senders"
-            raise ConfigurationError(f"source.zmq: expected key and {other} together, or neither of them")
+        if self.senders and not self.key:
+            raise ConfigurationError("source.zmq: expected the node's key beside senders")
+        if bool(self.server_key) != bool(self.key and self.subscribe):
+            raise ConfigurationError(
+                "source.zmq: expected key and server_key together to subscribe, and no server_key otherwise"
+            )
 
 
 @dataclass(frozen=True)

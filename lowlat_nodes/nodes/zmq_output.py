@@ -19,16 +19,18 @@ class ZmqSettings:
     """Where a node publishes its results over ZeroMQ too, and who may listen."""
 
     endpoint: str = setting(
-        "", doc="Where to listen: tcp://127.0.0.1:5557 or ipc:///run/user/1000/detections; empty: nowhere."
+        "", doc="Where to listen: tcp://127.0.0.1:5557, ipc://NAME or ipc:///PATH; empty: nowhere."
     )
     key: str = setting(
-        "", doc="File of the node's secret key; needed where other machines can reach the endpoint."
+        "", doc="Keys of the node, by name or secret file; needed where other machines reach the endpoint."
     )
-    clients: tuple[str, ...] = setting((), doc="Files of the public keys of those who may listen.")
+    clients: tuple[str, ...] = setting(
+        (), doc="Public keys of those who may listen, names or files of them; empty: as lowlat keys allows."
+    )
 
     def __post_init__(self) -> None:
-        if bool(self.key) != bool(self.clients):
-            raise ConfigurationError("zmq: expected key and clients together, or neither of them")
+        if self.clients and not self.key:
+            raise ConfigurationError("zmq: expected the node's key beside clients; lowlat keys new makes one")
 
     def publisher(self, outputs: Mapping[str, str], *, waiting: int = WAITING_MESSAGES) -> Publisher | None:
         """Open the socket; None where no endpoint is given.

@@ -127,8 +127,8 @@ class Connect(Protocol):
             protocol: Its name.
             address: Where the server is.
             token: What the server wants to know, empty for nothing.
-            key_file: File with the keys of this client, empty for a connection in the clear.
-            server_key_file: File with the public key that the server must have; goes with `key_file`.
+            key_file: Keys of this client, by name or secret file; empty for a connection in the clear.
+            server_key_file: Public key that the server must have, or its name or file; goes with `key_file`.
 
         Raises:
             ConfigurationError: If the protocol is unknown, or the rest does not fit it.

@@ -469,7 +469,7 @@ def test_what_cannot_be_had_is_refused_and_nothing_stays_open(serve: Serve, tmp_
         ({"source__kind": "ros"}, "source.kind: ros needs the node; without ROS: zmq, kafka or files"),
         ({"source__kind": "files"}, "source.files: expected at least one file, folder or pattern"),
         ({"source__kind": "kafka", "kafka__bootstrap": "127.0.0.1:9"}, "topics: expected at least one topic"),
-        ({"source__zmq__key": "k"}, "source.zmq: expected key and senders together"),
+        ({"source__zmq__senders": ["k"]}, "source.zmq: expected the node's key beside senders"),
         ({"source__zmq__endpoint": "tcp://0.0.0.0:5560"}, "other machines"),
         ({"schemas__folder": "/no/such/folder"}, "expected a folder of schemas; /no/such/folder is none"),
         ({"filter__results__keep": "detections > 1"}, "filter 'results': that name has another output"),

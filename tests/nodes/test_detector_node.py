@@ -416,7 +416,7 @@ def test_a_signal_ends_the_timing_of_backends(
         ({"camera.front.topic": "front camera"}, "cannot configure: topic: expected the name of a ROS topic"),
         ({"camera.front.topic": ""}, "cannot configure: topic: expected the name of a ROS topic"),
         ({"zmq.endpoint": "tcp://0.0.0.0:5557"}, "other machines can reach"),
-        ({"zmq.key": "nowhere"}, "key and clients together"),
+        ({"zmq.key": "nowhere"}, "lowlat keys new nowhere"),
     ],
 )
 def test_a_wrong_configuration_is_refused_with_a_reason(

@@ -53,9 +53,11 @@ class RemoteConfig:
     token_file: str = setting("", doc="File with the token that the server asks for; only you may read it.")
     key_file: str = setting(
         "",
-        doc="File with this client's keys, for protocol lowlat to another machine; only you may read it.",
+        doc="Keys of this client, by name or secret file, for protocol lowlat to another machine.",
     )
-    server_key_file: str = setting("", doc="File with the server's public key; goes with key_file.")
+    server_key_file: str = setting(
+        "", doc="The server's public key, or its name or file; goes with key_file."
+    )
     timeout_ms: float = setting(
         1000.0, doc="An answer that takes longer is of no use.", unit="ms", low=1.0, high=600_000.0
     )

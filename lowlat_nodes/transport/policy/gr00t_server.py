@@ -38,15 +38,23 @@ class Gr00tServer:
         responder: Answers.
         address: Where to listen: `tcp://HOST:PORT` (port 0 takes a free one) or `ipc:///PATH`.
         token: What clients must give as their API token, empty for nothing.
+        insecure_bind: Listen to other machines too, although the protocol is in the clear.
         generation: In which form modality configurations go out, `1.5` or `1.6`. Observations are taken in
             both, and answered in the form they had.
 
     Raises:
-        ConfigurationError: If the address cannot be had, or the generation is unknown.
+        ConfigurationError: If the address cannot be had, other machines could reach it, or the generation is
+            unknown.
     """
 
     def __init__(
-        self, responder: Responder, *, address: str, token: str = "", generation: str = "1.6"
+        self,
+        responder: Responder,
+        *,
+        address: str,
+        token: str = "",
+        insecure_bind: bool = False,
+        generation: str = "1.6",
     ) -> None:
         if generation not in gr00t.GENERATIONS:
             raise ConfigurationError(
@@ -64,6 +72,7 @@ class Gr00tServer:
             max_frames=_MOST_HOPS + 2,
             keys=None,
             counts=self._counts,
+            in_the_clear=insecure_bind,
         )
 
     @property

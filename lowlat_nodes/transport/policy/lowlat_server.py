@@ -14,8 +14,7 @@ from lowlat_nodes.stream.requester import RequestRefused, Responder
 from lowlat_nodes.transport.arrays import MAX_MESSAGE
 from lowlat_nodes.transport.policy import lowlat
 from lowlat_nodes.transport.zmq.answering import Frames, answer_next
-from lowlat_nodes.transport.zmq.curve import ServerKeys, check_exposure
-from lowlat_nodes.transport.zmq.endpoint import check_endpoint
+from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.inbox import Arrival
 from lowlat_nodes.transport.zmq.router import Router
 
@@ -35,7 +34,6 @@ class LowlatServer:
     """
 
     def __init__(self, responder: Responder, *, address: str, keys: ServerKeys | None = None) -> None:
-        check_exposure(check_endpoint(address), keys, options="--key-file, --allow")
         self._responder = responder
         self._counts = Counters()
         self._router = Router(
@@ -45,6 +43,7 @@ class LowlatServer:
             max_frames=lowlat.MAX_FRAMES,
             keys=keys,
             counts=self._counts,
+            options="--key-file, --allow",
         )
 
     @property

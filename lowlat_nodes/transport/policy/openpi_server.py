@@ -20,6 +20,7 @@ from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestRefused, Responder
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
+from lowlat_nodes.transport.loopback import is_loopback
 from lowlat_nodes.transport.policy import openpi
 from lowlat_nodes.transport.policy.websocket import bound_sends, require_websockets
 
@@ -61,10 +62,11 @@ class OpenpiServer:
         responder: Answers.
         address: Where to listen: `ws://host:port`; port 0 takes a free one.
         token: What clients must send as `Authorization: Api-Key TOKEN`, empty for nothing.
+        insecure_bind: Listen to other machines too, although the protocol is in the clear.
         max_bytes: Largest request that is taken.
 
     Raises:
-        ConfigurationError: If the address cannot be had.
+        ConfigurationError: If the address cannot be had, or other machines could reach it.
         MissingExtra: If the library is not installed.
     """
 
@@ -74,6 +76,7 @@ class OpenpiServer:
         *,
         address: str,
         token: str = "",
+        insecure_bind: bool = False,
         max_bytes: int = MAX_MESSAGE,
     ) -> None:
         require_websockets()
@@ -89,7 +92,7 @@ class OpenpiServer:
         self._connections: set[ServerConnection] = set()
         self._closing = False
         self._stopped = False
-        listener, self._address = _listen(address)
+        listener, self._address = _listen(address, insecure_bind)
         self._server = serve(
             self._converse,
             sock=listener,
@@ -247,12 +250,17 @@ class OpenpiServer:
         self._problem = problem
 
 
-def _listen(address: str) -> tuple[socket.socket, str]:
+def _listen(address: str, insecure_bind: bool) -> tuple[socket.socket, str]:
     """Return a socket that listens, and its address for clients."""
     parts = openpi.split_address(address)
     host, port = parts.hostname or "", parts.port or 0
     if parts.scheme != "ws":
         raise ConfigurationError(f"expected to listen at ws://host:port, got {address!r}; a proxy can do TLS")
+    if not insecure_bind and not is_loopback(host):
+        raise ConfigurationError(
+            f"{address}: other machines can reach this address, and the protocol is in the clear; expected a "
+            f"loopback address"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)

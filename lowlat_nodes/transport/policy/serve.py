@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import Responder
+from lowlat_nodes.transport.loopback import is_loopback
 from lowlat_nodes.transport.policy.connect import ENCRYPTED, load, pick
 
 
@@ -20,8 +20,8 @@ class ServerKind:
     """The server of a protocol.
 
     Attributes:
-        made_by: `module:class`, called with the responder, `address`, the `options` and `token` or, where it
-            is encrypted, `keys`.
+        made_by: `module:class`, called with the responder, `address`, the `options` and, where it is
+            encrypted, `keys`, elsewhere `token` and `insecure_bind`.
         scheme: Of its address.
         port: The usual one.
         options: What sets it apart from others of the same class.
@@ -91,8 +91,9 @@ def make_server(
         token: What clients must know, empty for nothing.
         insecure_bind: Listen to other machines too, although the protocol is in the clear.
         path: Of a Unix socket to listen at instead of a port.
-        key_file: The server's secret certificate; only for a protocol that is encrypted.
-        allow: Public certificates of the clients that may come in, or folders of them.
+        key_file: The server's keys, a name in the key store or a secret certificate; only for a protocol that
+            is encrypted.
+        allow: Who may come in, as `load_server_keys` takes it.
 
     Raises:
         ConfigurationError: If the protocol is unknown or has not what is asked for; if other machines would
@@ -115,7 +116,9 @@ def make_server(
             f"{host!r}; use 127.0.0.1 and a tunnel (ssh -L), or give both --insecure-bind and --token-file "
             f"on a network that you trust"
         )
-    server: PolicyServer = load(kind.made_by)(responder, address=address, token=token, **kind.options)
+    server: PolicyServer = load(kind.made_by)(
+        responder, address=address, token=token, insecure_bind=insecure_bind, **kind.options
+    )
     return server
 
 
@@ -131,11 +134,3 @@ def _encrypted(
     keys = load_server_keys(key_file, allow) if key_file else None
     server: PolicyServer = load(kind.made_by)(responder, address=address, keys=keys, **kind.options)
     return server
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether nobody but this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

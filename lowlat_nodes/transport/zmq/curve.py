@@ -8,24 +8,22 @@ Every server that we secure has one, and a domain that libzmq lets nobody into w
 
 from __future__ import annotations
 
-import re
-import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import zmq
-import zmq.auth
 from zmq.utils import z85
 
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.zmq.allowed import key_files
+from lowlat_nodes.transport.zmq.certificates import KEY, read_certificate
 from lowlat_nodes.transport.zmq.endpoint import is_local
+from lowlat_nodes.transport.zmq.key_store import KeyStore, is_path
 
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 ZAP_VERSION = b"1.0"
 ZAP_DOMAIN = b"lowlat"
-
-_KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}\Z")
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,19 @@ class KeyPair:
 
 @dataclass(frozen=True)
 class ServerKeys:
-    """What a server proves itself with, and the public keys of the clients that it lets in."""
+    """What a server proves itself with, and the public keys of the clients that it lets in.
+
+    Attributes:
+        pair: Of the server.
+        allowed: Of clients.
+        watched: Files and folders of public keys of clients, read again when they change.
+        name: Of the pair in the key store, empty for none.
+    """
 
     pair: KeyPair
     allowed: frozenset[str]
+    watched: tuple[Path, ...] = field(default=(), compare=False)
+    name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         for key in self.allowed:
@@ -64,47 +71,74 @@ class ClientKeys:
 
 
 def new_pair() -> KeyPair:
-    """Return a new pair of keys."""
-    public, secret = zmq.curve_keypair()
-    return KeyPair(public.decode(), secret.decode())
+    """Return a new pair of keys, of which the public one does not look like an option of a command."""
+    while True:
+        public, secret = (key.decode() for key in zmq.curve_keypair())
+        if not public.startswith("-"):
+            return KeyPair(public, secret)
 
 
 def load_pair(path: Path) -> KeyPair:
     """Return the keys of a secret certificate as czmq and pyzmq write it.
 
     Raises:
-        ConfigurationError: If it is no such file, or others may read it.
+        ConfigurationError: If it is no such file, or others may read or exchange it.
     """
-    public, secret = _load(path)
+    public, secret = read_certificate(path)
     if not secret:
         raise ConfigurationError(f"{path}: expected a secret certificate, this holds a public key only")
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigurationError(
-            f"{path}: expected a secret key that only its owner can read, its mode is {mode:04o}; run chmod "
-            f"600, or make new keys if others have been there"
-        )
+    if zmq.curve_public(secret.encode()).decode() != public:
+        raise ConfigurationError(f"{path}: its public key is not that of its secret key; make new ones")
     return KeyPair(public, secret)
 
 
 def load_client_keys(own: str, server: str) -> ClientKeys:
-    """Return a client's keys from its secret certificate and the server's public one.
+    """Return a client's keys.
+
+    Args:
+        own: Its pair: a name in the key store, or a secret certificate.
+        server: The server's public key, a name in the key store, or a public certificate.
 
     Raises:
-        ConfigurationError: If a file is no such certificate, or others may read the secret.
+        ConfigurationError: If there are no such keys, or others may read the secret.
     """
-    return ClientKeys(load_pair(Path(own).expanduser()), _load(Path(server).expanduser())[0])
+    store = KeyStore()
+    return ClientKeys(load_pair(store.secret_path(own)), store.public(server))
 
 
-def load_server_keys(own: str, allowed: Iterable[str]) -> ServerKeys:
-    """Return a server's keys from its secret certificate and its clients' public ones, files or folders.
+def load_server_keys(own: str, allowed: Iterable[str] = ()) -> ServerKeys:
+    """Return a server's keys.
+
+    Args:
+        own: Its pair: a name in the key store, or a secret certificate.
+        allowed: Who may come in: public keys, names in the key store, public certificates or folders of them;
+            empty for those that `lowlat keys allow` has let in.
 
     Raises:
-        ConfigurationError: If a file is no such certificate, or others may read the secret.
+        ConfigurationError: If there are no such keys, or others may read the secret or let somebody in.
     """
-    paths = [Path(path).expanduser() for path in allowed]
-    files = [file for path in paths for file in (sorted(path.glob("*.key")) if path.is_dir() else [path])]
-    return ServerKeys(load_pair(Path(own).expanduser()), frozenset(_load(file)[0] for file in files))
+    store = KeyStore()
+    pair = load_pair(store.secret_path(own))
+    name = "" if is_path(own) else own
+    fixed, watched = set(), []
+    for client in allowed:
+        if is_path(client):
+            watched.append(Path(client).expanduser())
+        elif KEY.match(client):
+            fixed.add(client)
+        else:
+            store.public(client)
+            watched.append(store.public_file(client))
+    if fixed or watched:
+        for file in key_files(watched):
+            read_certificate(file)
+    elif name:
+        watched.append(store.allowed_folder(name))
+    else:
+        raise ConfigurationError(
+            f"expected the public key of at least one client that may come in beside {own}"
+        )
+    return ServerKeys(pair, frozenset(fixed), tuple(watched), name)
 
 
 def check_exposure(endpoint: str, keys: ServerKeys | None, *, options: str = "") -> None:
@@ -122,10 +156,10 @@ def check_exposure(endpoint: str, keys: ServerKeys | None, *, options: str = "")
     if keys is None and not is_local(endpoint):
         raise ConfigurationError(
             f"{endpoint}: other machines can reach this address, and nothing would keep strangers out; "
-            f"listen at tcp://127.0.0.1 or ipc://, or give the server's keys and those of its clients"
-            f"{where}"
+            f"listen at tcp://127.0.0.1 or ipc://, or give the server a key{where}: lowlat keys new NAME, "
+            f"then lowlat keys allow NAME PUBLIC_KEY for each client (docs/security.md)"
         )
-    if keys is not None and not keys.allowed:
+    if keys is not None and not keys.allowed and not keys.watched:
         raise ConfigurationError(f"expected the public key of at least one client that may come in{where}")
 
 
@@ -145,30 +179,23 @@ def secure_client(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:
     socket.curve_secretkey = keys.pair.secret.encode()
 
 
-def answer_zap(request: list[bytes], allowed: frozenset[str]) -> tuple[list[bytes], bool]:
+def answer_zap(request: list[bytes], allowed: Container[str]) -> tuple[list[bytes], bool]:
     """Return the reply to a ZAP request, and whether the client may come in."""
-    version, number, domain, _address, _identity, mechanism, *credentials = request
-    known = (
-        version == ZAP_VERSION
-        and domain == ZAP_DOMAIN
-        and mechanism == b"CURVE"
-        and len(credentials) == 1
-        and len(credentials[0]) == 32
-        and z85.encode(credentials[0]).decode() in allowed
-    )
+    version, number, domain, *_ = request
+    key = zap_key(request)
+    known = version == ZAP_VERSION and domain == ZAP_DOMAIN and bool(key) and key in allowed
     status, text = (b"200", b"OK") if known else (b"400", b"key not allowed")
     return [ZAP_VERSION, number, status, text, b"", b""], known
 
 
-def _load(path: Path) -> tuple[str, str]:
-    """Return public and secret key of a certificate, the latter empty where there is none."""
-    try:
-        public, secret = zmq.auth.load_certificate(path)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: cannot read a certificate: {error}") from error
-    return public.decode(), (secret or b"").decode()
+def zap_key(request: list[bytes]) -> str:
+    """Return the public key that a client has proven to have, empty where it has none."""
+    _version, _number, _domain, _address, _identity, mechanism, *credentials = request
+    if mechanism != b"CURVE" or len(credentials) != 1 or len(credentials[0]) != 32:
+        return ""
+    return z85.encode(credentials[0]).decode()
 
 
 def _check(name: str, key: str) -> None:
-    if not _KEY.match(key):
+    if not KEY.match(key):
         raise ConfigurationError(f"{name}: expected 40 characters of Z85, got {len(key)} characters")

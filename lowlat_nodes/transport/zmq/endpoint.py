@@ -4,35 +4,52 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
+from pathlib import Path
 
 import zmq
 
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.loopback import is_loopback
+from lowlat_nodes.transport.zmq.ipc import user_folder
 
 _TCP = re.compile(r"tcp://(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9*][A-Za-z0-9.*_-]*):(\d{1,5})\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _LONGEST_PATH = 107  # what sockaddr_un holds, less the end
 
 
 def check_endpoint(endpoint: str) -> str:
-    """Return the endpoint if it is one of TCP or of a Unix socket.
+    """Return the endpoint if it is one of TCP or of a Unix socket; `ipc://NAME` gets the user's folder.
 
     Raises:
-        ConfigurationError: If it is not.
+        ConfigurationError: If it is not, or the folder is not to be trusted.
     """
-    if endpoint.startswith("ipc://"):
-        path = endpoint.removeprefix("ipc://")
-        if path.startswith("/") and len(path.encode()) <= _LONGEST_PATH:
-            return endpoint
+    path = ipc_path(endpoint)
+    if path is not None:
+        if len(str(path).encode()) <= _LONGEST_PATH:
+            return f"ipc://{path}"
     else:
         match = _TCP.match(endpoint)
         if match and int(match.group(2)) < 1 << 16:
             return endpoint
     raise ConfigurationError(
-        f"expected an address like tcp://127.0.0.1:5555 or ipc:///run/user/1000/policy (an absolute path of "
-        f"at most {_LONGEST_PATH} bytes), got {endpoint!r}"
+        f"expected an address like tcp://127.0.0.1:5555, ipc://policy or ipc:///run/user/1000/policy (an "
+        f"absolute path of at most {_LONGEST_PATH} bytes), got {endpoint!r}"
     )
+
+
+def ipc_path(endpoint: str) -> Path | None:
+    """Return the path of a Unix socket, or None if the endpoint is none.
+
+    Raises:
+        ConfigurationError: If it is in the user's folder, and that is not to be trusted.
+    """
+    if not endpoint.startswith("ipc://"):
+        return None
+    place = endpoint.removeprefix("ipc://")
+    if _NAME.match(place):
+        return user_folder() / place
+    return Path(place) if place.startswith("/") and "\0" not in place else None
 
 
 def is_local(endpoint: str) -> bool:
@@ -40,11 +57,7 @@ def is_local(endpoint: str) -> bool:
     match = _TCP.match(endpoint)
     if match is None:
         return True
-    host = match.group(1).strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(match.group(1).strip("[]"))
 
 
 def allow_ipv6(socket: zmq.Socket[bytes], endpoint: str) -> None:

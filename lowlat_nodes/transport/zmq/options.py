@@ -13,13 +13,10 @@ DEAD_AFTER_MS = 600
 WAITING_MESSAGES = 16
 """How many messages of a stream wait at either end of a connection, beside what is on its way."""
 
-_WAIT, _LOOK = 0, int(zmq.NOBLOCK)
+HANDSHAKE_MS = 2 * DEAD_AFTER_MS
+"""Who has not finished its handshake by then is cut off."""
 
-REFUSED_HANDSHAKES = (
-    zmq.Event.HANDSHAKE_FAILED_AUTH
-    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
-    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
-)
+_WAIT, _LOOK = 0, int(zmq.NOBLOCK)
 
 
 def keep_alive(socket: zmq.Socket[bytes]) -> None:
@@ -30,7 +27,7 @@ def keep_alive(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_AFTER_MS)
     socket.setsockopt(zmq.HEARTBEAT_TTL, DEAD_AFTER_MS)
-    socket.setsockopt(zmq.HANDSHAKE_IVL, 2 * DEAD_AFTER_MS)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
 
 
 def probe(socket: zmq.Socket[bytes]) -> None:
@@ -41,7 +38,7 @@ def probe(socket: zmq.Socket[bytes]) -> None:
     of libzmq 4.3.5.
     """
     for option, value in (
-        (zmq.HANDSHAKE_IVL, 2 * DEAD_AFTER_MS),
+        (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
         (zmq.TCP_KEEPALIVE, 1),
         (zmq.TCP_KEEPALIVE_IDLE, 5),
         (zmq.TCP_KEEPALIVE_INTVL, 1),

@@ -10,7 +10,6 @@ packets, and as they have no numbers nobody can tell how many.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import zmq
 
@@ -21,14 +20,9 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.stream.trace import Trace
-from lowlat_nodes.transport.zmq.curve import (
-    ClientKeys,
-    ServerKeys,
-    check_exposure,
-    secure_client,
-)
+from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
-from lowlat_nodes.transport.zmq.gate import Gate
+from lowlat_nodes.transport.zmq.listening import listen
 from lowlat_nodes.transport.zmq.options import probe, receive
 
 WAITING_PACKETS = 128
@@ -62,8 +56,8 @@ class PacketReceiver:
 
     Attributes:
         endpoint: Where it listens, or what it is connected to.
-        drops: Messages of too many or too few frames (`malformed`), senders whose keys are not allowed
-            (`keys_refused`), and connections that fail otherwise (`handshakes_refused`).
+        drops: Messages of too many or too few frames (`malformed`), and senders that did not get in; see
+            `Gate` for those.
         last_failure: Why the newest message was refused.
 
     Raises:
@@ -82,9 +76,7 @@ class PacketReceiver:
         max_bytes: int = MAX_BYTES,
         waiting: int = WAITING_PACKETS,
     ) -> None:
-        check_endpoint(endpoint)
-        if subscribe is None:
-            check_exposure(endpoint, server)
+        endpoint = check_endpoint(endpoint)
         self.drops = Counters()
         self.last_failure = ""
         self._topic = topic
@@ -95,27 +87,25 @@ class PacketReceiver:
         self._socket = socket = self._context.socket(zmq.PULL if subscribe is None else zmq.SUB)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVHWM, waiting)
-        socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
         probe(socket)
-        allow_ipv6(socket, endpoint)
         try:
             if subscribe is None:
-                if server is not None:
-                    Gate(socket, server, self.drops)
-                socket.bind(endpoint)
-                if endpoint.startswith("ipc://"):
-                    Path(endpoint.removeprefix("ipc://")).chmod(0o600)
+                listen(socket, endpoint, keys=server, counts=self.drops, max_bytes=max_bytes)
             else:
+                allow_ipv6(socket, endpoint)
+                socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
                 socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
                 socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
                 if client is not None:
                     secure_client(socket, client)
                 socket.subscribe(subscribe)
                 socket.connect(endpoint)
-        except (zmq.ZMQError, OSError) as error:
+        except zmq.ZMQError as error:
             self.close()
-            verb = "listen at" if subscribe is None else "connect to"
-            raise ConfigurationError(f"cannot {verb} {endpoint!r}: {error}") from error
+            raise ConfigurationError(f"cannot connect to {endpoint!r}: {error}") from error
+        except ConfigurationError:
+            self.close()
+            raise
         self.endpoint: str = socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def poll(self, most: int, timeout_s: float) -> list[Message]:
@@ -182,7 +172,7 @@ class PacketSender:
     def __init__(
         self, endpoint: str, *, keys: ClientKeys | None = None, waiting: int = WAITING_PACKETS
     ) -> None:
-        check_endpoint(endpoint)
+        endpoint = check_endpoint(endpoint)
         self._context = zmq.Context()
         self._socket = socket = self._context.socket(zmq.PUSH)
         socket.setsockopt(zmq.SNDHWM, waiting)

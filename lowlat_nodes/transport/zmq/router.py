@@ -10,16 +10,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 
 import zmq
 
 from lowlat_nodes.stream.counters import Counters
-from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.transport.zmq.curve import ZAP_ENDPOINT, ServerKeys, answer_zap, secure_server
-from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.inbox import Arrival, Inbox
-from lowlat_nodes.transport.zmq.options import REFUSED_HANDSHAKES, keep_alive, receive
+from lowlat_nodes.transport.zmq.listening import listen, stop_listening
+from lowlat_nodes.transport.zmq.options import keep_alive, receive
 
 _LINGER_MS = 200  # for the last answers
 _CLIENTS = 64
@@ -29,20 +27,22 @@ _WAITING_BYTES = 256 << 20
 class Router:
     """A ROUTER socket whose requests wait in an `Inbox` for the thread that takes them.
 
-    The thread of the socket stamps requests as they come, however long the last one takes to answer, and
-    lets clients in by their keys. It ends with `close`.
+    The thread of the socket stamps requests as they come, however long the last one takes to answer. It ends
+    with `close`.
 
     Args:
         endpoint: Where to listen; port 0 takes a free one.
         per_client: How many requests of one client may wait; the newest stay.
         max_bytes: Largest frame of a request; a larger one breaks the connection.
         max_frames: Most frames of a request, routing aside.
-        keys: Keys of CURVE; None listens in the clear.
-        counts: Where drops, refused handshakes (`handshakes_refused`) and answers that could not be sent
-            (`unreachable`) are counted.
+        keys: Keys of CURVE; None listens in the clear, on this machine only.
+        counts: Where drops, answers that could not be sent (`unreachable`), and clients that did not get in
+            are counted; see `Gate` for those.
+        options: Where the user gives keys, for the messages.
+        in_the_clear: Listen to other machines without keys.
 
     Raises:
-        ConfigurationError: If the endpoint is none, or cannot be had.
+        ConfigurationError: If the endpoint is none or cannot be had, or others could reach it without keys.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class Router:
         max_frames: int,
         keys: ServerKeys | None,
         counts: Counters,
+        options: str = "",
+        in_the_clear: bool = False,
     ) -> None:
-        check_endpoint(endpoint)
         self._max_frames = max_frames
-        self._keys = keys
         self._counts = counts
         self._inbox = Inbox(per_client=per_client, clients=_CLIENTS, max_bytes=_WAITING_BYTES, counts=counts)
         self._outbox: deque[tuple[bytes, Sequence[bytes | memoryview]]] = deque()
@@ -65,30 +65,26 @@ class Router:
         self._wake, self._woken = sockets.socketpair()
         for end in (self._wake, self._woken):
             end.setblocking(False)
-        self._context = zmq.Context()
-        self._socket = socket = self._context.socket(zmq.ROUTER)
+        self._socket = socket = zmq.Context().socket(zmq.ROUTER)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
         socket.setsockopt(zmq.RCVHWM, 2 * per_client)
         socket.setsockopt(zmq.SNDHWM, 2 * per_client)
         keep_alive(socket)
-        allow_ipv6(socket, endpoint)
-        self._zap: zmq.Socket[bytes] | None = None
-        if keys is not None:
-            self._zap = self._context.socket(zmq.REP)
-            self._zap.bind(ZAP_ENDPOINT)
-            secure_server(socket, keys)
-        self._monitor = socket.get_monitor_socket(REFUSED_HANDSHAKES)
         try:
-            socket.bind(endpoint)
-            if endpoint.startswith("ipc://"):
-                Path(endpoint.removeprefix("ipc://")).chmod(0o600)
-        except (zmq.ZMQError, OSError) as error:
-            self._let_go()
+            self.endpoint = listen(
+                socket,
+                endpoint,
+                keys=keys,
+                counts=counts,
+                max_bytes=max_bytes,
+                options=options,
+                in_the_clear=in_the_clear,
+            )
+        except BaseException:
+            stop_listening(socket)
             self._hang_up()
-            raise ConfigurationError(f"cannot listen at {endpoint!r}: {error}") from error
-        self.endpoint: str = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            raise
         self._thread = threading.Thread(target=self._run, name="router", daemon=True)
         self._thread.start()
 
@@ -125,14 +121,12 @@ class Router:
             self._serve()
         finally:
             self._inbox.close()
-            self._let_go()
+            stop_listening(self._socket)
 
     def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self._woken, zmq.POLLIN)
-        for socket in (self._socket, self._monitor, self._zap):
-            if socket is not None:
-                poller.register(socket, zmq.POLLIN)
+        poller.register(self._socket, zmq.POLLIN)
         while not self._closed:
             ready = {socket for socket, _ in poller.poll()}
             if self._woken.fileno() in ready:
@@ -140,11 +134,6 @@ class Router:
             self._send_waiting()
             if self._socket in ready:
                 self._take_requests()
-            if self._zap in ready:
-                self._let_in()
-            if self._monitor in ready:
-                self._monitor.recv_multipart()
-                self._counts.add("handshakes_refused")
         self._send_waiting()
 
     def _take_requests(self) -> None:
@@ -163,19 +152,3 @@ class Router:
                 self._socket.send_multipart([route, *frames], zmq.NOBLOCK)
             except zmq.ZMQError:  # gone, or it does not read
                 self._counts.add("unreachable")
-
-    def _let_in(self) -> None:
-        assert self._zap is not None
-        assert self._keys is not None
-        reply, known = answer_zap(self._zap.recv_multipart(), self._keys.allowed)
-        if not known:
-            self._counts.add("keys_refused")
-        self._zap.send_multipart(reply)
-
-    def _let_go(self) -> None:
-        self._socket.disable_monitor()
-        self._monitor.close()
-        self._socket.close()
-        if self._zap is not None:
-            self._zap.close()
-        self._context.term()

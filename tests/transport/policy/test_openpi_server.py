@@ -21,10 +21,11 @@ from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
 from lowlat_nodes.control.policies.serving import PolicyResponder
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import ServerError, ServerGone
+from lowlat_nodes.transport.loopback import is_loopback
 from lowlat_nodes.transport.policy import openpi
 from lowlat_nodes.transport.policy.openpi_client import OpenpiClient
 from lowlat_nodes.transport.policy.openpi_server import MAX_CLIENTS, OpenpiServer
-from lowlat_nodes.transport.policy.serve import is_loopback, make_server
+from lowlat_nodes.transport.policy.serve import make_server
 
 pytestmark = pytest.mark.remote
 

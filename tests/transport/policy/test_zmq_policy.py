@@ -359,7 +359,7 @@ def test_an_address_in_use_is_refused(protocol: str, doubler: Doubler) -> None:
 
 @PROTOCOLS
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1:5555", "tcp://127.0.0.1", "udp://127.0.0.1:1", "tcp://a:99999", "ipc://s"]
+    "address", ["127.0.0.1:5555", "tcp://127.0.0.1", "udp://127.0.0.1:1", "tcp://a:99999", "ipc://s/t"]
 )
 def test_what_is_no_address_is_refused(protocol: str, address: str, doubler: Doubler) -> None:
     for made in (lambda: CLIENTS[protocol](address), lambda: SERVERS[protocol](doubler, address=address)):

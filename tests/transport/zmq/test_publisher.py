@@ -368,7 +368,7 @@ def test_topics_that_cannot_be_subscribed_to_are_refused(inputs: dict[str, str],
         Subscriber("tcp://127.0.0.1:5555", inputs, clock=SystemClock())
 
 
-@pytest.mark.parametrize("address", ["udp://127.0.0.1:1", "tcp://127.0.0.1", "ipc://relative"])
+@pytest.mark.parametrize("address", ["udp://127.0.0.1:1", "tcp://127.0.0.1", "ipc://relative/path"])
 def test_addresses_that_are_none_are_refused(address: str) -> None:
     with pytest.raises(ConfigurationError, match="expected an address"):
         Publisher(address, {"a": "a"})
