@@ -23,8 +23,8 @@ class ZmqInput:
 
     endpoint: str = setting(doc="Address of the publisher.")
     topic: str = setting(doc="Its topic on the wire.")
-    key: str = setting("", doc="File of the node's own secret key, where the publisher wants one.")
-    server_key: str = setting("", doc="File of the publisher's public key.")
+    key: str = setting("", doc="Keys of the node, by name or secret file, where the publisher wants some.")
+    server_key: str = setting("", doc="Public key of the publisher, or its name or file; goes with key.")
     max_age_ms: float = setting(
         0.0, unit="ms", low=0.0, high=3_600_000.0, doc="Messages older than this are dropped; 0 keeps all."
     )

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestLate, ServerGone
 from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.link import WATCHED, Link
 from lowlat_nodes.transport.zmq.options import keep_alive, receive
 
 T = TypeVar("T")
@@ -26,18 +26,7 @@ _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
 _CONNECT_MS = 1000  # then anew: a host that was away does not answer what was asked meanwhile
 
-_WATCHED = (
-    zmq.Event.HANDSHAKE_SUCCEEDED
-    | zmq.Event.DISCONNECTED
-    | zmq.Event.HANDSHAKE_FAILED_AUTH
-    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
-    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
-)
-_REFUSALS = {
-    zmq.Event.HANDSHAKE_FAILED_AUTH: "it does not let our key in; allow it there",
-    zmq.Event.HANDSHAKE_FAILED_PROTOCOL: "it wants keys and we have none, or the reverse",
-    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL: "it has another key than we were told, or is no such server",
-}
+_LOOK_MS = 100  # how often a refused connection is looked at
 
 
 class Dealer:
@@ -63,9 +52,8 @@ class Dealer:
         self._endpoint = check_endpoint(endpoint)
         self._max_frames = max_frames
         self._counts = counts
-        self._connected = False
+        self._link = Link(self._endpoint, keys)
         self._asked = 0
-        self._trouble = "nobody listens there"
         self._context = zmq.Context()
         self._socket = socket = self._context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
@@ -79,12 +67,12 @@ class Dealer:
         allow_ipv6(socket, endpoint)
         if keys is not None:
             secure_client(socket, keys)
-        self._monitor = socket.get_monitor_socket(_WATCHED)
+        self._monitor = socket.get_monitor_socket(WATCHED)
         self._poller = zmq.Poller()
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
-            socket.connect(endpoint)
+            socket.connect(self._endpoint)
         except zmq.ZMQError as error:
             self.close()
             raise ConfigurationError(f"cannot connect to {endpoint!r}: {error}") from error
@@ -96,8 +84,9 @@ class Dealer:
             ServerGone: If it is not by the deadline (CLOCK_MONOTONIC).
         """
         self._follow()
-        while not self._connected:
-            if not self._monitor.poll(_milliseconds(deadline_ns)):
+        while not self._link.stands:
+            wait_ms = _milliseconds(deadline_ns)
+            if not self._monitor.poll(min(wait_ms, _LOOK_MS)) and wait_ms <= _LOOK_MS:
                 raise self._gone()
             self._follow()
 
@@ -162,6 +151,7 @@ class Dealer:
 
     def close(self) -> None:
         """Close the connection."""
+        self._follow()  # a monitor that nobody reads holds up libzmq, and with it what comes next
         self._socket.disable_monitor()
         self._context.destroy(linger=0)
 
@@ -190,20 +180,18 @@ class Dealer:
 
     def _follow(self) -> bool:
         """Take note of what happened to the connection; return whether it broke since the last look."""
-        broke = False
+        before = self._link.broken
         while _readable(self._monitor):
-            event = zmq.Event(parse_monitor_message(self._monitor.recv_multipart())["event"])
-            if event == zmq.Event.HANDSHAKE_SUCCEEDED:
-                self._connected = True
-            elif event in _REFUSALS:
-                self._trouble = _REFUSALS[event]
-            elif self._connected:
-                self._connected, broke = False, True
-                self._trouble = "the connection broke"
-        return broke
+            self._link.note(self._monitor.recv_multipart())
+        if self._link.due:
+            self._link.renewed()
+            with contextlib.suppress(zmq.ZMQError):  # libzmq may have forgotten it
+                self._socket.disconnect(self._endpoint)
+            self._socket.connect(self._endpoint)
+        return self._link.broken > before
 
     def _gone(self) -> ServerGone:
-        why = "it does not take requests any more" if self._connected else self._trouble
+        why = self._link.trouble or "it does not take requests any more"
         return ServerGone(f"no connection to the server at {self._endpoint}: {why}")
 
 

@@ -91,7 +91,7 @@ class Gate:
             self._counts.add("keys_refused")
             address = request[3].decode("ascii", "replace") or UNKNOWN
             key, node = zap_key(request), (self._keys.name if self._keys else "") or "NAME"
-            self._log.tell(
+            self._log.server(
                 address,
                 key,
                 f"its key is not allowed; if it may come in: lowlat keys allow {node} '{key}'",
@@ -107,15 +107,15 @@ class Gate:
     def _note(self, kind: zmq.Event, value: int) -> None:
         if kind == zmq.Event.ACCEPT_FAILED:
             self._counts.add("accept_failed")
-            self._log.tell("a connection", "descriptors", f"it cannot be accepted: {zmq.strerror(value)}")
+            self._log.server("a connection", "descriptors", f"it cannot be accepted: {zmq.strerror(value)}")
             return
         refused = self._connections.follow(kind, value)
         if refused is not None:
             self._counts.add("handshakes_refused")
-            self._log.tell(refused.address, refused.kind, self._reason(refused))
+            self._log.server(refused.address, refused.kind, self._reason(refused))
         elif kind == zmq.Event.ACCEPTED and len(self._connections) > MAX_CONNECTIONS:
             self._counts.add("connections_refused", self._connections.drop(value))
-            self._log.tell(
+            self._log.server(
                 self._connections.address(value), "many", f"there are {MAX_CONNECTIONS} connections already"
             )
 

@@ -9,6 +9,9 @@ import time
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from lowlat_nodes.transport.zmq.curve import ClientKeys
+from lowlat_nodes.transport.zmq.refusals import RefusalLog
+
 WATCHED = (
     zmq.Event.HANDSHAKE_SUCCEEDED
     | zmq.Event.DISCONNECTED
@@ -16,36 +19,50 @@ WATCHED = (
     | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
     | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
 )
-_REFUSALS = {
-    zmq.Event.HANDSHAKE_FAILED_AUTH: "it does not let our key in; allow it there",
-    zmq.Event.HANDSHAKE_FAILED_PROTOCOL: "it wants keys and we have none, or the reverse",
-    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL: "it has another key than we were told, or is no such server",
-}
+
+_AGAIN_NS = 500_000_000  # after a refusal, which people lift
 
 
 class Link:
-    """The connection of a socket that connects to one server.
+    """The connection of a socket that connects to one server; for one thread.
+
+    Where the server refuses us, the log has the reason too. libzmq takes most refusals for final: see `due`.
+
+    Args:
+        endpoint: Of the server.
+        keys: Ours, if we have any.
 
     Attributes:
         stands: Whether it is connected, and each side has let the other in.
         since_ns: CLOCK_MONOTONIC time of the last change.
         broken: How many times it broke.
+        refused: How many times the server did not let us in.
         trouble: Why it does not stand, where that is known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint: str, keys: ClientKeys | None) -> None:
         self.stands = False
         self.since_ns = time.monotonic_ns()
         self.broken = 0
+        self.refused = 0
         self.trouble = "nobody listens there"
+        self._endpoint = endpoint
+        self._keys = keys
+        self._log = RefusalLog()
+        self._again_ns = 0
 
     def note(self, event: list[bytes]) -> None:
         """Take note of an event of the monitor, one of `WATCHED`."""
         kind = zmq.Event(parse_monitor_message(event)["event"])
         if kind == zmq.Event.HANDSHAKE_SUCCEEDED:
             self.stands, self.trouble, self.since_ns = True, "", time.monotonic_ns()
-        elif kind in _REFUSALS:
-            self.trouble = _REFUSALS[kind]
+            self._again_ns = 0
+        elif kind != zmq.Event.DISCONNECTED:
+            self.trouble = self._reason(kind)
+            self.refused += 1
+            self._log.client(self._endpoint, kind.name or "", self.trouble)
+            if kind != zmq.Event.HANDSHAKE_FAILED_NO_DETAIL:
+                self._again_ns = time.monotonic_ns() + _AGAIN_NS
         elif self.stands:
             self.lost()
 
@@ -54,3 +71,22 @@ class Link:
         if self.stands:
             self.stands, self.trouble, self.since_ns = False, "the connection broke", time.monotonic_ns()
             self.broken += 1
+
+    @property
+    def due(self) -> bool:
+        """Return whether to connect anew, as libzmq has given up and the server may let us in by now."""
+        return 0 < self._again_ns <= time.monotonic_ns()
+
+    def renewed(self) -> None:
+        """Note that the socket was told to connect anew."""
+        self._again_ns = 0
+
+    def _reason(self, kind: zmq.Event) -> str:
+        if kind == zmq.Event.HANDSHAKE_FAILED_AUTH and self._keys is not None:
+            ours = self._keys.pair.public
+            return f"it does not let our key in; where it runs: lowlat keys allow NAME '{ours}'"
+        if kind == zmq.Event.HANDSHAKE_FAILED_PROTOCOL:
+            if self._keys is None:
+                return "it wants keys and we have none; lowlat keys new NAME makes some"
+            return "we have keys and it has none"
+        return "it has another key than we were told, or is no such server"

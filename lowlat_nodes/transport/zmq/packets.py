@@ -22,7 +22,7 @@ from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
-from lowlat_nodes.transport.zmq.listening import listen
+from lowlat_nodes.transport.zmq.listening import listen, stop_listening
 from lowlat_nodes.transport.zmq.options import probe, receive
 
 WAITING_PACKETS = 128
@@ -83,8 +83,7 @@ class PacketReceiver:
         self._clock = clock
         self._skip = 0 if subscribe is None else 1  # the topic on the wire
         self._received = 0
-        self._context = zmq.Context()
-        self._socket = socket = self._context.socket(zmq.PULL if subscribe is None else zmq.SUB)
+        self._socket = socket = zmq.Context().socket(zmq.PULL if subscribe is None else zmq.SUB)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVHWM, waiting)
         probe(socket)
@@ -152,9 +151,7 @@ class PacketReceiver:
 
     def close(self) -> None:
         """Let go of the address; what waits in the socket is lost."""
-        self._socket.disable_monitor()
-        self._socket.close()
-        self._context.term()
+        stop_listening(self._socket)
 
 
 class PacketSender:

@@ -11,28 +11,26 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import zmq
 from numpy.typing import DTypeLike
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.endpoint import UnknownOutput
-from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.transport.shm.host import host_token
 from lowlat_nodes.transport.shm.loan import Loan
 from lowlat_nodes.transport.shm.place import Place
 from lowlat_nodes.transport.shm.writer import Writer
-from lowlat_nodes.transport.zmq.curve import ServerKeys, check_exposure
-from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.frames import Content, encode_header, inline, take_apart
-from lowlat_nodes.transport.zmq.gate import Gate
+from lowlat_nodes.transport.zmq.listening import listen, stop_listening
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe
 from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, WELCOME, Demand, Subscriptions, alias
 
 _LINGER_MS = 200  # for the last messages
+_MAX_SUBSCRIPTION = 1 << 10
 
 # Plain numbers: to combine flags takes as long as to send.
 _LAST = int(zmq.NOBLOCK)
@@ -97,9 +95,8 @@ class Publisher:
 
     Attributes:
         endpoint: Where it listens.
-        counts: Subscribers whose keys are not allowed (`keys_refused`), connections that fail otherwise
-            (`handshakes_refused`), and messages that shared memory had no room for and that went as frames
-            (`inline`).
+        counts: Messages that shared memory had no room for and that went as frames (`inline`), and
+            subscribers that did not get in; see `Gate` for those.
 
     Raises:
         ConfigurationError: If the endpoint cannot be had, or other machines could reach it without keys.
@@ -115,7 +112,6 @@ class Publisher:
         latched: Collection[str] = (),
         slots: int = 8,
     ) -> None:
-        check_exposure(check_endpoint(endpoint), keys)
         self.counts = Counters()
         token = host_token()
         self._epoch = time.time_ns()
@@ -130,27 +126,21 @@ class Publisher:
         self._beats = 0
         # The socket is used by one thread at a time, whichever holds the lock.
         self._lock = threading.Lock()
-        self._context = zmq.Context()
-        self._socket = socket = self._context.socket(zmq.XPUB)
+        self._socket = socket = zmq.Context().socket(zmq.XPUB)
         socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         socket.setsockopt(zmq.XPUB_WELCOME_MSG, WELCOME + token.encode())
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, waiting)
-        socket.setsockopt(zmq.MAXMSGSIZE, 1 << 10)  # of subscriptions
         probe(socket)
-        allow_ipv6(socket, endpoint)
         self._attendant: threading.Thread | None = None
         self._closing = os.eventfd(0, os.EFD_CLOEXEC)
-        if keys is not None:
-            Gate(socket, keys, self.counts)
         try:
-            socket.bind(endpoint)
-            if endpoint.startswith("ipc://"):
-                Path(endpoint.removeprefix("ipc://")).chmod(0o600)
-        except (zmq.ZMQError, OSError) as error:
+            self.endpoint = listen(
+                socket, endpoint, keys=keys, counts=self.counts, max_bytes=_MAX_SUBSCRIPTION
+            )
+        except BaseException:
             self.close()
-            raise ConfigurationError(f"cannot listen at {endpoint!r}: {error}") from error
-        self.endpoint: str = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            raise
         self._attendant = threading.Thread(target=self._attend, name="publisher", daemon=True)
         self._attendant.start()
 
@@ -222,9 +212,7 @@ class Publisher:
             self._attendant.join()
         os.close(self._closing)
         self._closing = -1
-        self._socket.disable_monitor()
-        self._socket.close()
-        self._context.term()
+        stop_listening(self._socket)
         for topic in self._by_name.values():
             if topic.slots is not None:
                 topic.slots.close()

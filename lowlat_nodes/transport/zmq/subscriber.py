@@ -128,7 +128,7 @@ class Subscriber:
         self.in_place = 0
         self.heartbeat: Heartbeat | None = None
         self.heard_ns = self.heartbeat_ns = 0
-        self.link = Link()
+        self.link = Link(check_endpoint(endpoint), keys)
         self._endpoint = check_endpoint(endpoint)
         self._lanes = [_Lane(name, topic.encode()) for name, topic in inputs.items()]
         topics = {lane.topic for lane in self._lanes}
@@ -238,6 +238,9 @@ class Subscriber:
                     del message  # or its memory would be in use until the next one comes
             if frames is None or not self.link.stands:
                 self._follow(connection)
+                if self.link.due:
+                    self.link.renewed()
+                    return
 
     def _follow(self, connection: _Connection) -> None:
         """Take note of what happened to the connection."""
