@@ -132,3 +132,19 @@ def test_memory_is_used_again(link: Link) -> None:
         link.send(value)
         places.add(np.frombuffer(link.take(), np.uint8).ctypes.data)
     assert len(places) <= 4
+
+
+def test_the_origin_tells_times_number_and_publisher(link: Link) -> None:
+    other = link.node.create_publisher(RosImage, "image", 10)
+    origins = []
+    for _ in range(3):
+        link.send(1)
+        link.take()
+        origins.append(link.reader.origin())
+    assert all(0 < each.sent_ns <= each.received_ns for each in origins)
+    numbers = [each.number for each in origins]
+    assert numbers == [numbers[0], numbers[0] + 1, numbers[0] + 2]
+    known = {bytes(each.endpoint_gid) for each in link.node.get_publishers_info_by_topic("image")}
+    own = serialised.publisher_gid(link.publisher)
+    assert {own, serialised.publisher_gid(other)} == known
+    assert {each.gid for each in origins} == {own if serialised.rcl() else b""}

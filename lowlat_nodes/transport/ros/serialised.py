@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from typing import Any
+import struct
+from typing import Any, NamedTuple
 
 from lowlat_nodes.transport.cdr import Buffer
 
@@ -21,6 +22,27 @@ _INFO_BYTES = 1024  # more than rmw_message_info_t has in any distribution
 _LARGE = 1 << 16  # bytes; smaller messages are copied sooner than a call is prepared here
 _OK = 0
 _NOTHING = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED
+# The beginning of rmw_message_info_t: two times, two numbers, and rmw_gid_t: a pointer and 16 bytes.
+_INFO = struct.Struct("<qqQQQ16s")
+_UNNUMBERED = (1 << 64) - 1
+_GID = struct.Struct("<Q16s")  # rmw_gid_t, before Jazzy with 24 bytes
+_GID_BYTES = 64  # room for any
+
+
+class Origin(NamedTuple):
+    """What the middleware knows about where a message came from.
+
+    Attributes:
+        sent_ns: When the publisher handed it over, system time; 0 if not known.
+        received_ns: When it came, system time; 0 if not known.
+        number: Counts the messages of its publisher; None if not known.
+        gid: Tells the publisher, as `endpoint_gid` of `get_publishers_info_by_topic`; empty if not known.
+    """
+
+    sent_ns: int
+    received_ns: int
+    number: int | None
+    gid: bytes
 
 
 class _Allocator(ctypes.Structure):
@@ -91,6 +113,7 @@ class SerialisedReader:
 
     def __init__(self) -> None:
         self._rcl = rcl()
+        self._origin: Origin | None = None  # None: it is in `_info`
         # Without a lock: the garbage collector may call `put_back` in the middle of any line.
         self._free: list[ByteArray] = []
         self._info = ctypes.create_string_buffer(_INFO_BYTES)
@@ -103,18 +126,26 @@ class SerialisedReader:
         """
         known, handle = self._rcl, subscription.handle
         if known is None or not hasattr(handle, "pointer"):
-            return _take(subscription)
+            return self._take(subscription)
+        self._origin = None
         slot = _Slot(self, self._array())
         array = slot.array
         result = known.take(handle.pointer, array, self._info, None)
         if result not in (_OK, _NOTHING):
             known.forget_error()
-            return _take(subscription)  # which raises what is wrong
+            return self._take(subscription)  # which raises what is wrong
         if result == _NOTHING or not array.length:
             return None
         content = (ctypes.c_ubyte * array.length).from_address(array.buffer)
         content.slot = slot  # keeps it
         return memoryview(content).cast("B")
+
+    def origin(self) -> Origin:
+        """Return where the message came from that was taken last."""
+        if self._origin is not None:
+            return self._origin
+        sent_ns, received_ns, number, _, _, gid = _INFO.unpack_from(self._info)
+        return Origin(sent_ns, received_ns, None if number == _UNNUMBERED else number, gid)
 
     def put_back(self, array: ByteArray) -> None:
         """Use this memory for a later message, or free it."""
@@ -129,17 +160,26 @@ class SerialisedReader:
             assert self._rcl is not None
             self._rcl.free(array)
 
+    def _take(self, subscription: Any) -> bytes | None:
+        """Take the next message as rclpy does, which does not tell the publisher."""
+        taken = subscription.handle.take_message(subscription.msg_type, True)
+        if taken is None:
+            return None
+        data, info = taken
+        known = info if isinstance(info, dict) else {}
+        self._origin = Origin(
+            known.get("source_timestamp") or 0,
+            known.get("received_timestamp") or 0,
+            known.get("publication_sequence_number"),
+            b"",
+        )
+        return bytes(data)
+
     def _array(self) -> ByteArray:
         if self._free:
             return self._free.pop()
         assert self._rcl is not None
         return ByteArray(allocator=self._rcl.allocator)
-
-
-def _take(subscription: Any) -> bytes | None:
-    """Take the next serialised message as rclpy does."""
-    taken = subscription.handle.take_message(subscription.msg_type, True)
-    return None if taken is None else taken[0]
 
 
 def publish(publisher: Any, data: bytes) -> None:
@@ -156,3 +196,21 @@ def publish(publisher: Any, data: bytes) -> None:
         result = known.publish(handle.pointer, array, None)
     if result != _OK:
         publisher.publish(data)  # which raises what is wrong
+
+
+def publisher_gid(publisher: Any) -> bytes:
+    """Return what tells an rclpy publisher from all others, as `Origin.gid`; empty where it cannot be had."""
+    handle = publisher.handle
+    try:
+        library, middleware = ctypes.CDLL("librcl.so"), ctypes.CDLL("librmw_implementation.so")
+        inner = library.rcl_publisher_get_rmw_handle
+        inner.restype, inner.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+        gid_of = middleware.rmw_get_gid_for_publisher
+        gid_of.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        found = ctypes.create_string_buffer(_GID_BYTES)
+        with handle:
+            result = gid_of(inner(handle.pointer), found)
+    except (OSError, AttributeError):
+        return b""
+    gid: bytes = _GID.unpack_from(found)[1]
+    return gid if result == _OK else b""
