@@ -23,27 +23,44 @@ class ThrottleConfig:
     suffix: str = setting("", doc="Appended to a topic's name to name the output; empty keeps the name.")
 
 
-class Throttle(Processor):
-    """Forwards a message if the last one of its topic went a period or more ago, by the time of receipt.
+class Pace:
+    """Says of each event whether it may happen, so that no more than `max_hz` do.
 
-    Over a long time the rate is `max_hz` whatever the rate of the input: the next message is due one period
-    after the last was due, not after it went. A clock that jumps back, or far ahead, starts anew.
+    Over a long time the rate is `max_hz` whatever the rate of the events: the next is due one period after
+    the last was due, not after it happened. A clock that jumps back, or far ahead, starts anew.
     """
+
+    def __init__(self, max_hz: float) -> None:
+        self._period_ns = round(_S / max_hz)
+        self._due_ns: int | None = None
+
+    def admits(self, now_ns: int) -> bool:
+        """Return whether an event of now may happen, which then has."""
+        period_ns = self._period_ns
+        due_ns = now_ns if self._due_ns is None else self._due_ns
+        if not due_ns - period_ns <= now_ns < due_ns + period_ns:
+            due_ns = now_ns  # a gap or a jump
+        if now_ns < due_ns:
+            return False
+        self._due_ns = due_ns + period_ns
+        return True
+
+
+class Throttle(Processor):
+    """Forwards the messages of each topic at the `Pace` of `max_hz`, by the time of receipt."""
 
     def __init__(self, config: ThrottleConfig) -> None:
         self.inputs = config.topics
         self.outputs = tuple(topic + config.suffix for topic in config.topics)
         self._suffix = config.suffix
-        self._period_ns = round(_S / config.max_hz)
-        self._due_ns: dict[str, int] = {}
+        self._max_hz = config.max_hz
+        self._paces: dict[str, Pace] = {}
 
     def process(self, message: Message) -> Sequence[Message]:
         """Return the message under its output's name, or nothing."""
-        now_ns, period_ns = message.trace.received_ns, self._period_ns
-        due_ns = self._due_ns.get(message.topic, now_ns)
-        if not due_ns - period_ns <= now_ns < due_ns + period_ns:
-            due_ns = now_ns  # a gap or a jump
-        if now_ns < due_ns:
+        pace = self._paces.get(message.topic)
+        if pace is None:
+            pace = self._paces[message.topic] = Pace(self._max_hz)
+        if not pace.admits(message.trace.received_ns):
             return ()
-        self._due_ns[message.topic] = due_ns + period_ns
         return (message.derive(message.topic + self._suffix, message.payload),)

@@ -9,7 +9,7 @@ import pytest
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.throttle import Throttle, ThrottleConfig
+from lowlat_nodes.stream.throttle import Pace, Throttle, ThrottleConfig
 from lowlat_nodes.stream.trace import Trace
 
 S = 1_000_000_000
@@ -64,3 +64,10 @@ def test_a_result_is_its_input_under_another_name() -> None:
 def test_wrong_parameters_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=r"max_hz|topics"):
         build(ThrottleConfig, values)
+
+
+def test_a_pace_admits_the_first_and_then_one_a_period() -> None:
+    pace = Pace(10.0)
+    assert [pace.admits(time) for time in (0, 1, S // 10 - 1, S // 10, S // 10 + 1)] == [
+        True, False, False, True, False,
+    ]  # fmt: skip
