@@ -182,3 +182,16 @@ class Structure:
 
     type_name: str
     fields: dict[str, Any]
+
+
+@dataclass(slots=True, eq=False)
+class Serialised:
+    """A ROS message as it was on the wire of ROS, for those who pass it on unread.
+
+    Attributes:
+        type_name: As in `sensor_msgs/msg/PointCloud2`.
+        data: uint8 [n]: CDR with its encapsulation header; may be memory of the transport.
+    """
+
+    type_name: str
+    data: NDArray[np.uint8]

@@ -14,9 +14,11 @@ from lowlat_nodes.transport.zmq.schemas.joints import JOINT_STATE, TRAJECTORY
 from lowlat_nodes.transport.zmq.schemas.packets import DEAD_LETTER, PACKET
 from lowlat_nodes.transport.zmq.schemas.plain import ARRAY, RECORD, TEXT
 from lowlat_nodes.transport.zmq.schemas.schema import Schema
+from lowlat_nodes.transport.zmq.schemas.serialised import CDR
 
 SCHEMAS: tuple[Schema, ...] = (
     ARRAY,
+    CDR,
     COMPRESSED_IMAGE,
     DEAD_LETTER,
     DETECTIONS,
