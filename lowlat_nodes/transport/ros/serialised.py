@@ -202,10 +202,10 @@ def publisher_gid(publisher: Any) -> bytes:
     """Return what tells an rclpy publisher from all others, as `Origin.gid`; empty where it cannot be had."""
     handle = publisher.handle
     try:
-        library, middleware = ctypes.CDLL("librcl.so"), ctypes.CDLL("librmw_implementation.so")
+        library = ctypes.CDLL("librcl.so")
         inner = library.rcl_publisher_get_rmw_handle
         inner.restype, inner.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-        gid_of = middleware.rmw_get_gid_for_publisher
+        gid_of = library.rmw_get_gid_for_publisher  # of whichever middleware it is linked to
         gid_of.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
         found = ctypes.create_string_buffer(_GID_BYTES)
         with handle:
