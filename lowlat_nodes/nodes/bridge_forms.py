@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lowlat_nodes.nodes.bridge_config import Route
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import (
@@ -30,13 +31,22 @@ from lowlat_nodes.transport.bag.types import MessageTypes
 from lowlat_nodes.transport.cdr.wire import Reader
 from lowlat_nodes.transport.records import as_text
 from lowlat_nodes.transport.ros import message_type
+from lowlat_nodes.vision.compressed import decode as decode_image
+from lowlat_nodes.vision.compressed import read_head
+from lowlat_nodes.vision.jpeg import to_jpeg
+
+IMAGE = "sensor_msgs/msg/Image"
 
 _LONGEST_FRAME = 1024  # characters that a message on the wire has room for
+_PLAIN = frozenset(
+    {IMAGE, "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/JointState", "std_msgs/msg/String"}
+)
+"""Types whose payloads say all that there is to say."""
 
 _TYPES: dict[type, str] = {
     CompressedImage: "sensor_msgs/msg/CompressedImage",
     Detections: "vision_msgs/msg/Detection2DArray",
-    Image: "sensor_msgs/msg/Image",
+    Image: IMAGE,
     Joints: "sensor_msgs/msg/JointState",
     Labels: "vision_msgs/msg/LabelInfo",
     Packet: "std_msgs/msg/UInt8MultiArray",
@@ -55,24 +65,44 @@ class Unbridgeable(WireError):
 class Outward:
     """Turns the serialised messages of one type into what goes over the wire.
 
+    Images, joint states and texts become what any reader understands, where nothing is lost by it. What is
+    left travels as it is, unread, unless it is to be read field by field.
+
     Args:
         type_name: As in `sensor_msgs/msg/Image`.
+        route: Says which form is wanted.
 
     Raises:
         ConfigurationError: If the type is not installed.
     """
 
-    def __init__(self, type_name: str) -> None:
+    def __init__(self, type_name: str, route: Route) -> None:
         self._type_name = type_name
         self._stamped = has_header(type_name)
+        self._quality = route.jpeg_quality if route.image == "jpeg" and type_name == IMAGE else 0
+        self._plain = type_name in _PLAIN and (route.form != "cdr" or bool(self._quality))
+        self._fields = route.form == "fields"
 
     def read(self, topic: str, data: cdr.Buffer) -> Message:
-        """Return a message with stamp and frame of its header; the data is not copied."""
+        """Return a message with stamp and frame of its header; the data is not copied.
+
+        Raises:
+            CdrError: If its fields are needed and it is not what it should be.
+            BadImage: If it is to be compressed and is no picture.
+        """
+        if self._plain:
+            try:
+                decoded = cdr.decode(self._type_name, data)
+            except cdr.CdrError:  # perhaps only by our reading: an encoding that we do not know
+                if self._quality:
+                    raise
+            else:
+                if self._quality:
+                    decoded.payload = to_jpeg(decoded.payload, self._quality)
+                if self._quality or _whole(self._type_name, data, decoded):
+                    return _message(topic, decoded.payload, decoded.stamp_ns or 0, decoded.frame_id)
         stamp_ns, frame_id = _header(data) if self._stamped else (0, "")
-        payload = Serialised(self._type_name, np.frombuffer(data, np.uint8))
-        message = Message(topic, payload, frame_id=frame_id)
-        message.trace.capture_ns = stamp_ns
-        return message
+        return _message(topic, Serialised(self._type_name, np.frombuffer(data, np.uint8)), stamp_ns, frame_id)
 
 
 class Inward:
@@ -102,6 +132,8 @@ class Inward:
             CdrError: If it is not one whole message of its type.
         """
         payload = message.payload
+        if isinstance(payload, CompressedImage) and type_name == IMAGE:
+            payload = decode_image(payload, read_head(payload))
         found = self.type_of(payload)
         if found != type_name:
             raise Unbridgeable(
@@ -147,6 +179,17 @@ def type_problem(type_name: str) -> str:
     return ""
 
 
+def _whole(type_name: str, data: cdr.Buffer, decoded: cdr.Decoded) -> bool:
+    """Return whether the message can be made again, to the byte, of what goes over the wire."""
+    return (decoded.stamp_ns or 0) >= 0 and cdr.restores(type_name, data, decoded)
+
+
+def _message(topic: str, payload: Any, stamp_ns: int, frame_id: str) -> Message:
+    message = Message(topic, payload, frame_id=frame_id)
+    message.trace.capture_ns = max(stamp_ns, 0)
+    return message
+
+
 def _header(data: cdr.Buffer) -> tuple[int, str]:
     """Return stamp and frame at the beginning of a message, as far as a message on the wire can have them.
 
@@ -157,4 +200,4 @@ def _header(data: cdr.Buffer) -> tuple[int, str]:
         stamp_ns, frame_id = reader.time_ns("stamp"), reader.string("frame_id")
     except cdr.CdrError:
         return 0, ""
-    return max(stamp_ns, 0), frame_id if len(frame_id) <= _LONGEST_FRAME else ""
+    return stamp_ns, frame_id if len(frame_id) <= _LONGEST_FRAME else ""

@@ -117,7 +117,7 @@ class ToZmq(Lane):
             return
         self._request = request
         if chosen != self._type:
-            self._type, self._outward = chosen, Outward(chosen)
+            self._type, self._outward = chosen, Outward(chosen, self.named.route)
         former, self._subscription = (
             self._subscription,
             self._node.create_subscription(

@@ -13,6 +13,7 @@ from lowlat_nodes.transport.cdr.messages import (
     decode,
     encode,
     image_view,
+    restores,
 )
 from lowlat_nodes.transport.cdr.wire import NAME_LIMIT, Buffer, CdrError, stamp_ns
 
@@ -30,5 +31,6 @@ __all__ = [
     "decode",
     "encode",
     "image_view",
+    "restores",
     "stamp_ns",
 ]

@@ -29,6 +29,9 @@ from lowlat_nodes.transport.cdr.labels import read_labels, write_labels
 from lowlat_nodes.transport.cdr.wire import SEQUENCE_LIMIT, TEXT_LIMIT, Buffer, CdrError, Reader, Writer
 
 
+_ALIGNMENT = 4  # to which a message may be padded
+
+
 @dataclass(frozen=True)
 class Pixel:
     """What one pixel of an encoding is: a NumPy scalar type (native order) and a number of channels."""
@@ -112,6 +115,30 @@ def encode(type_name: str, stamp_ns: int, frame_id: str, payload: Any) -> bytes:
     return codec.write(Writer(), stamp_ns, frame_id, payload)
 
 
+def restores(type_name: str, data: Buffer, decoded: Decoded) -> bool:
+    """Return whether `encode` makes the same message of what `decode` gave, padding at the end aside.
+
+    It does not where rows were padded, the byte order was another, or a type has fields that its payload
+    lacks. The pixels of an image are not copied for this.
+
+    Args:
+        type_name: As in `sensor_msgs/msg/Image`.
+        data: The message.
+        decoded: What `decode` made of it.
+    """
+    image = decoded.payload
+    if isinstance(image, Image):
+        writer = Writer()
+        if image.data.dtype.byteorder == ">" or not image.data.flags.c_contiguous:
+            return False
+        _write_image_head(writer, decoded.stamp_ns or 0, decoded.frame_id, image.data, image.encoding)
+        again, rest = writer.finish(), image.data.nbytes
+    else:
+        again, rest = encode(type_name, decoded.stamp_ns or 0, decoded.frame_id, image), 0
+    padding = len(data) - len(again) - rest
+    return bytes(data[: len(again)]) == again and 0 <= padding < _ALIGNMENT
+
+
 def _read_image(reader: Reader) -> Decoded:
     stamp_ns, frame_id = reader.time_ns("stamp"), reader.string("frame_id")
     height, width = reader.u4("height"), reader.u4("width")
@@ -192,15 +219,22 @@ def _write_image(writer: Writer, stamp_ns: int, frame_id: str, payload: Image) -
     if f"{data.dtype.kind}{data.dtype.itemsize}" != pixel.scalar:
         raise CdrError(f"image: expected dtype {pixel.scalar} for {payload.encoding}, got {data.dtype}")
     data = data.astype(data.dtype.newbyteorder("<"), copy=False)
+    _write_image_head(writer, stamp_ns, frame_id, data, payload.encoding)
+    return writer.finish(data.reshape(-1).view(np.uint8).data)
+
+
+def _write_image_head(
+    writer: Writer, stamp_ns: int, frame_id: str, data: NDArray[Any], encoding: str
+) -> None:
+    """Write all but the pixels."""
     writer.time_ns(stamp_ns)
     writer.string(frame_id)
     writer.u4(data.shape[0])
     writer.u4(data.shape[1])
-    writer.string(payload.encoding)
+    writer.string(encoding)
     writer.u1(0)  # little endian
     writer.u4(data.nbytes // data.shape[0])
     writer.u4(data.nbytes)
-    return writer.finish(data.reshape(-1).view(np.uint8).data)
 
 
 def _pixel(encoding: str) -> Pixel:
