@@ -97,10 +97,11 @@ class Outward:
                 if self._quality:
                     raise
             else:
+                payload = decoded.payload
                 if self._quality:
-                    decoded.payload = to_jpeg(decoded.payload, self._quality)
+                    payload = to_jpeg(payload, self._quality)
                 if self._quality or _whole(self._type_name, data, decoded):
-                    return _message(topic, decoded.payload, decoded.stamp_ns or 0, decoded.frame_id)
+                    return _message(topic, payload, decoded.stamp_ns or 0, decoded.frame_id)
         stamp_ns, frame_id = _header(data) if self._stamped else (0, "")
         return _message(topic, Serialised(self._type_name, np.frombuffer(data, np.uint8)), stamp_ns, frame_id)
 

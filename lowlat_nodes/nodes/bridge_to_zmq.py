@@ -18,10 +18,11 @@ from lowlat_nodes.nodes.bridged import BridgedPublishers
 from lowlat_nodes.nodes.diagnostics import Window
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.transport.cdr import Buffer
+from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import message_type
 from lowlat_nodes.transport.ros.serialised import SerialisedReader
 from lowlat_nodes.transport.ros.waiting import OutsideExecutor, SubscriptionThread
+from lowlat_nodes.vision.errors import BadImage
 
 _PUBLISHERS = 1000  # whose numbers are kept in mind
 
@@ -150,7 +151,7 @@ class ToZmq(Lane):
         wanted.depth = route.depth if latched or route.keep == "every" else 1
         return wanted
 
-    def _take(self, data: Buffer) -> None:
+    def _take(self, data: cdr.Buffer) -> None:
         now_ns = self._clock.now_ns()
         origin = self._reader.origin()
         self.received += 1
@@ -164,19 +165,21 @@ class ToZmq(Lane):
         if not self.in_time(now_ns):
             return
         assert self._outward is not None
-        message = self._outward.read(self.named.zmq, data)
-        message.trace.received_ns = now_ns
-        limit_ns = self.named.route.expire_ms * MS
-        if limit_ns and message.trace.age_ns(now_ns) > limit_ns:
-            self.drops.add("stale")
-            return
-        message.trace.published_ns = self._clock.now_ns()
         try:
+            message = self._outward.read(self.named.zmq, data)
+            message.trace.received_ns = now_ns
+            limit_ns = self.named.route.expire_ms * MS
+            if limit_ns and message.trace.age_ns(now_ns) > limit_ns:
+                self.drops.add("stale")
+                return
+            message.trace.published_ns = self._clock.now_ns()
             self._send(message)
+        except (cdr.CdrError, BadImage) as error:
+            self.refuse("malformed", error)
         except Exception as error:  # one message must not end the route, whatever is wrong with it
             self.refuse("failed", f"{type(error).__name__}: {error}")
-            return
-        self.give(message.trace)
+        else:
+            self.give(message.trace)
 
     def _new(self, gid: bytes, number: int) -> bool:
         """Return whether this message comes for the first time, and count those missing before it."""
