@@ -21,8 +21,8 @@ COMMANDS = Subcommands(
         for name, summary in {
             "demo": "compare sync, naive and vlash control of a simulated robot",
             "bench": "run one benchmark, or list them",
-            "record": "record ROS topics into a bag",
-            "replay": "publish a bag on ROS, run a processor over it offline, or send recorded alerts",
+            "record": "record ROS topics and ZeroMQ publishers into a bag",
+            "replay": "publish a bag on ROS and ZeroMQ, run a processor over it, or send recorded alerts",
             "up": "start the nodes of a parameter file and keep them running",
             "top": "show rates, latencies and drops of each node, live",
             "parameters": "list the parameters of a node, with defaults and ranges",

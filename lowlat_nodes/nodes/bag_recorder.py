@@ -8,7 +8,6 @@ import bisect
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,10 +15,11 @@ from typing import Any, NamedTuple
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from lowlat_nodes.nodes.bag_disk import Disk, TopicCount
 from lowlat_nodes.nodes.bag_qos import compatible, offered, to_record
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.transport.bag import BagError, BagWriter, Recorded, Topic
+from lowlat_nodes.transport.bag import Recorded, Topic
 from lowlat_nodes.transport.cdr.wire import Reader
 from lowlat_nodes.transport.ros import message_type
 
@@ -27,29 +27,10 @@ from lowlat_nodes.transport.ros import message_type
 # of 200 Hz: 0.04 ms of a core for a message this way, 0.16 ms with rclpy's executor, which wakes for each.
 _POLL_S = 0.01
 _DISCOVER_S = 0.1
-_FLUSH_S = 1.0
 _DEPTH = 1000  # messages of a topic that the middleware keeps until we look
 
 _CLOCK_TOPIC = "/clock"
 _CLOCK_TYPE = "rosgraph_msgs/msg/Clock"
-
-
-@dataclass(slots=True)
-class TopicCount:
-    """What became of the messages of one topic.
-
-    Attributes:
-        type: Type of its messages.
-        messages: Handed to the writer.
-        dropped: Received, but the disk was so slow that there was no room for them to wait.
-        lost: Sent, but never received here, as the numbers of its only publisher tell; nothing tells where
-            there are several.
-    """
-
-    type: str
-    messages: int = 0
-    dropped: int = 0
-    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,13 +66,12 @@ class BagRecorder:
     """Subscribes to topics, those that appear later too, and hands every message to a bag as it came.
 
     Each subscription asks for the most that all publishers of its topic offer, and is renewed when one turns
-    up that offers less. A thread of its own writes to the disk; what waits for it is bounded.
+    up that offers less.
 
     Args:
         node: Owns the subscriptions. It need not be spun.
-        writer: Takes the messages; the caller closes it.
+        disk: Takes the messages.
         selection: Which topics.
-        cache_bytes: How many bytes may wait for the disk.
         sim_time: Stamps messages with the time on /clock, and begins with its first message. Otherwise the
             stamp is the system time at which the middleware received the message.
         announce: Takes a line of text whenever something happens that the user should know.
@@ -100,10 +80,9 @@ class BagRecorder:
     def __init__(
         self,
         node: Node,
-        writer: BagWriter,
+        disk: Disk,
         selection: Selection,
         *,
-        cache_bytes: int = 256 << 20,
         sim_time: bool = False,
         announce: Callable[[str], None] = print,
     ) -> None:
@@ -112,18 +91,13 @@ class BagRecorder:
         self._node = node
         self._selection = selection
         self._named = {node.resolve_topic_name(name) for name in selection.topics}
-        self._disk = _Disk(writer, cache_bytes)
+        self._disk = disk
         self._sim_time = _SimTime(node) if sim_time else None
         self._announce = announce
         self._watches: dict[str, _Watch] = {}
 
     def run(self, stop: StopRequest, duration_s: float = float("inf")) -> None:
-        """Record until `stop` is set or the time is over; what was received by then is written.
-
-        Raises:
-            DiskError: If the disk takes no more; what it took is in the bag.
-        """
-        self._disk.start()
+        """Record until `stop` is set, the time is over or the disk takes no more."""
         try:
             if self._sim_time is not None:
                 self._wait_for_clock(self._sim_time, stop)
@@ -141,11 +115,15 @@ class BagRecorder:
                 if not watch.declared:
                     self._declare(watch)
                 watch.close()
-            self._disk.finish()
         for name in self._named - self._watches.keys() - self.skipped.keys():
             self._skip(name, "never seen")
-        if self._disk.error is not None:
-            raise self._disk.error
+
+    def stamp(self, received_ns: int) -> int | None:
+        """Return the time of the bag at a system time of the last moments; None before it begins.
+
+        For whoever records something else into the same bag, from any thread.
+        """
+        return received_ns if self._sim_time is None else self._sim_time.at(received_ns)
 
     def _wait_for_clock(self, sim_time: _SimTime, stop: StopRequest) -> None:
         self._announce(f"waiting for {_CLOCK_TOPIC}")
@@ -206,7 +184,7 @@ class BagRecorder:
             count.lost += taken.lost
             stamp_ns, published_ns = taken.received_ns, taken.sent_ns
             if self._sim_time is not None:
-                stamp_ns = published_ns = self._sim_time.at(taken.received_ns)
+                stamp_ns = published_ns = self._sim_time.at(taken.received_ns) or 0
             if self._disk.put(Recorded(watch.name, count.type, stamp_ns, taken.data, published_ns)):
                 count.messages += 1
             else:
@@ -300,84 +278,22 @@ class _SimTime:
         # Best effort, as simulators publish it, hears every publisher.
         request = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._watch = _Watch(node, _CLOCK_TOPIC, message_type(_CLOCK_TYPE), request)
+        self._lock = threading.Lock()
         self._received_ns: list[int] = []
         self._time_ns: list[int] = []
 
     def poll(self) -> bool:
         """Read what came on /clock; return whether anything ever did."""
-        del self._received_ns[:-1], self._time_ns[:-1]
-        for taken in self._watch.take():
-            self._received_ns.append(taken.received_ns)
-            self._time_ns.append(max(Reader(taken.data).time_ns("clock"), 0))
-        return bool(self._time_ns)
+        found = list(self._watch.take())
+        with self._lock:
+            del self._received_ns[:-1], self._time_ns[:-1]
+            for taken in found:
+                self._received_ns.append(taken.received_ns)
+                self._time_ns.append(max(Reader(taken.data).time_ns("clock"), 0))
+            return bool(self._time_ns)
 
-    def at(self, received_ns: int) -> int:
-        """Return the simulated time at a system time of the last moments."""
-        index = bisect.bisect_right(self._received_ns, received_ns) - 1
-        return self._time_ns[max(index, 0)]
-
-
-class _Disk:
-    """Writes in a thread of its own, at least once a second, so that a kill costs little."""
-
-    def __init__(self, writer: BagWriter, capacity_bytes: int) -> None:
-        self.error: BagError | None = None
-        self._writer = writer
-        self._capacity_bytes = capacity_bytes
-        self._waiting: deque[Recorded | Topic] = deque()
-        self._bytes = 0
-        self._finished = False
-        self._condition = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._thread.start()
-
-    def put(self, item: Recorded | Topic) -> bool:
-        """Leave a message or a new topic to be written; return False if there is no room for it."""
-        size = len(item.data) if isinstance(item, Recorded) else 0
-        with self._condition:
-            if self.error is not None or (self._bytes and self._bytes + size > self._capacity_bytes):
-                return False
-            self._waiting.append(item)
-            self._bytes += size
-            self._condition.notify()
-        return True
-
-    def finish(self) -> None:
-        """Write what waits, then stop."""
-        with self._condition:
-            self._finished = True
-            self._condition.notify()
-        self._thread.join()
-
-    def _run(self) -> None:
-        flush = time.monotonic() + _FLUSH_S
-        try:
-            while (items := self._next(flush - time.monotonic())) is not None:
-                for item in items:
-                    self._write(item)
-                if time.monotonic() >= flush:
-                    self._writer.flush()
-                    flush = time.monotonic() + _FLUSH_S
-        except BagError as error:
-            self.error = error
-
-    def _next(self, patience_s: float) -> list[Recorded | Topic] | None:
-        """Return what waits, None at the end."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._waiting or self._finished, max(patience_s, 0.0))
-            if self._finished and not self._waiting:
-                return None
-            items = list(self._waiting)
-            self._waiting.clear()
-            return items
-
-    def _write(self, item: Recorded | Topic) -> None:
-        if isinstance(item, Topic):
-            self._writer.declare(item)
-            return
-        self._writer.write(*item)
-        with self._condition:
-            self._bytes -= len(item.data)
+    def at(self, received_ns: int) -> int | None:
+        """Return the simulated time at a system time of the last moments, None before its first message."""
+        with self._lock:
+            index = bisect.bisect_right(self._received_ns, received_ns) - 1
+            return self._time_ns[max(index, 0)] if self._time_ns else None

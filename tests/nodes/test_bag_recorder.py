@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from lowlat_nodes.nodes.bag_disk import Disk
 from lowlat_nodes.stream.payload import Text
 from lowlat_nodes.transport import cdr
-from lowlat_nodes.transport.bag import BagReader, BagWriter, DiskError, Recorded
+from lowlat_nodes.transport.bag import BagReader, BagWriter, DiskError
 
 pytestmark = pytest.mark.ros
 
@@ -95,14 +96,14 @@ def recording(node: Any, stop: Any) -> Iterator[Callable[..., Any]]:
     threads = []
 
     def record(writer: BagWriter, **options: Any) -> Any:
-        lines: list[str] = []
-        recorder = BagRecorder(node, writer, Selection(("/a",)), announce=lines.append, **options)
-        recorder.lines = lines
+        disk = Disk(writer, **options)
+        recorder = BagRecorder(node, disk, Selection(("/a",)), announce=lambda _line: None)
         recorder.error = None
 
         def run() -> None:
             try:
-                recorder.run(stop)
+                with disk:
+                    recorder.run(stop)
             except DiskError as error:
                 recorder.error = error
 
@@ -150,7 +151,7 @@ def test_what_finds_no_room_is_dropped_and_counted(
     tmp_path: Path, publisher: Any, recording: Callable[..., Any], stop: Any
 ) -> None:
     with Gate(tmp_path / "bag") as writer:
-        recorder = recording(writer, cache_bytes=200)
+        recorder = recording(writer, capacity_bytes=200)
         wait_for(publisher.get_subscription_count)
 
         def full() -> bool:
@@ -166,18 +167,6 @@ def test_what_finds_no_room_is_dropped_and_counted(
     with BagReader(tmp_path / "bag") as bag:
         assert len(list(bag.messages())) == counts.messages
     assert counts.messages > 0
-
-
-def test_a_message_larger_than_the_cache_is_written_all_the_same(tmp_path: Path) -> None:
-    from lowlat_nodes.nodes.bag_recorder import _Disk
-
-    with BagWriter(tmp_path / "bag") as writer:
-        disk = _Disk(writer, 10)
-        disk.start()
-        data = cdr.encode(STRING, 0, "", Text("x" * 1000))
-        assert disk.put(Recorded("/a", STRING, 1, data, 1))
-        disk.finish()
-        assert writer.counts == {"/a": 1}
 
 
 def test_a_disk_that_fails_ends_the_recording(
@@ -200,8 +189,8 @@ def test_a_type_that_is_not_installed_is_told_once(node: Any, tmp_path: Path, st
     from lowlat_nodes.nodes.bag_recorder import BagRecorder, Selection
 
     lines: list[str] = []
-    with BagWriter(tmp_path / "bag") as writer:
-        recorder = BagRecorder(node, writer, Selection(), announce=lines.append)
+    with BagWriter(tmp_path / "bag") as writer, Disk(writer) as disk:
+        recorder = BagRecorder(node, disk, Selection(), announce=lines.append)
         for _ in range(3):
             if "/map" not in recorder.skipped:
                 recorder._begin("/map", ["nav2_msgs/msg/Costmap"])

@@ -393,7 +393,8 @@ class McapFile:
             self._schemas.get(channel.schema_id, ""),
             channel.metadata.get("topic_type_hash", ""),
         )
-        return Topic(channel.topic, kind, offered, type_hash, channel.message_encoding)
+        endpoint = channel.metadata.get("endpoint", "")
+        return Topic(channel.topic, kind, offered, type_hash, channel.message_encoding, endpoint)
 
     def _count(self, topic: Topic, by: int) -> None:
         self.counts[topic.name] = self.counts.get(topic.name, 0) + by

@@ -1,9 +1,14 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`metadata.yaml` of a rosbag2 directory: versions 1 to 9 are read, version 8 is written."""
+"""`metadata.yaml` of a rosbag2 directory: versions 1 to 9 are read, version 8 is written.
+
+rosbag2 plays a bag only if all topics that it lists are serialised alike, and reads past messages of topics
+that it does not list. So topics of ZeroMQ are listed in the custom data, which rosbag2 leaves alone.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,6 +18,7 @@ import yaml
 
 from lowlat_nodes.transport.bag import qos, yamltext
 from lowlat_nodes.transport.bag.errors import BagError
+from lowlat_nodes.transport.bag.framing import ENCODING
 from lowlat_nodes.transport.bag.record import CDR, Topic
 
 NAME = "metadata.yaml"
@@ -23,6 +29,7 @@ VERSION_NEWEST = 9
 
 STORAGES = ("mcap", "sqlite3")
 _ROOT = "rosbag2_bagfile_information"
+_CUSTOM = "lowlat_topics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ class FileEntry:
         name: Its name within the bag's directory.
         start_ns: Stamp of its first message; None where not kept (before version 5).
         duration_ns: From its first to its last message.
-        count: Its number of messages.
+        count: Its number of messages of topics that rosbag2 is told of.
     """
 
     name: str
@@ -96,7 +103,7 @@ def parse(document: Any, where: str) -> Metadata:
         storage = str(info["storage_identifier"])
         mode = str(info.get("compression_mode") or "").lower()
         compression = str(info.get("compression_format") or "").lower()
-        entries = info["topics_with_message_count"] or []
+        entries = [*(info["topics_with_message_count"] or []), *_framed(info.get("custom_data"))]
         counts: dict[str, int] = {}
         for entry in entries:
             name = str(entry["topic_metadata"]["name"])
@@ -110,7 +117,7 @@ def parse(document: Any, where: str) -> Metadata:
             int(info["starting_time"]["nanoseconds_since_epoch"]),
             int(info["duration"]["nanoseconds"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise BagError(
             f"{where}: expected the metadata of a rosbag2 bag: {type(error).__name__}: {error}"
         ) from error
@@ -132,12 +139,14 @@ def dump(metadata: Metadata) -> str:
 
 def fields(metadata: Metadata) -> dict[str, Any]:
     """Return what `metadata.yaml` and the `rosbag2` record of an MCAP file both hold."""
+    listed = [topic for topic in metadata.topics if not topic.framed]
+    framed = [topic for topic in metadata.topics if topic.framed]
     return {
         "version": VERSION_WRITTEN,
         "storage_identifier": metadata.storage,
         "duration": {"nanoseconds": metadata.duration_ns},
         "starting_time": {"nanoseconds_since_epoch": metadata.start_ns},
-        "message_count": metadata.count,
+        "message_count": sum(metadata.counts[topic.name] for topic in listed),
         "topics_with_message_count": [
             {
                 "topic_metadata": {
@@ -149,7 +158,7 @@ def fields(metadata: Metadata) -> dict[str, Any]:
                 },
                 "message_count": metadata.counts[topic.name],
             }
-            for topic in metadata.topics
+            for topic in listed
         ],
         "compression_format": "",
         "compression_mode": "",
@@ -163,7 +172,7 @@ def fields(metadata: Metadata) -> dict[str, Any]:
             }
             for file in metadata.files
         ],
-        "custom_data": {},
+        "custom_data": {_CUSTOM: _framed_text(framed, metadata.counts)} if framed else {},
         "ros_distro": "",
     }
 
@@ -192,4 +201,26 @@ def _topic(entry: Mapping[str, Any]) -> Topic:
         qos.parse(entry.get("offered_qos_profiles")),
         str(entry.get("type_description_hash") or ""),
         str(entry.get("serialization_format") or CDR),
+        str(entry.get("endpoint") or ""),
     )
+
+
+def _framed_text(topics: Sequence[Topic], counts: Mapping[str, int]) -> str:
+    """Return topics of ZeroMQ as text: rosbag2 keeps nothing else in custom data."""
+    entries = [
+        {"name": topic.name, "type": topic.type, "endpoint": topic.endpoint, "count": counts[topic.name]}
+        for topic in topics
+    ]
+    return json.dumps(entries)
+
+
+def _framed(custom: Any) -> list[dict[str, Any]]:
+    """Return topics of ZeroMQ in the form of the others."""
+    text = custom.get(_CUSTOM) if isinstance(custom, dict) else None
+    return [
+        {
+            "topic_metadata": {**entry, "serialization_format": ENCODING},
+            "message_count": entry["count"],
+        }
+        for entry in json.loads(text or "[]")
+    ]

@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 
 from rosbags.interfaces import Qos
 
+from lowlat_nodes.transport.bag.framing import ENCODING
+
 CDR = "cdr"
 
 
@@ -18,11 +20,12 @@ class Topic:
     """One recorded topic.
 
     Attributes:
-        name: Absolute ROS name.
-        type: As in `sensor_msgs/msg/Image`.
+        name: Absolute ROS name; of ZeroMQ, a label of the endpoint, a colon and the topic.
+        type: As in `sensor_msgs/msg/Image`; of ZeroMQ, `lowlat/` and the schema of the first message.
         qos: What each publisher offered while it was recorded; empty where that was not kept.
         type_hash: RIHS01 hash of the type, empty where not kept.
-        encoding: How messages are serialised; everything but `cdr` is skipped.
+        encoding: How messages are serialised: `cdr`, or the frames of `framing`; everything else is skipped.
+        endpoint: Where it was published over ZeroMQ; empty for ROS.
     """
 
     name: str
@@ -30,6 +33,17 @@ class Topic:
     qos: tuple[Qos, ...] = ()
     type_hash: str = ""
     encoding: str = CDR
+    endpoint: str = ""
+
+    @property
+    def framed(self) -> bool:
+        """Return whether it is a topic of ZeroMQ."""
+        return self.encoding == ENCODING
+
+    @property
+    def wire_name(self) -> str:
+        """Return the topic of ZeroMQ that it was; of ROS, its name."""
+        return self.name.partition(":")[2] if self.framed else self.name
 
 
 class Recorded(NamedTuple):
@@ -40,7 +54,8 @@ class Recorded(NamedTuple):
         type: Its type, as in `std_msgs/msg/String`.
         stamp_ns: When the recorder received it: the time of the bag.
         data: The serialised message, encapsulation header included.
-        published_ns: When it was sent, where the bag says so; the same as `stamp_ns` otherwise.
+        published_ns: When it was sent, in the clock of its publisher where the bag says so; the same as
+            `stamp_ns` otherwise.
     """
 
     topic: str

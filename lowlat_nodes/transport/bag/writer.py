@@ -40,6 +40,11 @@ COMPRESSIONS: Mapping[str, CompressionType] = {
 }
 
 _LIBRARY = "lowlat_nodes"  # no version: bags are compared byte by byte
+_FORMAT = (
+    "u32 little-endian: count of frames, length of each; then the frames of a ZeroMQ message: topic (UTF-8), "
+    "header (msgpack map, which describes the rest), arrays. See stream_protocol.md of lowlat_nodes."
+)
+"""What a file says of our frames; in the channel, as tools refuse schemas in an encoding not theirs."""
 _RECORD_BYTES = 31  # opcode, length, and a message's own head
 
 
@@ -103,9 +108,7 @@ class BagWriter:
                 raise BagError(f"{topic.name}: expected messages of type {known.type}, got {topic.type}")
             return
         text, type_hash = self._types.definition(topic.type) if topic.type in self._types else ("", "")
-        self._topics[topic.name] = Topic(
-            topic.name, topic.type, topic.qos, topic.type_hash or type_hash, topic.encoding
-        )
+        self._topics[topic.name] = replace(topic, type_hash=topic.type_hash or type_hash)
         self._definitions[topic.type] = text
         self.counts[topic.name] = 0
         self._files[-1].channel(self._topics[topic.name], text)
@@ -194,7 +197,7 @@ class BagWriter:
         return Metadata(
             "mcap",
             tuple(
-                FileEntry(file.path.name, file.start_ns, file.end_ns - file.start_ns, file.count)
+                FileEntry(file.path.name, file.start_ns, file.end_ns - file.start_ns, self._listed(file))
                 for file in files
             ),
             tuple(self._topics.values()),
@@ -203,6 +206,9 @@ class BagWriter:
             start_ns,
             end_ns - start_ns,
         )
+
+    def _listed(self, file: _File) -> int:
+        return sum(count for name, count in file.counts.items() if not self._topics[name].framed)
 
 
 class _File:
@@ -241,7 +247,7 @@ class _File:
                 topic.name,
                 MessageEncoding.CDR if topic.encoding == CDR else topic.encoding,
                 self._schemas[topic.type],
-                {"offered_qos_profiles": qos.dump(topic.qos), "topic_type_hash": topic.type_hash},
+                _channel_metadata(topic),
             )
         return self._channels[topic.name]
 
@@ -267,3 +273,9 @@ class _File:
             self._writer.finish()  # type: ignore[no-untyped-call]
         finally:
             self._stream.close()
+
+
+def _channel_metadata(topic: Topic) -> dict[str, str]:
+    if topic.framed:
+        return {"endpoint": topic.endpoint, "format": _FORMAT}
+    return {"offered_qos_profiles": qos.dump(topic.qos), "topic_type_hash": topic.type_hash}

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Command-line arguments about ZeroMQ: which publisher, which topics, which keys."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowlat_nodes.stream.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys
+
+
+class Place(NamedTuple):
+    """An endpoint, and the topics that are meant there; none for all."""
+
+    endpoint: str
+    topics: tuple[str, ...]
+
+
+def place(text: str) -> Place:
+    """Return endpoint and topics of `ENDPOINT[,TOPIC...]`."""
+    endpoint, *topics = text.split(",")
+    if not endpoint or not all(topics):
+        raise argparse.ArgumentTypeError(f"expected ENDPOINT[,TOPIC,...], got {text!r}")
+    return Place(endpoint, tuple(topics))
+
+
+def add_client_keys(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Add the options of who connects to publishers with keys."""
+    parser.add_argument(
+        "--zmq-key", default="", metavar="FILE", help="our secret certificate, for publishers with keys"
+    )
+    parser.add_argument(
+        "--zmq-server-key", action="append", default=[], metavar="FILE",
+        help="public certificate of the publisher; one for all, or one for each in their order",
+    )  # fmt: skip
+
+
+def add_server_keys(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Add the options of who publishes with keys."""
+    parser.add_argument(
+        "--zmq-key",
+        default="",
+        metavar="FILE",
+        help="our secret certificate, where other machines may listen",
+    )
+    parser.add_argument(
+        "--zmq-allow", action="append", default=[], metavar="FILE",
+        help="public certificate of a subscriber that may come in, or a folder of them",
+    )  # fmt: skip
+
+
+def client_keys(options: argparse.Namespace, publishers: int) -> Sequence[ClientKeys | None]:
+    """Return the keys to connect to each of so many publishers with.
+
+    Raises:
+        ConfigurationError: If they do not fit together, or cannot be read.
+    """
+    from lowlat_nodes.transport.zmq.curve import load_client_keys
+
+    servers = options.zmq_server_key
+    if bool(options.zmq_key) != bool(servers):
+        raise ConfigurationError("expected --zmq-key and --zmq-server-key together, or neither of them")
+    if not servers:
+        return [None] * publishers
+    if len(servers) not in (1, publishers):
+        raise ConfigurationError(
+            f"expected one --zmq-server-key, or one for each of {publishers} publishers; got {len(servers)}"
+        )
+    loaded = [load_client_keys(options.zmq_key, server) for server in servers]
+    return loaded if len(loaded) == publishers else loaded * publishers
+
+
+def server_keys(options: argparse.Namespace) -> ServerKeys | None:
+    """Return the keys to publish with, None for none.
+
+    Raises:
+        ConfigurationError: If they do not fit together, or cannot be read.
+    """
+    from lowlat_nodes.transport.zmq.curve import load_server_keys
+
+    if bool(options.zmq_key) != bool(options.zmq_allow):
+        raise ConfigurationError("expected --zmq-key and --zmq-allow together, or neither of them")
+    return load_server_keys(options.zmq_key, options.zmq_allow) if options.zmq_key else None

@@ -1,0 +1,210 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Listens to a publisher from outside: every message, as it came, with its receipt."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+import zmq
+
+from lowlat_nodes.stream.clock import Clock
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError, decode_array
+from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
+from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, decode_topic
+from lowlat_nodes.transport.zmq.header import Header, unpack
+from lowlat_nodes.transport.zmq.options import probe, receive
+
+MAX_TOPICS = 1024
+"""How many topics of a publisher are followed; what it publishes under more of them is left out."""
+
+OURS = "@"
+"""What topics begin with that are not payload: heartbeats, and places in shared memory."""
+HEARTBEAT = "@heartbeat"
+
+_WAITING = 64  # messages in the socket, while whoever takes them is busy
+_SCHEMA = 64  # characters
+_RECONNECT_MS = 20
+_RECONNECT_MAX_MS = 200
+
+
+class Tapped(NamedTuple):
+    """One message as it came.
+
+    Attributes:
+        topic: On the wire.
+        header: What it says of itself.
+        frames: What came, byte for byte.
+        received_ns: When, in the clock of the tap.
+        lost: How many of its topic were lost on the way just before it.
+    """
+
+    topic: str
+    header: Header
+    frames: list[zmq.Frame]
+    received_ns: int
+    lost: int
+
+
+class Tap:
+    """A SUB socket with a thread, for recorders and for looking at what a publisher says.
+
+    It subscribes to plain topics, whose messages have their arrays with them: a place in shared memory is
+    gone when somebody looks at a recording. A tap that is slow loses messages itself and slows down nobody:
+    the publisher drops what waits for it beyond a bound, and others do not notice.
+
+    Args:
+        endpoint: Address of the publisher; it need not be there yet, and may come back.
+        topics: Topics on the wire; empty takes all but those that begin with `@`.
+        clock: Stamps the receipt.
+        keys: Keys of CURVE; None for a connection in the clear.
+        heartbeats: Whether `@heartbeat` is taken too.
+        max_bytes: Largest frame; a larger one breaks the connection.
+
+    Attributes:
+        endpoint: As given.
+        topics: As given.
+        counts: Messages by fate: `taken`; `malformed`; `lost` on the way, as sequence numbers tell;
+            `repeated` for somebody who came late; `beyond` the number of topics that are followed.
+        last_failure: Why the newest malformed message was refused.
+
+    Raises:
+        ConfigurationError: If the endpoint or a topic is none.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        topics: Collection[str] = (),
+        *,
+        clock: Clock,
+        keys: ClientKeys | None = None,
+        heartbeats: bool = False,
+        max_bytes: int = MAX_MESSAGE,
+    ) -> None:
+        self.counts = Counters()
+        self.last_failure = ""
+        self.endpoint = check_endpoint(endpoint)
+        for topic in topics:
+            if not 0 < len(topic.encode()) <= MAX_TOPIC:
+                raise ConfigurationError(f"expected topics of 1 to {MAX_TOPIC} bytes, got {topic!r}")
+        self.topics = frozenset(topics)
+        self._heartbeats = heartbeats
+        self._clock = clock
+        self._keys = keys
+        self._max_bytes = max_bytes
+        self._newest: dict[str, tuple[int, int]] = {}  # epoch and number by topic
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, deliver: Callable[[Tapped], None]) -> None:
+        """Connect and deliver from a thread.
+
+        Raises:
+            ConfigurationError: If the endpoint cannot be connected to, such as a host that has no address.
+        """
+        self._context = zmq.Context()
+        socket = self._context.socket(zmq.SUB)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVHWM, _WAITING)
+        socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
+        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        probe(socket)
+        allow_ipv6(socket, self.endpoint)
+        if self._keys is not None:
+            secure_client(socket, self._keys)
+        for topic in self.topics or {""}:
+            socket.subscribe(topic)
+        if self.topics and self._heartbeats:
+            socket.subscribe(HEARTBEAT)
+        try:
+            socket.connect(self.endpoint)
+        except zmq.ZMQError as error:
+            socket.close()
+            self.stop()
+            raise ConfigurationError(f"cannot connect to {self.endpoint!r}: {error}") from error
+        self._thread = threading.Thread(target=self._run, args=(socket, deliver), name="tap", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Disconnect; nothing is delivered any more once this returns."""
+        if self._context is not None:
+            self._context.term()
+            self._context = None
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self, socket: zmq.Socket[bytes], deliver: Callable[[Tapped], None]) -> None:
+        try:
+            while True:
+                socket.poll()
+                while (frames := receive(socket, MAX_FRAMES)) is not None:
+                    tapped = self._read(frames)
+                    if tapped is not None:
+                        deliver(tapped)
+        except zmq.ContextTerminated:
+            pass
+        finally:
+            socket.close()
+
+    def _read(self, frames: list[zmq.Frame]) -> Tapped | None:
+        now_ns = self._clock.now_ns()
+        try:
+            topic = decode_topic(frames[0])
+            if not self._wants(topic):
+                return None
+            if topic not in self._newest and len(self._newest) >= MAX_TOPICS:
+                self.counts.add("beyond")
+                return None
+            header = _checked(frames)
+        except WireError as error:
+            self.counts.add("malformed")
+            self.last_failure = f"{self.endpoint}: {error}"
+            return None
+        lost = self._follow(topic, header.epoch, header.sequence)
+        if lost is None:
+            self.counts.add("repeated")
+            return None
+        self.counts.add("taken")
+        if lost:
+            self.counts.add("lost", lost)
+        return Tapped(topic, header, frames, now_ns, lost)
+
+    def _wants(self, topic: str) -> bool:
+        if topic == HEARTBEAT:
+            return self._heartbeats or HEARTBEAT in self.topics
+        return topic in self.topics if self.topics else not topic.startswith(OURS)
+
+    def _follow(self, topic: str, epoch: int, number: int) -> int | None:
+        """Return how many messages are missing before this one, None if it came before."""
+        run, newest = self._newest.get(topic, (epoch, number - 1))
+        if epoch and run == epoch and number <= newest:
+            return None  # latched, and sent again to somebody who came late
+        self._newest[topic] = (epoch, number)
+        # With another run of the publisher numbers begin anew; without its epoch a step back tells of one.
+        return max(number - newest - 1, 0) if run == epoch else 0
+
+
+def _checked(frames: list[zmq.Frame]) -> Header:
+    """Return the header of a message that is whole, whatever its schema: newer ones are taken too.
+
+    Raises:
+        WireError: If it is not.
+    """
+    if not 2 <= len(frames) <= MAX_FRAMES:
+        raise WireError(f"expected 2 to {MAX_FRAMES} frames, got {len(frames)}")
+    header = unpack(frames[1], len(frames) - 2)
+    if header.place is not None:
+        raise WireError("header: expected arrays as frames under a plain topic, got a place in shared memory")
+    if not isinstance(header.schema, str) or not 0 < len(header.schema) <= _SCHEMA:
+        raise WireError(f"header: expected 'schema' as text of 1 to {_SCHEMA} characters")
+    for (dtype, shape), frame in zip(header.forms, frames[2:], strict=True):
+        decode_array(dtype, shape, frame.buffer)
+    return header
