@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`lowlat replay`: publishes a bag on ROS, runs a processor over it without ROS, or sends recorded alerts."""
+"""`lowlat replay`: publishes a bag on ROS and ZeroMQ, runs a processor over it, or sends recorded alerts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from lowlat_nodes.cli import processors
 from lowlat_nodes.cli.arguments import assignment, not_negative, positive, split_ros_arguments, whole
+from lowlat_nodes.cli.bag_info import describe, show_description
 from lowlat_nodes.cli.node_parameters import plain_name, read_parameters
+from lowlat_nodes.cli.zmq_arguments import add_server_keys, place, server_keys
+from lowlat_nodes.nodes.bag_player import BagPlayer, Outlet, chosen
+from lowlat_nodes.nodes.stop import stop_on_signals
+from lowlat_nodes.nodes.zmq_outlet import ZmqOutlet
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.transport.bag import BagReader, BagWriter, OfflineReplay, Tolerance, compare
 from lowlat_nodes.transport.bag.writer import SUFFIX
+from lowlat_nodes.transport.zmq.replayer import Replayer
 
 EXIT_INCOMPLETE = 1
 EXIT_INTERRUPTED = 130
@@ -45,36 +52,37 @@ def main(argv: Sequence[str]) -> int:
     options = _parse(ours)
     with BagReader(options.bag) as bag:
         _say(f"{bag.path}: {bag.count} messages of {len(bag.topics)} topics")
-        code, report = _offline(bag, options) if options.processor else _on_ros(bag, options, ros_arguments)
+        if options.info:
+            code, report = 0, describe(bag)
+        elif options.processor:
+            code, report = _offline(bag, options)
+        else:
+            code, report = _play(bag, options, ros_arguments)
         for damage in bag.damage:
             _say(f"warning: {damage}")
         report = {"bag": str(bag.path), **report, "damage": bag.damage}
     if options.json:
         print(json.dumps(report, indent=2))
+    elif options.info:
+        show_description(report)
     else:
         _show(report)
     return code or (EXIT_INCOMPLETE if report["damage"] else 0)
 
 
-def _on_ros(
+def _play(
     bag: BagReader, options: argparse.Namespace, ros_arguments: Sequence[str]
 ) -> tuple[int, dict[str, Any]]:
-    try:
-        from lowlat_nodes.nodes.bag_node import bag_node
-        from lowlat_nodes.nodes.bag_player import BagPlayer
-        from lowlat_nodes.nodes.stop import stop_on_signals
-    except ModuleNotFoundError as error:
-        _say("to publish a bag, ROS is needed; --processor runs without it")
-        raise MissingExtra(error.name or "rclpy", "ros") from error
-
-    with stop_on_signals() as stop, bag_node("lowlat_replay", ros_arguments) as node:
+    topics = chosen(bag, options.topics or ())
+    if topics and all(topic.framed for topic in topics) and not options.zmq:
+        raise ConfigurationError(f"{bag.path}: its topics are of ZeroMQ; --zmq ENDPOINT publishes them")
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signals())
+        outlets: list[Outlet] = _publishers(bag, options, stack)
+        if options.clock or not all(topic.framed for topic in topics):
+            outlets += _ros(options, ros_arguments, stack)
         player = BagPlayer(
-            node,
-            bag,
-            rate=options.rate or 1.0,
-            topics=options.topics or (),
-            remap=dict(options.remap),
-            clock_hz=options.clock or 0.0,
+            bag, outlets, rate=options.rate or 1.0, topics=options.topics or (), remap=dict(options.remap)
         )
         for topic, reason in player.skipped.items():
             _say(f"warning: skipping {topic}: {reason}")
@@ -86,6 +94,32 @@ def _on_ros(
             _say(f"warning: {topic}: a subscription did not confirm all messages")
         report = {**played.tally.as_json(), "seconds": round(played.seconds, 3), **_lateness(played.late)}
         return (EXIT_INTERRUPTED if stop.is_set() else 0), report
+
+
+def _publishers(bag: BagReader, options: argparse.Namespace, stack: ExitStack) -> list[Outlet]:
+    keys = server_keys(options) if options.zmq else None
+    outlets: list[Outlet] = []
+    for where in options.zmq:
+        topics = chosen(bag, where.topics) if where.topics else None
+        replayer = stack.enter_context(closing(Replayer(where.endpoint, keys=keys)))
+        _say(f"publishing at {replayer.endpoint}")
+        outlets.append(ZmqOutlet(replayer, topics, published_now=options.restamp))
+    return outlets
+
+
+def _ros(options: argparse.Namespace, ros_arguments: Sequence[str], stack: ExitStack) -> list[Outlet]:
+    """Return the way to ROS topics; none where there is no ROS and ZeroMQ is all that is left."""
+    try:
+        from lowlat_nodes.nodes.bag_node import bag_node
+        from lowlat_nodes.nodes.ros_outlet import RosOutlet
+    except ModuleNotFoundError as error:
+        if options.zmq and not options.clock:
+            _say("warning: there is no ROS here; ROS topics are skipped")
+            return []
+        _say("to publish a bag on ROS, ROS is needed; --processor runs without it")
+        raise MissingExtra(error.name or "rclpy", "ros") from error
+    node = stack.enter_context(bag_node("lowlat_replay", ros_arguments))
+    return [RosOutlet(node, clock_hz=options.clock or 0.0)]
 
 
 def _lateness(late: Histogram) -> dict[str, float | None]:
@@ -168,7 +202,7 @@ def _folder_of(out: Path | None) -> Path | None:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="lowlat replay",
-        description="Publish a bag on ROS topics, or run a processor over it without ROS.",
+        description="Publish a bag on ROS topics and over ZeroMQ, or run a processor over it without ROS.",
         epilog="What follows --ros-args goes to ROS. With --to tcp://HOST:PORT, PATHs of recorded alerts are "
         "sent there: see lowlat replay --to x -h.",
     )
@@ -180,7 +214,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--remap", action="append", default=[], type=assignment, metavar="TOPIC:=NAME",
         help="publish a topic under another name, or feed it to this input of the processor",
     )  # fmt: skip
-    ros = parser.add_argument_group("on ROS")
+    parser.add_argument(
+        "--info", action="store_true", help="say what is in the bag, and how far clocks are apart, and end"
+    )
+    ros = parser.add_argument_group("on ROS and ZeroMQ")
     ros.add_argument("--rate", type=_rate, metavar="K", help="2 is twice as fast; max does not wait (1)")
     ros.add_argument("--topics", nargs="+", metavar="TOPIC", help="the topics to publish (all)")
     ros.add_argument("--loop", type=whole, metavar="N", help="how many times (1)")
@@ -192,6 +229,15 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--wait", type=not_negative, metavar="S",
         help=f"longest wait for subscriptions before the first message ({WAIT_S:g})",
     )  # fmt: skip
+    ros.add_argument(
+        "--zmq", action="append", default=[], type=place, metavar="ENDPOINT[,TOPIC,...]",
+        help="publish topics of ZeroMQ here, such as tcp://127.0.0.1:5557 (all); may be given several times",
+    )  # fmt: skip
+    ros.add_argument(
+        "--restamp", action="store_true",
+        help="move the stamps of ZeroMQ messages so that they were published when they are played",
+    )  # fmt: skip
+    add_server_keys(ros)
     offline = parser.add_argument_group("without ROS")
     offline.add_argument("--processor", metavar="NAME", help=", ".join(processors.names()))
     offline.add_argument(
@@ -213,8 +259,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--time-tol-ms", type=not_negative, default=0.0, metavar="MS", help="of stamps in --check (0)"
     )
     options = parser.parse_args(argv)
+    playing = ("rate", "topics", "loop", "clock", "wait", "zmq", "restamp", "zmq_key", "zmq_allow")
+    if options.info:
+        _refuse(parser, options, (*playing, "processor"), "is not for --info")
     if options.processor:
-        _refuse(parser, options, ("rate", "topics", "loop", "clock", "wait"), "is not for --processor")
+        _refuse(parser, options, playing, "is not for --processor")
     else:
         _refuse(
             parser,
@@ -222,6 +271,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
             ("params", "node", "parameter", "use_sim_time", "out", "check"),
             "needs --processor",
         )
+    if not options.zmq:
+        _refuse(parser, options, ("restamp", "zmq_key", "zmq_allow"), "needs --zmq")
     return options
 
 

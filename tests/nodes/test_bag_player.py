@@ -117,8 +117,12 @@ def bag(tmp_path: Path) -> Iterator[BagReader]:
 @pytest.fixture
 def player(node: Any) -> Callable[..., Any]:
     from lowlat_nodes.nodes.bag_player import BagPlayer
+    from lowlat_nodes.nodes.ros_outlet import RosOutlet
 
-    return lambda bag, **options: BagPlayer(node, bag, **options)
+    def make(bag: BagReader, clock_hz: float = 0.0, **options: Any) -> Any:
+        return BagPlayer(bag, [RosOutlet(node, clock_hz=clock_hz)], **options)
+
+    return make
 
 
 def word(text: str) -> bytes:
@@ -183,7 +187,7 @@ def test_the_clock_tells_the_time_of_the_bag(
 
     clock = Listener(outside, "/clock", Clock)
     playing = player(bag, clock_hz=200.0)
-    wait_for(playing._clock._publisher.get_subscription_count)
+    wait_for(playing._outlets[0]._clock._publisher.get_subscription_count)
     clock.wait_for_publisher()
     playing.play(stop, loops=2)
     expected = [START_NS + index * PERIOD_NS for index in range(COUNT)]

@@ -17,8 +17,10 @@ from lowlat_nodes.stream.payload import CompressedImage, Detections, Image, Join
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.bag.errors import BagError
+from lowlat_nodes.transport.bag.framing import is_framed, unpack
 from lowlat_nodes.transport.bag.record import Recorded
 from lowlat_nodes.transport.bag.types import MessageTypes
+from lowlat_nodes.transport.zmq import frames
 
 TYPES_OF_PAYLOADS: dict[type, str] = {
     CompressedImage: "sensor_msgs/msg/CompressedImage",
@@ -43,17 +45,21 @@ class Codec:
 
     def known(self, type_name: str) -> bool:
         """Return whether messages of a type can be decoded."""
-        return type_name in cdr.READABLE or type_name in self.types
+        return is_framed(type_name) or type_name in cdr.READABLE or type_name in self.types
 
     def decode(self, stream: str, recorded: Recorded, sequence: int) -> Message:
         """Return a recorded message as it enters a processor.
 
-        Its `received_ns` and `dequeued_ns` are the time of the bag, its `capture_ns` the header stamp.
+        Its `received_ns` and `dequeued_ns` are the time of the bag, its `capture_ns` the header stamp, or the
+        capture stamp that came over ZeroMQ.
 
         Raises:
             LowlatError: If its bytes are not what its type says.
         """
-        if recorded.type in cdr.READABLE:
+        if is_framed(recorded.type):
+            found = decode_frames(recorded.data)
+            payload, capture_ns, frame_id = found.payload, found.trace.capture_ns, found.frame_id
+        elif recorded.type in cdr.READABLE:
             decoded = cdr.decode(recorded.type, recorded.data)
             payload, capture_ns, frame_id = decoded.payload, decoded.stamp_ns or 0, decoded.frame_id
         else:
@@ -80,6 +86,15 @@ class Codec:
                 f"got {type(payload).__name__}"
             )
         return type_name, self.types.encode(type_name, payload)
+
+
+def decode_frames(data: bytes) -> Message:
+    """Return a message that was recorded from ZeroMQ, as it was published.
+
+    Raises:
+        LowlatError: If it is none.
+    """
+    return frames.decode(unpack(data)).message
 
 
 def _header(payload: Any) -> tuple[int, str]:

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lowlat_nodes.transport.bag.errors import BagError
+from lowlat_nodes.stream.errors import LowlatError
+from lowlat_nodes.stream.trace import Trace
+from lowlat_nodes.transport.bag.codec import decode_frames
+from lowlat_nodes.transport.bag.framing import is_framed
 from lowlat_nodes.transport.bag.reader import BagReader
 from lowlat_nodes.transport.bag.record import Recorded
 from lowlat_nodes.transport.bag.types import MessageTypes
@@ -116,39 +119,67 @@ class _Checker:
             yield from self._contents(expected, got)
 
     def _contents(self, expected: Recorded, got: Recorded) -> Iterator[Found]:
+        decode = self._framed if is_framed(expected.type) else self._types.decode
         try:
-            wanted, found = (self._types.decode(item.type, item.data) for item in (expected, got))
-        except BagError as error:
+            wanted, found = (decode(item.type, item.data) for item in (expected, got))
+        except LowlatError as error:
             yield f"bytes ({error})", _words(expected.data), _words(got.data)
         else:
             yield from self._values("", wanted, found)
 
+    @staticmethod
+    def _framed(_type: str, data: bytes) -> dict[str, Any]:
+        # Not the number and the run of its publisher, which every replay counts anew.
+        message = decode_frames(data)
+        return {"frame_id": message.frame_id, "trace": message.trace, "payload": message.payload}
+
     def _values(self, path: str, expected: Any, got: Any) -> Iterator[Found]:
-        """Yield the differences of two values of the same declared type, in the order of the fields."""
-        if getattr(expected, "__msgtype__", None) in _TIMES:
+        """Yield the differences of two values, in the order of the fields."""
+        if type(expected) is not type(got):
+            yield f"type of {path}", type(expected).__name__, type(got).__name__
+        elif getattr(expected, "__msgtype__", None) in _TIMES:
             wanted_ns, found_ns = (item.sec * _S + item.nanosec for item in (expected, got))
-            if abs(wanted_ns - found_ns) > self._tolerance.time_ns:
-                yield f"{path} (ns)", wanted_ns, found_ns
-        elif dataclasses.is_dataclass(expected):
-            for field in dataclasses.fields(expected):
-                inner = f"{path}.{field.name}" if path else field.name
-                yield from self._values(inner, getattr(expected, field.name), getattr(got, field.name))
+            yield from self._times(f"{path} (ns)", wanted_ns, found_ns)
+        elif isinstance(expected, Trace):
+            for name, wanted_ns in _fields(expected).items():
+                yield from self._times(f"{path}.{name}", wanted_ns, getattr(got, name))
         elif isinstance(expected, np.ndarray):
             yield from self._arrays(path, expected, got)
-        elif isinstance(expected, list):
-            if len(expected) != len(got):
-                yield f"length of {path}", len(expected), len(got)
-                return
-            for index, (wanted, found) in enumerate(zip(expected, got, strict=True)):
-                yield from self._values(f"{path}[{index}]", wanted, found)
         elif isinstance(expected, float):
             yield from self._arrays(path, np.array(expected), np.array(got))
+        elif isinstance(expected, list | tuple):
+            yield from self._lists(path, expected, got)
+        elif dataclasses.is_dataclass(expected) or isinstance(expected, dict):
+            yield from self._named(path, _fields(expected), _fields(got))
         elif expected != got:
             yield path, expected, got
 
+    def _times(self, path: str, expected_ns: int, got_ns: int) -> Iterator[Found]:
+        if abs(expected_ns - got_ns) > self._tolerance.time_ns:
+            yield path, expected_ns, got_ns
+
+    def _lists(self, path: str, expected: Sequence[Any], got: Sequence[Any]) -> Iterator[Found]:
+        if len(expected) != len(got):
+            yield f"length of {path}", len(expected), len(got)
+            return
+        for index, (wanted, found) in enumerate(zip(expected, got, strict=True)):
+            yield from self._values(f"{path}[{index}]", wanted, found)
+
+    def _named(self, path: str, expected: Mapping[Any, Any], got: Mapping[Any, Any]) -> Iterator[Found]:
+        if expected.keys() != got.keys():
+            yield f"names in {path}", list(expected), list(got)
+            return
+        for name, wanted in expected.items():
+            yield from self._values(f"{path}.{name}" if path else str(name), wanted, got[name])
+
     def _arrays(self, path: str, expected: NDArray[Any], got: NDArray[Any]) -> Iterator[Found]:
+        if expected.dtype != got.dtype:
+            yield f"type of {path}", expected.dtype.str, got.dtype.str
+            return
         if expected.shape != got.shape:
-            yield f"length of {path}", expected.size, got.size
+            what = "length" if expected.ndim == got.ndim == 1 else "shape"
+            wanted, found = (array.size if what == "length" else array.shape for array in (expected, got))
+            yield f"{what} of {path}", wanted, found
             return
         if expected.dtype.kind == "f":
             limits = self._tolerance
@@ -157,7 +188,14 @@ class _Checker:
             equal = expected == got
         if not np.all(equal):
             at = int(np.argmin(equal))
-            yield f"{path}[{at}]" if expected.ndim else path, expected.flat[at].item(), got.flat[at].item()
+            places = "".join(f"[{place}]" for place in np.unravel_index(at, expected.shape))
+            yield f"{path}{places}", expected.flat[at].item(), got.flat[at].item()
+
+
+def _fields(item: Any) -> Mapping[Any, Any]:
+    if isinstance(item, dict):
+        return item
+    return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
 
 
 def _words(data: bytes) -> str:

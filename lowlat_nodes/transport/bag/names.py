@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Topic names that users give."""
+"""Topic names that users give, and what they stand for in a bag of ROS and ZeroMQ topics."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.bag.record import Topic
 
 
 def absolute(name: str, node: str = "") -> str:
@@ -15,6 +16,37 @@ def absolute(name: str, node: str = "") -> str:
     if name.startswith("~/"):
         return f"/{node}/{name[2:]}"
     return name if name.startswith("/") else f"/{name}"
+
+
+def matching(name: str, topics: Sequence[Topic], where: str, node: str = "") -> list[Topic]:
+    """Return the topics that a name stands for.
+
+    Args:
+        name: As in the bag (`/camera`, `zmq:camera`), a ROS name that is not absolute, or a topic of ZeroMQ.
+        topics: Those of the bag.
+        where: What they are in, for the message of an error.
+        node: What `~` stands for.
+
+    Raises:
+        ConfigurationError: If there is none; the message suggests the nearest one.
+    """
+    found = [topic for topic in topics if name in (topic.name, topic.wire_name)]
+    found += [topic for topic in topics if topic.name == absolute(name, node) and topic not in found]
+    if not found:
+        known = [topic.name for topic in topics]
+        require(name if ":" in name else absolute(name, node), known, f"{where}: there is no topic")
+    return found
+
+
+def as_stream(topic: Topic, topics: Sequence[Topic]) -> str:
+    """Return the absolute ROS name under which a processor gets a topic.
+
+    A topic of ZeroMQ is called as it was there, unless a ROS topic has that name: both may say the same.
+    """
+    if topic.name == topic.wire_name:
+        return topic.name
+    name = absolute(topic.wire_name)
+    return name if all(name != other.name for other in topics) else absolute(topic.name.replace(":", "/", 1))
 
 
 def require(name: str, known: Iterable[str], what: str) -> None:

@@ -17,7 +17,7 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.transport.bag.codec import Codec
 from lowlat_nodes.transport.bag.errors import DiskError
-from lowlat_nodes.transport.bag.names import absolute, require
+from lowlat_nodes.transport.bag.names import absolute, as_stream, matching, require
 from lowlat_nodes.transport.bag.reader import BagReader
 from lowlat_nodes.transport.bag.record import Recorded
 from lowlat_nodes.transport.bag.tally import Tally
@@ -70,8 +70,8 @@ class OfflineReplay:
 
     Args:
         bag: What to read.
-        processor: Takes the topics that are named like its inputs (a relative name counts as absolute); all
-            of them if it names none.
+        processor: Takes the topics that are named like its inputs (a relative name counts as absolute, and a
+            topic of ZeroMQ too); all of them if it names none.
         writer: Takes the results; None only counts them.
         remap: Bag topic to input name, for topics that are named differently.
         name: What `~` stands for in the names of outputs.
@@ -129,15 +129,15 @@ class OfflineReplay:
 
     def _route(self, remap: Mapping[str, str]) -> dict[str, str]:
         """Return the name of the processor's input by bag topic."""
-        topics = [topic.name for topic in self._bag.topics]
+        topics = self._bag.topics
         inputs = {absolute(item, self._name): item for item in self._processor.inputs}
-        targets = {topic: topic for topic in topics}
-        for topic, stream in remap.items():
-            source, target = absolute(topic, self._name), absolute(stream, self._name)
-            require(source, topics, f"{self._bag.path}: there is no topic")
+        targets = {topic.name: as_stream(topic, topics) for topic in topics}
+        for name, stream in remap.items():
+            target = absolute(stream, self._name)
             if inputs:
                 require(target, inputs, "the processor has no input")
-            targets[source] = target
+            for topic in matching(name, topics, str(self._bag.path), self._name):
+                targets[topic.name] = target
         if not inputs:
             return targets
         return {topic: inputs[target] for topic, target in targets.items() if target in inputs}

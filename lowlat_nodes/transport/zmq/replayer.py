@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Publishes recorded frames again, as a new run of a publisher."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgpack
+import zmq
+
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.arrays import WireError
+from lowlat_nodes.transport.zmq.curve import ServerKeys, check_exposure
+from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, encode_topic
+from lowlat_nodes.transport.zmq.gate import Gate
+from lowlat_nodes.transport.zmq.header import MAX_HEADER, unpack
+from lowlat_nodes.transport.zmq.options import probe
+
+_WAITING = 64  # messages for each subscriber
+_LINGER_MS = 5000  # for the last messages
+_ROOM_S = 0.0005  # between two looks whether a full subscriber has room again
+_LAST_NS = (1 << 63) - 1
+_SUBSCRIBE, _UNSUBSCRIBE = b"\x01", b"\x00"
+
+
+class Replayer:
+    """An XPUB socket for messages that were published before.
+
+    They go out with their headers; only the number and the run of the publisher are new, so that subscribers
+    count losses of this publisher and not of that one. For one thread.
+
+    Args:
+        endpoint: Where to listen: `tcp://HOST:PORT` (port 0 takes a free one) or `ipc:///PATH`.
+        keys: Keys of CURVE and the subscribers that may come in; None publishes in the clear, on this machine
+            only.
+
+    Attributes:
+        endpoint: Where it listens.
+        counts: Subscribers whose keys are not allowed (`keys_refused`), and connections that fail otherwise
+            (`handshakes_refused`).
+
+    Raises:
+        ConfigurationError: If the endpoint cannot be had, or other machines could reach it without keys.
+    """
+
+    def __init__(self, endpoint: str, *, keys: ServerKeys | None = None) -> None:
+        check_exposure(check_endpoint(endpoint), keys, options="--zmq-key, --zmq-allow")
+        self.counts = Counters()
+        self._epoch = time.time_ns()
+        self._published: dict[str, int] = {}
+        self._subscriptions: set[bytes] = set()
+        self._context = zmq.Context()
+        self._socket = socket = self._context.socket(zmq.XPUB)
+        socket.setsockopt(zmq.LINGER, _LINGER_MS)
+        socket.setsockopt(zmq.SNDHWM, _WAITING)
+        socket.setsockopt(zmq.MAXMSGSIZE, 1 << 10)  # of subscriptions
+        probe(socket)
+        allow_ipv6(socket, endpoint)
+        if keys is not None:
+            Gate(socket, keys, self.counts)
+        try:
+            socket.bind(endpoint)
+            if endpoint.startswith("ipc://"):
+                Path(endpoint.removeprefix("ipc://")).chmod(0o600)
+        except (zmq.ZMQError, OSError) as error:
+            self.close()
+            raise ConfigurationError(f"cannot listen at {endpoint!r}: {error}") from error
+        self.endpoint: str = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def heard(self, topic: str) -> bool:
+        """Return whether anybody subscribes to a topic."""
+        self._listen()
+        name = topic.encode()
+        return any(name.startswith(prefix) for prefix in self._subscriptions)
+
+    def send(
+        self,
+        topic: str,
+        frames: Sequence[bytes | memoryview],
+        *,
+        patience_s: float = 0.0,
+        published_now: bool = False,
+    ) -> bool:
+        """Publish a recorded message.
+
+        Args:
+            topic: What to publish it as.
+            frames: Those of the recording; the first one is not looked at.
+            patience_s: How long to wait for a subscriber that does not keep up.
+            published_now: Whether its stamps move so that it was published now, the times between them as
+                they were.
+
+        Returns:
+            Whether all subscribers that were there got it, if there was patience; otherwise, or in the end,
+            those that are too slow lose it.
+
+        Raises:
+            WireError: If the frames are no message, or one whose arrays were elsewhere.
+        """
+        self._listen()
+        number = self._published.get(topic, 0)
+        now_ns = time.time_ns() if published_now else 0
+        header = _renewed(frames, self._epoch, number, now_ns)
+        message = [encode_topic(topic), header, *frames[2:]]
+        kept_up = self._send_to_all(message, patience_s) if patience_s else True
+        if not patience_s or not kept_up:
+            self._socket.send_multipart(message, zmq.NOBLOCK)
+        self._published[topic] = number + 1
+        return kept_up
+
+    def close(self) -> None:
+        """Send what waits to be sent, for 5 s at most, and let go of the address."""
+        self._socket.disable_monitor()
+        self._socket.close()
+        self._context.term()
+
+    def _listen(self) -> None:
+        """Take note of subscriptions, which would pile up otherwise."""
+        with contextlib.suppress(zmq.Again):
+            while True:
+                event = self._socket.recv(zmq.NOBLOCK)
+                if event[:1] == _SUBSCRIBE:
+                    self._subscriptions.add(event[1:])
+                elif event[:1] == _UNSUBSCRIBE:
+                    self._subscriptions.discard(event[1:])
+
+    def _send_to_all(self, message: Sequence[bytes | memoryview], patience_s: float) -> bool:
+        """Send a message once every subscriber has room for it; return False if one never had."""
+        deadline = time.monotonic() + patience_s
+        self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        try:
+            while not self._sent(message):
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(_ROOM_S)
+        finally:
+            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
+        return True
+
+    def _sent(self, message: Sequence[bytes | memoryview]) -> bool:
+        try:
+            self._socket.send_multipart(message, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+
+def _renewed(frames: Sequence[bytes | memoryview], epoch: int, number: int, now_ns: int) -> bytes:
+    """Return the header of a message with another run and number; with stamps that end now, if given."""
+    if not 2 <= len(frames) <= MAX_FRAMES:
+        raise WireError(f"expected 2 to {MAX_FRAMES} frames, got {len(frames)}")
+    header = unpack(frames[1], len(frames) - 2)
+    if header.place is not None:
+        raise WireError("its arrays were in shared memory, and are gone")
+    fields = {**header.fields, "seq": number, "epoch": epoch}
+    if now_ns:
+        stamps = fields["trace"]
+        later_ns = now_ns - max(stamps)
+        fields["trace"] = [min(max(stamp + later_ns, 0), _LAST_NS) if stamp else 0 for stamp in stamps]
+    try:
+        renewed: bytes = msgpack.packb(fields)
+    except (ValueError, OverflowError) as error:  # what a key that we do not know holds
+        raise WireError(f"header: {error}") from error
+    if len(renewed) > MAX_HEADER:
+        raise WireError(f"expected a header of at most {MAX_HEADER} bytes, got {len(renewed)}")
+    return renewed
