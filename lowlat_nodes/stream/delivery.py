@@ -15,10 +15,12 @@ from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.endpoint import DurableSink, PullSource, Sink, UndeliveredError, UnknownOutput
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.heartbeat import FINISHED, IDLE, RUNNING, STOPPED
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import DeadLetter, Record
 from lowlat_nodes.stream.pipeline import PipelineStats
 from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.recent import Recent
 
 DEAD_LETTERS = "dead_letters"
@@ -28,6 +30,7 @@ _IDLE_S = 0.2
 _FLUSH_S = 1.0
 _BACK_OFF_S = 0.05
 _BACK_OFF_MAX_S = 5.0
+_LONGEST_STATE = 200  # characters
 _MAY_PASS = (OSError, UndeliveredError)
 
 
@@ -89,6 +92,8 @@ class Delivery:
             0 confirms after each batch. This much is done again after a crash.
         remember: How many keys of published results are remembered, for all outputs together.
         patience_s: How long `stop` waits for sinks that do not confirm.
+        pulse: Beats in the thread, at each turn of its loop, also while a sink or the source keeps it from
+            going on; one that nobody hears unless given.
         name: Names the thread.
 
     Raises:
@@ -106,11 +111,13 @@ class Delivery:
         commit_interval_s: float = 0.1,
         remember: int = 20_000,
         patience_s: float = 10.0,
+        pulse: Pulse | None = None,
         name: str = "delivery",
     ) -> None:
         for output in (*processor.outputs, DEAD_LETTERS):
             if output not in sinks:
                 raise ConfigurationError(f"expected sinks for the output {output!r}, got {', '.join(sinks)}")
+        self.pulse = pulse or Pulse(name)
         self._source = source
         source.before_handover(self._settle_at_once)
         self._processor = processor
@@ -137,6 +144,7 @@ class Delivery:
         self._stopped = False
         self._give_up_s = 0.0
         self._commit_due_s = 0.0
+        self._done = self._latency_ns = 0  # by the thread
 
     def start(self) -> None:
         """Open the processor, then start the thread.
@@ -200,39 +208,48 @@ class Delivery:
             )
 
     def _run(self) -> None:
+        self.pulse.begin()
+        self._turn(IDLE)
         try:
             while not self._stopping.is_set():
                 messages = self._poll(self._batch, self._idle_s())
                 if messages:
                     self._in_hand = True
+                    self._turn(RUNNING)
                     self._deliver(messages)
                     self._in_hand = False
                 elif self._source.exhausted:
                     if not self._stats.uncommitted:
+                        self._tell(self.pulse.end, FINISHED)
                         self._finished.set()
                         return
                     self._settle()
-                    self._stopping.wait(_BACK_OFF_S if self._stats.uncommitted else 0.0)
+                    self._wait(_BACK_OFF_S if self._stats.uncommitted else 0.0)
                 if self._stats.uncommitted and time.monotonic() >= self._commit_due_s:
                     self._settle()
+                self._turn(RUNNING if messages else IDLE)
             while self._stats.uncommitted:
                 self._settle()
         except _GivenUp:
             pass
         except Exception as error:  # a defect in here; nobody else would tell that nothing goes on
             self._failed("delivery", error, blocked=True)
+            self._tell(self.pulse.end, f"failed: {type(error).__name__}: {error}"[:_LONGEST_STATE])
+            return
+        self._tell(self.pulse.end, STOPPED)
 
     def _idle_s(self) -> float:
+        longest_s = self.pulse.wait_s(_IDLE_S)
         if not self._stats.uncommitted:
-            return _IDLE_S
-        return min(_IDLE_S, max(0.0, self._commit_due_s - time.monotonic()))
+            return longest_s
+        return min(longest_s, max(0.0, self._commit_due_s - time.monotonic()))
 
     def _poll(self, most: int, timeout_s: float) -> list[Message]:
         try:
             messages = self._source.poll(most, timeout_s)
         except Exception as error:  # a broker that is away comes back
             self._failed("poll", error, blocked=True)
-            self._stopping.wait(_IDLE_S)
+            self._wait(_IDLE_S)
             return []
         self._goes_on("poll")
         return messages
@@ -252,6 +269,7 @@ class Delivery:
         made_ns = self._clock.now_ns()
         letters = sum(result.topic == DEAD_LETTERS for result in results)
         written = [result for result in results if self._write(result, messages)]
+        self._done += len(messages)
         with self._stats_lock:
             stats = self._stats
             stats.processed += done
@@ -261,7 +279,8 @@ class Delivery:
             for result in written:
                 trace = result.trace
                 stats.age.record(trace.age_ns(trace.published_ns))
-                stats.latency.record(trace.latency_ns())
+                self._latency_ns = trace.latency_ns()
+                stats.latency.record(self._latency_ns)
 
     def _process(self, messages: Sequence[Message]) -> tuple[list[Message], int]:
         """Return the results of a batch, and how many of its messages made no error."""
@@ -397,8 +416,27 @@ class Delivery:
                 raise _GivenUp
             time.sleep(min(seconds, left_s))
         else:
-            self._stopping.wait(seconds)
+            self._wait(seconds)
         self._poll(0, 0.0)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, for less if the delivery has to stop, and beat meanwhile."""
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0.0:
+            self._turn(IDLE)
+            if self._stopping.wait(self.pulse.wait_s(left_s)):
+                return
+
+    def _turn(self, state: str) -> None:
+        if self._blocked:
+            state = f"waits for {next(iter(self._blocked.values()))}"[:_LONGEST_STATE]
+        self._tell(self.pulse.turn, state)
+
+    def _tell(self, pulse: Callable[[str, int, int], None], state: str) -> None:
+        try:
+            pulse(state, self._done, self._latency_ns)
+        except Exception as error:  # whoever waits for the heartbeat will miss it
+            self._failed("beat", error)
 
     def _failed(self, stage: str, error: Exception, *, blocked: bool = False) -> None:
         kind = f"{stage}: {type(error).__name__}"

@@ -4,7 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+RUNNING, IDLE, STOPPED, FINISHED = "running", "idle", "stopped", "finished"
+"""The states that loops of this package tell of; any other is the reason why nothing goes on."""
+
+MISSED = 3
+"""So many periods after its last heartbeat a loop is silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +23,7 @@ class Heartbeat:
         state: What it does: `running`, `idle`, or why it does nothing.
         sequence: How many messages it has finished.
         latency_ns: Receipt to publication of the newest result, 0 without one.
-        period_ns: When the next one is due at the latest.
+        period_ns: When the next one is due at the latest; 0 for the last one of all.
     """
 
     name: str
@@ -24,3 +31,7 @@ class Heartbeat:
     sequence: int
     latency_ns: int
     period_ns: int
+
+
+Beat = Callable[[Heartbeat], None]
+"""Sends a heartbeat on; called in the loop, so it must not wait."""

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.endpoint import Sink, Source
+from lowlat_nodes.stream.heartbeat import IDLE, RUNNING, STOPPED
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.mailbox import Mailbox
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.pulse import Pulse
 
 _POLL_S = 0.2
 
@@ -55,6 +57,7 @@ class Pipeline:
         processor: Does the work.
         sink: Gets every result.
         clock: The clock of the messages' stamps.
+        pulse: Beats in the worker, at each turn of its loop; one that nobody hears unless given.
         name: Names the worker thread.
     """
 
@@ -66,9 +69,11 @@ class Pipeline:
         sink: Sink,
         clock: Clock,
         *,
+        pulse: Pulse | None = None,
         name: str = "pipeline",
     ) -> None:
         self.mailbox = mailbox
+        self.pulse = pulse or Pulse(name)
         self._sources = tuple(sources)
         self._processor = processor
         self._sink = sink
@@ -80,6 +85,7 @@ class Pipeline:
         self._worker: threading.Thread | None = None
         self._started: list[Source] = []
         self._stopped = False
+        self._finished = self._latency_ns = 0  # by the worker
 
     def start(self) -> None:
         """Open the processor, then start the worker and the sources.
@@ -182,10 +188,25 @@ class Pipeline:
         return True
 
     def _run(self) -> None:
+        pulse = self.pulse
+        pulse.begin()
+        self._tell(pulse.turn, IDLE)
         while not self.mailbox.closed:
-            messages = self.mailbox.get(_POLL_S)
+            messages = self.mailbox.get(pulse.wait_s(_POLL_S))
             if messages:
-                self.run_once(messages)
+                self._tell(pulse.turn, RUNNING)
+                written = self.run_once(messages)
+                self._finished += len(messages)
+                if written:
+                    self._latency_ns = written[-1].trace.latency_ns()
+            self._tell(pulse.turn, RUNNING if messages else IDLE)
+        self._tell(pulse.end, STOPPED)
+
+    def _tell(self, pulse: Callable[[str, int, int], None], state: str) -> None:
+        try:
+            pulse(state, self._finished, self._latency_ns)
+        except Exception as error:  # whoever waits for the heartbeat will miss it
+            self._failed("beat", error)
 
     def _failed(self, stage: str, error: Exception, messages: int = 1) -> None:
         kind = f"{stage}: {type(error).__name__}"

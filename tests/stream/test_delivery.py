@@ -16,9 +16,11 @@ from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.delivery import DEAD_LETTERS, Delivery
 from lowlat_nodes.stream.endpoint import Sink, UndeliveredError
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import DeadLetter, Packet, Record
 from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.trace import Trace
 
 PATIENCE_S = 60.0
@@ -489,3 +491,62 @@ def test_a_processor_that_does_not_open_stops_the_start() -> None:
     with pytest.raises(ConfigurationError, match="no model"):
         deliver(Packets(log=log), Kept(), processor=Broken(log)).start()
     assert log == ["close processor", "close source"]
+
+
+def test_the_thread_itself_beats_and_says_at_the_end_that_all_is_done() -> None:
+    heard: list[Heartbeat] = []
+    threads: set[str] = set()
+
+    def beat(heartbeat: Heartbeat) -> None:
+        heard.append(heartbeat)
+        threads.add(threading.current_thread().name)
+
+    delivery = deliver(
+        Packets(b"a", POISON, b"c"), Kept(), pulse=Pulse("/alerts", beat, period_s=0.01), name="deliverer"
+    )
+    run_to_the_end(delivery)
+    assert heard[0].state == "idle"
+    assert (heard[-1].state, heard[-1].sequence, heard[-1].period_ns) == ("finished", 3, 0)
+    assert {beat.name for beat in heard} == {"/alerts"}
+    assert threads == {"deliverer"}
+    assert delivery.pulse.age_ns() == 0
+
+
+def test_while_a_sink_does_not_confirm_the_heart_says_what_it_waits_for() -> None:
+    heard: list[Heartbeat] = []
+    sink = Safe()
+    sink.confirms.clear()
+    pulse = Pulse("/alerts", heard.append, period_s=0.01)
+    delivery = deliver(Packets(b"a"), sink, pulse=pulse, patience_s=PATIENCE_S)
+    delivery.start()
+    reason = "waits for flush: UndeliveredError: brokers are away"
+    until(
+        lambda: sum(beat.state == reason for beat in heard) > 20
+    )  # also in the long breaks between attempts
+    sink.confirms.set()
+    assert delivery.wait(PATIENCE_S)
+    delivery.stop()
+    assert heard[-1].state == "finished"
+
+
+def test_a_processor_that_hangs_stops_the_heart() -> None:
+    leave = threading.Event()
+
+    class Hangs(Names):
+        def process(self, message: Message) -> Iterable[Message]:
+            assert leave.wait(PATIENCE_S)
+            return super().process(message)
+
+    heard: list[Heartbeat] = []
+    delivery = deliver(
+        Packets(b"a"), Kept(), processor=Hangs(), pulse=Pulse("x", heard.append, period_s=0.01)
+    )
+    delivery.start()
+    until(lambda: delivery.pulse.stuck)
+    before = len(heard)
+    time.sleep(0.05)
+    assert len(heard) == before
+    leave.set()
+    assert delivery.wait(PATIENCE_S)
+    delivery.stop()
+    assert heard[-1].sequence == 1

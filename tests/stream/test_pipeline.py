@@ -12,10 +12,12 @@ import pytest
 from lowlat_nodes.stream.clock import ManualClock, SteadyClock
 from lowlat_nodes.stream.endpoint import Deliver
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.mailbox import Batch, Fifo, Mailbox, Newest
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.pipeline import Pipeline
 from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.trace import Trace
 
 BAD = -1
@@ -350,3 +352,81 @@ def test_stats_are_a_snapshot() -> None:
     pipeline.run_once([Message("in", 1)])
     pipeline.run_once([Message("in", BAD)])
     assert (before.processed, before.service.count, before.failures, before.last_failure) == (1, 1, {}, "")
+
+
+class Heard:
+    """Heartbeats, and who gave them."""
+
+    def __init__(self) -> None:
+        self.beats: list[Heartbeat] = []
+        self.threads: set[str] = set()
+        self._changed = threading.Condition()
+
+    def __call__(self, heartbeat: Heartbeat) -> None:
+        with self._changed:
+            self.beats.append(heartbeat)
+            self.threads.add(threading.current_thread().name)
+            self._changed.notify_all()
+
+    def wait_for(self, condition: Callable[[Heartbeat], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(map(condition, self.beats)), 60.0), self.beats
+
+
+def test_the_worker_itself_beats_idle_busy_and_at_the_end() -> None:
+    heard = Heard()
+    pulse = Pulse("/doubler", heard, period_s=0.01)
+    pipeline = Pipeline([], fifo(), Doubler(), Collector(), SteadyClock(), pulse=pulse, name="worker")
+    pipeline.start()
+    heard.wait_for(lambda beat: beat.state == "idle" and beat.sequence == 0)
+    pipeline.deliver(Message("in", 1))
+    pipeline.deliver(Message("in", BAD))
+    heard.wait_for(lambda beat: beat.sequence == 2 and beat.latency_ns > 0)
+    assert not pulse.stuck
+    pipeline.stop()
+    assert (heard.beats[-1].state, heard.beats[-1].sequence, heard.beats[-1].period_ns) == ("stopped", 2, 0)
+    assert {beat.name for beat in heard.beats} == {"/doubler"}
+    assert heard.threads == {"worker"}
+
+
+def test_a_processor_that_hangs_stops_the_heart_and_is_stuck_until_it_goes_on() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    class Hangs(Doubler):
+        def process(self, message: Message) -> Sequence[Message]:
+            entered.set()
+            assert leave.wait(60.0)
+            return super().process(message)
+
+    heard = Heard()
+    pipeline = Pipeline(
+        [], fifo(), Hangs(), Collector(), SteadyClock(), pulse=Pulse("x", heard, period_s=0.01)
+    )
+    pipeline.start()
+    pipeline.deliver(Message("in", 1))
+    assert entered.wait(60.0)
+    while not pipeline.pulse.stuck:
+        threading.Event().wait(0.001)
+    before = len(heard.beats)
+    threading.Event().wait(0.05)
+    assert len(heard.beats) == before
+    leave.set()
+    heard.wait_for(lambda beat: beat.sequence == 1)
+    pipeline.stop()
+    assert not pipeline.pulse.stuck
+
+
+def test_a_heartbeat_that_cannot_be_sent_is_counted_and_the_work_goes_on() -> None:
+    def beat(_heartbeat: Heartbeat) -> None:
+        raise OSError("no socket")
+
+    sink = Collector()
+    pipeline = Pipeline(
+        [Scripted("a", [], [1])], fifo(), Doubler(), sink, SteadyClock(), pulse=Pulse("x", beat)
+    )
+    pipeline.start()
+    while not sink.written:
+        threading.Event().wait(0.001)
+    pipeline.stop()
+    assert pipeline.stats().failures["beat: OSError"] >= 1
+    assert pipeline.stats().processed == 1
