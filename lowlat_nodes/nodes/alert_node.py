@@ -14,7 +14,7 @@ from lowlat_nodes.alerts.filters import Filters
 from lowlat_nodes.nodes.alert_config import AlertNodeConfig
 from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.base import LifecycleHost
-from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_values
+from lowlat_nodes.nodes.diagnostics import Level, Report, Window, judge_loop, standard_values
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.endpoint import PullSource, Sink
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -138,7 +138,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         if stats.lag is not None:
             values["lag"] = stats.lag
         level, summary = self._judge(service, values)
-        return Report(level, summary, values)
+        return judge_loop(Report(level, summary, values), service.delivery.pulse)
 
     def _judge(self, service: AlertService, values: dict[str, Any]) -> tuple[Level, str]:
         """Return what the figures mean, and warn of what has grown since the last report."""

@@ -20,6 +20,7 @@ from lowlat_nodes.stream.clock import Clock as StreamClock
 from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.histogram import Histogram
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.ros.topics import overridable
 
@@ -140,6 +141,16 @@ def standard_values(
         "state": state,
         "last_failure": last_failure,
     }
+
+
+def judge_loop(report: Report, pulse: Pulse) -> Report:
+    """Return a report with `loop_age_ms`, the time since the last turn of a loop; an error if it is stuck."""
+    age_ns = pulse.age_ns()
+    report.values["loop_age_ms"] = age_ns / MS
+    if pulse.stuck:
+        report.level = Level.ERROR
+        report.summary = f"stuck: its loop has not gone round for {age_ns * 1e-9:.1f} s"
+    return report
 
 
 class DiagnosticsPublisher:

@@ -163,7 +163,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         silent_s = self._processes.silent_s
         if silent_s > _SILENT_S:
             summary = f"no word from the tick process for {silent_s:.1f} s"
-            return Report(Level.ERROR, summary, standard_values(self.state))
+            values = {**standard_values(self.state), "loop_age_ms": silent_s * 1e3}
+            return Report(Level.ERROR, summary, values)
         if not status:
             return Report(Level.STALE, "no word from the tick process yet", standard_values(self.state))
         if status is not self._reported:
@@ -191,6 +192,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             for share, value in zip(("p50", "p99", "p999", "max"), quantiles, strict=True)
         }
         values |= {
+            "loop_age_ms": silent_s * 1e3,
             "served": status["served"],
             "strategy": self._strategy,
             "delay_estimate_ms": status["delay_estimate_ms"],

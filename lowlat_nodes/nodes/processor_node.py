@@ -12,15 +12,17 @@ from typing import Any, TypeVar
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
-from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_values
+from lowlat_nodes.nodes.diagnostics import Level, Report, Window, judge_loop, standard_values
 from lowlat_nodes.nodes.zmq_input import ZmqInput
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.endpoint import Sink
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.mailbox import Mailbox, NewestOfEach
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.pipeline import Pipeline
 from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.transport.ros import Input, Output, RosClock, RosSink, RosSource
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
@@ -99,6 +101,9 @@ class ProcessorNode(LifecycleHost[C]):
     def published(self, message: Message) -> None:
         """Hear of a result that was just published; called in the worker, override where it matters."""
 
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Hear a heartbeat of the worker; called in the worker, override where somebody else should hear."""
+
     def topic(self, output: str) -> str:
         """Return the topic that an output goes to, as configured."""
         assert self._hosted is not None
@@ -143,6 +148,7 @@ class ProcessorNode(LifecycleHost[C]):
             _Lent(hosted.processor),
             _Metered(sink, self._window, hosted.results, self.published),
             clock,
+            pulse=Pulse(self.get_fully_qualified_name(), self.beat),
             name=self.get_name(),
         )
         self._pipeline.start()
@@ -176,7 +182,10 @@ class ProcessorNode(LifecycleHost[C]):
         It is a warning where something failed in this period, and an error where the processor is stuck.
         """
         assert self._pipeline is not None
-        stats, mailbox = self._pipeline.stats(), self._pipeline.mailbox
+        return judge_loop(self._report(self._pipeline), self._pipeline.pulse)
+
+    def _report(self, pipeline: Pipeline) -> Report:
+        stats, mailbox = pipeline.stats(), pipeline.mailbox
         drops: dict[str, int] = mailbox.drops.snapshot()
         last_failure = stats.last_failure
         for source in self._sources.values():

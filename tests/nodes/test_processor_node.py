@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,16 +148,40 @@ def test_a_topic_that_stops_is_reported(robot: Any) -> None:
 
 
 def test_a_processor_that_hangs_is_reported(robot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor_node, "_STUCK_S", 0.3)
     node, leave = amplifier(robot), threading.Event()
     assert node.start(), node.problem
     monkeypatch.setattr(node.amplifiers[0], "process", lambda _message: leave.wait(60.0) and [])
     collected = reports(robot)
     publisher = robot.outside.create_publisher(JointState, "joint_states", 1)
     robot.publish_until(publisher, STATE, lambda: any(item["level"] == "ERROR" for item in collected))
-    assert "stuck: no message finished for" in collected[-1]["message"]
+    assert "stuck: its loop has not gone round for" in collected[-1]["message"]
+    assert float(collected[-1]["loop_age_ms"]) > 750.0  # three periods
     leave.set()
     robot.publish_until(publisher, STATE, lambda: collected[-1]["level"] == "OK")
+
+
+class PickyNode(AmplifierNode):
+    """Takes only messages that are younger than 10 ms."""
+
+    def _make(self, config: AmplifierSettings) -> Hosted:
+        hosted = super()._make(config)
+        inputs = {name: replace(wired, max_age_ms=10.0) for name, wired in hosted.inputs.items()}
+        return replace(hosted, inputs=inputs)
+
+
+def test_a_loop_that_goes_round_and_finishes_nothing_is_reported(
+    robot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor_node, "_STUCK_S", 0.3)
+    node = robot.add(PickyNode(overrides=[Parameter("diagnostic_updater.period", value=0.1)]))
+    assert node.start(), node.problem
+    collected = reports(robot)
+    publisher = robot.outside.create_publisher(JointState, "joint_states", 1)
+    old = JointState(name=["a"], position=[1.0])
+    old.header.stamp = Time(sec=robot.outside.get_clock().now().nanoseconds // 1_000_000_000 - 100)
+    robot.publish_until(publisher, old, lambda: any(item["level"] == "ERROR" for item in collected))
+    assert "stuck: no message finished for" in collected[-1]["message"]
+    assert int(collected[-1]["drops.stale"]) > 0
 
 
 def test_a_processor_that_does_not_open_leaves_the_node_unconfigured(robot: Any) -> None:
