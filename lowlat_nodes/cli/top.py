@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`lowlat top`: rates, latencies, ages and drops of each node, live."""
+"""`lowlat top`: rates, latencies, ages and drops of each node, live, and whether its loop goes round."""
 
 from __future__ import annotations
 
@@ -11,36 +11,26 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lowlat_nodes.cli.arguments import positive
+from lowlat_nodes.cli.processes import Processes, plain, report
 from lowlat_nodes.cli.reports import Report, Reports
+from lowlat_nodes.cli.top_table import Line, summary, table
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.clock import SteadyClock
-from lowlat_nodes.stream.errors import MissingExtra
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
+from lowlat_nodes.transport.zmq.curve import load_client_keys
 
 if TYPE_CHECKING:
     import curses
 
     from lowlat_nodes.nodes.diagnostics_monitor import DiagnosticsMonitor
 
-_FIGURES = (
-    "rate_in_hz",
-    "rate_out_hz",
-    "age_p50_ms",
-    "age_p99_ms",
-    "latency_p50_ms",
-    "latency_p99_ms",
-    "drops",
-    "failures",
-)
 _KEY_S = 0.05  # how late a key is noticed
 _SETTLE_S = 1.5  # nodes report once a second
 _PLAIN_WIDTH = 160
-_LONGEST_NAME = 40
-_SHORTEST_MESSAGE = 16
 _GAP = "  "
 
 
@@ -48,72 +38,121 @@ def main(argv: Sequence[str]) -> int:
     """Run `lowlat top`.
 
     Returns:
-        0; with `--once`, 1 if no node reported.
+        0; with `--once`, 1 if a process that `--zmq` names was not heard, or no node where none is named.
     """
     options = _parser().parse_args(argv)
-    monitor_type = _monitor_type()
-    if options.json:
+    if bool(options.key_file) != bool(options.server_key):
+        raise ConfigurationError("expected --key-file and --server-key together, or neither of them")
+    keys = load_client_keys(options.key_file, options.server_key) if options.key_file else None
+    monitor_type = _monitor_type(needed=not options.zmq)
+    if options.json and monitor_type is not None:
         from lowlat_nodes.transport.ros.process import keep_output_clean
 
         keep_output_clean()
-    reports = Reports(SteadyClock())
     # No KeyboardInterrupt: raised while rclpy makes a message, it would come out as another error.
-    with stop_on_signals() as stop:
-        monitor = monitor_type(reports.hear, options.topic)
-        try:
-            if options.once:
-                return _once(monitor, reports, options, stop)
-            if options.json or not _is_terminal():
-                _lines(monitor, reports, options, stop)
-            else:
-                _screen(monitor, reports, options, stop)
-        finally:
-            monitor.close()
+    with stop_on_signals() as stop, contextlib.ExitStack() as cleanup:
+        processes = Processes(options.zmq, keys)
+        cleanup.callback(processes.close)
+        reports = Reports(SteadyClock())
+        monitor = monitor_type(reports.hear, options.topic) if monitor_type is not None else None
+        if monitor is not None:
+            cleanup.callback(monitor.close)
+        view = View(reports, monitor, processes, options.topic)
+        if options.once:
+            return _once(view, options, stop)
+        if options.json or not _is_terminal():
+            _lines(view, options, stop)
+        else:
+            _screen(view, options, stop)
     return 0
 
 
-def _once(
-    monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Namespace, stop: StopRequest
-) -> int:
+class View:
+    """Everybody who is looked at.
+
+    Args:
+        reports: Of ROS nodes.
+        monitor: Hears them; None without ROS.
+        processes: Heard over ZeroMQ.
+        topic: Where ROS nodes report.
+    """
+
+    def __init__(
+        self, reports: Reports, monitor: DiagnosticsMonitor | None, processes: Processes, topic: str
+    ) -> None:
+        self._reports = reports
+        self._monitor = monitor
+        self._processes = processes
+        self._topic = topic
+
+    def listen(self, duration_s: float, stop: StopRequest) -> None:
+        """Hear everybody for this long, or until `stop` is set."""
+        if self._monitor is None:
+            stop.wait(duration_s)
+        else:
+            self._monitor.listen(duration_s, stop)
+
+    def rows(self) -> list[Report]:
+        """Return what is known of each."""
+        return self._nodes() + [report(endpoint, state) for endpoint, state in self._processes.states()]
+
+    def plain(self) -> dict[str, Any]:
+        """Return the same for `--json`."""
+        return {
+            "domain_id": None if self._monitor is None else _domain(),
+            "nodes": summary(self._nodes()),
+            "processes": [plain(endpoint, state) for endpoint, state in self._processes.states()],
+        }
+
+    def missing(self) -> str:
+        """Say whom nothing has come from, and what may be the reason; empty where all were heard."""
+        states = self._processes.states()
+        if states:
+            return "; ".join(f"{endpoint}: {state.explain()}" for endpoint, state in states if not state.said)
+        return (
+            ""
+            if self._reports.newest()
+            else f"no node has reported on {self._topic} in ROS domain {_domain()}"
+        )
+
+    def title(self) -> str:
+        """Return what the table is of."""
+        return f"lowlat top{_GAP}{'without ROS' if self._monitor is None else f'domain {_domain()}'}"
+
+    def _nodes(self) -> list[Report]:
+        return self._reports.newest(None if self._monitor is None else self._monitor.present())
+
+
+def _once(view: View, options: argparse.Namespace, stop: StopRequest) -> int:
     deadline_s = time.monotonic() + options.wait
-    while not reports.newest() and not stop.is_set() and time.monotonic() < deadline_s:
-        monitor.listen(_KEY_S, stop)
-    newest = reports.newest()
-    if newest:  # the others follow within their period
-        monitor.listen(_SETTLE_S, stop)
-        newest = reports.newest()
+    while view.missing() and not stop.is_set() and time.monotonic() < deadline_s:
+        view.listen(_KEY_S, stop)
+    missing = view.missing()
+    if not missing:  # the others follow within their period
+        view.listen(_SETTLE_S, stop)
     if stop.is_set():
         return 0
-    if options.json:
-        print(json.dumps(summary(newest)))
-    else:
-        for line in table(newest, _width()):
-            print(line.text)
-    if not newest:
-        print(f"lowlat top: {silence(options.topic)} for {options.wait:g} s", file=sys.stderr)
-    return 0 if newest else 1
+    _print(view, as_json=options.json)
+    if missing:
+        print(f"lowlat top: {missing} for {options.wait:g} s", file=sys.stderr)
+    return 1 if missing else 0
 
 
-def _lines(
-    monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Namespace, stop: StopRequest
-) -> None:
+def _lines(view: View, options: argparse.Namespace, stop: StopRequest) -> None:
     """Print the table, or one JSON object, after each interval."""
     while True:
-        monitor.listen(options.interval, stop)
+        view.listen(options.interval, stop)
         if stop.is_set():
             return
-        newest = reports.newest()
-        text = (
-            json.dumps(summary(newest))
-            if options.json
-            else "\n".join(x.text for x in table(newest, _width()))
-        )
-        print(text, flush=True)
+        _print(view, as_json=options.json)
 
 
-def _screen(
-    monitor: DiagnosticsMonitor, reports: Reports, options: argparse.Namespace, stop: StopRequest
-) -> None:
+def _print(view: View, *, as_json: bool) -> None:
+    lines = [json.dumps(view.plain())] if as_json else [line.text for line in table(view.rows(), _width())]
+    print("\n".join(lines), flush=True)
+
+
+def _screen(view: View, options: argparse.Namespace, stop: StopRequest) -> None:
     """Keep the table on the terminal until q is pressed."""
     import curses
 
@@ -124,21 +163,22 @@ def _screen(
         while not stop.is_set() and (key := screen.getch()) not in {ord("q"), ord("Q")}:
             if key == curses.KEY_RESIZE or time.monotonic() >= due_s:
                 due_s = time.monotonic() + options.interval
-                _draw(screen, _lines_of(reports.newest(), screen.getmaxyx(), options.topic), styles)
-            monitor.listen(_KEY_S, stop)
+                _draw(screen, _lines_of(view, screen.getmaxyx()), styles)
+            view.listen(_KEY_S, stop)
 
     for name in ("LINES", "COLUMNS"):  # ncurses would take them for the size of the terminal for ever
         os.environ.pop(name, None)
     curses.wrapper(show)
 
 
-def _lines_of(newest: Sequence[Report], size: tuple[int, int], topic: str) -> list[Line]:
+def _lines_of(view: View, size: tuple[int, int]) -> list[Line]:
     """Return what fits on a terminal of this height and width."""
     height, width = size
-    title = f"lowlat top{_GAP}domain {_domain()}{_GAP}{time.strftime('%H:%M:%S')}{_GAP}q quits"
-    lines = [Line(title, "title"), *table(newest, width - 1)]
-    if not newest:
-        lines.append(Line(f"{silence(topic)} yet", "title"))
+    rows = view.rows()
+    title = f"{view.title()}{_GAP}{time.strftime('%H:%M:%S')}{_GAP}q quits"
+    lines = [Line(title, "title"), *table(rows, width - 1)]
+    if not rows:
+        lines.append(Line(f"{view.missing()} yet", "title"))
     if len(lines) > height:
         hidden = len(lines) - height + 1
         lines = [*lines[: height - 1], Line(f"... and {hidden} more: make the terminal taller", "title")]
@@ -163,151 +203,25 @@ def _styles() -> dict[str, int]:
         "head": curses.A_REVERSE,
         "error": curses.A_BOLD,
         "silent": curses.A_BOLD,
+        "gone": curses.A_BOLD,
     }
     try:
         curses.curs_set(0)
         curses.use_default_colors()
         for number, (style, colour) in enumerate(
-            [("warn", curses.COLOR_YELLOW), ("error", curses.COLOR_RED), ("silent", curses.COLOR_RED)], 1
+            [
+                ("warn", curses.COLOR_YELLOW),
+                ("error", curses.COLOR_RED),
+                ("silent", curses.COLOR_RED),
+                ("gone", curses.COLOR_RED),
+            ],
+            1,
         ):
             curses.init_pair(number, colour, -1)
             styles[style] = styles.get(style, 0) | curses.color_pair(number)
     except curses.error:  # a terminal without colours
         return styles
     return styles
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table.
-
-    Attributes:
-        text: What is written.
-        style: head, or the level of the node.
-    """
-
-    text: str
-    style: str
-
-
-@dataclass(frozen=True)
-class _Column:
-    title: str
-    cell: Callable[[Report], str]
-    left: bool = False
-
-
-def _pair(p50: str, p99: str) -> Callable[[Report], str]:
-    return lambda report: f"{_figure(report.number(p50))}/{_figure(report.number(p99))}"
-
-
-def _single(name: str) -> Callable[[Report], str]:
-    return lambda report: _figure(report.number(name))
-
-
-def _state(report: Report) -> str:
-    return (
-        f"{_duration(report.silent_s)} ago" if report.silent else _printable(report.values.get("state", ""))
-    )
-
-
-_COLUMNS = {
-    "node": _Column("node", lambda report: _shorten(report.node, _LONGEST_NAME), left=True),
-    "level": _Column("level", lambda report: report.level, left=True),
-    "state": _Column("state", _state, left=True),
-    "in": _Column("in Hz", _single("rate_in_hz")),
-    "out": _Column("out Hz", _single("rate_out_hz")),
-    "latency": _Column("latency p50/p99 ms", _pair("latency_p50_ms", "latency_p99_ms")),
-    "age": _Column("age p50/p99 ms", _pair("age_p50_ms", "age_p99_ms")),
-    "drops": _Column("drops", _single("drops")),
-    "failures": _Column("fail", _single("failures")),
-}
-_LEAVE_OUT_FIRST = ("in", "failures", "age", "drops", "state", "out", "latency")
-
-
-def table(newest: Sequence[Report], width: int) -> list[Line]:
-    """Lay out the reports as lines of at most `width` characters.
-
-    Where the terminal is too narrow, columns go; the name, the level and the latency of a node go last.
-    """
-    columns = {name: [column.title, *map(column.cell, newest)] for name, column in _COLUMNS.items()}
-    widths = {name: max(map(len, cells)) for name, cells in columns.items()}
-
-    def used() -> int:
-        return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
-
-    for name in _LEAVE_OUT_FIRST:
-        if used() <= width:
-            break
-        del widths[name]
-    room = width - used() - len(_GAP)
-    lines = []
-    for row in range(len(newest) + 1):
-        cells = [
-            columns[name][row].ljust(width) if _COLUMNS[name].left else columns[name][row].rjust(width)
-            for name, width in widths.items()
-        ]
-        message = _message(newest[row - 1]) if row else "message"
-        if room >= _SHORTEST_MESSAGE:
-            cells.append(_shorten(message, room))
-        style = newest[row - 1].level if row else "head"
-        lines.append(Line(_GAP.join(cells)[:width].rstrip(), style))
-    return lines
-
-
-def summary(newest: Sequence[Report]) -> dict[str, Any]:
-    """Return the reports for `--json`; a figure that a node does not give is null."""
-    return {
-        "domain_id": _domain(),
-        "nodes": [
-            {
-                "node": report.node,
-                "part": report.part,
-                "level": report.level,
-                "state": report.values.get("state", ""),
-                "message": report.message,
-                "silent_s": round(report.silent_s, 3),
-                **{name: report.number(name) for name in _FIGURES},
-                "last_failure": report.values.get("last_failure", ""),
-                "values": dict(report.values),
-            }
-            for report in newest
-        ],
-    }
-
-
-def silence(topic: str) -> str:
-    """Say that nothing came, and what may be the reason."""
-    return f"no node has reported on {topic} in ROS domain {_domain()}"
-
-
-def _message(report: Report) -> str:
-    if report.silent:
-        return f"last report: {report.message}"
-    failure = report.values.get("last_failure", "")
-    return f"{report.message}: {failure}" if failure and failure not in report.message else report.message
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    if value == int(value) or abs(value) >= 1000.0:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if abs(value) >= 10.0 else f"{value:.2f}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120.0 else f"{seconds / 60.0:.0f} min"
-
-
-def _shorten(text: str, width: int) -> str:
-    text = _printable(text)
-    return text if len(text) <= width else f"{text[: width - 3]}..."
-
-
-def _printable(text: str) -> str:
-    """Return text on one line, without what would command the terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split()))
 
 
 def _domain() -> int:
@@ -324,25 +238,36 @@ def _is_terminal() -> bool:
     return sys.stdout.isatty() and sys.stdin.isatty() and known
 
 
-def _monitor_type() -> type[DiagnosticsMonitor]:
+def _monitor_type(*, needed: bool) -> type[DiagnosticsMonitor] | None:
     try:
         from lowlat_nodes.nodes.diagnostics_monitor import DiagnosticsMonitor
     except ModuleNotFoundError as error:
-        raise MissingExtra(error.name or "rclpy", "ros") from error
+        if needed:
+            raise MissingExtra(error.name or "rclpy", "ros") from error
+        return None
     return DiagnosticsMonitor
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="lowlat top", description="Show rates, latencies, ages and drops of each node, live."
+        prog="lowlat top",
+        description="Show rates, latencies, ages and drops of each node, live, and who hangs or is gone.",
     )
     parser.add_argument(
         "--interval", type=positive, default=1.0, metavar="S", help="time between two updates"
     )
     parser.add_argument("--once", action="store_true", help="print the table once and end")
     parser.add_argument(
-        "--wait", type=positive, default=10.0, metavar="S", help="how long --once waits for the first node"
+        "--wait", type=positive, default=10.0, metavar="S", help="how long --once waits for nodes"
     )
     parser.add_argument("--json", action="store_true", help="print JSON objects, one per line")
     parser.add_argument("--topic", default="/diagnostics", help="where the nodes report")
+    parser.add_argument(
+        "--zmq", action="append", default=[], metavar="ENDPOINT",
+        help="where a process publishes over ZeroMQ, with ROS or without; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--key-file", default="", metavar="FILE", help="our secret key, for endpoints with keys; chmod 600"
+    )
+    parser.add_argument("--server-key", default="", metavar="FILE", help="public key of those endpoints")
     return parser

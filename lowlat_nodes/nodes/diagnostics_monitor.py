@@ -51,6 +51,17 @@ class DiagnosticsMonitor:
         while not stop.is_set() and (left_s := end_s - time.monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=min(left_s, _SLICE_S))
 
+    def present(self) -> set[str]:
+        """Return the fully qualified names of the nodes in the graph.
+
+        The middleware answers for them: a process that hangs is there, and so is one that was killed, for
+        the 20 s after which Fast DDS misses it.
+        """
+        return {
+            f"{namespace.rstrip('/')}/{name}"
+            for name, namespace in self._node.get_node_names_and_namespaces()
+        }
+
     def close(self) -> None:
         """Leave the graph."""
         self._executor.shutdown()

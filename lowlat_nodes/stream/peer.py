@@ -20,10 +20,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from lowlat_nodes.stream.heartbeat import MISSED, Heartbeat
+from lowlat_nodes.stream.heartbeat import FINISHED, IDLE, MISSED, RUNNING, STOPPED, Heartbeat
 
 NEVER_SEEN, CONNECTED, SILENT, GONE = "never seen", "connected", "silent", "gone"
 
+_UNTROUBLED = frozenset({CONNECTED, RUNNING, IDLE, STOPPED, FINISHED})
 _LOOPS = 16  # of one process
 
 
@@ -39,6 +40,7 @@ class PeerState:
         latency_ns: Receipt to publication of its newest result then, 0 without one.
         rate_hz: Messages finished between its last two heartbeats, NaN before.
         said: The state that it told in its last heartbeat, empty without one.
+        trouble: Why the link does not stand, where that is known.
     """
 
     name: str
@@ -48,27 +50,32 @@ class PeerState:
     latency_ns: int = 0
     rate_hz: float = float("nan")
     said: str = ""
+    trouble: str = ""
 
     @property
     def lost(self) -> bool:
         """Whether nothing comes from it although something should: silent, or gone."""
         return self.state in {SILENT, GONE}
 
+    @property
+    def troubled(self) -> bool:
+        """Whether somebody should look at it: lost, never seen, or kept from going on."""
+        return self.state not in _UNTROUBLED
+
     def explain(self) -> str:
-        """Return the state in words, for how long, and what to do about it."""
+        """Return the state in words, for how long it has been so, and what to do about it."""
         for_s = f"{self.for_ns * 1e-9:.1f} s"
         if self.state == SILENT:
             return (
-                f"silent for {for_s}: it answers on the network, but its loop does not go round; it was "
-                f"{self.said} after {self.sequence} messages. It hangs or is stopped: look at its stack "
-                f"(py-spy dump), or restart it"
+                f"silent for {for_s}: the connection stands, but its loop does not go round (it was "
+                f"{self.said} after {self.sequence} messages): look at its stack, or restart it"
             )
         if self.state == GONE:
-            return (
-                f"gone for {for_s}: it ended, or the network is cut; start it again, or look at the network"
-            )
+            return f"gone for {for_s}: {self.trouble or 'it ended'}; start it again, or look at the network"
         if self.state == NEVER_SEEN:
-            return f"not seen in {for_s}: start it, or correct the endpoint or the keys"
+            return (
+                f"not seen in {for_s}: {self.trouble or 'nobody answers'}; start it, or correct the endpoint"
+            )
         if self.state == CONNECTED:
             return f"connected for {for_s}; no heartbeat has come from a loop of it"
         return f"{self.state} for {for_s}"
@@ -79,9 +86,13 @@ class Peer:
 
     Args:
         now_ns: The present time.
+
+    Attributes:
+        trouble: Why the link does not stand, empty where nobody knows; set by whoever does.
     """
 
     def __init__(self, now_ns: int) -> None:
+        self.trouble = ""
         self._lock = threading.Lock()
         self._linked = self._seen = self._doubted = False
         self._link_ns = now_ns  # when the link came up, went down, or was first asked for
@@ -129,9 +140,9 @@ class Peer:
         with self._lock:
             if not self._loops:
                 state = CONNECTED if self._linked else GONE if self._seen else NEVER_SEEN
-                return [PeerState("", state, max(0, now_ns - self._link_ns))]
+                return [PeerState("", state, max(0, now_ns - self._link_ns), trouble=self.trouble)]
             down_ns = None if self._linked else self._link_ns
-            return [loop.state(now_ns, down_ns) for _, loop in sorted(self._loops.items())]
+            return [loop.state(now_ns, down_ns, self.trouble) for _, loop in sorted(self._loops.items())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +165,7 @@ class _Loop:
     def silent(self, now_ns: int) -> bool:
         return 0 < MISSED * self.heartbeat.period_ns < now_ns - self.heard_ns
 
-    def state(self, now_ns: int, down_ns: int | None) -> PeerState:
+    def state(self, now_ns: int, down_ns: int | None, trouble: str) -> PeerState:
         said = self.heartbeat.state
         if down_ns is not None:
             state, since_ns = GONE, min(down_ns, self.heard_ns) if self.silent(down_ns) else down_ns
@@ -171,4 +182,5 @@ class _Loop:
             self.heartbeat.latency_ns,
             self.rate_hz if alive else 0.0,
             said,
+            trouble,
         )

@@ -65,13 +65,13 @@ class Pulse:
             self._due_ns = now_ns + self._period_ns
             self._announced_ns = max(self._period_ns, round(self._announced_ns * _FORGET))
             if self._beat is not None:
-                self._beat(Heartbeat(self._name, state, sequence, latency_ns, self._announced_ns))
+                self._beat(Heartbeat(self._name, state, sequence, max(0, latency_ns), self._announced_ns))
 
     def end(self, state: str, sequence: int, latency_ns: int) -> None:
         """Beat for the last time, so that nobody waits for another one; raises as `turn` does."""
         self._turned_ns = 0
         if self._beat is not None:
-            self._beat(Heartbeat(self._name, state, sequence, latency_ns, 0))
+            self._beat(Heartbeat(self._name, state, sequence, max(0, latency_ns), 0))
 
     def wait_s(self, longest_s: float) -> float:
         """Return how long the loop may wait for work without missing a beat."""

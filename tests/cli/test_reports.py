@@ -74,7 +74,7 @@ def test_a_node_is_silent_after_three_of_its_periods_and_three_seconds(
         reports.hear("arm: motion", 0, "running", {})
     clock.advance(round(waited_s * S))
     [report] = reports.newest()
-    assert report.silent is silent
+    assert report.lost is silent
     assert report.level == ("silent" if silent else "ok")
 
 
@@ -83,9 +83,9 @@ def test_a_silent_node_that_comes_back_is_well_again() -> None:
     reports = Reports(clock)
     reports.hear("arm: motion", 0, "running", {})
     clock.advance(60 * S)
-    assert reports.newest()[0].silent
+    assert reports.newest()[0].lost
     reports.hear("arm: motion", 0, "running", {})
-    assert not reports.newest()[0].silent
+    assert not reports.newest()[0].lost
 
 
 @pytest.mark.parametrize(("level", "word"), [(0, "ok"), (1, "warn"), (2, "error"), (3, "stale"), (7, "7")])
@@ -106,3 +106,33 @@ def test_only_finite_numbers_are_figures(text: str, number: float | None) -> Non
 
 def test_names_from_outside_cannot_fill_the_memory() -> None:
     assert heard("a", "b", "a", "c", limit=2) == ["a", "c"], "the one that was silent longest goes"
+
+
+@pytest.mark.parametrize(
+    ("present", "level", "message"),
+    [
+        ({"/arm", "/camera"}, "silent", "hangs: its process is in the ROS graph"),
+        ({"/camera"}, "gone", "ended: it has left the ROS graph"),
+        (None, "silent", "last report: running"),
+    ],
+)
+def test_the_ros_graph_tells_a_node_that_hangs_from_one_that_ended(
+    present: set[str] | None, level: str, message: str
+) -> None:
+    clock = ManualClock()
+    reports = Reports(clock)
+    reports.hear("arm: motion", 0, "running", {"node": "/arm"})
+    assert reports.newest(present)[0].level == "ok"
+    clock.advance(10 * S)
+    [report] = reports.newest(present)
+    assert report.level == level
+    assert report.message.startswith(message)
+    assert report.message.endswith("last report: running")
+
+
+def test_who_does_not_tell_its_full_name_cannot_be_looked_up_in_the_graph() -> None:
+    clock = ManualClock()
+    reports = Reports(clock)
+    reports.hear("cpu usage", 0, "12 %", {})
+    clock.advance(10 * S)
+    assert reports.newest({"/arm"})[0].level == "silent"

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from lowlat_nodes.cli.reports import Report
-from lowlat_nodes.cli.top import summary, table
+from lowlat_nodes.cli.top_table import summary, table
 
 PATIENCE_S = 60.0
 TOP = [sys.executable, "-m", "lowlat_nodes.cli.main", "top"]
@@ -114,7 +114,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 
 
 def test_a_silent_node_shows_since_when() -> None:
-    silent = Report("/arm", "motion", "silent", "running", 63.4, FIGURES)
+    silent = Report("/arm", "motion", "silent", "last report: running", 63.4, FIGURES)
     line = table([silent], 160)[1]
     assert line.style == "silent"
     assert "silent  63 s ago" in line.text
@@ -137,7 +137,7 @@ def test_control_characters_in_a_message_cannot_reach_the_terminal() -> None:
 
 
 def test_the_summary_is_json_with_null_where_there_is_no_figure() -> None:
-    [node] = json.loads(json.dumps(summary([report()]), allow_nan=False))["nodes"]
+    [node] = json.loads(json.dumps(summary([report()]), allow_nan=False))
     assert (node["node"], node["part"], node["level"], node["state"]) == (
         "/policy_node",
         "policy",
