@@ -83,7 +83,8 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
             for output in (RESULTS, *processor.filters.names):
                 ros.setdefault(output, []).append(texts)
         tell = self.get_logger().warning
-        self._service = AlertService(config, processor, clock, tell=tell, ros=ros, packets=packets)
+        name = self.get_fully_qualified_name()
+        self._service = AlertService(config, processor, clock, tell=tell, name=name, ros=ros, packets=packets)
         self._service.start()
 
     def halt(self) -> None:

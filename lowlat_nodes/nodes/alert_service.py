@@ -25,6 +25,8 @@ from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.delivery import DEAD_LETTERS, Delivery, DeliveryStats
 from lowlat_nodes.stream.endpoint import PullSource, Sink
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.heartbeat import Beat
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.transport.dead_letter_files import DeadLetterFiles
 from lowlat_nodes.transport.kafka.sink import KafkaSink
 from lowlat_nodes.transport.kafka.source import KafkaSource
@@ -86,6 +88,7 @@ class AlertService:
         processor: Of the same parameters; its owner closes it.
         clock: The clock of the stamps.
         tell: Called with what somebody should know, one line each, from the thread that works.
+        name: What its heartbeats, which go where results are published over ZeroMQ, call it.
         ros: Sinks that the node adds, by output.
         packets: Makes the source of `source.kind: ros`.
 
@@ -107,6 +110,7 @@ class AlertService:
         clock: Clock,
         *,
         tell: Callable[[str], None],
+        name: str = ALERTS,
         ros: Sinks | None = None,
         packets: Callable[[], PullSource] | None = None,
     ) -> None:
@@ -124,12 +128,13 @@ class AlertService:
             for output, more in (ros or {}).items():
                 sinks[output] += more
             self.results = ""
+            beat: Beat | None = None
             for outputs, sink in _sinks(settings, processor):
                 undo.callback(sink.close)
                 for output in outputs:
                     sinks[output].append(sink)
                 if isinstance(sink, Publisher):
-                    self.results = sink.endpoint
+                    self.results, beat = sink.endpoint, sink.beat
             self.delivery = Delivery(
                 source,
                 processor,
@@ -138,6 +143,7 @@ class AlertService:
                 batch=settings.batch,
                 commit_interval_s=settings.commit_interval_s,
                 remember=settings.remember,
+                pulse=Pulse(name, beat),
                 name=ALERTS,
             )
             metrics = settings.metrics.endpoint(self.metrics)

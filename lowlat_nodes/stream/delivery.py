@@ -208,7 +208,7 @@ class Delivery:
             )
 
     def _run(self) -> None:
-        self.pulse.begin()
+        self.pulse.begin(partial(self._failed, "beat"))
         self._turn(IDLE)
         try:
             while not self._stopping.is_set():
@@ -220,7 +220,7 @@ class Delivery:
                     self._in_hand = False
                 elif self._source.exhausted:
                     if not self._stats.uncommitted:
-                        self._tell(self.pulse.end, FINISHED)
+                        self.pulse.end(FINISHED, self._done, self._latency_ns)
                         self._finished.set()
                         return
                     self._settle()
@@ -234,9 +234,10 @@ class Delivery:
             pass
         except Exception as error:  # a defect in here; nobody else would tell that nothing goes on
             self._failed("delivery", error, blocked=True)
-            self._tell(self.pulse.end, f"failed: {type(error).__name__}: {error}"[:_LONGEST_STATE])
+            reason = f"failed: {type(error).__name__}: {error}"[:_LONGEST_STATE]
+            self.pulse.end(reason, self._done, self._latency_ns)
             return
-        self._tell(self.pulse.end, STOPPED)
+        self.pulse.end(STOPPED, self._done, self._latency_ns)
 
     def _idle_s(self) -> float:
         longest_s = self.pulse.wait_s(_IDLE_S)
@@ -430,13 +431,7 @@ class Delivery:
     def _turn(self, state: str) -> None:
         if self._blocked:
             state = f"waits for {next(iter(self._blocked.values()))}"[:_LONGEST_STATE]
-        self._tell(self.pulse.turn, state)
-
-    def _tell(self, pulse: Callable[[str, int, int], None], state: str) -> None:
-        try:
-            pulse(state, self._done, self._latency_ns)
-        except Exception as error:  # whoever waits for the heartbeat will miss it
-            self._failed("beat", error)
+        self.pulse.turn(state, self._done, self._latency_ns)
 
     def _failed(self, stage: str, error: Exception, *, blocked: bool = False) -> None:
         kind = f"{stage}: {type(error).__name__}"

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
@@ -85,7 +86,6 @@ class Pipeline:
         self._worker: threading.Thread | None = None
         self._started: list[Source] = []
         self._stopped = False
-        self._finished = self._latency_ns = 0  # by the worker
 
     def start(self) -> None:
         """Open the processor, then start the worker and the sources.
@@ -189,24 +189,19 @@ class Pipeline:
 
     def _run(self) -> None:
         pulse = self.pulse
-        pulse.begin()
-        self._tell(pulse.turn, IDLE)
+        done = latency_ns = 0
+        pulse.begin(partial(self._failed, "beat"))
+        pulse.turn(IDLE, done, latency_ns)
         while not self.mailbox.closed:
             messages = self.mailbox.get(pulse.wait_s(_POLL_S))
             if messages:
-                self._tell(pulse.turn, RUNNING)
+                pulse.turn(RUNNING, done, latency_ns)
                 written = self.run_once(messages)
-                self._finished += len(messages)
+                done += len(messages)
                 if written:
-                    self._latency_ns = written[-1].trace.latency_ns()
-            self._tell(pulse.turn, RUNNING if messages else IDLE)
-        self._tell(pulse.end, STOPPED)
-
-    def _tell(self, pulse: Callable[[str, int, int], None], state: str) -> None:
-        try:
-            pulse(state, self._finished, self._latency_ns)
-        except Exception as error:  # whoever waits for the heartbeat will miss it
-            self._failed("beat", error)
+                    latency_ns = written[-1].trace.latency_ns()
+            pulse.turn(RUNNING if messages else IDLE, done, latency_ns)
+        pulse.end(STOPPED, done, latency_ns)
 
     def _failed(self, stage: str, error: Exception, messages: int = 1) -> None:
         kind = f"{stage}: {type(error).__name__}"

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lowlat_nodes.stream.clock import Clock, SteadyClock
 from lowlat_nodes.stream.heartbeat import MISSED, Beat, Heartbeat
 
@@ -41,15 +43,21 @@ class Pulse:
         self._beat = beat
         self._now_ns = (clock or SteadyClock()).now_ns
         self._period_ns = self._announced_ns = round(period_s * 1e9)
+        self._failed: Callable[[Exception], None] = _ignore
         self._turned_ns = 0  # 0: not in the loop
         self._due_ns = 0
 
-    def begin(self) -> None:
-        """Note that the loop begins."""
+    def begin(self, failed: Callable[[Exception], None]) -> None:
+        """Note that the loop begins.
+
+        Args:
+            failed: Called in the loop with what a beat raises; the loop goes on.
+        """
+        self._failed = failed
         self._turned_ns = self._due_ns = self._now_ns()
 
     def turn(self, state: str, sequence: int, latency_ns: int) -> None:
-        """Note a turn of the loop, and beat if it is time to; what the beat raises comes out here.
+        """Note a turn of the loop, and beat if it is time to.
 
         Args:
             state: What the loop does next.
@@ -64,14 +72,12 @@ class Pulse:
         if now_ns >= self._due_ns:
             self._due_ns = now_ns + self._period_ns
             self._announced_ns = max(self._period_ns, round(self._announced_ns * _FORGET))
-            if self._beat is not None:
-                self._beat(Heartbeat(self._name, state, sequence, max(0, latency_ns), self._announced_ns))
+            self._send(state, sequence, latency_ns, self._announced_ns)
 
     def end(self, state: str, sequence: int, latency_ns: int) -> None:
-        """Beat for the last time, so that nobody waits for another one; raises as `turn` does."""
+        """Beat for the last time, so that nobody waits for another one."""
         self._turned_ns = 0
-        if self._beat is not None:
-            self._beat(Heartbeat(self._name, state, sequence, max(0, latency_ns), 0))
+        self._send(state, sequence, latency_ns, 0)
 
     def wait_s(self, longest_s: float) -> float:
         """Return how long the loop may wait for work without missing a beat."""
@@ -86,3 +92,15 @@ class Pulse:
     def stuck(self) -> bool:
         """Whether the loop has not gone round for longer than it may take; for any thread."""
         return self.age_ns() > MISSED * self._announced_ns
+
+    def _send(self, state: str, sequence: int, latency_ns: int, period_ns: int) -> None:
+        if self._beat is None:
+            return
+        try:
+            self._beat(Heartbeat(self._name, state, sequence, max(0, latency_ns), period_ns))
+        except Exception as error:  # whoever waits for the heartbeat will miss it
+            self._failed(error)
+
+
+def _ignore(_error: Exception) -> None:
+    """Do nothing: the loop has not begun."""

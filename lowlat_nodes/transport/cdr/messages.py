@@ -28,7 +28,6 @@ from lowlat_nodes.transport.cdr.image_marker import write_image_marker
 from lowlat_nodes.transport.cdr.labels import read_labels, write_labels
 from lowlat_nodes.transport.cdr.wire import SEQUENCE_LIMIT, TEXT_LIMIT, Buffer, CdrError, Reader, Writer
 
-
 _ALIGNMENT = 4  # to which a message may be padded
 
 

@@ -13,10 +13,11 @@ import zmq
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.requester import RequestRefused, Responder
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.policy import gr00t
-from lowlat_nodes.transport.zmq.answering import Frames, answer_next
+from lowlat_nodes.transport.zmq.answering import Frames, answer
 from lowlat_nodes.transport.zmq.inbox import Arrival
 from lowlat_nodes.transport.zmq.router import Router
 
@@ -80,11 +81,13 @@ class Gr00tServer:
         """Return where clients find it."""
         return self._router.endpoint
 
-    def serve(self) -> None:
-        """Answer requests, one at a time and in this thread, until `close`."""
+    def serve(self, pulse: Pulse | None = None) -> None:
+        """Answer requests, one at a time and in this thread, until `close`; beats there."""
         try:
-            while not self._killed and answer_next(self._router, self, self._counts):
-                pass
+            for arrival in self._router.arrivals(pulse or Pulse("policy")):
+                answer(arrival, self._router, self, self._counts)
+                if self._killed:
+                    break
         finally:
             self._router.close()
             self._router.join()

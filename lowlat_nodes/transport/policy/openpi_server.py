@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.heartbeat import IDLE, RUNNING, STOPPED
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.requester import RequestRefused, Responder
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.loopback import is_loopback
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 MAX_CLIENTS = 16
 
+_IDLE_S = 1.0
 _OPEN_S = 5.0
 _CLOSE_S = 0.5
 _PING_S = 20.0
@@ -116,15 +119,25 @@ class OpenpiServer:
         """Return how many connections and requests there were, and what became of them."""
         return self._counters.snapshot()
 
-    def serve(self) -> None:
-        """Answer requests in this thread until `close`."""
+    def serve(self, pulse: Pulse | None = None) -> None:
+        """Answer requests in this thread until `close`; beats there."""
+        pulse = pulse or Pulse("policy")
+        done = took_ns = 0
         accepting = threading.Thread(target=self._server.serve_forever, name="openpi_accept")
         accepting.start()
         try:
+            pulse.begin(lambda _error: self._counters.add("beats_failed"))
             while not self._closing:
-                job = self._jobs.get()
+                pulse.turn(IDLE, done, took_ns)
+                try:
+                    job = self._jobs.get(timeout=pulse.wait_s(_IDLE_S))
+                except queue.Empty:
+                    continue
                 if job is not None:
-                    self._answer(job)
+                    pulse.turn(RUNNING, done, took_ns)
+                    took_ns = self._answer(job)
+                    done += 1
+            pulse.end(STOPPED, done, took_ns)
         finally:
             with self._lock:
                 self._stopped = True
@@ -143,14 +156,14 @@ class OpenpiServer:
         self._closing = True
         self._jobs.put(None)
 
-    def _answer(self, job: _Job) -> None:
-        """Work on a request, in the thread of `serve`."""
+    def _answer(self, job: _Job) -> int:
+        """Work on a request, in the thread of `serve`; return how long it took, 0 without an answer."""
         from websockets.protocol import State
 
         if job.connection.state is not State.OPEN:
             self._counters.add("abandoned")
             job.result.set_exception(_Stopped())
-            return
+            return 0
         started_ns = time.monotonic_ns()
         try:
             answer = self._responder.respond(job.request)
@@ -160,7 +173,10 @@ class OpenpiServer:
             job.result.set_exception(_Stopped())
             raise
         else:
-            job.result.set_result((answer, time.monotonic_ns() - started_ns))
+            took_ns = time.monotonic_ns() - started_ns
+            job.result.set_result((answer, took_ns))
+            return took_ns
+        return 0
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer what is no WebSocket, and turn away who does not know the token."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.requester import Responder
 from lowlat_nodes.transport.loopback import is_loopback
 from lowlat_nodes.transport.policy.connect import ENCRYPTED, load, pick
@@ -56,8 +57,8 @@ class PolicyServer(Protocol):
         """Return where clients find it, as they write it."""
         ...
 
-    def serve(self) -> None:
-        """Answer requests, one at a time and in this thread, until `close`."""
+    def serve(self, pulse: Pulse | None = None) -> None:
+        """Answer requests, one at a time and in this thread, until `close`; beats there."""
         ...
 
     def close(self) -> None:

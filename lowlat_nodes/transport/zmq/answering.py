@@ -48,22 +48,28 @@ class Answers(Protocol[R]):
 
 
 def answer_next(router: Router, answers: Answers[R], counts: Counters) -> bool:
-    """Wait for a request, answer it, and return True; False once the router is closed.
+    """Wait for a request, answer it, and return True; False once the router is closed."""
+    arrival = router.take()
+    if arrival is None:
+        return False
+    answer(arrival, router, answers, counts)
+    return True
+
+
+def answer(arrival: Arrival, router: Router, answers: Answers[R], counts: Counters) -> None:
+    """Answer a request.
 
     What becomes of it is counted: `malformed` (no answer), `expired` (no work either), `answered`, `refused`,
     or `failed` (whose traceback stays here; the client gets the name of the error).
     """
-    arrival = router.take()
-    if arrival is None:
-        return False
     try:
         head, budget_ns = answers.read(arrival.frames)
     except WireError:
         counts.add("malformed")  # whoever sent it waits for nothing that we could name
-        return True
+        return
     if budget_ns and time.monotonic_ns() > arrival.received_ns + budget_ns:
         counts.add("expired")
-        return True
+        return
     try:
         frames = answers.answer(head, arrival)
         counts.add("answered")
@@ -75,4 +81,3 @@ def answer_next(router: Router, answers: Answers[R], counts: Counters) -> bool:
         traceback.print_exc(file=sys.stderr)
         frames = answers.refuse(head, type(error).__name__)
     router.send(arrival.route, frames)
-    return True

@@ -93,6 +93,11 @@ class Inbox:
                 self._waiting[route] = mine  # behind the others
             return arrival
 
+    @property
+    def closed(self) -> bool:
+        """Return whether nothing comes any more."""
+        return self._closed
+
     def close(self) -> None:
         """Wake whoever takes; safe in signal handlers."""
         with self._condition:

@@ -9,17 +9,20 @@ import socket as sockets
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import zmq
 
 from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.heartbeat import IDLE, RUNNING, STOPPED
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.inbox import Arrival, Inbox
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
 from lowlat_nodes.transport.zmq.options import keep_alive, receive
 
 _LINGER_MS = 200  # for the last answers
+_IDLE_S = 1.0
 _CLIENTS = 64
 _WAITING_BYTES = 256 << 20
 
@@ -91,6 +94,19 @@ class Router:
     def take(self, timeout_s: float | None = None) -> Arrival | None:
         """Wait for a request and take it; None on time-out, or once closed."""
         return self._inbox.take(timeout_s)
+
+    def arrivals(self, pulse: Pulse) -> Iterator[Arrival]:
+        """Yield request after request until closed; the loop that works on them beats."""
+        done = latency_ns = 0
+        pulse.begin(lambda _error: self._counts.add("beats_failed"))
+        while not self._inbox.closed:
+            pulse.turn(IDLE, done, latency_ns)
+            arrival = self._inbox.take(pulse.wait_s(_IDLE_S))
+            if arrival is not None:
+                pulse.turn(RUNNING, done, latency_ns)
+                yield arrival
+                done, latency_ns = done + 1, time.monotonic_ns() - arrival.received_ns
+        pulse.end(STOPPED, done, latency_ns)
 
     def send(self, route: bytes, frames: Sequence[bytes | memoryview]) -> None:
         """Send a message to a client if it is still there; from any thread, without waiting."""
