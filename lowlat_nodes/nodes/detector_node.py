@@ -15,6 +15,7 @@ from lowlat_nodes.nodes.detector_config import DetectorNodeConfig
 from lowlat_nodes.nodes.diagnostics import MS, Level, Report
 from lowlat_nodes.nodes.processor_node import Hosted, ProcessorNode
 from lowlat_nodes.nodes.run import run
+from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Labels, Text
@@ -126,6 +127,11 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
             "detections": len(message.payload.rows),
         }
         self._told.write(Message("inferences", Text(json.dumps(record))))
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Tell whoever takes the detections over ZeroMQ that the worker goes round."""
+        if self._zmq is not None:
+            self._zmq.beat(heartbeat)
 
     def report(self) -> Report:
         """Return what every processor node does, and how long model and preparation took."""

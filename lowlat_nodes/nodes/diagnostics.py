@@ -20,6 +20,7 @@ from lowlat_nodes.stream.clock import Clock as StreamClock
 from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.histogram import Histogram
+from lowlat_nodes.stream.peer import Peer
 from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.ros.topics import overridable
@@ -150,6 +151,31 @@ def judge_loop(report: Report, pulse: Pulse) -> Report:
     if pulse.stuck:
         report.level = Level.ERROR
         report.summary = f"stuck: its loop has not gone round for {age_ns * 1e-9:.1f} s"
+    return report
+
+
+def judge_peers(report: Report, peers: Mapping[str, Peer]) -> Report:
+    """Return a report with the state of each peer; a warning if one of them is lost.
+
+    ===================== =============================================================================
+    peer.<name>.state     see `stream.peer`, followed by the name of the loop where it has several
+    peer.<name>.for_s     for how long it has been so
+    peer.<name>.sequence  how many messages its loop had finished by its last heartbeat
+    peer.<name>.latency_ms  from receipt to publication of its newest result then
+    ===================== =============================================================================
+    """
+    now_ns = SteadyClock().now_ns()
+    for name, peer in peers.items():
+        states = peer.states(now_ns)
+        for state in states:
+            at = f"peer.{name}.{state.name}" if len(states) > 1 else f"peer.{name}"
+            report.values[f"{at}.state"] = state.state
+            report.values[f"{at}.for_s"] = state.for_ns * 1e-9
+            if state.said:
+                report.values[f"{at}.sequence"] = state.sequence
+                report.values[f"{at}.latency_ms"] = state.latency_ns / MS
+            if state.lost and report.level in {Level.OK, Level.STALE}:
+                report.level, report.summary = Level.WARN, f"{name} ({state.name}) {state.explain()}"
     return report
 
 

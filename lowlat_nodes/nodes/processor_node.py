@@ -12,7 +12,14 @@ from typing import Any, TypeVar
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
-from lowlat_nodes.nodes.diagnostics import Level, Report, Window, judge_loop, standard_values
+from lowlat_nodes.nodes.diagnostics import (
+    Level,
+    Report,
+    Window,
+    judge_loop,
+    judge_peers,
+    standard_values,
+)
 from lowlat_nodes.nodes.zmq_input import ZmqInput
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.endpoint import Sink
@@ -182,7 +189,12 @@ class ProcessorNode(LifecycleHost[C]):
         It is a warning where something failed in this period, and an error where the processor is stuck.
         """
         assert self._pipeline is not None
-        return judge_loop(self._report(self._pipeline), self._pipeline.pulse)
+        peers = {
+            name: source.peer
+            for name, source in self._sources.items()
+            if isinstance(source, Subscriber) and self._listening
+        }
+        return judge_loop(judge_peers(self._report(self._pipeline), peers), self._pipeline.pulse)
 
     def _report(self, pipeline: Pipeline) -> Report:
         stats, mailbox = pipeline.stats(), pipeline.mailbox

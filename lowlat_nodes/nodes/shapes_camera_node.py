@@ -15,16 +15,18 @@ from typing import Any
 import cv2
 
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
-from lowlat_nodes.nodes.diagnostics import MS, Level, Report, Window, standard_values
+from lowlat_nodes.nodes.diagnostics import MS, Level, Report, Window, judge_loop, standard_values
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.nodes.zmq_output import ZmqSettings
 from lowlat_nodes.sim.shapes import ShapesConfig, ShapeStream
 from lowlat_nodes.sim.shapes.camera import DRAWN, PHOTOGRAPHS, ShapesCamera, backgrounds, kind_of_background
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.heartbeat import RUNNING, STOPPED
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import CompressedImage, Detections, Image
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.ros import Output, RosClock, RosSink
 from lowlat_nodes.transport.zmq.publisher import Publisher
@@ -154,6 +156,8 @@ class _Recording:
         image = replace(JPEG if config.compressed else RAW, on_demand=zmq is not None)
         self._sink = RosSink(node, {"image": image, "truth": TRUTH})
         self._zmq = zmq
+        self._pulse = Pulse(node.get_fully_qualified_name(), None if zmq is None else zmq.beat)
+        self._published = 0
         self._drops, self._failures = Counters(), Counters()
         self._last_failure = ""
         self._window = Window()
@@ -173,6 +177,9 @@ class _Recording:
         self._sink.close()
 
     def report(self, state: str) -> Report:
+        return judge_loop(self._report(state), self._pulse)
+
+    def _report(self, state: str) -> Report:
         drops, failures = self._drops.snapshot(), self._failures.snapshot()
         figures = self._window.turn(self._due)
         values = standard_values(
@@ -191,10 +198,16 @@ class _Recording:
         return Report(Level.OK, "simulated", values)
 
     def _run(self) -> None:
+        self._pulse.begin(lambda error: self._fail("heartbeat", error))
+        self._take_frames()
+        self._pulse.end(STOPPED, self._published, 0)
+
+    def _take_frames(self) -> None:
         period_ns = self._camera.period_ns
         begin_ns = time.monotonic_ns() + period_ns
         number = 0
         while True:
+            self._pulse.turn(RUNNING, self._published, 0)
             due_ns = begin_ns + number * period_ns
             taken = None
             with self._counted(number):
@@ -215,8 +228,11 @@ class _Recording:
         try:
             yield
         except Exception as error:  # one frame must not end the camera
-            self._failures.add(type(error).__name__)
-            self._last_failure = f"frame {number}: {type(error).__name__}: {error}"
+            self._fail(f"frame {number}", error)
+
+    def _fail(self, what: str, error: Exception) -> None:
+        self._failures.add(type(error).__name__)
+        self._last_failure = f"{what}: {type(error).__name__}: {error}"
 
     def _render(self, number: int) -> tuple[Image | CompressedImage, Detections]:
         began_ns = time.monotonic_ns()
@@ -234,6 +250,7 @@ class _Recording:
         self._sink.write(seen)
         self._sink.write(Message("truth", truth, trace, frame_id=self._config.frame_id))
         trace.published_ns = self._clock.now_ns()
+        self._published += 1
         self._window.give(trace)
 
 

@@ -24,6 +24,7 @@ class Heartbeat:
         sequence: How many messages it has finished.
         latency_ns: Receipt to publication of the newest result, 0 without one.
         period_ns: When the next one is due at the latest; 0 for the last one of all.
+        age_ns: How long ago the loop sent it, where another thread repeats it to a newcomer; 0 from the loop.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Heartbeat:
     sequence: int
     latency_ns: int
     period_ns: int
+    age_ns: int = 0
 
 
 Beat = Callable[[Heartbeat], None]

@@ -87,12 +87,10 @@ class Peer:
     Args:
         now_ns: The present time.
 
-    Attributes:
-        trouble: Why the link does not stand, empty where nobody knows; set by whoever does.
     """
 
     def __init__(self, now_ns: int) -> None:
-        self.trouble = ""
+        self._trouble = ""
         self._lock = threading.Lock()
         self._linked = self._seen = self._doubted = False
         self._link_ns = now_ns  # when the link came up, went down, or was first asked for
@@ -109,23 +107,28 @@ class Peer:
             self._doubted = False
             self._link_ns = now_ns
 
-    def link_down(self, now_ns: int, *, doubted: bool = False) -> None:
-        """Take note that the link broke.
+    def link_down(self, now_ns: int, trouble: str = "", *, doubted: bool = False) -> None:
+        """Take note that the link broke, or why it does not stand.
 
         Args:
             now_ns: When.
+            trouble: Why, empty where nobody knows.
             doubted: It was taken down at this end to try anew, as nothing came: what the loops said last
                 still counts when it stands again.
         """
         with self._lock:
+            self._trouble = trouble
             if self._linked:
                 self._linked, self._doubted, self._link_ns = False, doubted, now_ns
 
     def hear(self, heartbeat: Heartbeat, now_ns: int) -> None:
-        """Take in a heartbeat."""
+        """Take in a heartbeat; one that is repeated counts where it is the first of its loop."""
         with self._lock:
-            former = self._loops.pop(heartbeat.name, None)
-            self._loops[heartbeat.name] = _Loop.after(former, heartbeat, now_ns)
+            former = self._loops.get(heartbeat.name)
+            if heartbeat.age_ns and former is not None:
+                return
+            self._loops.pop(heartbeat.name, None)
+            self._loops[heartbeat.name] = _Loop.after(former, heartbeat, now_ns - heartbeat.age_ns)
             if len(self._loops) > _LOOPS:  # the one that was silent longest
                 self._loops.pop(next(iter(self._loops)))
 
@@ -140,9 +143,9 @@ class Peer:
         with self._lock:
             if not self._loops:
                 state = CONNECTED if self._linked else GONE if self._seen else NEVER_SEEN
-                return [PeerState("", state, max(0, now_ns - self._link_ns), trouble=self.trouble)]
+                return [PeerState("", state, max(0, now_ns - self._link_ns), trouble=self._trouble)]
             down_ns = None if self._linked else self._link_ns
-            return [loop.state(now_ns, down_ns, self.trouble) for _, loop in sorted(self._loops.items())]
+            return [loop.state(now_ns, down_ns, self._trouble) for _, loop in sorted(self._loops.items())]
 
 
 @dataclass(frozen=True, slots=True)

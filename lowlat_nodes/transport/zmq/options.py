@@ -39,6 +39,7 @@ def probe(socket: zmq.Socket[bytes]) -> None:
     """
     for option, value in (
         (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
+        (zmq.CONNECT_TIMEOUT, 1000),  # the kernel's pauses between attempts grow with the time of a cut
         (zmq.TCP_KEEPALIVE, 1),
         (zmq.TCP_KEEPALIVE_IDLE, 5),
         (zmq.TCP_KEEPALIVE_INTVL, 1),

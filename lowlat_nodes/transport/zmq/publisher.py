@@ -10,7 +10,7 @@ import select
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import zmq
 from numpy.typing import DTypeLike
@@ -27,7 +27,14 @@ from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.frames import Content, encode_header, inline, take_apart
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe
-from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, WELCOME, Demand, Subscriptions, alias
+from lowlat_nodes.transport.zmq.subscriptions import (
+    HEARTBEAT,
+    WELCOME,
+    Demand,
+    Subscriptions,
+    alias,
+    asks_for_heartbeats,
+)
 
 _LINGER_MS = 200  # for the last messages
 _MAX_SUBSCRIPTION = 1 << 10
@@ -36,6 +43,8 @@ _MAX_SUBSCRIPTION = 1 << 10
 _LAST = int(zmq.NOBLOCK)
 _MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
+
+_LOOPS = 16  # whose last heartbeat is kept
 
 SHARED_FROM = 1 << 16
 """Bytes of a payload from which shared memory is faster than frames."""
@@ -124,6 +133,7 @@ class Publisher:
         self._by_name = {topic.name: topic for topic in topics.values()}
         self._subscriptions = Subscriptions(list(self._by_name), token)
         self._beats = 0
+        self._last_beats: dict[str, tuple[Heartbeat, int]] = {}
         # The socket is used by one thread at a time, whichever holds the lock.
         self._lock = threading.Lock()
         self._socket = socket = zmq.Context().socket(zmq.XPUB)
@@ -193,15 +203,13 @@ class Publisher:
     def beat(self, heartbeat: Heartbeat) -> None:
         """Tell whoever listens that the processing loop turns; to be called from within that loop."""
         with self._lock:
-            if not self._subscriptions.heartbeats():
-                return
-            content = take_apart(heartbeat)
-            message = Message("", heartbeat)
-            message.trace.published_ns = time.time_ns()
-            header = encode_header(message, content, self._beats, epoch=self._epoch)
-            self._beats += 1
-            self._put(HEARTBEAT, header)
-            self._hear()
+            self._last_beats.pop(heartbeat.name, None)
+            self._last_beats[heartbeat.name] = heartbeat, time.monotonic_ns()
+            if len(self._last_beats) > _LOOPS:
+                self._last_beats.pop(next(iter(self._last_beats)))
+            if self._subscriptions.heartbeats():
+                self._send_beat(heartbeat)
+                self._hear()
 
     def close(self) -> None:
         """Send what waits to be sent, for 200 ms at most, and let go of the address."""
@@ -230,6 +238,13 @@ class Publisher:
                 self._put(topic.alias, self._header(sent), *inline(content))
         if demand.inline:
             self._put(topic.name, self._header(sent), *inline(content))
+
+    def _send_beat(self, heartbeat: Heartbeat) -> None:
+        message = Message("", heartbeat)
+        message.trace.published_ns = time.time_ns()
+        header = encode_header(message, take_apart(heartbeat), self._beats, epoch=self._epoch)
+        self._beats += 1
+        self._put(HEARTBEAT, header)
 
     def _header(self, sent: _Sent, place: Place | None = None) -> bytes:
         return encode_header(
@@ -260,9 +275,17 @@ class Publisher:
         return topic.slots
 
     def _hear(self) -> None:
-        """Take note of subscriptions, and give newcomers the last message of latched topics."""
+        """Take note of subscriptions, and give newcomers the last message of latched topics.
+
+        They get the last heartbeats with their age, too: of a loop that hangs, no other ones will come.
+        """
         while int(self._socket.getsockopt(_EVENTS)) & _READABLE:
-            for name, demand in self._subscriptions.take(self._socket.recv()).items():
+            event = self._socket.recv()
+            if asks_for_heartbeats(event):
+                now_ns = time.monotonic_ns()
+                for heartbeat, beat_ns in self._last_beats.values():
+                    self._send_beat(replace(heartbeat, age_ns=max(1, now_ns - beat_ns)))
+            for name, demand in self._subscriptions.take(event).items():
                 topic = self._by_name[name]
                 if topic.last is not None:
                     self._send(topic, topic.last, demand)

@@ -13,10 +13,12 @@ import zmq
 
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.doubt import Doubt
 from lowlat_nodes.stream.endpoint import Deliver
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.peer import Peer
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone, SegmentRefused
@@ -32,6 +34,7 @@ from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED, WELCOM
 
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
+_NO_ANSWER = "nothing comes from it, nor does it answer: it was cut off, stopped or lost its power"
 _TURN_MS = 100  # how late a broken link, or the wish to reconnect, is noticed
 
 
@@ -82,6 +85,9 @@ class _Connection:
 class Subscriber:
     """A SUB socket as a source: a thread takes messages as they come, so that old ones never wait in it.
 
+    A connection over TCP that stands, and over which neither a message nor the next heartbeat comes, is made
+    anew: a network that was cut looks like that.
+
     What waits for a slower consumer is up to the mailbox that it delivers into. From a publisher on this host
     that offers it, large arrays are taken out of shared memory, and stay where they are until the last view
     of them is gone.
@@ -103,9 +109,8 @@ class Subscriber:
         last_failure: Why the newest malformed message was refused, or what keeps the link from standing.
         link: Whether the connection stands.
         in_place: How many messages were taken out of shared memory.
-        heartbeat: The newest of the publisher's processing loop; None while none was heard.
-        heard_ns: CLOCK_MONOTONIC time at which anything was heard from the publisher, 0 before.
-        heartbeat_ns: CLOCK_MONOTONIC time of the newest heartbeat, 0 before.
+        peer: The publisher since `start`: whether it is there, and what the heartbeats of its loops say.
+        heard_ns: CLOCK_MONOTONIC time at which anything new was heard from the publisher, 0 before.
 
     Raises:
         ConfigurationError: If the endpoint is none, or two inputs have one topic.
@@ -126,9 +131,9 @@ class Subscriber:
         self.drops = Counters()
         self.last_failure = ""
         self.in_place = 0
-        self.heartbeat: Heartbeat | None = None
-        self.heard_ns = self.heartbeat_ns = 0
+        self.heard_ns = 0
         self.link = Link(check_endpoint(endpoint), keys)
+        self.peer = Peer(time.monotonic_ns())
         self._endpoint = check_endpoint(endpoint)
         self._lanes = [_Lane(name, topic.encode()) for name, topic in inputs.items()]
         topics = {lane.topic for lane in self._lanes}
@@ -151,6 +156,8 @@ class Subscriber:
                 self._by_topic[alias(self._token, lane.topic)] = lane
         self._memory = Reader()
         self._anew = False
+        self._doubt = Doubt()
+        self._cuttable = endpoint.startswith("tcp://")
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._thread: threading.Thread | None = None
 
@@ -162,6 +169,7 @@ class Subscriber:
         """
         for lane in self._lanes:
             lane.forget()  # what came in the meantime is not lost on the way
+        self.peer = Peer(time.monotonic_ns())
         self._context = zmq.Context()
         try:
             connection = self._connect(self._context)
@@ -218,6 +226,7 @@ class Subscriber:
                 self._drain(connection, deliver)
                 self._anew = False
                 self.link.lost()
+                self.peer.link_down(time.monotonic_ns(), _NO_ANSWER, doubted=True)
                 connection.close()
                 connection = self._connect(context)
         except zmq.ContextTerminated:
@@ -241,6 +250,17 @@ class Subscriber:
                 if self.link.due:
                     self.link.renewed()
                     return
+                if self._doubtful():
+                    return
+
+    def _doubtful(self) -> bool:
+        """Return whether the connection looks as if it stood, and may have been cut."""
+        return self._cuttable and self._doubt.due(
+            time.monotonic_ns(),
+            heard_ns=self.heard_ns,
+            stands_ns=self.link.since_ns if self.link.stands else 0,
+            patience_ns=self.peer.patience_ns(),
+        )
 
     def _follow(self, connection: _Connection) -> None:
         """Take note of what happened to the connection."""
@@ -248,12 +268,14 @@ class Subscriber:
             self.link.note([frame.bytes for frame in event])
             if self.link.trouble:
                 self.last_failure = f"{self._endpoint}: {self.link.trouble}"
-            if not self.link.stands:
+            if self.link.stands:
+                self.peer.link_up(self.link.since_ns)
+            else:
+                self.peer.link_down(self.link.since_ns, self.link.trouble)
                 self._take_inline(connection)  # who comes next may have no shared memory
 
     def _read(self, connection: _Connection, frames: Sequence[zmq.Frame]) -> Message | None:
         now_ns = self._clock.now_ns()
-        self.heard_ns = time.monotonic_ns()
         lane = self._by_topic.get(frames[0].bytes)
         if lane is None:
             self._hear(connection, frames)
@@ -279,6 +301,7 @@ class Subscriber:
         missing = lane.lost(received.epoch, message.sequence)
         if missing < 0:
             return None  # a latched message, or one in two forms
+        self.heard_ns = time.monotonic_ns()
         if missing:
             self.drops.add("lost", missing)
         self.received += 1
@@ -306,10 +329,14 @@ class Subscriber:
                 self.last_failure = f"{self._endpoint}: heartbeat: {error}"
                 return
             if isinstance(payload, Heartbeat):
-                self.heartbeat, self.heartbeat_ns = payload, self.heard_ns
-        elif topic.startswith(WELCOME) and self._token.encode() == topic[len(WELCOME) :]:
+                now_ns = time.monotonic_ns()
+                self.peer.hear(payload, now_ns)
+                if not payload.age_ns:
+                    self.heard_ns = now_ns
+        elif topic.startswith(WELCOME):
             self._follow(connection)  # that the one before broke must be known first
-            self._take_shared(connection)
+            if self._token.encode() == topic[len(WELCOME) :]:
+                self._take_shared(connection)
 
     def _take_shared(self, connection: _Connection) -> None:
         if self._token and not connection.sharing:

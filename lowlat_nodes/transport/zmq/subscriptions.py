@@ -23,6 +23,11 @@ def alias(token: str, topic: bytes) -> bytes:
     return b"@" + token.encode() + b"/" + topic
 
 
+def asks_for_heartbeats(event: bytes) -> bool:
+    """Return whether this is somebody who subscribes to heartbeats."""
+    return event[:1] == bytes([_SUBSCRIBE]) and HEARTBEAT.startswith(event[1:])
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """In which forms a topic is wanted.

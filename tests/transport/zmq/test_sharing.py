@@ -338,9 +338,15 @@ def test_heartbeats_are_heard_beside_the_stream(endpoint: str) -> None:
     heard = Heard()
     beat = Heartbeat("/camera", "running", 12, 3_000_000, 250_000_000)
     with publishing(endpoint) as publisher, hearing(endpoint, heard) as subscriber:
-        until(lambda: subscriber.heartbeat is not None, lambda: publisher.beat(beat))
-        assert subscriber.heartbeat == beat
-        assert 0 < subscriber.heartbeat_ns <= subscriber.heard_ns <= time.monotonic_ns()
+        until(lambda: subscriber.heard_ns, lambda: publisher.beat(beat))
+        [state] = subscriber.peer.states(subscriber.heard_ns)
+        assert (state.name, state.state, state.sequence, state.latency_ns) == (
+            "/camera",
+            "running",
+            12,
+            3_000_000,
+        )
+        assert subscriber.heard_ns <= time.monotonic_ns()
         assert subscriber.drops.snapshot() == {}
         assert heard.messages == []
 

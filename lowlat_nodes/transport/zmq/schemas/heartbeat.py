@@ -26,6 +26,7 @@ def _take_apart(payload: Heartbeat) -> tuple[Details, Arrays]:
         "sequence": payload.sequence,
         "latency_ns": payload.latency_ns,
         "period_ns": payload.period_ns,
+        "age_ns": payload.age_ns,
     }
     _read(fields)
     return {"fields": fields}, []
@@ -41,7 +42,10 @@ def _put_together(header: Mapping[str, Any], arrays: Arrays) -> Heartbeat:
 
 def _read(fields: Mapping[str, Any]) -> Heartbeat:
     name, state = (checked_text("heartbeat", fields, key) for key in ("name", "state"))
-    counts = (checked_whole("heartbeat", fields, key) for key in ("sequence", "latency_ns", "period_ns"))
+    fields = {"age_ns": 0, **fields}
+    counts = (
+        checked_whole("heartbeat", fields, key) for key in ("sequence", "latency_ns", "period_ns", "age_ns")
+    )
     return Heartbeat(name, state, *counts)
 
 
