@@ -21,6 +21,8 @@ from lowlat_nodes.control.policies.serving import PolicyResponder
 from lowlat_nodes.nodes import parameter_file
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.heartbeat import Beat
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.token import read_token
 from lowlat_nodes.transport.policy.connect import connect
 from lowlat_nodes.transport.policy.process_client import ProcessClient
@@ -52,11 +54,29 @@ def main(argv: Sequence[str]) -> int:
         key_file=options.key_file,
         allow=options.allow,
     )
-    with _closed_by_signals(server):
+    with _heart(options) as beat, _closed_by_signals(server):
         print(f"serving {_name(config)} at {server.address} ({options.protocol})", flush=True)
-        server.serve()
+        server.serve(Pulse(_name(config), beat))
     print(", ".join(f"{name} {count}" for name, count in server.counts().items()) or "nobody asked")
     return 0
+
+
+@contextmanager
+def _heart(options: argparse.Namespace) -> Iterator[Beat | None]:
+    """Publish the heartbeats of the loop that answers, if somebody is to hear them."""
+    if not options.heartbeat:
+        yield None
+        return
+    from lowlat_nodes.transport.zmq.curve import load_server_keys
+    from lowlat_nodes.transport.zmq.publisher import Publisher
+
+    keys = load_server_keys(options.key_file, options.allow) if options.key_file else None
+    publisher = Publisher(options.heartbeat, {}, keys=keys)
+    print(f"heartbeats at {publisher.endpoint}", flush=True)
+    try:
+        yield publisher.beat
+    finally:
+        publisher.close()
 
 
 @contextmanager
@@ -140,11 +160,15 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--key", "--key-file", dest="key_file", default="", metavar="NAME",
-        help="keys of this server by name (lowlat keys new) or secret file, for lowlat to other machines",
+        help="keys of this server by name (lowlat keys new) or secret file, for lowlat and heartbeats to other machines",
     )  # fmt: skip
     parser.add_argument(
         "--allow", action="append", default=[], metavar="KEY",
         help="public key of a client that may come in, or a name or file of it (as lowlat keys allow says)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--heartbeat", default="", metavar="ENDPOINT",
+        help="where lowlat top --zmq sees whether the loop that answers goes round (nowhere)",
     )  # fmt: skip
     parser.add_argument(
         "--node", default="policy_node", metavar="NAME", help="whose parameters (policy_node)"

@@ -225,8 +225,8 @@ class Subscriber:
             while True:
                 self._drain(connection, deliver)
                 self._anew = False
+                self.peer.link_down(time.monotonic_ns(), self.link.trouble or _NO_ANSWER, doubted=True)
                 self.link.lost()
-                self.peer.link_down(time.monotonic_ns(), _NO_ANSWER, doubted=True)
                 connection.close()
                 connection = self._connect(context)
         except zmq.ContextTerminated:

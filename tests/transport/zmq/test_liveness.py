@@ -231,7 +231,7 @@ def namespaces() -> str:
         if shutil.which(program) is None:
             return f"no program {program}"
     tried = subprocess.run(
-        [*NAMESPACE, "ip", "link", "add", "a", "type", "veth", "peer", "name", "b"],
+        [*NAMESPACE, "ip", "link", "add", "near", "type", "veth", "peer", "name", "far"],
         capture_output=True,
         text=True,
         check=False,
