@@ -8,6 +8,7 @@ import json
 import select
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -16,13 +17,29 @@ class Instrument:
 
     Args:
         module: A module of this folder.
+        environment: Of the process; that of this one unless given.
+        prefix: A command that runs commands, such as `("ip", "netns", "exec", NAME)`.
         arguments: Its arguments.
+
+    Attributes:
+        pid: Number of the process, or of what `prefix` became.
     """
 
-    def __init__(self, module: str, **arguments: int) -> None:
+    def __init__(
+        self,
+        module: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        **arguments: int | str,
+    ) -> None:
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
-        command = [sys.executable, "-m", f"lowlat_nodes.benchmarks.{module}", *flags]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = [*prefix, sys.executable, "-m", f"lowlat_nodes.benchmarks.{module}", *flags]
+        self._name = " ".join([module, *flags])
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self.pid = self._process.pid
 
     def tell(self, line: str = "") -> None:
         """Send a line."""
@@ -35,9 +52,21 @@ class Instrument:
         return bool(select.select([self._process.stdout], [], [], 0.0)[0])
 
     def hear(self) -> Any:
-        """Wait for a line."""
+        """Wait for a line.
+
+        Raises:
+            RuntimeError: If the process has ended instead.
+        """
         assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._name} ended with {self._process.wait()}")
+        return json.loads(line)
+
+    def ask(self, line: str) -> Any:
+        """Send a line and wait for the answer."""
+        self.tell(line)
+        return self.hear()
 
     def close(self) -> None:
         """End the process."""

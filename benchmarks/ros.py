@@ -19,18 +19,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
+from lowlat_nodes.benchmarks._plain_ros import plain_environment, rclpy_version
+
 VARIANTS = ("plain", "ours")
-_OURS_TO_SET = (
-    "FASTRTPS_DEFAULT_PROFILES_FILE",
-    "FASTDDS_DEFAULT_PROFILES_FILE",
-    "FASTDDS_BUILTIN_TRANSPORTS",
-    "MALLOC_MMAP_THRESHOLD_",
-    "MALLOC_TRIM_THRESHOLD_",
-    "MALLOC_TOP_PAD_",
-)
 _TIMEOUT_S = 120.0
 
 
@@ -129,7 +122,7 @@ def measure(case: Case, trials: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as logs:
         for number in range(trials):
             for variant in VARIANTS if number % 2 == 0 else reversed(VARIANTS):
-                trial = run_trial(case, variant, seconds, _environment(logs))
+                trial = run_trial(case, variant, seconds, plain_environment(logs))
                 results[variant].append(trial)
                 print(
                     f"{case.name} {number + 1}/{trials} {variant:5} {_median_ms(trial):7.2f} ms, "
@@ -156,20 +149,6 @@ def measure(case: Case, trials: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def _environment(logs: str) -> dict[str, str]:
-    """Return the environment of both ends: the machine's own, without what tunes Fast DDS or malloc."""
-    environment = {name: value for name, value in os.environ.items() if name not in _OURS_TO_SET}
-    environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    return environment | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOG_DIR": logs}
-
-
-def _rclpy_version() -> str:
-    try:
-        return metadata.version("rclpy")
-    except metadata.PackageNotFoundError:
-        return metadata.version("ros-rclpy")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="lowlat bench ros", description=__doc__)
@@ -184,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.case in {None, case.name}
     }
     if options.json:
-        machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "rclpy": _rclpy_version()}
+        machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "rclpy": rclpy_version()}
         print(json.dumps(figures | {"machine": machine}))
     else:
         for name, figure in figures.items():

@@ -1,0 +1,206 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One-way latency of every transport, in rounds: each round measures all of them, in random order.
+
+What disturbs the machine for a while disturbs all of them alike; figures are medians over the rounds, and a
+ratio is the median of the ratios within rounds.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, Final
+
+from lowlat_nodes.benchmarks._instrument import Instrument
+from lowlat_nodes.benchmarks._plain_ros import plain_environment
+from lowlat_nodes.benchmarks._transport_cases import CASES
+
+OURS: Final = ("ours_ipc", "ours_tcp")
+PYZMQ: Final = ("pyzmq_copy_ipc", "pyzmq_copy_tcp", "pyzmq_nocopy_ipc")
+RCLPY: Final = (
+    "rclpy_tuned_reliable",
+    "rclpy_tuned_best_effort",
+    "rclpy_default_reliable",
+    "rclpy_default_best_effort",
+)
+MEMCPY: Final = "memcpy"
+
+_WARM_UP: Final = 4
+_MEETINGS: Final = 100
+_QUANTILES: Final = 200
+_US: Final = 1e-3  # of a ns
+
+Turns = Mapping[str, Mapping[str, Sequence[Sequence[int]]]]
+"""The latencies in ns of each turn, by case and link."""
+
+
+class _Pair:
+    """Publisher and subscriber of one link, in two processes."""
+
+    def __init__(self, link: str, folder: Path, environment: Mapping[str, str], stack: ExitStack) -> None:
+        def start(role: str, address: str) -> tuple[Instrument, Any]:
+            end = Instrument("_transport_end", environment=environment, role=role, link=link, address=address)
+            stack.enter_context(closing(end))
+            return end, end.hear()
+
+        address = (
+            link
+            if link.startswith("rclpy")
+            else "tcp://127.0.0.1:0"
+            if link.endswith("tcp")
+            else f"ipc://{folder}/{link}"
+        )
+        self._publisher, about = start("publisher", address)
+        self._subscriber, subscriber_about = start("subscriber", about["endpoint"] or address)
+        self.schedulers = {about["scheduler"], subscriber_about["scheduler"]}
+
+    def meet(self) -> None:
+        """Return when messages arrive.
+
+        Raises:
+            RuntimeError: If they never do.
+        """
+        for _ in range(_MEETINGS):
+            self._publisher.ask("send 10kb 10")
+            if self._subscriber.ask("taken 0 1")["latencies_ns"]:
+                return
+        raise RuntimeError("no message arrives")
+
+    def turn(self, case: str, count: int) -> tuple[dict[str, Any], int]:
+        """Return what the subscriber tells of so many messages, and how many were sent."""
+        sent = self._publisher.ask(f"send {case} {_WARM_UP + count}")
+        period_ns = round(1e9 / CASES[case].rate_hz)
+        first_ns = sent["first_ns"] + _WARM_UP * period_ns
+        return self._subscriber.ask(f"taken {first_ns} {sent['sent']}"), count
+
+
+class _Copier:
+    """Copies in a process of its own, as often as messages are sent."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._process = Instrument("_transport_end", role="copier", link=MEMCPY)
+        stack.enter_context(closing(self._process))
+        self.schedulers = {self._process.hear()["scheduler"]}
+
+    def turn(self, case: str, count: int) -> tuple[dict[str, Any], int]:
+        """Return how long so many copies took."""
+        told = self._process.ask(f"copy {case} {_WARM_UP + count}")
+        return {**told, "latencies_ns": told["latencies_ns"][_WARM_UP:]}, count
+
+
+def measure(links: Sequence[str], rounds: int, *, scale: float = 1.0) -> dict[str, Any]:
+    """Return the latencies of the links in every case.
+
+    Args:
+        links: Names out of `OURS`, `PYZMQ`, `RCLPY` and `MEMCPY`.
+        rounds: How many turns each link has in each case.
+        scale: Of the messages in a turn.
+    """
+    turns: dict[str, dict[str, list[list[int]]]] = {name: {link: [] for link in links} for name in CASES}
+    sent: dict[str, dict[str, int]] = {name: dict.fromkeys(links, 0) for name in CASES}
+    broken = 0
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        environment = plain_environment(str(folder))
+        ends: dict[str, Any] = {}
+        for link in links:
+            print(f"starts {link}", file=sys.stderr, flush=True)
+            ends[link] = _Copier(stack) if link == MEMCPY else _Pair(link, folder, environment, stack)
+        for end in ends.values():
+            if isinstance(end, _Pair):
+                end.meet()
+        for number in range(rounds):
+            order = [(case, link) for case in CASES for link in links]
+            random.shuffle(order)
+            for case, link in order:
+                told, count = ends[link].turn(case, max(1, round(CASES[case].count * scale)))
+                turns[case][link].append(told["latencies_ns"])
+                sent[case][link] += count
+                broken += told["broken"]
+            print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+        schedulers = sorted(set().union(*(end.schedulers for end in ends.values())))
+    if broken:
+        raise RuntimeError(f"{broken} messages arrived with other bytes than were sent")
+    return {"latency": _summary(turns, sent), "schedulers": schedulers, **_claims(turns)}
+
+
+def _summary(turns: Turns, sent: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    return {
+        case: {
+            link: {
+                "p50_us": _us(_median(found)),
+                "p99_us": _us(_p99(found)),
+                "p50_us_by_round": [_us(statistics.median(turn)) for turn in found if turn],
+                "sent": sent[case][link],
+                "arrived": sum(map(len, found)),
+            }
+            for link, found in links.items()
+        }
+        for case, links in turns.items()
+    }
+
+
+def _claims(turns: Turns) -> dict[str, Any]:
+    """Return the named figures for which all is there that they compare."""
+    large, small = turns["6mb"], turns["100b"]
+    ours = "ours_shm" if "ours_shm" in large else "ours_ipc"
+    figures: dict[str, Any] = {}
+    if ours in large and MEMCPY in large:
+        figures["shm_6mb"] = {
+            "p50_us": _us(_median(large[ours])),
+            "p99_us": _us(_p99(large[ours])),
+            "memcpy_us": _us(_median(large[MEMCPY])),
+            "ratio_to_memcpy": ratio(large[ours], large[MEMCPY]),
+        }
+    for name, others in (
+        ("speedup_vs_tuned_rclpy_6mb", RCLPY[:2]),
+        ("speedup_vs_default_rclpy_6mb", RCLPY[2:3]),
+        ("speedup_vs_pyzmq_copy_6mb", PYZMQ[:2]),
+    ):
+        found = [other for other in others if other in large]
+        if ours in large and found:
+            rival = min(found, key=lambda other: _median(large[other]))
+            figures[name] = ratio(large[rival], large[ours])
+            figures[f"{name}_rival"] = rival
+    if "ours_ipc" in small and PYZMQ[0] in small:
+        figures["small_100b"] = {
+            "p50_us": _us(_median(small["ours_ipc"])),
+            "bare_p50_us": _us(_median(small[PYZMQ[0]])),
+            "p50_ratio_to_bare_zmq": ratio(small["ours_ipc"], small[PYZMQ[0]]),
+        }
+    return figures
+
+
+def ratio(above: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) -> float:
+    """Return the median over the rounds of the ratio of medians, where both have messages."""
+    pairs = [pair for pair in zip(above, below, strict=True) if all(pair)]
+    if not pairs:
+        raise RuntimeError("expected messages of both in one round at least")
+    return round(statistics.median(statistics.median(a) / statistics.median(b) for a, b in pairs), 3)
+
+
+def _median(turns: Iterable[Sequence[int]]) -> float:
+    return _over(turns, lambda found: statistics.median(statistics.median(turn) for turn in found))
+
+
+def _p99(turns: Iterable[Sequence[int]]) -> float:
+    def of(found: Sequence[Sequence[int]]) -> float:
+        everything = sorted(ns for turn in found for ns in turn)
+        return everything[min(len(everything) - 1, len(everything) * 99 // 100)]
+
+    return _over(turns, of)
+
+
+def _over(turns: Iterable[Sequence[int]], of: Callable[[Sequence[Sequence[int]]], float]) -> float:
+    found = [turn for turn in turns if turn]
+    return of(found) if found else float("nan")
+
+
+def _us(ns: float) -> float:
+    return round(ns * _US, 2)

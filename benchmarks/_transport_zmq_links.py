@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Both ends of what is measured over ZeroMQ: ours, and bare pyzmq with the same frames.
+
+A publisher has `begin(case)` and `publish(pixels, stamp_ns)`; a subscriber calls `take(pixels, stamp_ns)` in a
+thread of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import zmq
+
+from lowlat_nodes.benchmarks._transport_cases import Case, Pixels
+from lowlat_nodes.stream.clock import SteadyClock
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.trace import Trace
+from lowlat_nodes.transport.zmq.frames import encode
+from lowlat_nodes.transport.zmq.publisher import Publisher
+from lowlat_nodes.transport.zmq.subscriber import Subscriber
+
+Take = Callable[[Pixels, int], None]
+
+TOPIC: Final = "pixels"
+_WAITING: Final = 64  # at each end, of all that is compared
+_STAMP: Final = 0x7654_3210_FEDC_BA98  # takes nine bytes of msgpack, as do all after 4.3 s of this clock
+
+
+class OurPublisher:
+    """Publishes through a `Publisher`."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._publisher = Publisher(endpoint, {"out": TOPIC}, waiting=_WAITING)
+        self.endpoint = self._publisher.endpoint
+
+    def begin(self, case: Case) -> None:
+        """Send messages of that case from now on."""
+        self._case = case
+
+    def publish(self, pixels: Pixels, stamp_ns: int) -> None:
+        """Publish an array with the stamp of its capture."""
+        self._publisher.write(Message("out", self._case.payload(pixels), Trace(stamp_ns)))
+
+
+class OurSubscriber:
+    """Takes from a `Subscriber`."""
+
+    def __init__(self, endpoint: str, take: Take) -> None:
+        def deliver(message: Message) -> None:
+            payload = message.payload
+            take(payload if isinstance(payload, np.ndarray) else payload.data, message.trace.capture_ns)
+
+        self._subscriber = Subscriber(endpoint, {"in": TOPIC}, clock=SteadyClock(), waiting=_WAITING)
+        self._subscriber.start(deliver)
+
+
+class BarePublisher:
+    """Sends the bytes that ours sends with `send_multipart`; nothing is encoded but the stamp."""
+
+    def __init__(self, endpoint: str, *, copy: bool) -> None:
+        self._copy = copy
+        self._socket = zmq.Context().socket(zmq.PUB)
+        self._socket.setsockopt(zmq.SNDHWM, _WAITING)
+        self._socket.bind(endpoint)
+        self.endpoint: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def begin(self, case: Case) -> None:
+        """Send messages of that case from now on."""
+        payload = case.payload(np.zeros(case.shape, np.uint8))
+        self._topic, header = map(bytes, encode(Message("out", payload, Trace(_STAMP)), TOPIC, 1)[:2])
+        self._before, self._after = header.split(_STAMP.to_bytes(8, "big"))
+
+    def publish(self, pixels: Pixels, stamp_ns: int) -> None:
+        """Send an array with a stamp."""
+        header = b"".join((self._before, stamp_ns.to_bytes(8, "big"), self._after))
+        self._socket.send_multipart((self._topic, header, pixels), copy=self._copy)
+
+
+class BareSubscriber:
+    """Takes with a blocking `recv_multipart`."""
+
+    def __init__(self, endpoint: str, take: Take, *, copy: bool) -> None:
+        self._copy = copy
+        self._take = take
+        self._socket = zmq.Context().socket(zmq.SUB)
+        self._socket.setsockopt(zmq.RCVHWM, _WAITING)
+        self._socket.subscribe(TOPIC)
+        self._socket.connect(endpoint)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        mark = b"\xa5trace\x96\xcf"  # what comes before the first stamp
+        while True:
+            frames = self._socket.recv_multipart(copy=self._copy)
+            header, pixels = (frames[1], frames[2]) if self._copy else (frames[1].bytes, frames[2].buffer)
+            at = header.index(mark) + len(mark)
+            self._take(np.frombuffer(pixels, np.uint8), int.from_bytes(header[at : at + 8], "big"))

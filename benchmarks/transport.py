@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Streams between two processes: latency beside rclpy and pyzmq, and what becomes of them when things break.
+
+Publisher and subscriber are always two processes. What is compared takes turns within one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lowlat_nodes.benchmarks import _transport_latency
+from lowlat_nodes.benchmarks._transport_machine import machine, missing_ros
+
+_ROUNDS = 15
+
+
+def measure_latency(options: argparse.Namespace) -> dict[str, Any]:
+    """One-way latency of four sizes, ours beside pyzmq, rclpy and a cold copy."""
+    links = options.links or [
+        link
+        for links in (_transport_latency.OURS, _transport_latency.PYZMQ, _transport_latency.RCLPY)
+        for link in (*links,)
+    ] + [_transport_latency.MEMCPY]
+    if reason := missing_ros():
+        links = [link for link in links if link not in _transport_latency.RCLPY]
+        print(f"rclpy is left out: {reason}", file=sys.stderr)
+    scale = 0.05 if options.quick else 1.0
+    return _transport_latency.measure(links, 2 if options.quick else options.rounds, scale=scale)
+
+
+PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"latency": measure_latency}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="lowlat bench transport", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    parser.add_argument("--only", metavar="PART[,PART]", help=f"run only these parts of {', '.join(PARTS)}")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"of the latencies (default: {_ROUNDS})")
+    parser.add_argument("--links", nargs="+", metavar="LINK", help="measure only the latencies of these")
+    parser.add_argument("--quick", action="store_true", help="tiny counts: to see whether it runs")
+    options = parser.parse_args(argv)
+    parts = options.only.split(",") if options.only else list(PARTS)
+    if unknown := set(parts) - PARTS.keys():
+        parser.error(f"expected parts of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
+    figures: dict[str, Any] = {"machine": machine()}
+    for part in parts:
+        print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)
+        figures |= PARTS[part](options)
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        for key, value in figures.items():
+            print(f"{key}: {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
