@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.stream.payload import Image
+
 Pixels = NDArray[np.uint8]
 
 _POOL_BYTES = 272 << 20
@@ -43,7 +45,7 @@ class Case:
 
     def payload(self, pixels: Pixels) -> Any:
         """Return what our transport sends."""
-        return pixels
+        return Image(pixels, self.encoding) if pixels.ndim > 1 else pixels
 
 
 CASES = {

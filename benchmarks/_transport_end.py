@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One end of one transport, as a process of its own that answers lines with JSON.
 
-A publisher answers `send CASE COUNT`, a subscriber `taken COUNT` with the stamps and latencies of what came
-since the last time; what copies answers `copy CASE COUNT`. Stamps are of CLOCK_MONOTONIC, which all processes
-of a machine share; they are taken before the publisher is called, and compared when the pixels can be used.
+A publisher answers `send CASE COUNT [RATE]`, a subscriber `taken SINCE COUNT` with the latencies of what was
+sent since then, and what copies `copy CASE COUNT`. Stamps are of CLOCK_MONOTONIC, which all processes of a
+machine share; they are taken before the publisher is called, and compared when the pixels can be used.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def publisher(link: str, address: str) -> Any:
         from lowlat_nodes.benchmarks._transport_ros_links import RosPublisher
 
         return RosPublisher(address, tuned="tuned" in link, reliable="reliable" in link)
-    from lowlat_nodes.benchmarks._transport_zmq_links import BarePublisher, OurPublisher
+    from lowlat_nodes.benchmarks._transport_zmq_links import WAITING, BarePublisher, OurPublisher
 
     if link.startswith("pyzmq"):
-        return BarePublisher(address, copy="nocopy" not in link)
+        return BarePublisher(address, copy="nocopy" not in link, waiting=1 if "hwm1" in link else WAITING)
     return OurPublisher(address)
 
 
@@ -61,13 +61,13 @@ class Sending:
         self._end = publisher(link, address)
         self.about = {"endpoint": self._end.endpoint}
 
-    def answer(self, what: str, case_name: str, count: str) -> dict[str, Any]:
+    def answer(self, what: str, case_name: str, count: str, rate_hz: str = "") -> dict[str, Any]:
         """Send messages; the first stamp tells them from those before."""
         assert what == "send"
         case = CASES[case_name]
         self._end.begin(case)
         arrays = self._pool.of(case)
-        period_ns = round(1e9 / case.rate_hz)
+        period_ns = round(1e9 / float(rate_hz or case.rate_hz))
         due_ns = time.monotonic_ns() + period_ns
         first_ns = due_ns
         for _ in range(int(count)):

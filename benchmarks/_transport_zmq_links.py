@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Both ends of what is measured over ZeroMQ: ours, and bare pyzmq with the same frames.
 
-A publisher has `begin(case)` and `publish(pixels, stamp_ns)`; a subscriber calls `take(pixels, stamp_ns)` in a
-thread of its own.
+A publisher has `begin(case)` and `publish(pixels, stamp_ns)`; a subscriber calls `take(pixels, stamp_ns)`
+from a thread.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ from lowlat_nodes.transport.zmq.frames import encode
 from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
+_BEFORE_STAMP: Final = b"\xa5trace\x96\xcf"
+
 Take = Callable[[Pixels, int], None]
 
 TOPIC: Final = "pixels"
-_WAITING: Final = 64  # at each end, of all that is compared
+WAITING: Final = 64
+"""How many messages may wait at each end, of all that is compared."""
+
 _STAMP: Final = 0x7654_3210_FEDC_BA98  # takes nine bytes of msgpack, as do all after 4.3 s of this clock
 
 
@@ -34,7 +38,7 @@ class OurPublisher:
     """Publishes through a `Publisher`."""
 
     def __init__(self, endpoint: str) -> None:
-        self._publisher = Publisher(endpoint, {"out": TOPIC}, waiting=_WAITING)
+        self._publisher = Publisher(endpoint, {"out": TOPIC}, waiting=WAITING)
         self.endpoint = self._publisher.endpoint
 
     def begin(self, case: Case) -> None:
@@ -54,17 +58,17 @@ class OurSubscriber:
             payload = message.payload
             take(payload if isinstance(payload, np.ndarray) else payload.data, message.trace.capture_ns)
 
-        self._subscriber = Subscriber(endpoint, {"in": TOPIC}, clock=SteadyClock(), waiting=_WAITING)
+        self._subscriber = Subscriber(endpoint, {"in": TOPIC}, clock=SteadyClock(), waiting=WAITING)
         self._subscriber.start(deliver)
 
 
 class BarePublisher:
     """Sends the bytes that ours sends with `send_multipart`; nothing is encoded but the stamp."""
 
-    def __init__(self, endpoint: str, *, copy: bool) -> None:
+    def __init__(self, endpoint: str, *, copy: bool, waiting: int = WAITING) -> None:
         self._copy = copy
         self._socket = zmq.Context().socket(zmq.PUB)
-        self._socket.setsockopt(zmq.SNDHWM, _WAITING)
+        self._socket.setsockopt(zmq.SNDHWM, waiting)
         self._socket.bind(endpoint)
         self.endpoint: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
@@ -87,15 +91,19 @@ class BareSubscriber:
         self._copy = copy
         self._take = take
         self._socket = zmq.Context().socket(zmq.SUB)
-        self._socket.setsockopt(zmq.RCVHWM, _WAITING)
+        self._socket.setsockopt(zmq.RCVHWM, WAITING)
         self._socket.subscribe(TOPIC)
         self._socket.connect(endpoint)
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
-        mark = b"\xa5trace\x96\xcf"  # what comes before the first stamp
         while True:
             frames = self._socket.recv_multipart(copy=self._copy)
             header, pixels = (frames[1], frames[2]) if self._copy else (frames[1].bytes, frames[2].buffer)
-            at = header.index(mark) + len(mark)
-            self._take(np.frombuffer(pixels, np.uint8), int.from_bytes(header[at : at + 8], "big"))
+            self._take(np.frombuffer(pixels, np.uint8), stamp_of(header))
+
+
+def stamp_of(header: bytes) -> int:
+    """Return the first stamp of a header; no more of it is read."""
+    at = header.index(_BEFORE_STAMP) + len(_BEFORE_STAMP)
+    return int.from_bytes(header[at : at + 8], "big")

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lowlat_nodes.benchmarks import _transport_latency
+from lowlat_nodes.benchmarks import _transport_codec, _transport_latency, _transport_newest
 from lowlat_nodes.benchmarks._transport_machine import machine, missing_ros
 
 _ROUNDS = 15
@@ -33,7 +33,21 @@ def measure_latency(options: argparse.Namespace) -> dict[str, Any]:
     return _transport_latency.measure(links, 2 if options.quick else options.rounds, scale=scale)
 
 
-PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"latency": measure_latency}
+def measure_newest(options: argparse.Namespace) -> dict[str, Any]:
+    """Age of the newest value: 200 Hz of 1 MB for a consumer of 30 Hz."""
+    return _transport_newest.measure(*((1, 0.5) if options.quick else (5, 5.0)))
+
+
+def measure_codec(options: argparse.Namespace) -> dict[str, Any]:
+    """Header and view of an image of 2.8 MB."""
+    return _transport_codec.measure(3 if options.quick else 300)
+
+
+PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "latency": measure_latency,
+    "newest": measure_newest,
+    "codec": measure_codec,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
