@@ -160,7 +160,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--key", "--key-file", dest="key_file", default="", metavar="NAME",
-        help="keys of this server by name (lowlat keys new) or secret file, for lowlat and heartbeats to other machines",
+        help="keys of this server by name (lowlat keys new) or secret file, for other machines",
     )  # fmt: skip
     parser.add_argument(
         "--allow", action="append", default=[], metavar="KEY",

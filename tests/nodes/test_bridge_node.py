@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,12 +20,11 @@ from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import CompressedImage as RosCompressedImage
 from sensor_msgs.msg import Image as RosImage
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Int32, String
+from std_msgs.msg import String
 
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import CompressedImage, Image, Joints, Record, Serialised, Text, Trajectory
-from lowlat_nodes.transport import cdr
+from lowlat_nodes.stream.payload import CompressedImage, Image, Joints, Serialised, Text
 from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
@@ -206,7 +204,9 @@ def test_two_bridges_back_to_back_multiply_nothing(
     world.bridge("two", other, **both_ways(world, "two", "one"))
     heard: list[list[str]] = [[], []]
     for node, words in zip(nodes, heard, strict=True):
-        node.create_subscription(String, "/chat", lambda message, words=words: words.append(message.data), 100)
+        node.create_subscription(
+            String, "/chat", lambda message, words=words: words.append(message.data), 100
+        )
     publishers = [node.create_publisher(String, "/chat", 100) for node in nodes]
 
     def crossed() -> bool:
