@@ -103,7 +103,7 @@ class Outward:
                 if self._quality or _whole(self._type_name, data, decoded):
                     return _message(topic, payload, decoded.stamp_ns or 0, decoded.frame_id)
         stamp_ns, frame_id = _header(data) if self._stamped else (0, "")
-        return _message(topic, Serialised(self._type_name, np.frombuffer(data, np.uint8)), stamp_ns, frame_id)
+        return _message(topic, Serialised(self._type_name, data), stamp_ns, frame_id)
 
 
 class Inward:
@@ -143,7 +143,7 @@ class Inward:
             )
         try:
             if isinstance(payload, Serialised):
-                data = payload.data.tobytes()
+                data = bytes(payload.data)
                 self._types.decode(type_name, data)
                 return data
             if isinstance(payload, Structure):

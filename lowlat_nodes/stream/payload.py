@@ -178,20 +178,24 @@ class Structure:
         type_name: As in `sensor_msgs/msg/JointState`.
         fields: By name: text, numbers, booleans, arrays of numbers as NumPy arrays, lists of text, and
             mappings and lists of mappings for nested messages.
+        type_hash: Of the definition that the fields follow (`RIHS01_...`), empty where not known.
     """
 
     type_name: str
     fields: dict[str, Any]
+    type_hash: str = ""
 
 
 @dataclass(slots=True, eq=False)
 class Serialised:
-    """A ROS message as it was on the wire of ROS, for those who pass it on unread.
+    """A message of any ROS type, as ROS sends it.
 
     Attributes:
-        type_name: As in `sensor_msgs/msg/PointCloud2`.
-        data: uint8 [n]: CDR with its encapsulation header; may be memory of the transport.
+        type_name: As in `sensor_msgs/msg/JointState`.
+        data: CDR with its encapsulation header; may be memory of the transport.
+        type_hash: Of the definition that it was written by (`RIHS01_...`), empty where not known.
     """
 
     type_name: str
-    data: NDArray[np.uint8]
+    data: bytes | memoryview
+    type_hash: str = ""

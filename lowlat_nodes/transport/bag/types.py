@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rosbags.interfaces import Nodetype
+from rosbags.interfaces.typing import Fielddefs, Typesdict
 from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -51,7 +52,16 @@ class MessageTypes:
         """
         self._require(name)
         text, _ = self._store.generate_msgdef(name, ros_version=2)
-        return text, self._store.hash_rihs01(name)
+        return text, self._hash(name)
+
+    def fields(self, name: str) -> Fielddefs:
+        """Return the fields of a type in order, each with its name and what rosbags says of it.
+
+        Raises:
+            TypeUnknown: If there is no such type.
+        """
+        self._require(name)
+        return self._store.fielddefs[name][1]
 
     def decode(self, name: str, data: bytes) -> Any:
         """Return a message as an object with a field for each of the message's; arrays are read-only views.
@@ -86,6 +96,27 @@ class MessageTypes:
         except Exception as error:  # as above, for what a processor made
             raise BagError(f"expected the fields of {name}: {type(error).__name__}: {error}") from error
 
+    def _hash(self, name: str) -> str:
+        """Return the RIHS01 hash of a type. ROS takes it of the IDL, where char has become uint8."""
+        types: Typesdict = {}
+        self._add_with_octets(name, types)
+        if all(fields == self._store.fielddefs[each][1] for each, (_, fields) in types.items()):
+            return self._store.hash_rihs01(name)
+        store = get_typestore(Stores.EMPTY)
+        store.register(types)
+        return store.hash_rihs01(name)
+
+    def _add_with_octets(self, name: str, types: Typesdict) -> None:
+        """Add a type and those that it is made of, with uint8 in the place of char."""
+        if name in types:
+            return
+        fields = [(key, _octets(field)) for key, field in self._store.fielddefs[name][1]]
+        types[name] = [], fields
+        for _, (kind, details) in fields:
+            nested = details[0] if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE) else (kind, details)
+            if nested[0] == Nodetype.NAME:
+                self._add_with_octets(nested[1], types)
+
     def _require(self, name: str) -> None:
         if name not in self:
             raise TypeUnknown(name)
@@ -112,6 +143,16 @@ class MessageTypes:
 def _standard(distribution: str) -> Typestore:
     store = Stores.__members__.get(f"ROS2_{distribution.upper()}", Stores.ROS2_JAZZY)
     return get_typestore(store)
+
+
+def _octets(field: Any) -> Any:
+    """Return what a field is, with uint8 in the place of char."""
+    kind, details = field
+    if kind == Nodetype.BASE and details[0] == "char":
+        return kind, ("uint8", 0)
+    if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+        return kind, (_octets(details[0]), details[1])
+    return field
 
 
 def _text(name: str) -> str:

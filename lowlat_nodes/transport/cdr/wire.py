@@ -40,11 +40,15 @@ class Reader:
     Args:
         data: The message with its encapsulation header.
 
+    Attributes:
+        offset: Where it reads next.
+        order: Of the bytes of a number: `<` or `>`.
+
     Raises:
         CdrError: Here for another encapsulation than plain CDR, from every method for missing bytes.
     """
 
-    __slots__ = ("_f8", "_order", "_size", "_stamp", "_u4", "data", "offset")
+    __slots__ = ("_f8", "_size", "_stamp", "_u4", "data", "offset", "order")
 
     def __init__(self, data: Buffer) -> None:
         self.data = data
@@ -56,7 +60,7 @@ class Reader:
                 f"expected a plain CDR message (starts with 0000 or 0001), got {self._size} bytes that start "
                 f"with {bytes(data[:4]).hex() or 'nothing'}"
             )
-        self._order = order
+        self.order = order
         self._u4 = struct.Struct(order + "I")
         self._stamp = struct.Struct(order + "iI")
         self._f8 = np.dtype(order + "f8")
@@ -82,7 +86,7 @@ class Reader:
     def u2(self, what: str) -> int:
         """Read a uint16."""
         self.align(2)
-        value: int = struct.unpack_from(self._order + "H", self.data, self.take(2, what))[0]
+        value: int = struct.unpack_from(self.order + "H", self.data, self.take(2, what))[0]
         return value
 
     def u4(self, what: str) -> int:
@@ -94,7 +98,7 @@ class Reader:
     def f4(self, what: str) -> float:
         """Read a float32."""
         self.align(4)
-        value: float = struct.unpack_from(self._order + "f", self.data, self.take(4, what))[0]
+        value: float = struct.unpack_from(self.order + "f", self.data, self.take(4, what))[0]
         return value
 
     def time_ns(self, what: str) -> int:
@@ -170,6 +174,10 @@ class Writer:
     def align(self, size: int) -> None:
         """Pad to the alignment of a value of `size` bytes."""
         self._buffer += bytes(-(len(self._buffer) - START) % size)
+
+    def raw(self, data: Buffer) -> None:
+        """Write bytes as they are."""
+        self._buffer += data
 
     def u1(self, value: int) -> None:
         """Write a uint8."""

@@ -13,12 +13,11 @@ from lowlat_nodes.transport.zmq.schemas.images import COMPRESSED_IMAGE, IMAGE
 from lowlat_nodes.transport.zmq.schemas.joints import JOINT_STATE, TRAJECTORY
 from lowlat_nodes.transport.zmq.schemas.packets import DEAD_LETTER, PACKET
 from lowlat_nodes.transport.zmq.schemas.plain import ARRAY, RECORD, TEXT
+from lowlat_nodes.transport.zmq.schemas.ros import ROS, ROS_CDR
 from lowlat_nodes.transport.zmq.schemas.schema import Schema
-from lowlat_nodes.transport.zmq.schemas.serialised import CDR
 
 SCHEMAS: tuple[Schema, ...] = (
     ARRAY,
-    CDR,
     COMPRESSED_IMAGE,
     DEAD_LETTER,
     DETECTIONS,
@@ -28,6 +27,8 @@ SCHEMAS: tuple[Schema, ...] = (
     LABELS,
     PACKET,
     RECORD,
+    ROS,
+    ROS_CDR,
     TEXT,
     TRAJECTORY,
 )
