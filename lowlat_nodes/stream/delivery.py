@@ -27,9 +27,10 @@ DEAD_LETTERS = "dead_letters"
 """The output for packets that could not be dealt with: messages with a `DeadLetter`."""
 
 _IDLE_S = 0.2
-_FLUSH_S = 1.0
+_FLUSH_S = 0.5
+_KEEP_S = 0.2  # how often a source is polled that is to keep its place
 _BACK_OFF_S = 0.05
-_BACK_OFF_MAX_S = 5.0
+_BACK_OFF_MAX_S = 1.0  # recovery is to take no longer than two
 _LONGEST_STATE = 200  # characters
 _MAY_PASS = (OSError, UndeliveredError)
 
@@ -411,14 +412,19 @@ class Delivery:
         Raises:
             _GivenUp: If the delivery has to stop now.
         """
-        if self._stopping.is_set():
-            left_s = self._give_up_s - time.monotonic()
-            if left_s <= 0.0:
-                raise _GivenUp
-            time.sleep(min(seconds, left_s))
-        else:
-            self._wait(seconds)
-        self._poll(0, 0.0)
+        stopping = self._stopping.is_set()
+        if stopping and time.monotonic() >= self._give_up_s:
+            raise _GivenUp
+        end_s = time.monotonic() + seconds
+        left_s = seconds
+        while left_s > 0.0 and self._stopping.is_set() == stopping:
+            if stopping:
+                time.sleep(min(left_s, _KEEP_S, max(0.0, self._give_up_s - time.monotonic())))
+                left_s = min(end_s, self._give_up_s) - time.monotonic()
+            else:
+                self._wait(min(left_s, _KEEP_S))
+                left_s = end_s - time.monotonic()
+            self._poll(0, 0.0)
 
     def _wait(self, seconds: float) -> None:
         """Wait, for less if the delivery has to stop, and beat meanwhile."""
