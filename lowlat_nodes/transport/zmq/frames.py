@@ -65,12 +65,14 @@ class Received:
         epoch: Which run of the publisher it is from, 0 where not told; `sequence` begins anew with each.
         budget_ns: After this time from publication it is of no use, 0 for never.
         via: The bridges that passed it on.
+        kept: Whether it was published before, and is sent again to a newcomer.
     """
 
     message: Message
     epoch: int
     budget_ns: int
     via: tuple[str, ...]
+    kept: bool = False
 
 
 def take_apart(payload: Any) -> Content:
@@ -99,6 +101,7 @@ def encode_header(
     epoch: int = 0,
     budget_ns: int = 0,
     via: Sequence[str] = (),
+    kept: bool = False,
     place: Place | None = None,
 ) -> bytes:
     """Return the second frame of a message.
@@ -110,6 +113,7 @@ def encode_header(
         epoch: Which run of the publisher this is.
         budget_ns: After this time from publication the message is of no use, 0 for never.
         via: At most 8 names of bridges that passed it on.
+        kept: Whether it is sent again to a newcomer.
         place: Where the arrays lie in shared memory; None where they follow as frames.
 
     Raises:
@@ -124,6 +128,7 @@ def encode_header(
         epoch=epoch,
         budget_ns=budget_ns,
         via=via,
+        kept=kept,
         place=place,
     )
 
@@ -199,6 +204,7 @@ def decode(frames: Sequence[Frame], *, attach: Attach | None = None) -> Received
         header.epoch,
         header.budget_ns,
         header.via,
+        header.kept,
     )
 
 

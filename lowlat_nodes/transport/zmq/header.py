@@ -50,6 +50,7 @@ class Header:
         epoch: Which run of the publisher it is, 0 where not told.
         budget_ns: After this time from publication the message is of no use, 0 for never.
         via: The bridges that passed it on.
+        kept: Whether it was published before, and is sent again to a newcomer.
         place: Where in shared memory the arrays are; None where they are frames.
         forms: The dtype and the shape of each array, unchecked.
         fields: The whole header, for what the schema adds.
@@ -62,6 +63,7 @@ class Header:
     epoch: int
     budget_ns: int
     via: tuple[str, ...]
+    kept: bool
     place: Place | None
     forms: list[list[Any]]
     fields: Mapping[str, Any]
@@ -77,6 +79,7 @@ def pack(
     epoch: int,
     budget_ns: int,
     via: Sequence[str],
+    kept: bool,
     place: Place | None,
 ) -> bytes:
     """Return a header; `Header` says what the arguments are.
@@ -106,6 +109,8 @@ def pack(
         fields["budget_ns"] = budget_ns
     if via:
         fields["via"] = _checked_via(via)
+    if kept:
+        fields["kept"] = True
     if place is not None:
         fields["shm"] = place
     fields.update(details)
@@ -155,6 +160,7 @@ def unpack(frame: Frame, array_frames: int) -> Header:
         epoch,
         budget_ns,
         _checked_via(via) if via is not None else (),
+        fields.get("kept") is True,
         place,
         forms,
         fields,

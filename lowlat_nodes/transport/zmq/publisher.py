@@ -10,7 +10,7 @@ import select
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import zmq
 from numpy.typing import DTypeLike
@@ -45,6 +45,7 @@ _MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
 
 _LOOPS = 16  # whose last heartbeat is kept
+_ORIGINS = 1000  # of a latched topic
 
 SHARED_FROM = 1 << 16
 """Bytes of a payload from which shared memory is faster than frames."""
@@ -60,7 +61,7 @@ class _Topic:
         latched: Whether newcomers get its last message.
         published: How many messages it had.
         slots: Its shared memory, once it was wanted.
-        last: Its last message, where it is latched.
+        last: Its last message of each origin, where it is latched; the newest at the end.
     """
 
     name: bytes
@@ -68,7 +69,7 @@ class _Topic:
     latched: bool
     published: int = 0
     slots: Writer | None = None
-    last: _Sent | None = None
+    last: dict[bytes, _Sent] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -159,6 +160,15 @@ class Publisher:
         with self._lock:
             return bool(self._subscriptions.demand(self._outputs[output].name))
 
+    def latch(self, output: str) -> None:
+        """Have newcomers get the last messages of an output that are written from now on."""
+        self._outputs[output].latched = True
+
+    def forget(self, output: str, origin: bytes) -> None:
+        """Give newcomers nothing any more of what somebody wrote who has gone."""
+        with self._lock:
+            self._outputs[output].last.pop(origin, None)
+
     def loan(self, output: str, shape: Sequence[int], dtype: DTypeLike) -> Loan | None:
         """Lend memory that subscribers on this host read in place, for a camera or decoder to write into.
 
@@ -174,13 +184,17 @@ class Publisher:
                 return None
             return self._memory(topic).loan(tuple(shape), dtype)
 
-    def write(self, message: Message, *, budget_ns: int = 0, via: Sequence[str] = ()) -> None:
+    def write(
+        self, message: Message, *, budget_ns: int = 0, via: Sequence[str] = (), origin: bytes = b""
+    ) -> None:
         """Publish a message to those who subscribe to its topic now.
 
         Args:
             message: Its payload is read until the next message of a latched topic, and must not change.
             budget_ns: How long from `published` on the message is of use; 0: for ever.
             via: The bridges that passed it on.
+            origin: Whom it is from, where a latched topic has several writers: newcomers get the last message
+                of each.
 
         Raises:
             UnknownOutput: If no output has the message's topic.
@@ -196,7 +210,7 @@ class Publisher:
                 sent = _Sent(message, content, topic.published, budget_ns, via, _lent(topic, content))
                 self._send(topic, sent, demand)
                 if topic.latched:
-                    self._keep(topic, sent)
+                    self._keep(topic, origin, sent)
             topic.published += 1
             self._hear()  # sending may have taken the signal that the attendant waits for
 
@@ -225,7 +239,7 @@ class Publisher:
             if topic.slots is not None:
                 topic.slots.close()
 
-    def _send(self, topic: _Topic, sent: _Sent, demand: Demand) -> None:
+    def _send(self, topic: _Topic, sent: _Sent, demand: Demand, *, kept: bool = False) -> None:
         content = sent.content
         if demand.shared:
             if sent.place is None and content.nbytes >= SHARED_FROM:
@@ -233,11 +247,11 @@ class Publisher:
                 if sent.place is None:
                     self.counts.add("inline")
             if sent.place is not None:
-                self._put(topic.alias, self._header(sent, sent.place))
+                self._put(topic.alias, self._header(sent, kept, sent.place))
             else:
-                self._put(topic.alias, self._header(sent), *inline(content))
+                self._put(topic.alias, self._header(sent, kept), *inline(content))
         if demand.inline:
-            self._put(topic.name, self._header(sent), *inline(content))
+            self._put(topic.name, self._header(sent, kept), *inline(content))
 
     def _send_beat(self, heartbeat: Heartbeat) -> None:
         message = Message("", heartbeat)
@@ -246,7 +260,7 @@ class Publisher:
         self._beats += 1
         self._put(HEARTBEAT, header)
 
-    def _header(self, sent: _Sent, place: Place | None = None) -> bytes:
+    def _header(self, sent: _Sent, kept: bool, place: Place | None = None) -> bytes:
         return encode_header(
             sent.message,
             sent.content,
@@ -254,6 +268,7 @@ class Publisher:
             epoch=self._epoch,
             budget_ns=sent.budget_ns,
             via=sent.via,
+            kept=kept,
             place=place,
         )
 
@@ -263,9 +278,14 @@ class Publisher:
             send(frame, _MORE)
         send(frames[-1], _LAST)
 
-    def _keep(self, topic: _Topic, sent: _Sent) -> None:
-        """Keep the last message of a latched topic for newcomers."""
-        topic.last = sent
+    def _keep(self, topic: _Topic, origin: bytes, sent: _Sent) -> None:
+        """Keep a message of a latched topic for newcomers; only the newest stays in shared memory."""
+        topic.last.pop(origin, None)
+        for former in topic.last.values():
+            former.place = None
+        topic.last[origin] = sent
+        if len(topic.last) > _ORIGINS:
+            del topic.last[next(iter(topic.last))]
         if topic.slots is not None:
             topic.slots.retain(sent.place)
 
@@ -287,9 +307,9 @@ class Publisher:
                     self._send_beat(replace(heartbeat, age_ns=max(1, now_ns - beat_ns)))
             for name, demand in self._subscriptions.take(event).items():
                 topic = self._by_name[name]
-                if topic.last is not None:
-                    self._send(topic, topic.last, demand)
-                    self._keep(topic, topic.last)
+                for origin, sent in list(topic.last.items()):
+                    self._send(topic, sent, demand, kept=True)
+                    self._keep(topic, origin, sent)
 
     def _attend(self) -> None:
         poll = select.poll()

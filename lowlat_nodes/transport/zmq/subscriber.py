@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import zmq
@@ -27,7 +27,7 @@ from lowlat_nodes.transport.shm.place import Place
 from lowlat_nodes.transport.shm.reader import Reader
 from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint, is_local
-from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, decode
+from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, Received, decode
 from lowlat_nodes.transport.zmq.link import WATCHED, Link
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe, receive
 from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED, WELCOME, alias
@@ -41,7 +41,7 @@ _TURN_MS = 100  # how late a broken link, or the wish to reconnect, is noticed
 class _Lane:
     """One input: its names, and the newest message of it that came."""
 
-    __slots__ = ("epoch", "name", "newest", "received", "topic")
+    __slots__ = ("epoch", "live", "name", "newest", "received", "topic")
 
     def __init__(self, name: str, topic: bytes) -> None:
         self.name = name
@@ -53,13 +53,20 @@ class _Lane:
         """Take what comes next for the first message."""
         self.epoch = -1
         self.newest = -1
+        self.live = False  # whether anything came that was not kept for newcomers
 
-    def lost(self, epoch: int, sequence: int) -> int:
-        """Note a message and return how many before it did not come; -1 if it came already."""
+    def lost(self, epoch: int, sequence: int, *, kept: bool) -> int:
+        """Note a message and return how many before it did not come; -1 if it came already.
+
+        Those between messages that were kept for newcomers, and before the first that was not, are not lost:
+        nobody here was to get them.
+        """
         known = epoch == self.epoch and self.newest >= 0
         if known and epoch and sequence <= self.newest:
             return -1
-        missing = sequence - self.newest - 1 if known else 0  # with a new publisher numbers begin anew
+        # With a new publisher numbers begin anew.
+        missing = sequence - self.newest - 1 if known and self.live and not kept else 0
+        self.live = (known and self.live) or not kept
         self.epoch, self.newest = epoch, sequence
         return max(missing, 0)
 
@@ -99,6 +106,9 @@ class Subscriber:
         keys: Keys of CURVE; None for a connection in the clear.
         max_bytes: Largest frame; a larger one breaks the connection.
         waiting: How many messages wait in the socket while `deliver` takes its time.
+        admit: Asked of each message that is neither lost, repeated nor expired, in the thread that delivers,
+            with the bridges that it has passed; false keeps it from being delivered, uncounted. None admits
+            all.
         shared_memory: Whether to take arrays out of shared memory where that can be done. It keeps a few
             messages only, however many may wait: who needs each of them does without.
 
@@ -125,6 +135,7 @@ class Subscriber:
         keys: ClientKeys | None = None,
         max_bytes: int = MAX_MESSAGE,
         waiting: int = WAITING_MESSAGES,
+        admit: Callable[[Received], bool] | None = None,
         shared_memory: bool = True,
     ) -> None:
         self.received = 0
@@ -148,6 +159,7 @@ class Subscriber:
         self._keys = keys
         self._max_bytes = max_bytes
         self._waiting = waiting
+        self._admit = admit
         self._token = host_token() if shared_memory and is_local(endpoint) else ""
         self._by_topic: dict[bytes, _Lane] = {}
         for lane in self._lanes:
@@ -298,7 +310,7 @@ class Subscriber:
             self._take_inline(connection)
             return None
         message = received.message
-        missing = lane.lost(received.epoch, message.sequence)
+        missing = lane.lost(received.epoch, message.sequence, kept=received.kept)
         if missing < 0:
             return None  # a latched message, or one in two forms
         self.heard_ns = time.monotonic_ns()
@@ -310,6 +322,8 @@ class Subscriber:
             self.drops.add("expired")
             return None
         message.topic = lane.name
+        if self._admit is not None and not self._admit(received):
+            return None
         message.trace = Trace(trace.capture_ns, now_ns)
         return message
 

@@ -357,3 +357,41 @@ def test_shared_memory_is_gone_with_its_publisher(endpoint: str) -> None:
         until(lambda: subscriber.in_place, lambda: publisher.write(Message("image", picture(0))))
         assert segments()
     assert not segments()
+
+
+@pytest.mark.parametrize("shared_memory", [True, False])
+def test_newcomers_get_the_last_message_of_each_origin(endpoint: str, shared_memory: bool) -> None:
+    first, late = Heard(), Heard()
+    with publishing(endpoint) as publisher:
+        publisher.write(Message("map", Text("before it was latched")), origin=b"a")
+        publisher.latch("map")
+        for number, origin in enumerate([b"a", b"b", b"a", b"c", b"gone"]):
+            publisher.write(Message("map", picture(number)), origin=origin)
+        publisher.forget("map", b"gone")
+        options: dict[str, Any] = {"shared_memory": shared_memory}
+        with hearing(endpoint, first, "robot/map", **options) as one:
+            assert first.wait(3)
+            with hearing(endpoint, late, "robot/map", **options) as other:
+                assert late.wait(3)
+                publisher.write(Message("map", picture(9)), origin=b"d")
+                assert first.wait(4)
+                assert late.wait(4)
+                for subscriber in (one, other):
+                    assert subscriber.drops.total == 0  # what nobody was to get is not lost
+    for heard in (first, late):
+        assert [int(message.payload.data[0, 0, 0]) for message in heard.messages] == [1, 2, 3, 9]
+
+
+def test_who_subscribes_may_refuse_by_the_bridges_that_a_message_has_passed(endpoint: str) -> None:
+    heard = Heard()
+    with (
+        publishing(endpoint) as publisher,
+        hearing(endpoint, heard, admit=lambda received: "me" not in received.via) as subscriber,
+    ):
+        until(lambda: heard.messages, lambda: publisher.write(Message("image", SMALL), via=["other"]))
+        publisher.write(Message("image", SMALL), via=["other", "me"])
+        publisher.write(Message("image", Text("the last"), Trace(7)), via=["other"])
+        until(lambda: heard.messages[-1].payload == Text("the last"))
+        numbers = [message.sequence for message in heard.messages]
+        assert numbers[-1] - numbers[-2] == 2
+        assert subscriber.drops.total == 0
