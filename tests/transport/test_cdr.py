@@ -39,6 +39,7 @@ from lowlat_nodes.transport.cdr import (
     UnknownType,
     decode,
     encode,
+    restores,
 )
 from lowlat_nodes.transport.cdr.messages import PIXELS
 
@@ -336,6 +337,36 @@ def image_bytes(**changes: Any) -> bytes:
         "data": np.arange(18, dtype=np.uint8),
     }
     return bytes(STORE.serialize_cdr(MESSAGES[IMAGE](**(fields | changes)), IMAGE))
+
+
+@unhurried
+@given(of_any_type, st.data())
+def test_what_can_be_restored_is_written_to_the_byte(case: tuple[str, Any], data: st.DataObject) -> None:
+    type_name, payload = case
+    message = bytearray(encode(type_name, 1, "frame", payload))
+    if type_name in {IMAGE, COMPRESSED, JOINTS, STRING}:  # others have fields that their payloads lack
+        assert restores(type_name, bytes(message), decode(type_name, bytes(message)))
+        assert restores(type_name, bytes(message) + bytes(3), decode(type_name, bytes(message)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        message[data.draw(st.integers(0, len(message) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        decoded = decode(type_name, bytes(message))
+    except CdrError:
+        return
+    again = encode(type_name, decoded.stamp_ns or 0, decoded.frame_id, decoded.payload)
+    whole = bytes(message[: len(again)]) == again and len(message) - len(again) < 4
+    assert restores(type_name, bytes(message), decoded) == whole
+
+
+def test_what_an_image_does_not_say_cannot_be_restored() -> None:
+    for changes in (
+        {"step": 12, "data": np.arange(24, dtype=np.uint8)},
+        {"is_bigendian": 1},
+        {"is_bigendian": 1, "encoding": "16UC1", "step": 6, "data": np.arange(12, dtype=np.uint8)},
+    ):
+        message = image_bytes(**changes)
+        assert not restores(IMAGE, message, decode(IMAGE, message))
+    assert not restores(IMAGE, image_bytes() + bytes(4), decode(IMAGE, image_bytes()))
 
 
 def test_an_image_is_a_read_only_view_on_the_message() -> None:
