@@ -9,12 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lowlat_nodes.nodes.base import NodeSettings
+from lowlat_nodes.nodes.bridge_offers import OFFERS
 from lowlat_nodes.nodes.zmq_output import ZmqSettings
 from lowlat_nodes.stream.config import group, section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.zmq.curve import ClientKeys, load_client_keys
+from lowlat_nodes.transport.zmq.frames import MAX_TOPIC
+from lowlat_nodes.transport.zmq.subscriptions import RESERVED
 
 TO_ZMQ, TO_ROS = "to_zmq", "to_ros"
+
+_RESERVED = RESERVED.decode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +174,11 @@ def check_routes(routes: Iterable[Named], endpoint: str, peers: Mapping[str, Pee
     outward: dict[str, Named] = {}
     routes = list(routes)
     for each in routes:
+        if each.zmq.startswith((_RESERVED, OFFERS)) or not 0 < len(each.zmq.encode()) <= MAX_TOPIC:
+            raise ConfigurationError(
+                f"routes.{each.name}.zmq: expected a topic of 1 to {MAX_TOPIC} bytes that begins neither "
+                f"with {_RESERVED} nor with {OFFERS}, got {each.zmq!r}"
+            )
         if each.route.direction != TO_ZMQ:
             continue
         other = outward.setdefault(each.zmq, each)

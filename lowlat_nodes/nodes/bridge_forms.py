@@ -36,15 +36,14 @@ from lowlat_nodes.vision.compressed import read_head
 from lowlat_nodes.vision.jpeg import to_jpeg
 
 IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 
 _LONGEST_FRAME = 1024  # characters that a message on the wire has room for
-_PLAIN = frozenset(
-    {IMAGE, "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/JointState", "std_msgs/msg/String"}
-)
+_PLAIN = frozenset({IMAGE, COMPRESSED_IMAGE, "sensor_msgs/msg/JointState", "std_msgs/msg/String"})
 """Types whose payloads say all that there is to say."""
 
 _TYPES: dict[type, str] = {
-    CompressedImage: "sensor_msgs/msg/CompressedImage",
+    CompressedImage: COMPRESSED_IMAGE,
     Detections: "vision_msgs/msg/Detection2DArray",
     Image: IMAGE,
     Joints: "sensor_msgs/msg/JointState",

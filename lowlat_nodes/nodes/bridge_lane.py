@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lowlat_nodes.nodes.bridge_config import Named
 from lowlat_nodes.nodes.diagnostics import Window
 from lowlat_nodes.stream.counters import Counters
@@ -14,25 +12,8 @@ from lowlat_nodes.stream.trace import Trace
 
 MS = 1_000_000
 
-BY_DESIGN = frozenset({"superseded", "rate", "bridged", "own", "closed"})
+BY_DESIGN = frozenset({"superseded", "rate", "bridged", "own", "here", "closed"})
 """Drops that nobody needs to look into."""
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What a topic is on the side that it comes from.
-
-    Attributes:
-        type: Of its messages.
-        reliable: Whether a publisher offers that.
-        latched: Whether late readers get the last messages.
-        depth: How many of them.
-    """
-
-    type: str
-    reliable: bool
-    latched: bool
-    depth: int
 
 
 class Lane:
@@ -46,6 +27,7 @@ class Lane:
     stale      older than `expire_ms`
     bridged    a bridge published it on ROS, and `forward_bridged` is off
     own        it has passed this bridge before
+    here       its bridge took it from this same topic of this same ROS graph
     far        it has passed more than 8 bridges
     malformed  its bytes are not what they should be
     mismatched it is of another type than the topic, or of one that is not installed here

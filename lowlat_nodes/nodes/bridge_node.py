@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+import platform
+import secrets
 import sys
-import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +16,8 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.bridge_config import TO_ROS, TO_ZMQ, BridgeConfig, Named, check_routes
 from lowlat_nodes.nodes.bridge_lane import BY_DESIGN, Lane
+from lowlat_nodes.nodes.bridge_offers import OFFERS, Offers, to_record
+from lowlat_nodes.nodes.bridge_peer import PeerLink
 from lowlat_nodes.nodes.bridge_to_ros import ToRos
 from lowlat_nodes.nodes.bridge_to_zmq import ToZmq
 from lowlat_nodes.nodes.bridged import BridgedPublishers
@@ -24,8 +26,9 @@ from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.transport.ros import RosClock
+from lowlat_nodes.transport.zmq.header import MAX_VIA_NAME
+from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES
 from lowlat_nodes.transport.zmq.publisher import Publisher
-from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 _FOLLOW_S = 0.2  # between two looks at who publishes what
 _QUIET_S = 5.0  # between two warnings of messages lost
@@ -39,10 +42,10 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         self._routes: list[Named] = []
         self._bridges: BridgedPublishers | None = None
         self._publisher: Publisher | None = None
-        self._writing = threading.Lock()
         self._outward: list[ToZmq] = []
         self._inward: list[ToRos] = []
-        self._subscribers: dict[str, Subscriber] = {}
+        self._peers: list[PeerLink] = []
+        self._offered: Offers | None = None
         self._timer: Any = None
         self._window = Window()
         self._told: dict[str, str] = {}
@@ -58,9 +61,14 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
             peer.keys()
         # Before anything else, so that others know the marker before they hear of our publishers.
         self._bridges = BridgedPublishers(self)
-        topics = {each.zmq: each.zmq for each in self._routes if each.route.direction == TO_ZMQ}
-        if topics:
-            self._publisher = config.zmq.publisher(topics)
+        outward = [each for each in self._routes if each.route.direction == TO_ZMQ]
+        if outward:
+            waiting = max(each.route.depth if each.route.keep == "every" else 0 for each in outward)
+            self._publisher = config.zmq.publisher(
+                {topic: topic for topic in (OFFERS, *(each.zmq for each in outward))},
+                waiting=max(waiting, WAITING_MESSAGES),
+                latched={OFFERS},
+            )
 
     def begin(self) -> None:
         """Subscribe on both sides."""
@@ -68,23 +76,23 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         assert config is not None
         assert bridges is not None
         clock = RosClock(self)
-        self._window, self._told, self._lost = Window(), {}, 0
+        own = f"{self.get_fully_qualified_name()}@{platform.node()}/{secrets.token_hex(4)}"[-MAX_VIA_NAME:]
+        self._window, self._told, self._lost, self._offered = Window(), {}, 0, None
         for named in self._routes:
-            if named.route.direction == TO_ZMQ:
-                self._outward.append(ToZmq(self, named, self._window, bridges, clock, self._send))
-            else:
+            if named.route.direction == TO_ROS:
                 self._inward.append(ToRos(self, named, self._window, clock))
-        by_peer: dict[str, dict[str, list[ToRos]]] = defaultdict(lambda: defaultdict(list))
+            else:
+                assert self._publisher is not None
+                self._outward.append(ToZmq(self, named, self._window, bridges, clock, self._publisher, own))
+        for name in dict.fromkeys(lane.named.peer for lane in self._inward):
+            lanes = [lane for lane in self._inward if lane.named.peer == name]
+            self._peers.append(
+                PeerLink(name, config.peers[name], lanes, clock, own=own, is_here=bridges.is_here)
+            )
         for lane in self._inward:
             lane.start()
-            by_peer[lane.named.peer][lane.named.zmq].append(lane)
-        for peer, lanes in by_peer.items():
-            settings = config.peers[peer]
-            subscriber = Subscriber(
-                settings.endpoint, {topic: topic for topic in lanes}, clock=clock, keys=settings.keys()
-            )
-            self._subscribers[peer] = subscriber
-            subscriber.start(_Distributor(lanes).deliver)
+        for peer in self._peers:
+            peer.start()
         self._follow()
         self._timer = self.create_timer(
             _FOLLOW_S, self._follow, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -95,13 +103,9 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         if self._timer is not None:
             self.destroy_timer(self._timer)
             self._timer = None
-        for subscriber in self._subscribers.values():
-            subscriber.stop()
-        for outward in self._outward:
-            outward.stop()
-        for inward in self._inward:
-            inward.stop()
-        self._subscribers, self._outward, self._inward = {}, [], []
+        for part in (*self._peers, *self._outward, *self._inward):
+            part.stop()
+        self._peers, self._outward, self._inward = [], [], []
 
     def teardown(self) -> None:
         """Let go of the address."""
@@ -121,14 +125,14 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
             values |= lane.values()
             for reason, count in lane.dropped().items():
                 drops[reason] = drops.get(reason, 0) + count
-        for peer, subscriber in self._subscribers.items():
-            for reason, count in subscriber.drops.snapshot().items():
+        for peer in self._peers:
+            values |= peer.values()
+            for reason, count in peer.dropped().items():
                 drops[reason] = drops.get(reason, 0) + count
-                values[f"{peer}.drops.{reason}"] = count
         if self._publisher is not None:
             values |= {f"zmq.{name}": count for name, count in self._publisher.counts.snapshot().items()}
         figures = self._window.turn(sum(lane.received for lane in lanes))
-        failures = [each.last_failure for each in (*lanes, *self._subscribers.values()) if each.last_failure]
+        failures = [each.last_failure for each in (*lanes, *self._peers) if each.last_failure]
         standard = standard_values(
             self.state, figures=figures, drops=drops, last_failure=failures[-1] if failures else ""
         )
@@ -171,24 +175,18 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         return Named(name, route, topic, route.zmq or topic.lstrip("/"), peer)
 
     def _follow(self) -> None:
+        """Look who publishes what on ROS, and tell other bridges."""
         for lane in self._outward:
             lane.follow()
-
-    def _send(self, message: Message) -> None:
-        assert self._publisher is not None
-        with self._writing:
-            self._publisher.write(message)
-
-
-class _Distributor:
-    """Hands the messages of one peer to the routes of their topics."""
-
-    def __init__(self, lanes: dict[str, list[ToRos]]) -> None:
-        self._lanes = lanes
-
-    def deliver(self, message: Message) -> None:
-        for lane in self._lanes.get(message.topic, ()):
-            lane.deliver(message)
+        for peer in self._peers:
+            peer.follow()
+        if self._publisher is None or self._bridges is None:
+            return
+        topics = {lane.named.zmq: lane.offer for lane in self._outward if lane.offer is not None}
+        offers = Offers(self._bridges.participant, topics)
+        if offers != self._offered:
+            self._offered = offers
+            self._publisher.write(Message(OFFERS, to_record(offers)))
 
 
 def main() -> int:

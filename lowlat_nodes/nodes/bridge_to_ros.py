@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from lowlat_nodes.nodes.bridge_config import Named
 from lowlat_nodes.nodes.bridge_forms import Inward, Unbridgeable, type_problem
-from lowlat_nodes.nodes.bridge_lane import MS, Lane, Offer
+from lowlat_nodes.nodes.bridge_lane import MS, Lane
+from lowlat_nodes.nodes.bridge_offers import MOST_LATCHED, Offer
 from lowlat_nodes.nodes.diagnostics import Window
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.mailbox import Fifo, Mailbox, Newest
@@ -21,8 +23,9 @@ from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import message_type
 from lowlat_nodes.transport.ros.serialised import publish
 from lowlat_nodes.transport.ros.topics import profile
+from lowlat_nodes.vision.errors import BadImage
 
-_LATCHED_DEPTH = 100  # enough for the static transforms of a robot
+_LATCHED_DEPTH = 10  # at least, of messages for those who come later
 
 
 class ToRos(Lane):
@@ -44,10 +47,13 @@ class ToRos(Lane):
         self._node = node
         self._clock = clock
         self._inward = Inward()
-        self._lock = threading.Lock()  # around publisher, type and profile
+        self._lock = threading.Lock()  # around the publisher and what is known of the topic
         self._publisher: Any = None
         self._type = ""
         self._offer: Offer | None = None
+        self._profile = self._wanted()
+        self._here = False
+        self._kept: deque[bytes] = deque(maxlen=MOST_LATCHED)  # of a latched topic, to be said again
         route = named.route
         limit_ns = int(route.expire_ms * MS)
         self._mailbox: Mailbox = (
@@ -59,8 +65,9 @@ class ToRos(Lane):
 
     def start(self) -> None:
         """Advertise the topic if its type is known, and begin to publish."""
-        if self.named.route.type:
-            self._advertise(self.named.route.type)
+        with self._lock:
+            if self.named.route.type:
+                self._advertise(self.named.route.type)
         self._thread.start()
 
     def stop(self) -> None:
@@ -71,19 +78,38 @@ class ToRos(Lane):
         with self._lock:
             self._withdraw()
 
-    def told(self, offer: Offer) -> None:
-        """Hear from the bridge on the other side what the topic is there."""
+    def told(self, offer: Offer, *, here: bool) -> None:
+        """Hear from the bridge on the other side what the topic is there.
+
+        Args:
+            offer: What it is.
+            here: Whether that bridge takes it from this same topic of this same ROS graph.
+        """
         with self._lock:
-            if offer == self._offer:
-                return
+            self._here = here
             self._offer = offer
-            self._withdraw()
-        self._advertise(self.named.route.type or offer.type)
+            kind = self.named.route.type or offer.type
+            wanted = self._wanted()
+            if self._publisher is not None and (
+                here or kind != self._type or _exceeds(wanted, self._profile)
+            ):
+                self._withdraw()
+            if here:
+                self.problem = (
+                    f"{self.named.ros} is bridged to itself: the other bridge takes it from this same ROS "
+                    "graph, so that nothing is to be published; name another topic or another domain"
+                )
+            elif self._publisher is None:
+                publisher = self._advertise(kind)
+                for data in self._kept if publisher is not None else ():
+                    publish(publisher, data)
 
     def deliver(self, message: Message) -> None:
         """Take a message; it waits for its turn."""
         self.received += 1
-        if self.in_time(message.trace.received_ns):
+        if self._here:
+            self.drops.add("here")
+        elif self.in_time(message.trace.received_ns):
             self._mailbox.put(message)
 
     def dropped(self) -> dict[str, int]:
@@ -96,19 +122,15 @@ class ToRos(Lane):
     def _run(self) -> None:
         while not self._mailbox.closed:
             for message in self._mailbox.get():
-                self._publish(message)
+                self._forward(message)
 
-    def _publish(self, message: Message) -> None:
+    def _forward(self, message: Message) -> None:
         try:
-            kind = self._type or self.named.route.type or self._inward.type_of(message.payload)
-            publisher = self._publisher or self._advertise(kind)
-            if publisher is None:
-                self.refuse("mismatched", self.problem)
-                return
-            publish(publisher, self._inward.write(kind, message))
+            with self._lock:
+                self._publish(message)
         except Unbridgeable as error:
             self.refuse("mismatched", error)
-        except cdr.CdrError as error:
+        except (cdr.CdrError, BadImage) as error:
             self.refuse("malformed", error)
         except Exception as error:  # one message must not end the route, whatever is wrong with it
             self.refuse("failed", f"{type(error).__name__}: {error}")
@@ -116,24 +138,33 @@ class ToRos(Lane):
             message.trace.published_ns = self._clock.now_ns()
             self.give(message.trace)
 
+    def _publish(self, message: Message) -> None:
+        kind = self._type or self.named.route.type or self._inward.type_of(message.payload)
+        publisher = self._publisher or self._advertise(kind)
+        if publisher is None:
+            raise Unbridgeable(self.problem)
+        data = self._inward.write(kind, message)
+        publish(publisher, data)
+        if self._profile.durability == DurabilityPolicy.TRANSIENT_LOCAL:
+            self._kept.append(data)
+
     def _advertise(self, kind: str) -> Any:
         """Return a publisher for a type; None, and the problem, where there can be none."""
-        with self._lock:
-            if self._publisher is None and not self._mailbox.closed:
-                self.problem = type_problem(kind)
-                if not self.problem:
-                    self._type = kind
-                    self._publisher = self._node.create_publisher(
-                        message_type(kind), self.named.ros, self._profile()
-                    )
-            return self._publisher
+        self.problem = type_problem(kind)
+        if not self.problem and not self._mailbox.closed:
+            if kind != self._type:
+                self._kept.clear()
+            self._type, self._profile = kind, self._wanted()
+            self._publisher = self._node.create_publisher(message_type(kind), self.named.ros, self._profile)
+        return self._publisher
 
     def _withdraw(self) -> None:
-        publisher, self._publisher, self._type = self._publisher, None, ""
+        publisher, self._publisher = self._publisher, None
         if publisher is not None:
             self._node.destroy_publisher(publisher)
 
-    def _profile(self) -> QoSProfile:
+    def _wanted(self) -> QoSProfile:
+        """Return the profile to publish with, by what is known now."""
         route, offer = self.named.route, self._offer
         reliable = offer is None or offer.reliable
         latched = offer is not None and offer.latched
@@ -143,6 +174,13 @@ class ToRos(Lane):
             latched = route.durability == "transient_local"
         depth = 1 if route.keep == "newest" else route.depth
         if latched:
-            depth = max(depth, offer.depth if offer is not None and offer.depth else _LATCHED_DEPTH)
+            depth = max(depth, _LATCHED_DEPTH, offer.depth if offer is not None else 0)
         reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
         return profile(depth, reliability, latched=latched)
+
+
+def _exceeds(wanted: QoSProfile, present: QoSProfile) -> bool:
+    """Return whether a publisher with the present profile is not good enough, or promises too much."""
+    return (wanted.reliability, wanted.durability) != (present.reliability, present.durability) or (
+        wanted.depth > present.depth
+    )

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
@@ -12,16 +11,17 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 from lowlat_nodes.nodes.bag_qos import compatible, offered, to_publish, to_record
 from lowlat_nodes.nodes.bridge_config import Named
-from lowlat_nodes.nodes.bridge_forms import Outward, type_problem
-from lowlat_nodes.nodes.bridge_lane import MS, Lane, Offer
+from lowlat_nodes.nodes.bridge_forms import COMPRESSED_IMAGE, IMAGE, Outward, type_problem
+from lowlat_nodes.nodes.bridge_lane import MS, Lane
+from lowlat_nodes.nodes.bridge_offers import Offer
 from lowlat_nodes.nodes.bridged import BridgedPublishers
 from lowlat_nodes.nodes.diagnostics import Window
 from lowlat_nodes.stream.clock import Clock
-from lowlat_nodes.stream.message import Message
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import message_type
 from lowlat_nodes.transport.ros.serialised import SerialisedReader
 from lowlat_nodes.transport.ros.waiting import OutsideExecutor, SubscriptionThread
+from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.vision.errors import BadImage
 
 _PUBLISHERS = 1000  # whose numbers are kept in mind
@@ -39,7 +39,8 @@ class ToZmq(Lane):
         total: Measures what all routes forward.
         bridges: Tells what bridges have published.
         clock: Stamps the receipt.
-        send: Sends a message.
+        publisher: Takes the messages.
+        via: The name of this bridge on the wire.
     """
 
     def __init__(
@@ -49,14 +50,16 @@ class ToZmq(Lane):
         total: Window,
         bridges: BridgedPublishers,
         clock: Clock,
-        send: Callable[[Message], None],
+        publisher: Publisher,
+        via: str,
     ) -> None:
         super().__init__(named, total)
         self.offer: Offer | None = None
         self._node = node
         self._bridges = bridges
         self._clock = clock
-        self._send = send
+        self._publisher = publisher
+        self._via = (via,)
         self._reader = SerialisedReader()
         self._outward: Outward | None = None
         self._type = ""
@@ -64,6 +67,8 @@ class ToZmq(Lane):
         self._subscription: Any = None
         self._thread: SubscriptionThread | None = None
         self._numbers: dict[bytes, int] = {}
+        self._latched = False
+        self._writers: set[bytes] = set()
 
     def follow(self) -> None:
         """Look who publishes, and subscribe as it suits them."""
@@ -79,14 +84,27 @@ class ToZmq(Lane):
         if chosen not in types or type_problem(chosen):
             return
         profiles = [endpoint.qos_profile for endpoint in endpoints if endpoint.topic_type == chosen]
+        self.offer = self._offered(chosen, profiles)
+        self._forget({bytes(endpoint.endpoint_gid) for endpoint in endpoints})
         self._subscribe(chosen, profiles)
+
+    def _offered(self, chosen: str, profiles: list[QoSProfile]) -> Offer:
         offer = to_publish([offered(profile) for profile in profiles])
-        self.offer = Offer(
-            chosen,
-            offer.reliability == ReliabilityPolicy.RELIABLE,
-            offer.durability == DurabilityPolicy.TRANSIENT_LOCAL,
-            offer.depth,
-        )
+        reliable = offer.reliability == ReliabilityPolicy.RELIABLE
+        latched = offer.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        if self.named.route.durability != "auto":
+            latched = self.named.route.durability == "transient_local"
+        if latched and not self._latched:  # before the first message comes
+            self._latched = True
+            self._publisher.latch(self.named.zmq)
+        crossing = COMPRESSED_IMAGE if chosen == IMAGE and self.named.route.image == "jpeg" else chosen
+        return Offer(crossing, self.named.ros, reliable, latched, len(profiles) if latched else 0)
+
+    def _forget(self, publishers: set[bytes]) -> None:
+        """Keep no latched message of a publisher that has gone, as the middleware does not."""
+        for gid in self._writers - publishers:
+            self._publisher.forget(self.named.zmq, gid)
+        self._writers = publishers
 
     def stop(self) -> None:
         """Unsubscribe; a message in hand is finished."""
@@ -168,12 +186,13 @@ class ToZmq(Lane):
         try:
             message = self._outward.read(self.named.zmq, data)
             message.trace.received_ns = now_ns
-            limit_ns = self.named.route.expire_ms * MS
+            limit_ns = int(self.named.route.expire_ms * MS)
             if limit_ns and message.trace.age_ns(now_ns) > limit_ns:
                 self.drops.add("stale")
                 return
-            message.trace.published_ns = self._clock.now_ns()
-            self._send(message)
+            published_ns = message.trace.published_ns = self._clock.now_ns()
+            budget_ns = max(limit_ns - message.trace.age_ns(published_ns), 1) if limit_ns else 0
+            self._publisher.write(message, budget_ns=budget_ns, via=self._via, origin=origin.gid)
         except (cdr.CdrError, BadImage) as error:
             self.refuse("malformed", error)
         except Exception as error:  # one message must not end the route, whatever is wrong with it

@@ -87,6 +87,15 @@ class BridgedPublishers:
                 time.sleep(_POLL_S)
         return known
 
+    @property
+    def participant(self) -> bytes:
+        """Return what tells this process on the ROS graph; empty where the middleware does not tell."""
+        return self._own[1]
+
+    def is_here(self, participant: bytes) -> bool:
+        """Return whether a participant is a bridge on this ROS graph."""
+        return bool(participant) and any(participant == known for _, known in self._bridges())
+
     def is_ours(self, gid: bytes) -> bool:
         """Return whether this process published a message."""
         return bool(gid) and gid[:_PARTICIPANT_BYTES] == self._own[1]

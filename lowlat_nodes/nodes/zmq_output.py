@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from lowlat_nodes.stream.config import setting
@@ -32,12 +32,19 @@ class ZmqSettings:
         if self.clients and not self.key:
             raise ConfigurationError("zmq: expected the node's key beside clients; lowlat keys new makes one")
 
-    def publisher(self, outputs: Mapping[str, str], *, waiting: int = WAITING_MESSAGES) -> Publisher | None:
+    def publisher(
+        self,
+        outputs: Mapping[str, str],
+        *,
+        waiting: int = WAITING_MESSAGES,
+        latched: Collection[str] = (),
+    ) -> Publisher | None:
         """Open the socket; None where no endpoint is given.
 
         Args:
             outputs: The topic on the wire by the topic of the messages.
             waiting: How many messages wait for each subscriber.
+            latched: Topics on the wire whose last message a newcomer gets.
 
         Raises:
             ConfigurationError: If the endpoint or the keys cannot be had.
@@ -45,4 +52,4 @@ class ZmqSettings:
         if not self.endpoint:
             return None
         keys = load_server_keys(self.key, self.clients) if self.key else None
-        return Publisher(self.endpoint, outputs, keys=keys, waiting=waiting)
+        return Publisher(self.endpoint, outputs, keys=keys, waiting=waiting, latched=latched)

@@ -215,9 +215,6 @@ def test_two_bridges_back_to_back_multiply_nothing(
         return all({"hello 0", "hello 1"} <= set(words) for words in heard)
 
     world.spin_until(crossed)
-    world.spin(0.5)
-    for words in heard:
-        words.clear()
     for index in range(20):
         for side, publisher in enumerate(publishers):
             publisher.publish(String(data=f"{side} {index}"))
@@ -225,4 +222,4 @@ def test_two_bridges_back_to_back_multiply_nothing(
     world.spin_until(lambda: all(expected <= set(words) for words in heard))
     world.spin(0.5)
     for words in heard:
-        assert Counter(words) == Counter(expected)
+        assert Counter(word for word in words if not word.startswith("hello")) == Counter(expected)

@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A peer of a bridge: what comes from it, and how it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lowlat_nodes.nodes.bridge_config import Peer
+from lowlat_nodes.nodes.bridge_offers import OFFERS, Offers, from_record
+from lowlat_nodes.nodes.bridge_to_ros import ToRos
+from lowlat_nodes.stream.clock import Clock
+from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.transport.arrays import WireError
+from lowlat_nodes.transport.zmq.frames import Received
+from lowlat_nodes.transport.zmq.header import MAX_VIA
+from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES
+from lowlat_nodes.transport.zmq.subscriber import Subscriber
+
+
+class PeerLink:
+    """Subscribes to a peer, and hands its messages to the routes of their topics.
+
+    Routes that keep every message have a connection of their own, without shared memory, which holds a few
+    messages only.
+
+    Args:
+        name: Of the peer in the configuration.
+        peer: Where it is.
+        lanes: The routes.
+        clock: Stamps the receipt.
+        own: The name of this bridge on the wire.
+        is_here: Tells whether a participant is a bridge on the same ROS graph.
+
+    Raises:
+        ConfigurationError: If the endpoint or the keys cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        peer: Peer,
+        lanes: Sequence[ToRos],
+        clock: Clock,
+        *,
+        own: str,
+        is_here: Callable[[bytes], bool],
+    ) -> None:
+        self.name = name
+        self._own = own
+        self._is_here = is_here
+        self._offers: Offers | None = None
+        self._drops = Counters()
+        self._failure = ""
+        self._lanes: dict[str, list[ToRos]] = {}
+        self._subscribers = []
+        for keep in ("newest", "every"):
+            chosen = [lane for lane in lanes if lane.named.route.keep == keep]
+            topics = {lane.named.zmq for lane in chosen}
+            if not chosen:
+                continue
+            if not self._subscribers:
+                topics.add(OFFERS)
+            waiting = max(lane.named.route.depth for lane in chosen) if keep == "every" else 0
+            self._subscribers.append(
+                Subscriber(
+                    peer.endpoint,
+                    {f"{keep} {topic}": topic for topic in topics},
+                    clock=clock,
+                    keys=peer.keys(),
+                    waiting=max(waiting, WAITING_MESSAGES),
+                    admit=self._admit,
+                    shared_memory=keep == "newest",
+                )
+            )
+            for lane in chosen:
+                self._lanes.setdefault(f"{keep} {lane.named.zmq}", []).append(lane)
+
+    def start(self) -> None:
+        """Connect.
+
+        Raises:
+            ConfigurationError: If the endpoint cannot be connected to, such as a host that has no address.
+        """
+        for subscriber in self._subscribers:
+            subscriber.start(self._deliver)
+
+    def stop(self) -> None:
+        """Disconnect."""
+        for subscriber in self._subscribers:
+            subscriber.stop()
+
+    def follow(self) -> None:
+        """Look anew whether what the peer sends comes from this ROS graph."""
+        offers = self._offers
+        if offers is None:
+            return
+        here = self._is_here(offers.participant)
+        for lanes in self._lanes.values():
+            for lane in lanes:
+                offer = offers.topics.get(lane.named.zmq)
+                if offer is not None:
+                    lane.told(offer, here=here and offer.ros == lane.named.ros)
+
+    @property
+    def stands(self) -> bool:
+        """Return whether the peer is connected."""
+        return all(subscriber.link.stands for subscriber in self._subscribers)
+
+    @property
+    def last_failure(self) -> str:
+        """Return why the newest message was refused, or what keeps the link from standing."""
+        failures = [self._failure, *(subscriber.last_failure for subscriber in self._subscribers)]
+        return next(filter(None, failures), "")
+
+    def dropped(self) -> dict[str, int]:
+        """Return what came to no route, by reason."""
+        drops = self._drops.snapshot()
+        for subscriber in self._subscribers:
+            for reason, count in subscriber.drops.snapshot().items():
+                drops[reason] = drops.get(reason, 0) + count
+        return drops
+
+    def values(self) -> dict[str, str | int | float]:
+        """Return what the diagnostics say of the peer."""
+        links = [subscriber.link for subscriber in self._subscribers]
+        trouble = next((link.trouble for link in links if not link.stands), "")
+        told: dict[str, str | int | float] = {
+            "state": f"not connected: {trouble}" if trouble else "connected",
+            "broken": sum(link.broken for link in links),
+            "in_place": sum(subscriber.in_place for subscriber in self._subscribers),
+        }
+        told |= {f"drops.{reason}": count for reason, count in self.dropped().items()}
+        return {f"peer.{self.name}.{key}": value for key, value in told.items()}
+
+    def _admit(self, received: Received) -> bool:
+        """Refuse what has passed this bridge, or too many of them."""
+        if self._own not in received.via and len(received.via) < MAX_VIA:
+            return True
+        for lane in self._lanes.get(received.message.topic, ()):
+            lane.received += 1
+            lane.drops.add("own" if self._own in received.via else "far")
+        return False
+
+    def _deliver(self, message: Message) -> None:
+        if message.topic.endswith(f" {OFFERS}"):
+            try:
+                self._offers = from_record(message.payload)
+            except WireError as error:
+                self._drops.add("malformed")
+                self._failure = str(error)
+            else:
+                self.follow()
+            return
+        for lane in self._lanes[message.topic]:
+            lane.deliver(message)
