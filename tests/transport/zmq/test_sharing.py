@@ -391,7 +391,7 @@ def test_who_subscribes_may_refuse_by_the_bridges_that_a_message_has_passed(endp
         until(lambda: heard.messages, lambda: publisher.write(Message("image", SMALL), via=["other"]))
         publisher.write(Message("image", SMALL), via=["other", "me"])
         publisher.write(Message("image", Text("the last"), Trace(7)), via=["other"])
-        until(lambda: heard.messages[-1].payload == Text("the last"))
+        until(lambda: isinstance(heard.messages[-1].payload, Text))
         numbers = [message.sequence for message in heard.messages]
         assert numbers[-1] - numbers[-2] == 2
         assert subscriber.drops.total == 0
