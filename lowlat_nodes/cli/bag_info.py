@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lowlat_nodes.cli.printable import printable
 from lowlat_nodes.transport.bag import BagReader
 from lowlat_nodes.transport.bag.clock_offset import ClockOffset
 
@@ -45,7 +46,8 @@ def show_description(report: Mapping[str, Any]) -> None:
     kinds = max((len(topic["type"]) for topic in report["topics"].values()), default=0)
     for name, topic in report["topics"].items():
         endpoint = f"  {topic['endpoint']}" if topic["endpoint"] else ""
-        print(f"{name:<{width}}  {topic['type']:<{kinds}}  {topic['messages']:>8} messages{endpoint}")
+        line = f"{name:<{width}}  {topic['type']:<{kinds}}  {topic['messages']:>8} messages{endpoint}"
+        print(printable(line))
     for source, offset in report["clock_offset"].items():
         show_offset(source, offset)
     print(f"{report['messages']} messages in {report['seconds']} s")
@@ -54,7 +56,7 @@ def show_description(report: Mapping[str, Any]) -> None:
 def show_offset(source: str, offset: Mapping[str, Any]) -> None:
     """Print how far a clock is away, if that is known."""
     if offset["messages"]:
+        least_ms, median_ms = offset["least_ms"], offset["median_ms"]
         print(
-            f"{source}: received {offset['least_ms']} ms after its stamps at least, {offset['median_ms']} ms "
-            f"typically"
+            f"{printable(source)}: received {least_ms} ms after its stamps at least, {median_ms} ms typically"
         )

@@ -23,6 +23,7 @@ COMMANDS = Subcommands(
             "bench": "run one benchmark, or list them",
             "record": "record ROS topics and ZeroMQ publishers into a bag",
             "replay": "publish a bag on ROS and ZeroMQ, run a processor over it, or send recorded alerts",
+            "listen": "show what a ZeroMQ publisher says: topics, rates, ages, losses",
             "up": "start the nodes of a parameter file and keep them running",
             "top": "show rates, latencies and drops of each node, live",
             "parameters": "list the parameters of a node, with defaults and ranges",

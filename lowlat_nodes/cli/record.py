@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lowlat_nodes.cli.arguments import positive, split_ros_arguments
 from lowlat_nodes.cli.bag_info import show_offset
+from lowlat_nodes.cli.printable import printable
 from lowlat_nodes.cli.zmq_arguments import add_client_keys, client_keys, place
 from lowlat_nodes.nodes.bag_disk import Disk, TopicCount
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
@@ -220,14 +221,14 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def _show(report: dict[str, Any]) -> None:
     width = max(map(len, report["topics"]), default=0)
     for name, count in report["topics"].items():
         notes = "".join(f", {count[what]} {what}" for what in ("dropped", "lost") if count[what])
-        print(f"{name:<{width}}  {count['messages']:>8} messages{notes}")
+        print(f"{printable(name):<{width}}  {count['messages']:>8} messages{notes}")
     for publisher in report["zmq"].values():
         _show_publisher(publisher)
     for name, reason in report["skipped"].items():
@@ -242,6 +243,7 @@ def _show_publisher(publisher: dict[str, Any]) -> None:
     endpoint = publisher["endpoint"]
     show_offset(endpoint, publisher["clock_offset"])
     if publisher["malformed"]:
-        print(f"{endpoint}: {publisher['malformed']} malformed, such as {publisher['last_failure']}")
+        failure = printable(publisher["last_failure"])
+        print(f"{endpoint}: {publisher['malformed']} malformed, such as {failure}")
     if publisher["beyond"]:
         print(f"{endpoint}: {publisher['beyond']} of more topics than are followed")

@@ -20,6 +20,7 @@ from lowlat_nodes.cli import processors
 from lowlat_nodes.cli.arguments import assignment, not_negative, positive, split_ros_arguments, whole
 from lowlat_nodes.cli.bag_info import describe, show_description
 from lowlat_nodes.cli.node_parameters import plain_name, read_parameters
+from lowlat_nodes.cli.printable import printable
 from lowlat_nodes.cli.zmq_arguments import add_server_keys, place, server_keys
 from lowlat_nodes.nodes.bag_player import BagPlayer, Outlet, chosen
 from lowlat_nodes.nodes.stop import stop_on_signals
@@ -259,7 +260,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--time-tol-ms", type=not_negative, default=0.0, metavar="MS", help="of stamps in --check (0)"
     )
     options = parser.parse_args(argv)
-    playing = ("rate", "topics", "loop", "clock", "wait", "zmq", "restamp", "zmq_key", "zmq_allow")
+    playing = ("rate", "topics", "loop", "clock", "wait", "zmq", "restamp", "key_file", "allow")
     if options.info:
         _refuse(parser, options, (*playing, "processor"), "is not for --info")
     if options.processor:
@@ -272,7 +273,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
             "needs --processor",
         )
     if not options.zmq:
-        _refuse(parser, options, ("restamp", "zmq_key", "zmq_allow"), "needs --zmq")
+        _refuse(parser, options, ("restamp", "key_file", "allow"), "needs --zmq")
     return options
 
 
@@ -290,14 +291,14 @@ def _rate(text: str) -> float:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def _show(report: Mapping[str, Any]) -> None:
     width = max(map(len, report["topics"]), default=0)
     for name, count in report["topics"].items():
         note = f", {count['skipped']} skipped: {count['reason']}" if count["skipped"] else ""
-        print(f"{name:<{width}}  {count['published']:>8} of {count['read']}{note}")
+        print(f"{printable(name):<{width}}  {count['published']:>8} of {count['read']}{printable(note)}")
     for name, count in report.get("outputs", {}).items():
         print(f"{name:<{width}}  {count:>8} results")
     if report.get("late_p99_ms") is not None:

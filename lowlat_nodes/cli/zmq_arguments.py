@@ -32,25 +32,25 @@ def place(text: str) -> Place:
 def add_client_keys(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """Add the options of who connects to publishers with keys."""
     parser.add_argument(
-        "--zmq-key", default="", metavar="FILE", help="our secret certificate, for publishers with keys"
+        "--key-file", default="", metavar="FILE", help="our secret key, for publishers with keys; chmod 600"
     )
     parser.add_argument(
-        "--zmq-server-key", action="append", default=[], metavar="FILE",
-        help="public certificate of the publisher; one for all, or one for each in their order",
+        "--server-key", action="append", default=[], metavar="FILE",
+        help="public key of the publisher; one for all, or one for each in their order",
     )  # fmt: skip
 
 
 def add_server_keys(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """Add the options of who publishes with keys."""
     parser.add_argument(
-        "--zmq-key",
+        "--key-file",
         default="",
         metavar="FILE",
         help="our secret certificate, where other machines may listen",
     )
     parser.add_argument(
-        "--zmq-allow", action="append", default=[], metavar="FILE",
-        help="public certificate of a subscriber that may come in, or a folder of them",
+        "--allow", action="append", default=[], metavar="FILE",
+        help="public key of a subscriber that may come in, or a folder of them",
     )  # fmt: skip
 
 
@@ -62,16 +62,16 @@ def client_keys(options: argparse.Namespace, publishers: int) -> Sequence[Client
     """
     from lowlat_nodes.transport.zmq.curve import load_client_keys
 
-    servers = options.zmq_server_key
-    if bool(options.zmq_key) != bool(servers):
-        raise ConfigurationError("expected --zmq-key and --zmq-server-key together, or neither of them")
+    servers = options.server_key
+    if bool(options.key_file) != bool(servers):
+        raise ConfigurationError("expected --key-file and --server-key together, or neither of them")
     if not servers:
         return [None] * publishers
     if len(servers) not in (1, publishers):
         raise ConfigurationError(
-            f"expected one --zmq-server-key, or one for each of {publishers} publishers; got {len(servers)}"
+            f"expected one --server-key, or one for each of {publishers} publishers; got {len(servers)}"
         )
-    loaded = [load_client_keys(options.zmq_key, server) for server in servers]
+    loaded = [load_client_keys(options.key_file, server) for server in servers]
     return loaded if len(loaded) == publishers else loaded * publishers
 
 
@@ -83,6 +83,6 @@ def server_keys(options: argparse.Namespace) -> ServerKeys | None:
     """
     from lowlat_nodes.transport.zmq.curve import load_server_keys
 
-    if bool(options.zmq_key) != bool(options.zmq_allow):
-        raise ConfigurationError("expected --zmq-key and --zmq-allow together, or neither of them")
-    return load_server_keys(options.zmq_key, options.zmq_allow) if options.zmq_key else None
+    if options.allow and not options.key_file:
+        raise ConfigurationError("expected --key-file with --allow")
+    return load_server_keys(options.key_file, options.allow) if options.key_file else None

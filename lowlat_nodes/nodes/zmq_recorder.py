@@ -68,10 +68,12 @@ class ZmqRecorder:
 
     def missing(self) -> dict[str, str]:
         """Return why there is nothing of a topic that was asked for, or of the whole publisher."""
+        trouble = self.tap.link.trouble
+        reason = f"nothing came: {trouble}" if trouble and not self.counts else "nothing came"
         if not self.tap.topics:
-            return {} if self.counts else {f"{self.label}: {self.tap.endpoint}": "nothing came"}
+            return {} if self.counts else {f"{self.label}: {self.tap.endpoint}": reason}
         names = (f"{self.label}:{topic}" for topic in sorted(self.tap.topics))
-        return {name: "nothing came" for name in names if name not in self.counts}
+        return {name: reason for name in names if name not in self.counts}
 
     def _take(self, tapped: Tapped) -> None:
         stamp_ns = self._stamp(tapped.received_ns)

@@ -7,23 +7,21 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgpack
 import zmq
 
 from lowlat_nodes.stream.counters import Counters
-from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.arrays import WireError
-from lowlat_nodes.transport.zmq.curve import ServerKeys, check_exposure
-from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, encode_topic
-from lowlat_nodes.transport.zmq.gate import Gate
 from lowlat_nodes.transport.zmq.header import MAX_HEADER, unpack
+from lowlat_nodes.transport.zmq.listening import listen, stop_listening
 from lowlat_nodes.transport.zmq.options import probe
 
 _WAITING = 64  # messages for each subscriber
 _LINGER_MS = 5000  # for the last messages
+_MAX_SUBSCRIPTION = 1 << 10
 _ROOM_S = 0.0005  # between two looks whether a full subscriber has room again
 _LAST_NS = (1 << 63) - 1
 _SUBSCRIBE, _UNSUBSCRIBE = b"\x01", b"\x00"
@@ -42,36 +40,33 @@ class Replayer:
 
     Attributes:
         endpoint: Where it listens.
-        counts: Subscribers whose keys are not allowed (`keys_refused`), and connections that fail otherwise
-            (`handshakes_refused`).
+        counts: Subscribers that did not get in; see `Gate`.
 
     Raises:
         ConfigurationError: If the endpoint cannot be had, or other machines could reach it without keys.
     """
 
     def __init__(self, endpoint: str, *, keys: ServerKeys | None = None) -> None:
-        check_exposure(check_endpoint(endpoint), keys, options="--zmq-key, --zmq-allow")
         self.counts = Counters()
         self._epoch = time.time_ns()
         self._published: dict[str, int] = {}
         self._subscriptions: set[bytes] = set()
-        self._context = zmq.Context()
-        self._socket = socket = self._context.socket(zmq.XPUB)
+        self._socket = socket = zmq.Context().socket(zmq.XPUB)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, _WAITING)
-        socket.setsockopt(zmq.MAXMSGSIZE, 1 << 10)  # of subscriptions
         probe(socket)
-        allow_ipv6(socket, endpoint)
-        if keys is not None:
-            Gate(socket, keys, self.counts)
         try:
-            socket.bind(endpoint)
-            if endpoint.startswith("ipc://"):
-                Path(endpoint.removeprefix("ipc://")).chmod(0o600)
-        except (zmq.ZMQError, OSError) as error:
+            self.endpoint = listen(
+                socket,
+                endpoint,
+                keys=keys,
+                counts=self.counts,
+                max_bytes=_MAX_SUBSCRIPTION,
+                options="--key-file, --allow",
+            )
+        except BaseException:
             self.close()
-            raise ConfigurationError(f"cannot listen at {endpoint!r}: {error}") from error
-        self.endpoint: str = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            raise
 
     def heard(self, topic: str) -> bool:
         """Return whether anybody subscribes to a topic."""
@@ -116,9 +111,7 @@ class Replayer:
 
     def close(self) -> None:
         """Send what waits to be sent, for 5 s at most, and let go of the address."""
-        self._socket.disable_monitor()
-        self._socket.close()
-        self._context.term()
+        stop_listening(self._socket)
 
     def _listen(self) -> None:
         """Take note of subscriptions, which would pile up otherwise."""

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import zmq
@@ -18,16 +20,16 @@ from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, decode_topic
 from lowlat_nodes.transport.zmq.header import Header, unpack
+from lowlat_nodes.transport.zmq.link import WATCHED, Link
 from lowlat_nodes.transport.zmq.options import probe, receive
+from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED
 
 MAX_TOPICS = 1024
 """How many topics of a publisher are followed; what it publishes under more of them is left out."""
 
-OURS = "@"
-"""What topics begin with that are not payload: heartbeats, and places in shared memory."""
-HEARTBEAT = "@heartbeat"
-
 _WAITING = 64  # messages in the socket, while whoever takes them is busy
+_TURN_MS = 100  # between two looks at the link while nothing comes
+_AGAIN_NS = 500_000_000
 _SCHEMA = 64  # characters
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
@@ -51,6 +53,19 @@ class Tapped(NamedTuple):
     lost: int
 
 
+@dataclass(frozen=True)
+class _Connection:
+    """A socket, its monitor, and when it was made."""
+
+    socket: zmq.Socket[bytes]
+    monitor: zmq.Socket[bytes]
+    since_ns: int
+
+    def close(self) -> None:
+        self.monitor.close(linger=0)
+        self.socket.close(linger=0)
+
+
 class Tap:
     """A SUB socket with a thread, for recorders and for looking at what a publisher says.
 
@@ -60,7 +75,7 @@ class Tap:
 
     Args:
         endpoint: Address of the publisher; it need not be there yet, and may come back.
-        topics: Topics on the wire; empty takes all but those that begin with `@`.
+        topics: Topics on the wire; empty takes all that are not the protocol's own (they begin with `@`).
         clock: Stamps the receipt.
         keys: Keys of CURVE; None for a connection in the clear.
         heartbeats: Whether `@heartbeat` is taken too.
@@ -72,6 +87,7 @@ class Tap:
         counts: Messages by fate: `taken`; `malformed`; `lost` on the way, as sequence numbers tell;
             `repeated` for somebody who came late; `beyond` the number of topics that are followed.
         last_failure: Why the newest malformed message was refused.
+        link: Whether the connection stands, and if not, why.
 
     Raises:
         ConfigurationError: If the endpoint or a topic is none.
@@ -91,9 +107,14 @@ class Tap:
         self.last_failure = ""
         self.endpoint = check_endpoint(endpoint)
         for topic in topics:
-            if not 0 < len(topic.encode()) <= MAX_TOPIC:
-                raise ConfigurationError(f"expected topics of 1 to {MAX_TOPIC} bytes, got {topic!r}")
+            if not 0 < len(topic.encode()) <= MAX_TOPIC or topic.encode().startswith(RESERVED):
+                raise ConfigurationError(
+                    f"expected topics of 1 to {MAX_TOPIC} bytes that do not begin with "
+                    f"{RESERVED.decode()!r}, got {topic!r}"
+                )
         self.topics = frozenset(topics)
+        self.link = Link(self.endpoint, keys)
+        self._wanted = frozenset(topic.encode() for topic in topics)
         self._heartbeats = heartbeats
         self._clock = clock
         self._keys = keys
@@ -109,27 +130,14 @@ class Tap:
             ConfigurationError: If the endpoint cannot be connected to, such as a host that has no address.
         """
         self._context = zmq.Context()
-        socket = self._context.socket(zmq.SUB)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RCVHWM, _WAITING)
-        socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
-        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        probe(socket)
-        allow_ipv6(socket, self.endpoint)
-        if self._keys is not None:
-            secure_client(socket, self._keys)
-        for topic in self.topics or {""}:
-            socket.subscribe(topic)
-        if self.topics and self._heartbeats:
-            socket.subscribe(HEARTBEAT)
         try:
-            socket.connect(self.endpoint)
+            connection = self._connect(self._context)
         except zmq.ZMQError as error:
-            socket.close()
             self.stop()
             raise ConfigurationError(f"cannot connect to {self.endpoint!r}: {error}") from error
-        self._thread = threading.Thread(target=self._run, args=(socket, deliver), name="tap", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(self._context, connection, deliver), name="tap", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -141,25 +149,74 @@ class Tap:
             self._thread.join()
             self._thread = None
 
-    def _run(self, socket: zmq.Socket[bytes], deliver: Callable[[Tapped], None]) -> None:
+    def _connect(self, context: zmq.Context[zmq.Socket[bytes]]) -> _Connection:
+        socket = context.socket(zmq.SUB)
+        connection = _Connection(socket, socket.get_monitor_socket(WATCHED), time.monotonic_ns())
+        try:
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.setsockopt(zmq.RCVTIMEO, _TURN_MS)
+            socket.setsockopt(zmq.RCVHWM, _WAITING)
+            socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
+            socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+            socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+            probe(socket)
+            allow_ipv6(socket, self.endpoint)
+            if self._keys is not None:
+                secure_client(socket, self._keys)
+            for topic in self.topics or {""}:
+                socket.subscribe(topic)
+            if self.topics and self._heartbeats:
+                socket.subscribe(HEARTBEAT)
+            socket.connect(self.endpoint)
+        except zmq.ZMQError:
+            connection.close()
+            raise
+        return connection
+
+    def _run(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        connection: _Connection,
+        deliver: Callable[[Tapped], None],
+    ) -> None:
         try:
             while True:
-                socket.poll()
-                while (frames := receive(socket, MAX_FRAMES)) is not None:
-                    tapped = self._read(frames)
-                    if tapped is not None:
-                        deliver(tapped)
+                self._drain(connection, deliver)
+                self.link.renewed()
+                connection.close()
+                connection = self._connect(context)
         except zmq.ContextTerminated:
             pass
         finally:
-            socket.close()
+            self.link.lost()
+            connection.close()
+
+    def _drain(self, connection: _Connection, deliver: Callable[[Tapped], None]) -> None:
+        """Deliver what comes until the connection is to be made anew."""
+        while True:
+            frames = receive(connection.socket, MAX_FRAMES, wait=True)
+            if frames is not None:
+                tapped = self._read(frames)
+                if tapped is not None:
+                    deliver(tapped)
+            if frames is None or not self.link.stands:
+                while (event := receive(connection.monitor, MAX_FRAMES)) is not None:
+                    self.link.note([frame.bytes for frame in event])
+                if self._given_up(connection):
+                    return
+
+    def _given_up(self, connection: _Connection) -> bool:
+        """Return whether to connect anew: libzmq itself does not after a refusal or a frame too large."""
+        if self.link.stands or not self.link.broken:
+            return self.link.due
+        return time.monotonic_ns() - max(self.link.since_ns, connection.since_ns) > _AGAIN_NS
 
     def _read(self, frames: list[zmq.Frame]) -> Tapped | None:
         now_ns = self._clock.now_ns()
         try:
-            topic = decode_topic(frames[0])
-            if not self._wants(topic):
+            if not self._wants(frames[0].bytes):
                 return None
+            topic = decode_topic(frames[0])
             if topic not in self._newest and len(self._newest) >= MAX_TOPICS:
                 self.counts.add("beyond")
                 return None
@@ -177,10 +234,10 @@ class Tap:
             self.counts.add("lost", lost)
         return Tapped(topic, header, frames, now_ns, lost)
 
-    def _wants(self, topic: str) -> bool:
-        if topic == HEARTBEAT:
-            return self._heartbeats or HEARTBEAT in self.topics
-        return topic in self.topics if self.topics else not topic.startswith(OURS)
+    def _wants(self, topic: bytes) -> bool:
+        if topic == HEARTBEAT and self._heartbeats:
+            return True
+        return topic in self._wanted if self._wanted else not topic.startswith(RESERVED)
 
     def _follow(self, topic: str, epoch: int, number: int) -> int | None:
         """Return how many messages are missing before this one, None if it came before."""
