@@ -37,7 +37,7 @@ def publisher(link: str, address: str) -> Any:
 
     if link.startswith("pyzmq"):
         return BarePublisher(address, copy="nocopy" not in link, waiting=1 if "hwm1" in link else WAITING)
-    return OurPublisher(address)
+    return OurPublisher(address, lends="loan" in link)
 
 
 def subscriber(link: str, address: str, take: Callable[[Pixels, int], None]) -> Any:
@@ -50,7 +50,7 @@ def subscriber(link: str, address: str, take: Callable[[Pixels, int], None]) -> 
 
     if link.startswith("pyzmq"):
         return BareSubscriber(address, take, copy="nocopy" not in link)
-    return OurSubscriber(address, take)
+    return OurSubscriber(address, take, shares="shm" in link or "loan" in link)
 
 
 class Sending:
@@ -71,11 +71,12 @@ class Sending:
         due_ns = time.monotonic_ns() + period_ns
         first_ns = due_ns
         for _ in range(int(count)):
-            pixels = next(arrays)
+            pixels = self._end.prepare(next(arrays))
             sleep_until(due_ns)
             stamp_ns = time.monotonic_ns()
             mark(pixels, stamp_ns)
             self._end.publish(pixels, stamp_ns)
+            del pixels  # a loan is over with the last array on it
             due_ns += period_ns
         return {"first_ns": first_ns, "sent": int(count)}
 

@@ -21,7 +21,7 @@ from lowlat_nodes.benchmarks._instrument import Instrument
 from lowlat_nodes.benchmarks._plain_ros import plain_environment
 from lowlat_nodes.benchmarks._transport_cases import CASES
 
-OURS: Final = ("ours_ipc", "ours_tcp")
+OURS: Final = ("ours_shm", "ours_loan", "ours_ipc", "ours_tcp")
 PYZMQ: Final = ("pyzmq_copy_ipc", "pyzmq_copy_tcp", "pyzmq_nocopy_ipc")
 RCLPY: Final = (
     "rclpy_tuned_reliable",
@@ -149,7 +149,7 @@ def _summary(turns: Turns, sent: Mapping[str, Mapping[str, int]]) -> dict[str, A
 def _claims(turns: Turns) -> dict[str, Any]:
     """Return the named figures for which all is there that they compare."""
     large, small = turns["6mb"], turns["100b"]
-    ours = "ours_shm" if "ours_shm" in large else "ours_ipc"
+    ours = "ours_shm"
     figures: dict[str, Any] = {}
     if ours in large and MEMCPY in large:
         figures["shm_6mb"] = {

@@ -17,7 +17,7 @@ from lowlat_nodes.benchmarks._transport_newest_reader import RATE_HZ
 
 PRODUCER_HZ: Final = 200.0
 _INLINE: Final = ("ours_ipc", "ours_tcp")
-LINKS: Final = (*_INLINE, "pyzmq_hwm1_ipc", "pyzmq_hwm1_tcp")
+LINKS: Final = (*_INLINE, "ours_shm", "pyzmq_hwm1_ipc", "pyzmq_hwm1_tcp")
 _MEETINGS: Final = 20
 
 

@@ -36,9 +36,9 @@ _PATIENCE_MS = 100
 class NewestReader:
     """Gets the newest message from a mailbox."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, shares: bool) -> None:
         self._mailbox = Newest(SteadyClock())
-        self._end = OurSubscriber(address, self._take)
+        self._end = OurSubscriber(address, self._take, shares=shares)
 
     def _take(self, pixels: Pixels, stamp_ns: int) -> None:
         self._mailbox.put(Message("in", pixels, Trace(stamp_ns)))
@@ -97,7 +97,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--address", required=True)
     options = parser.parse_args(argv)
     request_fifo(PRIORITY, others=PRIORITY)
-    reader = (NewestReader if options.link.startswith("ours") else SmallQueueReader)(options.address)
+    reader: Any = (
+        NewestReader(options.address, shares="shm" in options.link)
+        if options.link.startswith("ours")
+        else SmallQueueReader(options.address)
+    )
     gc.collect()
     gc.freeze()
     print(json.dumps({"ready": True}), flush=True)

@@ -48,6 +48,10 @@ class RosPublisher:
         self._image.data.frombytes(bytes(case.nbytes))
         self._pixels = np.frombuffer(self._image.data, np.uint8).reshape(case.shape)
 
+    def prepare(self, pixels: Pixels) -> Pixels:
+        """Return the array to publish, before its stamp is taken."""
+        return pixels
+
     def publish(self, pixels: Pixels, stamp_ns: int) -> None:
         """Publish an array with a stamp."""
         stamp = self._image.header.stamp

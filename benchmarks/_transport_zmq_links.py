@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Both ends of what is measured over ZeroMQ: ours, and bare pyzmq with the same frames.
 
-A publisher has `begin(case)` and `publish(pixels, stamp_ns)`; a subscriber calls `take(pixels, stamp_ns)`
-from a thread.
+A publisher has `begin(case)`, `prepare(pixels)` and `publish(pixels, stamp_ns)`; a subscriber calls
+`take(pixels, stamp_ns)` from a thread.
 """
 
 from __future__ import annotations
@@ -35,9 +35,15 @@ _STAMP: Final = 0x7654_3210_FEDC_BA98  # takes nine bytes of msgpack, as do all 
 
 
 class OurPublisher:
-    """Publishes through a `Publisher`."""
+    """Publishes through a `Publisher`.
 
-    def __init__(self, endpoint: str) -> None:
+    Args:
+        endpoint: Where.
+        lends: Whether what is sent lies in shared memory already, as with a camera that writes into a loan.
+    """
+
+    def __init__(self, endpoint: str, *, lends: bool) -> None:
+        self._lends = lends
         self._publisher = Publisher(endpoint, {"out": TOPIC}, waiting=WAITING)
         self.endpoint = self._publisher.endpoint
 
@@ -45,21 +51,37 @@ class OurPublisher:
         """Send messages of that case from now on."""
         self._case = case
 
+    def prepare(self, pixels: Pixels) -> Pixels:
+        """Return the array to publish, before its stamp is taken."""
+        loan = self._publisher.loan("out", pixels.shape, pixels.dtype) if self._lends else None
+        if loan is None:
+            return pixels
+        loan.array[:] = pixels
+        return loan.array
+
     def publish(self, pixels: Pixels, stamp_ns: int) -> None:
         """Publish an array with the stamp of its capture."""
         self._publisher.write(Message("out", self._case.payload(pixels), Trace(stamp_ns)))
 
 
 class OurSubscriber:
-    """Takes from a `Subscriber`."""
+    """Takes from a `Subscriber`.
 
-    def __init__(self, endpoint: str, take: Take) -> None:
+    Args:
+        endpoint: Of the publisher.
+        take: Called with each array and its stamp.
+        shares: Whether to take arrays out of shared memory.
+    """
+
+    def __init__(self, endpoint: str, take: Take, *, shares: bool) -> None:
         def deliver(message: Message) -> None:
             payload = message.payload
             take(payload if isinstance(payload, np.ndarray) else payload.data, message.trace.capture_ns)
 
-        self._subscriber = Subscriber(endpoint, {"in": TOPIC}, clock=SteadyClock(), waiting=WAITING)
-        self._subscriber.start(deliver)
+        self.subscriber = Subscriber(
+            endpoint, {"in": TOPIC}, clock=SteadyClock(), waiting=WAITING, shared_memory=shares
+        )
+        self.subscriber.start(deliver)
 
 
 class BarePublisher:
@@ -77,6 +99,10 @@ class BarePublisher:
         payload = case.payload(np.zeros(case.shape, np.uint8))
         self._topic, header = map(bytes, encode(Message("out", payload, Trace(_STAMP)), TOPIC, 1)[:2])
         self._before, self._after = header.split(_STAMP.to_bytes(8, "big"))
+
+    def prepare(self, pixels: Pixels) -> Pixels:
+        """Return the array to publish, before its stamp is taken."""
+        return pixels
 
     def publish(self, pixels: Pixels, stamp_ns: int) -> None:
         """Send an array with a stamp."""
