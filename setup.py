@@ -159,6 +159,7 @@ setup(
         "console_scripts": [
             "lowlat = lowlat_nodes.cli.main:main",
             "alert_node = lowlat_nodes.nodes.alert_node:main",
+            "bridge_node = lowlat_nodes.nodes.bridge_node:main",
             "detector_node = lowlat_nodes.nodes.detector_node:main",
             "policy_node = lowlat_nodes.nodes.policy_node:main",
             "shapes_camera_node = lowlat_nodes.nodes.shapes_camera_node:main",
