@@ -72,17 +72,18 @@ def decode_array(dtype: Any, shape: Any, data: object) -> NDArray[Any]:
         WireError: If the fields are anything else or contradict each other.
     """
     expected = checked_size(dtype, shape)
-    if not isinstance(data, bytes | memoryview):
+    if type(data) is memoryview:
+        data = data.toreadonly()
+    elif type(data) is not bytes:
         raise WireError(f"array: expected its content as bytes, got {shown(data)}")
     if expected != len(data):
         raise WireError(
             f"array: {dtype} of shape {shown(shape)} takes {expected} bytes, {len(data)} came with it"
         )
     try:
-        array: NDArray[Any] = np.frombuffer(data, DTYPES[dtype]).reshape(shape)
+        array: NDArray[Any] = np.ndarray(shape, DTYPES[dtype], data)
     except ValueError as error:  # nothing, in a shape that NumPy cannot index
         raise WireError(f"array: {error}, got {shown(shape)}") from error
-    array.setflags(write=False)
     return array
 
 
@@ -92,6 +93,8 @@ def encodable(array: NDArray[Any]) -> NDArray[Any]:
     Raises:
         WireError: If its dtype has no place on the wire.
     """
+    if array.dtype.str in DTYPES and array.flags.c_contiguous:
+        return array
     little = array.dtype.newbyteorder("<")
     if little.str not in DTYPES:
         raise WireError(f"expected an array of {', '.join(DTYPES)}, got {array.dtype.str}")
@@ -100,7 +103,9 @@ def encodable(array: NDArray[Any]) -> NDArray[Any]:
 
 def content(array: NDArray[Any]) -> memoryview:
     """Return the bytes of an `encodable` array, without a copy."""
-    return array.reshape(-1).view(np.uint8).data
+    if array.ndim and array.size:
+        return array.data.cast("B")
+    return array.reshape(-1).view(np.uint8).data  # of what cannot be cast
 
 
 def unpack(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -38,8 +38,7 @@ Attach = Callable[[Place, Sequence[int]], Sequence[memoryview]]
 """Returns, for a place in shared memory and the number of bytes of each array there, read-only bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """A payload as it goes over the wire, before it is known how.
 
     Attributes:
@@ -86,10 +85,11 @@ def take_apart(payload: Any) -> Content:
     arrays, total = [], 0
     for part in parts:
         array = encodable(part)
-        if array.nbytes > MAX_MESSAGE:
-            raise WireError(f"expected arrays of at most {MAX_MESSAGE} bytes to send, got {array.nbytes}")
+        size = array.nbytes
+        if size > MAX_MESSAGE:
+            raise WireError(f"expected arrays of at most {MAX_MESSAGE} bytes to send, got {size}")
         arrays.append(array)
-        total += array.nbytes
+        total += size
     return Content(schema.name, details, arrays, total)
 
 
@@ -119,18 +119,8 @@ def encode_header(
     Raises:
         WireError: If the header is too large.
     """
-    return headers.pack(
-        message,
-        content.schema,
-        content.details,
-        content.arrays,
-        sequence,
-        epoch=epoch,
-        budget_ns=budget_ns,
-        via=via,
-        kept=kept,
-        place=place,
-    )
+    schema, details, arrays, _ = content
+    return headers.pack(message, schema, details, arrays, sequence, epoch, budget_ns, via, kept, place)
 
 
 def encode(
@@ -192,12 +182,11 @@ def decode(frames: Sequence[Frame], *, attach: Attach | None = None) -> Received
     topic = decode_topic(frames[0])
     header = headers.unpack(frames[1], len(frames) - 2)
     schema = schema_named(header.schema)
-    parts: Sequence[memoryview] = (
-        [memoryview(frame) for frame in frames[2:]]  # type: ignore[arg-type]  # a frame of ZeroMQ is a buffer
-        if header.place is None
-        else _attached(header, attach)
-    )
-    arrays = [decode_array(form[0], form[1], part) for form, part in zip(header.forms, parts, strict=True)]
+    parts: Sequence[Any] = frames[2:] if header.place is None else _attached(header, attach)
+    arrays = [
+        decode_array(dtype, shape, memoryview(part))
+        for (dtype, shape), part in zip(header.forms, parts, strict=True)
+    ]
     payload = schema.put_together(header.fields, arrays)
     return Received(
         Message(topic, payload, header.trace, header.sequence, header.frame_id),

@@ -28,12 +28,11 @@ MAX_HEADER = 1 << 16
 MAX_ARRAYS = 8
 MAX_VIA = 8
 MAX_VIA_NAME = 255  # characters
-MAX_SLOTS = 1 << 16
 
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """Names of segments of shared memory: never a path."""
 
-_U64 = 1 << 64
+_MAX_SLOTS = 1 << 16
 _I64 = 1 << 63
 _STAMPS = 6
 
@@ -75,7 +74,6 @@ def pack(
     details: Details,
     arrays: Arrays,
     sequence: int,
-    *,
     epoch: int,
     budget_ns: int,
     via: Sequence[str],
@@ -113,7 +111,7 @@ def pack(
         fields["kept"] = True
     if place is not None:
         fields["shm"] = place
-    fields.update(details)
+    fields |= details
     try:
         header: bytes = msgpack.packb(fields)
     except (ValueError, OverflowError) as error:  # text that UTF-8 cannot say, numbers beyond 64 bits
@@ -134,18 +132,19 @@ def unpack(frame: Frame, array_frames: int) -> Header:
         WireError: If it is no header, or not one for that many frames.
     """
     fields = _unpack_map(frame)
-    version, sequence, frame_id = fields.get("v"), fields.get("seq"), fields.get("frame_id", "")
+    get = fields.get
+    version, sequence, frame_id = get("v"), get("seq"), get("frame_id", "")
     if type(version) is not int or version != VERSION:
         raise WireError(f"header: expected version {VERSION} as 'v', got {shown(version)}")
-    if type(sequence) is not int or not 0 <= sequence < _U64:
+    if type(sequence) is not int or sequence < 0:  # msgpack has none beyond 64 bits
         raise WireError("header: expected 'seq' from 0 to 2**64 - 1")
     if type(frame_id) is not str or len(frame_id) > MAX_NAME:
         raise WireError(f"header: expected 'frame_id' as text of at most {MAX_NAME} characters")
-    epoch, budget_ns = fields.get("epoch", 0), fields.get("budget_ns", 0)
-    if type(epoch) is not int or type(budget_ns) is not int or not (0 <= epoch < _U64 > budget_ns >= 0):
+    epoch, budget_ns = get("epoch", 0), get("budget_ns", 0)
+    if type(epoch) is not int or epoch < 0 or type(budget_ns) is not int or budget_ns < 0:
         raise WireError("header: expected 'epoch' and 'budget_ns' from 0 to 2**64 - 1")
-    trace, forms = _checked_trace(fields.get("trace")), _checked_forms(fields.get("arrays"))
-    via, place = fields.get("via"), fields.get("shm")
+    trace, forms = _checked_trace(get("trace")), _checked_forms(get("arrays"))
+    via, place = get("via"), get("shm")
     if place is not None:
         place = _checked_place(place, len(forms))
         if array_frames:
@@ -153,7 +152,7 @@ def unpack(frame: Frame, array_frames: int) -> Header:
     elif len(forms) != array_frames:
         raise WireError(f"header: expected an entry in 'arrays' for each of {array_frames} frames")
     return Header(
-        fields.get("schema"),
+        get("schema"),
         sequence,
         trace,
         frame_id,
@@ -214,9 +213,9 @@ def _checked_place(place: Any, arrays: int) -> Place:
     segment, slot, generation, offsets = place
     if type(segment) is not str or not SEGMENT.fullmatch(segment):
         raise WireError(f"header: expected the name of a segment in 'shm', got {shown(segment)}")
-    if type(slot) is not int or not 0 <= slot < MAX_SLOTS:
-        raise WireError(f"header: expected a slot from 0 to {MAX_SLOTS - 1} in 'shm', got {shown(slot)}")
-    if type(generation) is not int or not 0 < generation < _U64:
+    if type(slot) is not int or not 0 <= slot < _MAX_SLOTS:
+        raise WireError(f"header: expected a slot from 0 to {_MAX_SLOTS - 1} in 'shm', got {shown(slot)}")
+    if type(generation) is not int or generation < 1:
         raise WireError(
             f"header: expected a generation from 1 to 2**64 - 1 in 'shm', got {shown(generation)}"
         )
