@@ -48,7 +48,8 @@ def main(argv: Sequence[str]) -> int:
         finally:
             tap.stop()
     if not tap.counts["taken"]:
-        print(f"lowlat listen: nothing came from {tap.endpoint}", file=sys.stderr)
+        trouble = f": {tap.link.trouble}" if tap.link.trouble else ""
+        print(f"lowlat listen: nothing came from {tap.endpoint}{trouble}", file=sys.stderr)
     if tap.counts["malformed"]:
         failure = printable(tap.last_failure)
         print(f"lowlat listen: {tap.counts['malformed']} malformed, such as {failure}", file=sys.stderr)

@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import CompressedImage, Detections, Image, Joints, Labels, Text, Trajectory
+from lowlat_nodes.stream.payload import (
+    CompressedImage,
+    Detections,
+    Image,
+    Joints,
+    Labels,
+    Serialised,
+    Text,
+    Trajectory,
+)
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.bag.errors import BagError
@@ -33,6 +42,8 @@ TYPES_OF_PAYLOADS: dict[type, str] = {
     np.ndarray: "std_msgs/msg/Float64MultiArray",
 }
 """Which ROS type a payload is written as."""
+
+_Read = tuple[Any, int, str]  # payload, capture time, frame
 
 _S = 1_000_000_000
 
@@ -56,17 +67,26 @@ class Codec:
         Raises:
             LowlatError: If its bytes are not what its type says.
         """
-        if is_framed(recorded.type):
-            found = decode_frames(recorded.data)
-            payload, capture_ns, frame_id = found.payload, found.trace.capture_ns, found.frame_id
-        elif recorded.type in cdr.READABLE:
-            decoded = cdr.decode(recorded.type, recorded.data)
-            payload, capture_ns, frame_id = decoded.payload, decoded.stamp_ns or 0, decoded.frame_id
-        else:
-            payload = self.types.decode(recorded.type, recorded.data)
-            capture_ns, frame_id = _header(payload)
+        read = self._read_framed if is_framed(recorded.type) else self._read
+        payload, capture_ns, frame_id = read(recorded.type, recorded.data)
         trace = Trace(capture_ns=capture_ns, received_ns=recorded.stamp_ns, dequeued_ns=recorded.stamp_ns)
         return Message(stream, payload, trace, sequence, frame_id)
+
+    def _read(self, type_name: str, data: bytes) -> _Read:
+        if type_name in cdr.READABLE:
+            decoded = cdr.decode(type_name, data)
+            return decoded.payload, decoded.stamp_ns or 0, decoded.frame_id
+        payload = self.types.decode(type_name, data)
+        return payload, *_header(payload)
+
+    def _read_framed(self, _type_name: str, data: bytes) -> _Read:
+        message = decode_frames(data)
+        found = (message.payload, message.trace.capture_ns, message.frame_id)
+        if not isinstance(message.payload, Serialised) or not self.known(message.payload.type_name):
+            return found
+        # A message of ROS that was bridged: the processor gets it as if it had come from there.
+        payload, stamp_ns, frame_id = self._read(message.payload.type_name, bytes(message.payload.data))
+        return payload, message.trace.capture_ns or stamp_ns, message.frame_id or frame_id
 
     def encode(self, message: Message) -> tuple[str, bytes]:
         """Return the type and the bytes of a result, stamped with its `capture_ns`.

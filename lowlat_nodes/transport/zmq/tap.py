@@ -129,6 +129,7 @@ class Tap:
         Raises:
             ConfigurationError: If the endpoint cannot be connected to, such as a host that has no address.
         """
+        self.link = Link(self.endpoint, self._keys)
         self._context = zmq.Context()
         try:
             connection = self._connect(self._context)
@@ -188,7 +189,6 @@ class Tap:
         except zmq.ContextTerminated:
             pass
         finally:
-            self.link.lost()
             connection.close()
 
     def _drain(self, connection: _Connection, deliver: Callable[[Tapped], None]) -> None:

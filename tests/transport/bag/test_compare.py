@@ -13,9 +13,13 @@ import numpy as np
 import pytest
 from bag_forms import START_NS, STEP_NS, text
 
-from lowlat_nodes.stream.payload import NO_FLOATS, Trajectory
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.payload import NO_FLOATS, Detections, Image, Record, Text, Trajectory
+from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.bag import BagReader, BagWriter, Difference, MessageTypes, Tolerance, compare
+from lowlat_nodes.transport.bag.framing import pack
+from lowlat_nodes.transport.zmq.frames import encode
 
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 TYPES = MessageTypes()
@@ -182,3 +186,58 @@ def test_padding_does_not_matter(compared: Compare) -> None:
 def test_a_difference_is_told_in_one_line() -> None:
     line = str(Difference("/a", 3, 1_500_000_000, "points[0]", 1.0, 2.0))
     assert line == "/a [3] at 1.500000000 points[0]: expected 1.0, got 2.0"
+
+
+def framed(
+    payload: Any, *, sequence: int = 0, epoch: int = 1, published_ns: int = START_NS, frame_id: str = ""
+) -> tuple[str, str, int, bytes]:
+    """A message as it is recorded from ZeroMQ."""
+    message = Message("x", payload, Trace(published_ns=published_ns), frame_id=frame_id)
+    return ("zmq:x", "lowlat/x", START_NS, pack(encode(message, "x", sequence, epoch=epoch)))
+
+
+PICTURE = np.zeros((4, 5, 3), np.uint8)
+CHANGED = PICTURE.copy()
+CHANGED[3, 2, 1] = 9
+FOUND = Detections(np.array([[0, 0, 9, 9, 0.5, 0]], np.float32), ("cup", "jar"))
+
+
+def test_number_and_run_of_a_zeromq_publisher_do_not_matter(compared: Compare) -> None:
+    golden = [framed(FOUND, sequence=index) for index in range(3)]
+    actual = [framed(FOUND, sequence=index + 70, epoch=2) for index in range(3)]
+    assert compared(golden, actual).difference is None
+
+
+@pytest.mark.parametrize(
+    ("golden", "actual", "field", "expected", "got"),
+    [
+        (Image(PICTURE, "rgb8"), Image(CHANGED, "rgb8"), "payload.data[3][2][1]", 0, 9),
+        (Image(PICTURE, "rgb8"), Image(PICTURE, "bgr8"), "payload.encoding", "rgb8", "bgr8"),
+        (Image(PICTURE, "rgb8"), Image(PICTURE[:3], "rgb8"), "shape of payload.data", (4, 5, 3), (3, 5, 3)),
+        (np.zeros(2), np.zeros(2, np.float32), "type of payload", "<f8", "<f4"),
+        (np.zeros(2), np.zeros(3), "length of payload", 2, 3),
+        (np.zeros(2), Text("x"), "type of payload", "ndarray", "Text"),
+        (Record({"a": [1, 2.0]}), Record({"a": [1, 2.5]}), "payload.fields.a[1]", 2.0, 2.5),
+        (Record({"a": 1}), Record({"b": 1}), "names in payload.fields", ["a"], ["b"]),
+        (FOUND, Detections(FOUND.rows, ("cup", "mug")), "payload.names[1]", "jar", "mug"),
+    ],
+)
+def test_the_field_of_a_zeromq_message_that_differs_is_named(
+    compared: Compare, golden: Any, actual: Any, field: str, expected: Any, got: Any
+) -> None:
+    difference = compared([framed(golden)], [framed(actual)]).difference
+    assert (difference.topic, difference.field) == ("zmq:x", field)
+    assert (difference.expected, difference.got) == (expected, got)
+
+
+def test_tolerances_hold_for_zeromq_messages_too(compared: Compare) -> None:
+    golden, actual = [framed(np.zeros(2))], [framed(np.full(2, 1e-3), published_ns=START_NS + 7)]
+    assert compared(golden, actual, absolute=1e-2, time_ns=7).difference is None
+    assert compared(golden, actual, absolute=1e-2, time_ns=6).difference.field == "trace.published_ns"
+    assert compared(golden, actual, time_ns=7).difference.field == "payload[0]"
+
+
+def test_frames_that_cannot_be_read_are_compared_as_they_are(compared: Compare) -> None:
+    golden, actual = (("zmq:x", "lowlat/x", START_NS, pack([b"x", bytes([number])])) for number in (1, 2))
+    assert compared([golden], [golden]).difference is None
+    assert "expected a map" in compared([golden], [actual]).difference.field

@@ -22,6 +22,7 @@ from lowlat_nodes.stream.payload import (
     Image,
     Joints,
     Labels,
+    Serialised,
     Text,
     Trajectory,
 )
@@ -37,7 +38,10 @@ from lowlat_nodes.transport.bag import (
     OfflineReplay,
     OfflineRun,
     Recorded,
+    Topic,
 )
+from lowlat_nodes.transport.bag.framing import ENCODING, pack
+from lowlat_nodes.transport.zmq.frames import encode
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -385,3 +389,94 @@ def test_any_other_message_is_an_object_with_its_fields(data_dir: Path) -> None:
     again = MessageTypes().decode("sensor_msgs/msg/LaserScan", Codec().encode(first)[1])
     assert again.ranges.tolist() == first.payload.ranges.tolist()
     assert again.header == first.payload.header
+
+
+def framed(topic: str, payload: Any, stamp_ns: int, **options: Any) -> Recorded:
+    """A message as it is recorded from ZeroMQ."""
+    message = Message("x", payload, Trace(capture_ns=stamp_ns - 500, published_ns=stamp_ns - 100), **options)
+    data = pack(encode(message, topic, 9, epoch=3))
+    return Recorded(f"zmq:{topic}", "lowlat/x", stamp_ns, data, stamp_ns - 100)
+
+
+def both_worlds(path: Path, messages: Sequence[Recorded]) -> Path:
+    with BagWriter(path) as writer:
+        for message in messages:
+            if message.topic.startswith("zmq:"):
+                writer.declare(Topic(message.topic, message.type, encoding=ENCODING))
+            writer.write(*message)
+    return path
+
+
+def test_a_processor_gets_what_came_over_zeromq(tmp_path: Path) -> None:
+    picture = Image(np.arange(24, dtype=np.uint8).reshape(2, 4, 3), "rgb8")
+    messages = [
+        framed("camera", picture, START_NS + 1000, frame_id="optical"),
+        text("/words", START_NS + 2000, "hello"),
+        framed("arm/numbers", np.arange(3.0), START_NS + 3000),
+    ]
+    processor = Recorder("camera", "words", "/arm/numbers")
+    result = run(both_worlds(tmp_path / "bag", messages), processor)
+    assert [message.topic for message in processor.seen] == ["camera", "words", "/arm/numbers"]
+    first, _, last = processor.seen
+    assert np.array_equal(first.payload.data, picture.data)
+    assert not first.payload.data.flags.writeable
+    assert (first.frame_id, first.trace) == (
+        "optical",
+        Trace(START_NS + 500, START_NS + 1000, START_NS + 1000),
+    )
+    assert [message.sequence for message in (first, last)] == [0, 0]
+    assert last.payload.tolist() == [0, 1, 2]
+    assert (result.tally.published, result.tally.skipped, result.silent) == (3, 0, ())
+
+
+def test_a_ros_topic_of_the_same_name_comes_first_unless_told_otherwise(tmp_path: Path) -> None:
+    path = both_worlds(
+        tmp_path / "bag",
+        [text("/words", START_NS, "ros"), framed("words", Text("zmq"), START_NS + 1000)],
+    )
+    processor = Recorder("words")
+    result = run(path, processor)
+    assert [message.payload.data for message in processor.seen] == ["ros"]
+    assert result.tally.topics["zmq:words"].reason == "not an input of the processor"
+    processor = Recorder("words")
+    run(path, processor, remap={"/words": "words", "zmq:words": "words"})
+    assert [message.payload.data for message in processor.seen] == ["ros", "zmq"]
+    processor = Recorder()
+    run(path, processor)
+    assert [message.topic for message in processor.seen] == ["/words", "/zmq/words"]
+
+
+def test_a_topic_of_zeromq_is_mapped_to_an_input(tmp_path: Path) -> None:
+    path = both_worlds(tmp_path / "bag", [framed("cam0", Text("x"), START_NS)])
+    for name in ("cam0", "zmq:cam0"):
+        processor = Recorder("camera")
+        run(path, processor, remap={name: "camera"})
+        assert [message.topic for message in processor.seen] == ["camera"]
+    with pytest.raises(ConfigurationError, match=r"there is no topic 'zmq:cam1'; did you mean 'zmq:cam0'\?"):
+        run(path, Recorder("camera"), remap={"zmq:cam1": "camera"})
+
+
+def test_a_ros_message_that_was_bridged_is_one_again(tmp_path: Path) -> None:
+    words = Serialised(STRING, np.frombuffer(cdr.encode(STRING, 0, "", Text("hi")), np.uint8))
+    unknown = Serialised("nowhere_msgs/msg/Word", np.zeros(8, np.uint8))
+    messages = [framed("words", words, START_NS), framed("words", unknown, START_NS + 1)]
+    processor = Recorder("words")
+    run(both_worlds(tmp_path / "bag", messages), processor)
+    assert processor.seen[0].payload == Text("hi")
+    assert processor.seen[1].payload.type_name == "nowhere_msgs/msg/Word"
+
+
+def test_frames_that_are_no_message_are_skipped_with_the_reason(tmp_path: Path) -> None:
+    good = framed("a", Text("x"), START_NS + 10)
+    messages = [
+        good._replace(data=b"\x01", stamp_ns=START_NS),
+        good._replace(data=pack([b"a", b"\xc1"]), stamp_ns=START_NS + 1),
+        good._replace(data=good.data[:-1], stamp_ns=START_NS + 2),
+        good,
+    ]
+    processor = Recorder("a")
+    result = run(both_worlds(tmp_path / "bag", messages), processor)
+    assert len(processor.seen) == 1
+    fate = result.tally.topics["zmq:a"]
+    assert (fate.published, fate.skipped) == (1, 3)
+    assert fate.reason == "malformed: expected 1 to 64 frames and their lengths, got 0 in 1 bytes"
