@@ -10,7 +10,7 @@ from typing import Any
 
 from lowlat_nodes.cli.reports import Report
 from lowlat_nodes.stream.clock import SteadyClock
-from lowlat_nodes.stream.peer import NEVER_SEEN, PeerState
+from lowlat_nodes.stream.peer import PeerState
 from lowlat_nodes.transport.zmq.curve import ClientKeys
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
@@ -20,18 +20,18 @@ class Processes:
 
     Args:
         endpoints: Where they publish.
-        keys: Keys of CURVE for all of them; None in the clear.
+        keys: Keys of CURVE for each of them; None in the clear.
 
     Raises:
         ConfigurationError: If an endpoint is none, or cannot be connected to.
     """
 
-    def __init__(self, endpoints: Sequence[str], keys: ClientKeys | None = None) -> None:
+    def __init__(self, endpoints: Sequence[str], keys: Sequence[ClientKeys | None]) -> None:
         self._clock = SteadyClock()
         self._subscribers: dict[str, Subscriber] = {}
         try:
-            for endpoint in dict.fromkeys(endpoints):
-                subscriber = Subscriber(endpoint, {}, clock=self._clock, keys=keys)
+            for endpoint, pair in dict(zip(endpoints, keys, strict=True)).items():
+                subscriber = Subscriber(endpoint, {}, clock=self._clock, keys=pair)
                 subscriber.start(lambda _message: None)
                 self._subscribers[endpoint] = subscriber
         except BaseException:
@@ -85,6 +85,6 @@ def plain(endpoint: str, state: PeerState) -> dict[str, Any]:
 def _level(state: PeerState) -> str:
     if state.lost:
         return state.state
-    if state.state == NEVER_SEEN:
+    if not state.said:
         return "stale"
     return "warn" if state.troubled else "ok"

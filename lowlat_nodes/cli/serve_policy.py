@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lowlat_nodes.cli.arguments import assignment
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
@@ -21,12 +21,14 @@ from lowlat_nodes.control.policies.serving import PolicyResponder
 from lowlat_nodes.nodes import parameter_file
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.stream.heartbeat import Beat
 from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.token import read_token
 from lowlat_nodes.transport.policy.connect import connect
 from lowlat_nodes.transport.policy.process_client import ProcessClient
 from lowlat_nodes.transport.policy.serve import SERVERS, PolicyServer, make_server
+
+if TYPE_CHECKING:
+    from lowlat_nodes.transport.zmq.publisher import Publisher
 
 _OURS = "policy."
 
@@ -54,16 +56,17 @@ def main(argv: Sequence[str]) -> int:
         key_file=options.key_file,
         allow=options.allow,
     )
-    with _heart(options) as beat, _closed_by_signals(server):
-        print(f"serving {_name(config)} at {server.address} ({options.protocol})", flush=True)
-        server.serve(Pulse(_name(config), beat))
+    with _heart(options) as heart, _closed_by_signals(server):
+        where = f", heartbeats at {heart.endpoint}" if heart is not None else ""
+        print(f"serving {_name(config)} at {server.address} ({options.protocol}){where}", flush=True)
+        server.serve(Pulse(_name(config), heart.beat if heart is not None else None))
     print(", ".join(f"{name} {count}" for name, count in server.counts().items()) or "nobody asked")
     return 0
 
 
 @contextmanager
-def _heart(options: argparse.Namespace) -> Iterator[Beat | None]:
-    """Publish the heartbeats of the loop that answers, if somebody is to hear them."""
+def _heart(options: argparse.Namespace) -> Iterator[Publisher | None]:
+    """Open the publisher of heartbeats, if somebody is to hear them."""
     if not options.heartbeat:
         yield None
         return
@@ -72,9 +75,8 @@ def _heart(options: argparse.Namespace) -> Iterator[Beat | None]:
 
     keys = load_server_keys(options.key_file, options.allow) if options.key_file else None
     publisher = Publisher(options.heartbeat, {}, keys=keys)
-    print(f"heartbeats at {publisher.endpoint}", flush=True)
     try:
-        yield publisher.beat
+        yield publisher
     finally:
         publisher.close()
 
@@ -160,7 +162,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--key", "--key-file", dest="key_file", default="", metavar="NAME",
-        help="keys of this server by name (lowlat keys new) or secret file, for other machines",
+        help="keys of this server by name (lowlat keys new) or secret file, for lowlat and --heartbeat",
     )  # fmt: skip
     parser.add_argument(
         "--allow", action="append", default=[], metavar="KEY",

@@ -18,10 +18,10 @@ from lowlat_nodes.cli.arguments import positive
 from lowlat_nodes.cli.processes import Processes, plain, report
 from lowlat_nodes.cli.reports import Report, Reports
 from lowlat_nodes.cli.top_table import Line, summary, table
+from lowlat_nodes.cli.zmq_arguments import add_client_keys, client_keys
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.clock import SteadyClock
-from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
-from lowlat_nodes.transport.zmq.curve import load_client_keys
+from lowlat_nodes.stream.errors import MissingExtra
 
 if TYPE_CHECKING:
     import curses
@@ -41,9 +41,7 @@ def main(argv: Sequence[str]) -> int:
         0; with `--once`, 1 if a process that `--zmq` names was not heard, or no node where none is named.
     """
     options = _parser().parse_args(argv)
-    if bool(options.key_file) != bool(options.server_key):
-        raise ConfigurationError("expected --key-file and --server-key together, or neither of them")
-    keys = load_client_keys(options.key_file, options.server_key) if options.key_file else None
+    keys = client_keys(options, len(options.zmq))
     monitor_type = _monitor_type(needed=not options.zmq)
     if options.json and monitor_type is not None:
         from lowlat_nodes.transport.ros.process import keep_output_clean
@@ -266,8 +264,5 @@ def _parser() -> argparse.ArgumentParser:
         "--zmq", action="append", default=[], metavar="ENDPOINT",
         help="where a process publishes over ZeroMQ, with ROS or without; may be given several times",
     )  # fmt: skip
-    parser.add_argument(
-        "--key-file", default="", metavar="FILE", help="our secret key, for endpoints with keys; chmod 600"
-    )
-    parser.add_argument("--server-key", default="", metavar="FILE", help="public key of those endpoints")
+    add_client_keys(parser)
     return parser

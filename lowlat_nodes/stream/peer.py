@@ -67,8 +67,8 @@ class PeerState:
         for_s = f"{self.for_ns * 1e-9:.1f} s"
         if self.state == SILENT:
             return (
-                f"silent for {for_s}: the connection stands, but its loop does not go round (it was "
-                f"{self.said} after {self.sequence} messages): look at its stack, or restart it"
+                f"hangs: its loop has not gone round for {for_s}, though the connection stands (it was "
+                f"{self.said} after {self.sequence} messages); look at its stack, or restart it"
             )
         if self.state == GONE:
             return f"gone for {for_s}: {self.trouble or 'it ended'}; start it again, or look at the network"

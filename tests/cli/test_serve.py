@@ -10,8 +10,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ import pytest
 from lowlat_nodes.cli import main as lowlat
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
 from lowlat_nodes.control.policies.policy import Policy, blank_observation
+from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.peer import PeerState
 from lowlat_nodes.stream.requester import RequestError, ServerGone
 from lowlat_nodes.transport.policy.connect import connect
+from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 pytestmark = pytest.mark.remote
 
@@ -172,3 +176,40 @@ def test_help_lists_what_can_be_served(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         lowlat.main(["serve", "policy", "-h"])
     assert "openpi" in capsys.readouterr().out
+
+
+def test_its_heartbeats_come_from_the_loop_that_answers() -> None:
+    """A policy that hangs is seen, although the connections of its clients stand."""
+    with serving_with_a_heart() as (served, heart):
+        subscriber = Subscriber(heart, {}, clock=SystemClock())
+        subscriber.start(lambda _message: None)
+        try:
+
+            def state() -> PeerState:
+                return subscriber.peer.states(time.monotonic_ns())[0]
+
+            until(lambda: state().state == "idle")
+            with remote(served.address) as far:
+                far.infer(blank_observation(far.spec))
+                until(lambda: state().sequence >= 1)
+            assert state().latency_ns > 0
+            assert state().name
+            served.process.send_signal(signal.SIGSTOP)
+            until(lambda: state().lost)
+        finally:
+            subscriber.stop()
+
+
+@contextlib.contextmanager
+def serving_with_a_heart() -> Iterator[tuple[Served, str]]:
+    with tempfile.TemporaryDirectory() as folder:
+        heart = f"ipc://{folder}/heart"
+        with serving(*LOCAL, "--heartbeat", heart) as served:
+            yield served, heart
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

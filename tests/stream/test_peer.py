@@ -59,7 +59,7 @@ def test_the_last_words_of_a_silent_loop_are_kept() -> None:
     peer.hear(beat(41), 0)
     state = only(peer, 60_000)
     assert (state.name, state.sequence, state.latency_ns, state.said) == ("/detector", 41, 3 * MS, "running")
-    assert "silent for 60.0 s" in state.explain()
+    assert "hangs: its loop has not gone round for 60.0 s" in state.explain()
     assert "running after 41 messages" in state.explain()
 
 

@@ -141,7 +141,7 @@ def test_a_processor_that_hangs_is_silent_although_its_sockets_answer(endpoint: 
         process.tell(way)
         state = watch.until("silent")
         assert state.for_ns > 0.75e9
-        assert "its loop does not go round" in state.explain()
+        assert "its loop has not gone round" in state.explain()
         with watching(endpoint) as late:  # it came when the loop hung already
             state = late.until("silent")
             assert state.name == "/obedient"
