@@ -30,6 +30,7 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.stream.requester import RequestError
 from lowlat_nodes.transport.zmq.caller import Caller
+from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, load_client_keys, load_server_keys
 from lowlat_nodes.transport.zmq.responder import Responder
 from lowlat_nodes.transport.zmq.work_sink import WorkSink
 from lowlat_nodes.transport.zmq.work_source import WorkSource
@@ -149,6 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("role", choices=("sink", "worker", "responder", "caller"))
     options.add_argument("--endpoint", required=True, help="where sink and responder listen")
+    options.add_argument("--keys", type=Path, help="folder of certificates; in the clear without")
     options.add_argument("--file", type=Path, help="what the sink has committed; the lines of worker, caller")
     options.add_argument("--count", type=int, default=1 << 40, help="numbers of the sink")
     options.add_argument("--rate-hz", type=float, default=1000.0, help="numbers of the sink, calls")
@@ -162,19 +164,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if given.role == "sink":
         source = NumberFile(given.file, given.count, given.rate_hz, given.size)
-        work = WorkSink(given.endpoint, NUMBERS)
+        work = WorkSink(given.endpoint, NUMBERS, keys=server_keys(given.keys))
         return _deliver(Delivery(source, Passing(), {NUMBERS: [work], DEAD_LETTERS: []}, SystemClock()))
     if given.role == "worker":
-        taken = WorkSource(given.endpoint, SystemClock(), topic=NUMBERS, silent_after_s=given.silent_after_s)
+        taken = WorkSource(
+            given.endpoint,
+            SystemClock(),
+            topic=NUMBERS,
+            keys=client_keys(given.keys),
+            silent_after_s=given.silent_after_s,
+        )
         sinks = {NUMBERS: [Lines(given.file)], DEAD_LETTERS: []}
         return _deliver(Delivery(taken, Passing(given.busy_s), sinks, SystemClock(), batch=_BATCH))
     if given.role == "responder":
-        responder = Responder(given.endpoint, {"echo": lambda call: call.content})
+        responder = Responder(
+            given.endpoint, {"echo": lambda call: call.content}, keys=server_keys(given.keys)
+        )
         responder.start()
         with contextlib.closing(responder):
             signal.pause()
         return 0
     return _call(given)
+
+
+def server_keys(folder: Path | None) -> ServerKeys | None:
+    return folder and load_server_keys(str(folder / "server.key_secret"), [str(folder / "client.key")])
+
+
+def client_keys(folder: Path | None) -> ClientKeys | None:
+    return folder and load_client_keys(str(folder / "client.key_secret"), str(folder / "server.key"))
 
 
 def _deliver(delivery: Delivery) -> int:
@@ -189,7 +207,7 @@ def _deliver(delivery: Delivery) -> int:
 
 
 def _call(given: argparse.Namespace) -> int:
-    caller = Caller(given.endpoint)
+    caller = Caller(given.endpoint, keys=client_keys(given.keys))
     content = [bytes(8 * given.size)]
     with contextlib.closing(caller), given.file.open("a", buffering=1, encoding="utf-8") as file:
         while True:

@@ -13,10 +13,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lowlat_nodes.benchmarks import _transport_codec, _transport_latency, _transport_newest
+from lowlat_nodes.benchmarks import _transport_codec, _transport_faults, _transport_latency, _transport_newest
 from lowlat_nodes.benchmarks._transport_machine import machine, missing_ros
 
 _ROUNDS = 15
+_FAULTS = 200
 
 
 def measure_latency(options: argparse.Namespace) -> dict[str, Any]:
@@ -58,11 +59,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"of the latencies (default: {_ROUNDS})")
     parser.add_argument("--links", nargs="+", metavar="LINK", help="measure only the latencies of these")
     parser.add_argument("--quick", action="store_true", help="tiny counts: to see whether it runs")
+    parser.add_argument(
+        "--faults", type=int, nargs="?", const=_FAULTS, metavar="COUNT", help=f"faults instead ({_FAULTS})"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the faults (default: 1)")
     options = parser.parse_args(argv)
     parts = options.only.split(",") if options.only else list(PARTS)
     if unknown := set(parts) - PARTS.keys():
         parser.error(f"expected parts of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
     figures: dict[str, Any] = {"machine": machine()}
+    if options.faults:
+        figures |= _transport_faults.measure(options.faults, options.seed)
+        parts = []
     for part in parts:
         print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)
         figures |= PARTS[part](options)
