@@ -68,7 +68,16 @@ class Instrument:
         self.tell(line)
         return self.hear()
 
+    def finish(self) -> Any:
+        """End its input, and wait for the line with which it ends."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return self.hear()
+
     def close(self) -> None:
         """End the process."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()

@@ -20,6 +20,7 @@ from typing import Any, Final
 from lowlat_nodes.benchmarks._instrument import Instrument
 from lowlat_nodes.benchmarks._plain_ros import plain_environment
 from lowlat_nodes.benchmarks._transport_cases import CASES
+from lowlat_nodes.benchmarks._transport_pair import WARM_UP, Pair
 
 OURS: Final = ("ours_shm", "ours_loan", "ours_ipc", "ours_tcp")
 PYZMQ: Final = ("pyzmq_copy_ipc", "pyzmq_copy_tcp", "pyzmq_nocopy_ipc")
@@ -31,53 +32,10 @@ RCLPY: Final = (
 )
 MEMCPY: Final = "memcpy"
 
-_WARM_UP: Final = 4
-_MEETINGS: Final = 100
-_QUANTILES: Final = 200
 _US: Final = 1e-3  # of a ns
 
 Turns = Mapping[str, Mapping[str, Sequence[Sequence[int]]]]
 """The latencies in ns of each turn, by case and link."""
-
-
-class _Pair:
-    """Publisher and subscriber of one link, in two processes."""
-
-    def __init__(self, link: str, folder: Path, environment: Mapping[str, str], stack: ExitStack) -> None:
-        def start(role: str, address: str) -> tuple[Instrument, Any]:
-            end = Instrument("_transport_end", environment=environment, role=role, link=link, address=address)
-            stack.enter_context(closing(end))
-            return end, end.hear()
-
-        address = (
-            link
-            if link.startswith("rclpy")
-            else "tcp://127.0.0.1:0"
-            if link.endswith("tcp")
-            else f"ipc://{folder}/{link}"
-        )
-        self._publisher, about = start("publisher", address)
-        self._subscriber, subscriber_about = start("subscriber", about["endpoint"] or address)
-        self.schedulers = {about["scheduler"], subscriber_about["scheduler"]}
-
-    def meet(self) -> None:
-        """Return when messages arrive.
-
-        Raises:
-            RuntimeError: If they never do.
-        """
-        for _ in range(_MEETINGS):
-            self._publisher.ask("send 10kb 10")
-            if self._subscriber.ask("taken 0 1")["latencies_ns"]:
-                return
-        raise RuntimeError("no message arrives")
-
-    def turn(self, case: str, count: int) -> tuple[dict[str, Any], int]:
-        """Return what the subscriber tells of so many messages, and how many were sent."""
-        sent = self._publisher.ask(f"send {case} {_WARM_UP + count}")
-        period_ns = round(1e9 / CASES[case].rate_hz)
-        first_ns = sent["first_ns"] + _WARM_UP * period_ns
-        return self._subscriber.ask(f"taken {first_ns} {sent['sent']}"), count
 
 
 class _Copier:
@@ -90,8 +48,8 @@ class _Copier:
 
     def turn(self, case: str, count: int) -> tuple[dict[str, Any], int]:
         """Return how long so many copies took."""
-        told = self._process.ask(f"copy {case} {_WARM_UP + count}")
-        return {**told, "latencies_ns": told["latencies_ns"][_WARM_UP:]}, count
+        told = self._process.ask(f"copy {case} {WARM_UP + count}")
+        return {**told, "latencies_ns": told["latencies_ns"][WARM_UP:]}, count
 
 
 def measure(links: Sequence[str], rounds: int, *, scale: float = 1.0) -> dict[str, Any]:
@@ -111,9 +69,9 @@ def measure(links: Sequence[str], rounds: int, *, scale: float = 1.0) -> dict[st
         ends: dict[str, Any] = {}
         for link in links:
             print(f"starts {link}", file=sys.stderr, flush=True)
-            ends[link] = _Copier(stack) if link == MEMCPY else _Pair(link, folder, environment, stack)
+            ends[link] = _Copier(stack) if link == MEMCPY else Pair(link, folder, stack, environment)
         for end in ends.values():
-            if isinstance(end, _Pair):
+            if isinstance(end, Pair):
                 end.meet()
         for number in range(rounds):
             order = [(case, link) for case in CASES for link in links]

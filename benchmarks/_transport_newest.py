@@ -14,6 +14,7 @@ import numpy as np
 
 from lowlat_nodes.benchmarks._instrument import Instrument
 from lowlat_nodes.benchmarks._transport_newest_reader import RATE_HZ
+from lowlat_nodes.benchmarks._transport_pair import address_of
 
 PRODUCER_HZ: Final = 200.0
 _INLINE: Final = ("ours_ipc", "ours_tcp")
@@ -25,7 +26,7 @@ class _Pair:
     """A producer and a consumer."""
 
     def __init__(self, link: str, folder: Path, stack: ExitStack) -> None:
-        address = "tcp://127.0.0.1:0" if link.endswith("tcp") else f"ipc://{folder}/{link}"
+        address = address_of(link, folder)
         self._producer = Instrument("_transport_end", role="publisher", link=link, address=address)
         stack.enter_context(closing(self._producer))
         endpoint = self._producer.hear()["endpoint"]

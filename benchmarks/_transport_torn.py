@@ -1,111 +1,31 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames in shared memory that readers hold on to while the writer goes on as fast as it can: is any torn?
-
-Every frame is one number, over and over. Readers of their own process compare all of it when they get it and
-again when they let it go, some time later and in another order. The same readers without leases, as in a ring
-of slots that its writer reuses when it comes around, show what would be seen otherwise.
-"""
+"""Whether a reader that holds frames ever sees one that changes in its hands."""
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
-from dataclasses import asdict, dataclass
+import tempfile
+import time
+from contextlib import closing
 from typing import Any
 
-import numpy as np
-
-from lowlat_nodes.transport.shm.writer import Writer
-
-SLOTS = 8
-_NOTES_BYTES = 1 << 13  # of notes that wait for a reader; more are dropped, as a mailbox would
-_READER = "lowlat_nodes.benchmarks._transport_torn_reader"
+from lowlat_nodes.benchmarks._instrument import Instrument
+from lowlat_nodes.benchmarks._transport_torn_ends import NUMBERS
 
 
-@dataclass(frozen=True)
-class Torn:
-    """What readers saw.
-
-    Attributes:
-        frames: How many they held and compared.
-        torn: How many of these were not what was written, at the beginning or at the end.
-        overwritten: How many they came too late for, and knew.
-        written: How many the writer put into slots meanwhile.
-        refused: How many it could not, because readers held all slots.
-    """
-
-    frames: int
-    torn: int
-    overwritten: int
-    written: int
-    refused: int
-
-
-def measure(frames: int, *, frame_bytes: int = 1 << 18, readers: int = 2, seed: int = 0) -> dict[str, Any]:
-    """Return the figures with leases, and without them for a tenth as many frames.
-
-    Args:
-        frames: How many are held and compared by all readers together.
-        frame_bytes: Size of each, a multiple of 8.
-        readers: How many processes.
-        seed: Of the times for which they are held.
-    """
-    leased = _run(frames, frame_bytes, readers, seed, "leased")
-    bare = _run(frames // 10, frame_bytes, readers, seed, "bare")
-    return {**asdict(leased), "without_leases": {"frames": bare.frames, "torn": bare.torn}}
-
-
-def _run(frames: int, frame_bytes: int, readers: int, seed: int, kind: str) -> Torn:
-    links, processes = [], []
-    share = -(-frames // readers)
-    for number in range(readers):
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _NOTES_BYTES)
-        command = [sys.executable, "-m", _READER, str(theirs.fileno()), kind, str(share), str(seed + number)]
-        processes.append(subprocess.Popen(command, pass_fds=[theirs.fileno()], stdout=subprocess.PIPE))
-        links.append(ours)
-        theirs.close()
-    writer = Writer(slots=SLOTS, name_hint="torn")
-    try:
-        written = _write(writer, links, frame_bytes)
-        told = [json.loads(process.communicate()[0]) for process in processes]
-    finally:
-        writer.close()
-        for link, process in zip(links, processes, strict=True):
-            link.close()
-            process.kill()
-            process.wait()
-    sums = {name: sum(each[name] for each in told) for name in ("frames", "torn", "overwritten")}
-    return Torn(**sums, written=written, refused=writer.counts["slots_leased"])
-
-
-def _write(writer: Writer, links: list[socket.socket], frame_bytes: int) -> int:
-    """Write until all readers have seen enough; return how many frames."""
-    frame = np.empty(frame_bytes // 8, np.uint64)
-    listening = list(links)
-    number = written = 0
-    while listening:
-        number += 1
-        frame.fill(number)
-        place = writer.put([frame])
-        if place is None:
-            continue
-        written += 1
-        note = json.dumps((number, frame_bytes, place)).encode()
-        listening = [link for link in listening if _tell(link, note)]
-    return written
-
-
-def _tell(link: socket.socket, note: bytes) -> bool:
-    """Send a note if there is room for it; tell whether the reader still wants any."""
-    try:
-        link.send(note)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return True
+def measure(count: int) -> dict[str, Any]:
+    """Have so many frames looked at, and return how many were torn and what became of the rest."""
+    with tempfile.TemporaryDirectory() as folder:
+        endpoint = f"ipc://{folder}/frames"
+        with closing(Instrument("_transport_torn_ends", role="writer", endpoint=endpoint)) as writer:
+            writer.hear()
+            began_s = time.monotonic()
+            reader = Instrument("_transport_torn_ends", role="reader", endpoint=endpoint, count=count)
+            with closing(reader):
+                read = reader.hear()
+            took_s = time.monotonic() - began_s
+            written = writer.finish()
+    return {
+        "torn": read["torn"],
+        "holding": {"frame_bytes": 8 * NUMBERS, "seconds": round(took_s, 1), **written, **read},
+    }

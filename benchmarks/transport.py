@@ -13,11 +13,19 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lowlat_nodes.benchmarks import _transport_codec, _transport_faults, _transport_latency, _transport_newest
+from lowlat_nodes.benchmarks import (
+    _transport_codec,
+    _transport_faults,
+    _transport_latency,
+    _transport_newest,
+    _transport_soak,
+    _transport_torn,
+)
 from lowlat_nodes.benchmarks._transport_machine import machine, missing_ros
 
 _ROUNDS = 15
 _FAULTS = 200
+_SOAK_MIN = 30
 
 
 def measure_latency(options: argparse.Namespace) -> dict[str, Any]:
@@ -44,10 +52,16 @@ def measure_codec(options: argparse.Namespace) -> dict[str, Any]:
     return _transport_codec.measure(3 if options.quick else 300)
 
 
+def measure_torn(options: argparse.Namespace) -> dict[str, Any]:
+    """Frames that a reader holds while the writer goes on."""
+    return _transport_torn.measure(500 if options.quick else 100_000)
+
+
 PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "latency": measure_latency,
     "newest": measure_newest,
     "codec": measure_codec,
+    "torn": measure_torn,
 }
 
 
@@ -62,6 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--faults", type=int, nargs="?", const=_FAULTS, metavar="COUNT", help=f"faults instead ({_FAULTS})"
     )
+    parser.add_argument(
+        "--soak",
+        type=float,
+        nargs="?",
+        const=_SOAK_MIN,
+        metavar="MINUTES",
+        help=f"soak instead ({_SOAK_MIN})",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the faults (default: 1)")
     options = parser.parse_args(argv)
     parts = options.only.split(",") if options.only else list(PARTS)
@@ -70,6 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures: dict[str, Any] = {"machine": machine()}
     if options.faults:
         figures |= _transport_faults.measure(options.faults, options.seed)
+    if options.soak:
+        figures |= _transport_soak.measure(options.soak)
+    if options.faults or options.soak:
         parts = []
     for part in parts:
         print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)

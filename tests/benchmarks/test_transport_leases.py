@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from lowlat_nodes.benchmarks._transport_torn import measure
+from lowlat_nodes.benchmarks._transport_leases import measure
 
 
 def test_only_frames_without_leases_are_torn() -> None:
