@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import time
@@ -44,7 +45,8 @@ class Refused:
     Attributes:
         address: Of the peer.
         kind: `keys` (one end has keys and the other has none), `cryptography` (another server key, or a
-            replay), `protocol` (no ZMTP 3, or a violation of it), or `silence` (no handshake in time).
+            replay), `protocol` (no ZMTP 3, or a violation of it), `silence` (no handshake in time), `hung up`
+            (during the handshake).
     """
 
     address: str
@@ -90,7 +92,7 @@ class Connections:
         elif event == zmq.Event.HANDSHAKE_FAILED_PROTOCOL:
             self._failing = _FAILURES.get(value, "protocol")
         elif event == zmq.Event.HANDSHAKE_FAILED_NO_DETAIL:
-            self._failing = "silence"
+            self._failing = "silence" if value == errno.EAGAIN else "hung up"
         elif event in (zmq.Event.DISCONNECTED, zmq.Event.CLOSED) and value in self._open:
             return self._ended(value)
         return None

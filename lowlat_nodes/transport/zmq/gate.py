@@ -131,4 +131,6 @@ class Gate:
             )
         if refused.kind == "silence":
             return "it did not finish the handshake in time"
+        if refused.kind == "hung up":
+            return "it hung up; a client does so if only one of us has keys, or if it is stopped just then"
         return "it does not speak ZMTP 3 as it should; expected ZeroMQ 4 or newer"
