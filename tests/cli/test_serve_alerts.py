@@ -30,6 +30,7 @@ from lowlat_nodes.cli import main as lowlat
 from lowlat_nodes.sim.alert_packets import ztf_packets
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.peer import PeerState
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 pytestmark = pytest.mark.alerts
@@ -129,6 +130,32 @@ def test_replayed_alerts_are_classified_until_a_signal(
     assert code == 0
     assert " 0 dead letters" in complaints
     assert {message.payload.fields["object_id"] for message in heard} == {f"ZTF{i}" for i in range(ALERTS)}
+
+
+def test_heartbeats_come_from_the_delivery(model: Path, tmp_path: Path) -> None:
+    endpoint = f"ipc://{tmp_path}/results"
+    options = parameters(model=model, source__zmq__endpoint=f"ipc://{tmp_path}/in", zmq__endpoint=endpoint)
+    subscriber = Subscriber(endpoint, {}, clock=SystemClock())
+    with serving(*options) as served:
+        subscriber.start(lambda _message: None)
+        try:
+
+            def wait_for(*states: str) -> PeerState:
+                deadline = time.monotonic() + PATIENCE_S
+                while (found := subscriber.peer.states(time.monotonic_ns())[0]).state not in states:
+                    assert time.monotonic() < deadline, found
+                    time.sleep(0.01)
+                return found
+
+            assert wait_for("idle").name == "alerts"
+            served.process.send_signal(signal.SIGSTOP)
+            wait_for("silent")
+            served.process.send_signal(signal.SIGCONT)
+            wait_for("idle")
+            served.end(signal.SIGTERM)
+            assert wait_for("gone").said == "stopped"
+        finally:
+            subscriber.stop()
 
 
 def test_recorded_alerts_are_classified_to_the_end(night: Path, model: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,15 @@ from visualization_msgs.msg import ImageMarker
 
 from lowlat_nodes import resources
 from lowlat_nodes.nodes.detector_node import DetectorNode
+from lowlat_nodes.nodes.diagnostics import Level
 from lowlat_nodes.nodes.stop import StopRequest
+from lowlat_nodes.stream import payload
 from lowlat_nodes.stream.clock import SystemClock
+from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.peer import PeerState
 from lowlat_nodes.transport.zmq.curve import ClientKeys, load_pair, new_pair
+from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 pytestmark = pytest.mark.ros
@@ -99,7 +105,7 @@ def diagnostics(robot: Any) -> list[dict[str, str]]:
     def collect(message: DiagnosticArray) -> None:
         status = message.status[0]
         values = {item.key: item.value for item in status.values}
-        collected.append({"message": status.message, **values})
+        collected.append({"message": status.message, "level": Level(status.level[0]).name, **values})
 
     robot.outside.create_subscription(DiagnosticArray, "/diagnostics", collect, 10)
     return collected
@@ -294,6 +300,57 @@ def test_the_same_goes_out_over_zeromq(robot: Any, detector: Make, tmp_path: Pat
     assert (message.frame_id, message.trace.capture_ns) == ("optical", 5_000_000_000)
     assert message.payload.names == ("red", "green", "blue")
     assert message.payload.rows.shape == (2, 6)
+
+
+def test_its_worker_beats_over_zeromq_and_says_once_that_it_stops(
+    robot: Any, detector: Make, tmp_path: Path
+) -> None:
+    endpoint = f"ipc://{tmp_path}/out"
+    node = detector(zmq__endpoint=endpoint)
+    subscriber = Subscriber(endpoint, {}, clock=SystemClock())
+    subscriber.start(lambda _message: None)
+    try:
+
+        def state() -> PeerState:
+            return subscriber.peer.states(time.monotonic_ns())[0]
+
+        publisher = robot.outside.create_publisher(Image, "image", 1)
+        robot.publish_until(publisher, image(), lambda: state().sequence > 0)
+        assert state().name == "/detector_node"
+        assert state().state in {"idle", "running"}
+        assert state().latency_ns > 0
+        node.trigger_deactivate()
+        robot.spin_until(lambda: state().state == "stopped")
+        node.trigger_activate()
+        robot.spin_until(lambda: state().state == "idle")
+    finally:
+        subscriber.stop()
+
+
+def test_a_camera_over_zeromq_that_hangs_or_goes_is_named(robot: Any, detector: Make, tmp_path: Path) -> None:
+    endpoint = f"ipc://{tmp_path}/camera"
+    detector(camera__front__endpoint=endpoint, camera__front__topic="images")
+    told = diagnostics(robot)
+
+    def of_camera() -> str:
+        return told[-1].get("peer.front.state", "") if told else ""
+
+    robot.spin_until(lambda: of_camera() == "never seen")
+    frame = Message("image", payload.Image(PIXELS, "rgb8"))
+    with contextlib.closing(Publisher(endpoint, {"image": "images"})) as publisher:
+
+        def films() -> str:
+            publisher.write(frame)
+            publisher.beat(Heartbeat("/camera", "running", 7, 2_000_000, 250_000_000))
+            return of_camera()
+
+        robot.spin_until(lambda: films() == "running" and told[-1]["message"] == "running")
+        assert (told[-1]["peer.front.sequence"], told[-1]["peer.front.latency_ms"]) == ("7", "2")
+        robot.spin_until(lambda: of_camera() == "silent")
+        assert "front (/camera) hangs: its loop has not gone round for" in told[-1]["message"]
+        assert told[-1]["level"] == "WARN"
+    robot.spin_until(lambda: of_camera() == "gone")
+    assert "front (/camera) gone for" in told[-1]["message"]
 
 
 @pytest.mark.tracking
