@@ -16,13 +16,14 @@ WAITING_MESSAGES = 16
 HANDSHAKE_MS = 2 * DEAD_AFTER_MS
 """Who has not finished its handshake by then is cut off."""
 
+_UNCONFIRMED_MS = 5_000
 _WAIT, _LOOK = 0, int(zmq.NOBLOCK)
 
 
 def keep_alive(socket: zmq.Socket[bytes]) -> None:
-    """Exchange ZMTP heartbeats, for requests and replies: they check the link.
+    """Exchange ZMTP heartbeats, for connections that carry nothing else: they check the link.
 
-    They do not check the process, whose I/O thread answers them. Streams take `probe`.
+    They do not check the process, whose I/O thread answers them. Connections with messages take `probe`.
     """
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_AFTER_MS)
@@ -31,11 +32,11 @@ def keep_alive(socket: zmq.Socket[bytes]) -> None:
 
 
 def probe(socket: zmq.Socket[bytes]) -> None:
-    """Have the kernel look whether a silent peer is there: for streams, whose receiver may be slow.
+    """Have the kernel look whether a silent peer is there: where messages go, whose receiver may be slow.
 
-    ZMTP heartbeats wait behind the messages that a slow receiver does not take. Those of the sender time out
-    and break the connection, with all that is in it; those of the receiver end its process, by an assertion
-    of libzmq 4.3.5.
+    ZMTP heartbeats wait behind the messages that a slow receiver does not take, or that take long on a slow
+    link. Those of the sender time out and break the connection, with all that is in it; those of the receiver
+    may end its process, by an assertion of libzmq 4.3.5.
     """
     for option, value in (
         (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
@@ -46,6 +47,14 @@ def probe(socket: zmq.Socket[bytes]) -> None:
         (zmq.TCP_KEEPALIVE_CNT, 5),
     ):
         socket.setsockopt(option, value)
+
+
+def give_up(socket: zmq.Socket[bytes]) -> None:
+    """Have the kernel break a connection whose peer confirms nothing: where peers come and go.
+
+    Otherwise it tries for a quarter of an hour to bring a last message to who was cut off.
+    """
+    socket.setsockopt(zmq.TCP_MAXRT, _UNCONFIRMED_MS)
 
 
 def receive(socket: zmq.Socket[bytes], max_frames: int, *, wait: bool = False) -> list[zmq.Frame] | None:

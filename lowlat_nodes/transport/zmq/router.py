@@ -19,7 +19,7 @@ from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.inbox import Arrival, Inbox
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
-from lowlat_nodes.transport.zmq.options import keep_alive, receive
+from lowlat_nodes.transport.zmq.options import give_up, probe, receive
 
 _LINGER_MS = 200  # for the last answers
 _IDLE_S = 1.0
@@ -73,7 +73,8 @@ class Router:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         socket.setsockopt(zmq.RCVHWM, 2 * per_client)
         socket.setsockopt(zmq.SNDHWM, 2 * per_client)
-        keep_alive(socket)
+        probe(socket)
+        give_up(socket)
         try:
             self.endpoint = listen(
                 socket,

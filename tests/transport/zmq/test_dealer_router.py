@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,9 +15,11 @@ from pathlib import Path
 
 import pytest
 import zmq
+from slow_link import slow_link
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.requester import RequestLate, ServerGone
+from lowlat_nodes.transport.zmq.caller import Caller
 from lowlat_nodes.transport.zmq.dealer import Dealer
 from lowlat_nodes.transport.zmq.router import Router
 
@@ -27,9 +32,9 @@ def soon() -> int:
 
 
 @contextlib.contextmanager
-def routing(counts: Counters | None = None) -> Iterator[Router]:
+def routing(counts: Counters | None = None, *, max_bytes: int = 1000) -> Iterator[Router]:
     router = Router(
-        LOOPBACK, per_client=2, max_bytes=1000, max_frames=3, keys=None, counts=counts or Counters()
+        LOOPBACK, per_client=2, max_bytes=max_bytes, max_frames=3, keys=None, counts=counts or Counters()
     )
     try:
         yield router
@@ -39,8 +44,12 @@ def routing(counts: Counters | None = None) -> Iterator[Router]:
 
 
 @contextlib.contextmanager
-def dealing(address: str, *, counts: Counters | None = None, max_frames: int = 3) -> Iterator[Dealer]:
-    dealer = Dealer(address, max_bytes=1000, max_frames=max_frames, keys=None, counts=counts or Counters())
+def dealing(
+    address: str, *, counts: Counters | None = None, max_frames: int = 3, max_bytes: int = 1000
+) -> Iterator[Dealer]:
+    dealer = Dealer(
+        address, max_bytes=max_bytes, max_frames=max_frames, keys=None, counts=counts or Counters()
+    )
     try:
         yield dealer
     finally:
@@ -119,6 +128,68 @@ def test_an_answer_to_a_client_that_has_gone_is_counted() -> None:
             assert time.monotonic() < deadline
             router.send(arrival.route, [b"y"])
             time.sleep(0.01)
+
+
+def test_what_takes_long_on_a_slow_link_comes_whole() -> None:
+    large = bytes(2_000_000)  # 2 s each way: longer than heartbeats would wait behind it
+    with (
+        routing(max_bytes=len(large)) as router,
+        echoing(router),
+        slow_link(router.endpoint, 1e6) as address,
+        dealing(address, max_bytes=len(large)) as dealer,
+    ):
+        dealer.connect(soon())
+        assert dealer.call([large], everything, deadline_ns=soon()) == [large]
+
+
+def test_a_server_that_takes_nothing_for_a_while_keeps_its_clients() -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as server:
+        server.setsockopt(zmq.LINGER, 0)
+        server.setsockopt(zmq.RCVHWM, 1)
+        server.bind(LOOPBACK)
+        with dealing(server.getsockopt_string(zmq.LAST_ENDPOINT)) as dealer:
+            dealer.connect(soon())
+            end, outcomes = time.monotonic() + 2.0, set()
+            while time.monotonic() < end:  # until all is full, and then longer than heartbeats would wait
+                with pytest.raises((RequestLate, ServerGone)) as raised:
+                    dealer.call([bytes(500_000)], everything, deadline_ns=time.monotonic_ns() + 5_000_000)
+                outcomes.add(str(raised.value).partition(": ")[2])
+            assert outcomes == {"no answer by the deadline", "it does not take requests any more"}
+            routes = set()
+            while server.poll(200):
+                route, _ = server.recv_multipart()
+                routes.add(route)
+            assert len(routes) == 1
+            threading.Timer(0.2, lambda: server.send_multipart([*routes, b"answer"])).start()
+            assert dealer.call([b"request"], everything, deadline_ns=soon()) == [b"answer"]
+
+
+def test_a_server_that_was_stopped_is_found_out_and_asked_again_once_it_goes_on() -> None:
+    script = (
+        "from lowlat_nodes.transport.zmq.responder import Responder\n"
+        f"responder = Responder({LOOPBACK!r}, {{'echo': lambda call: call.content}})\n"
+        "print(responder.endpoint, flush=True)\n"
+        "responder.start()\n"
+        "input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            with contextlib.closing(Caller(process.stdout.readline().strip())) as caller:
+                caller.connect(PATIENCE_S)
+                for _ in range(2):
+                    assert caller.call("echo", [b"x"], PATIENCE_S) == [b"x"]
+                    process.send_signal(signal.SIGSTOP)
+                    with pytest.raises(ServerGone):
+                        caller.call("echo", [b"y"], PATIENCE_S)
+                    with pytest.raises(ServerGone):  # at once: there is nothing to wait for
+                        caller.call("echo", [b"y"], PATIENCE_S)
+                    process.send_signal(signal.SIGCONT)
+                    caller.connect(PATIENCE_S)
+        finally:
+            process.kill()
 
 
 def test_nothing_is_left_open() -> None:
