@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lowlat_nodes.transport.zmq.certificates import KEY, PUBLIC
+from lowlat_nodes.transport.zmq.certificates import PUBLIC
 from lowlat_nodes.transport.zmq.curve import new_pair
-from lowlat_nodes.transport.zmq.key_store import FOLDER_VARIABLE, KeyStore, StoredKey, name_of
+from lowlat_nodes.transport.zmq.key_store import FOLDER_VARIABLE, KeyStore, StoredKey, is_key, name_of
 
 EXIT_PROBLEMS = 1
 
@@ -104,14 +104,14 @@ def _lines(head: str, key: StoredKey, tail: str = "") -> list[str]:
 
 def _public(store: KeyStore, text: str) -> str:
     """Return the public key that a user names: itself, a file of any name, or a name in the store."""
-    if not KEY.match(text) and Path(text).expanduser().is_file():
+    if not is_key(text) and Path(text).expanduser().is_file():
         return store.public(str(Path(text).expanduser().absolute()))
     return store.public(text)
 
 
 def _name_for(text: str, public: str) -> str:
     """Return a name for a client that was given none: that of its file, or one made of its key."""
-    if KEY.match(text):
+    if is_key(text):
         return name_of(public)
     return Path(text).name.removesuffix(PUBLIC)
 

@@ -19,7 +19,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.zmq.allowed import key_files
 from lowlat_nodes.transport.zmq.certificates import KEY, read_certificate
 from lowlat_nodes.transport.zmq.endpoint import is_local
-from lowlat_nodes.transport.zmq.key_store import KeyStore, is_path
+from lowlat_nodes.transport.zmq.key_store import KeyStore, is_key, is_path
 
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 ZAP_VERSION = b"1.0"
@@ -124,7 +124,7 @@ def load_server_keys(own: str, allowed: Iterable[str] = ()) -> ServerKeys:
     for client in allowed:
         if is_path(client):
             watched.append(Path(client).expanduser())
-        elif KEY.match(client):
+        elif is_key(client):
             fixed.add(client)
         else:
             store.public(client)

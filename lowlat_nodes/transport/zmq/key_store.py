@@ -69,9 +69,14 @@ def check_name(name: str) -> str:
     return name
 
 
+def is_key(text: str) -> bool:
+    """Return whether settings mean a public key by this text; the path of a file may look like one."""
+    return bool(KEY.match(text)) and not Path(text).is_file()
+
+
 def is_path(text: str) -> bool:
-    """Return whether settings mean a file by this text, and not a name in the store."""
-    return "/" in text or text.startswith("~") or text.endswith((PUBLIC, SECRET))
+    """Return whether settings mean a file by this text, and neither a key nor a name in the store."""
+    return not is_key(text) and ("/" in text or text.startswith("~") or text.endswith((PUBLIC, SECRET)))
 
 
 class KeyStore:
@@ -149,7 +154,7 @@ class KeyStore:
         folder = self._need_pair(node)
         gone = []
         for file in sorted(folder.glob(f"*{PUBLIC}")):
-            if client == file.stem or (KEY.match(client) and _public_of(file).public == client):
+            if client and client in (file.stem, _public_of(file).public):
                 file.unlink()
                 gone.append(file.stem)
         if not gone:
@@ -182,7 +187,7 @@ class KeyStore:
         Raises:
             ConfigurationError: If it is none of them.
         """
-        if KEY.match(text):
+        if is_key(text):
             return text
         if is_path(text):
             return read_certificate(Path(text).expanduser())[0]

@@ -8,7 +8,6 @@ import contextlib
 import socket as sockets
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -17,15 +16,13 @@ import zmq
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.delivery import DEAD_LETTERS
 from lowlat_nodes.stream.endpoint import DurableSink, Sink, UndeliveredError
-from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import DeadLetter, Packet
 from lowlat_nodes.transport.arrays import WireError
 from lowlat_nodes.transport.zmq import work
-from lowlat_nodes.transport.zmq.curve import ServerKeys, check_exposure
-from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.frames import decode, encode
-from lowlat_nodes.transport.zmq.gate import Gate
+from lowlat_nodes.transport.zmq.listening import listen, stop_listening
 from lowlat_nodes.transport.zmq.options import probe, receive
 from lowlat_nodes.transport.zmq.work_ledger import Dead, Item, Ledger, Worker
 
@@ -62,7 +59,7 @@ class WorkSink:
         endpoint: Where it listens.
         counts: Messages that were `finished`, given to workers again (`redelivered`) or given up (`dead`);
             workers that were `lost` or fell `silent`, that said `bye`, or were too many (`crowded`); notes
-            that were `malformed`; `keys_refused` and `handshakes_refused`.
+            that were `malformed`; and workers that did not get in, see `Gate` for those.
         last_failure: Why the newest note was refused.
 
     Raises:
@@ -81,7 +78,6 @@ class WorkSink:
         deliveries: int = 5,
         dead_letters: Sink | None = None,
     ) -> None:
-        check_exposure(check_endpoint(endpoint), keys)
         self.counts = Counters()
         self.last_failure = ""
         self._topic = topic
@@ -99,26 +95,18 @@ class WorkSink:
         self._wake, self._woken = sockets.socketpair()
         for end in (self._wake, self._woken):
             end.setblocking(False)
-        self._context = zmq.Context()
-        self._socket = socket = self._context.socket(zmq.ROUTER)
+        self._socket = socket = zmq.Context().socket(zmq.ROUTER)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        socket.setsockopt(zmq.MAXMSGSIZE, work.MAX_NOTE)
         socket.setsockopt(zmq.SNDHWM, 0)  # what workers ask for bounds it
         probe(socket)
         socket.setsockopt(zmq.TCP_MAXRT, work.MAX_UNHEARD_MS)
-        allow_ipv6(socket, endpoint)
         try:
-            if keys is not None:
-                Gate(socket, keys, self.counts)
-            socket.bind(endpoint)
-            if endpoint.startswith("ipc://"):
-                Path(endpoint.removeprefix("ipc://")).chmod(0o600)
-        except (zmq.ZMQError, OSError) as error:
-            self._let_go()
+            self.endpoint = listen(socket, endpoint, keys=keys, counts=self.counts, max_bytes=work.MAX_NOTE)
+        except BaseException:
+            stop_listening(socket)
             self._hang_up()
-            raise ConfigurationError(f"cannot listen at {endpoint!r}: {error}") from error
-        self.endpoint: str = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            raise
         self._thread = threading.Thread(target=self._run, name="work", daemon=True)
         self._thread.start()
 
@@ -233,7 +221,7 @@ class WorkSink:
                         self._look_after(now_ns)
                     self._hand_out()
         finally:
-            self._let_go()
+            stop_listening(self._socket)
 
     def _read(self) -> None:
         finished = self._ledger.next_number - len(self._ledger)
@@ -370,11 +358,6 @@ class WorkSink:
     def _hang_up(self) -> None:
         self._wake.close()
         self._woken.close()
-
-    def _let_go(self) -> None:
-        self._socket.disable_monitor()
-        self._socket.close()
-        self._context.term()
 
 
 def _dead_letter(dead: Dead) -> Message:
