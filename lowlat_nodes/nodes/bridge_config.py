@@ -76,19 +76,50 @@ class Route:
         False, doc="With to_zmq: whether what bridges publish on ROS is sent, too. It can go in circles."
     )
 
+    @property
+    def waiting(self) -> int:
+        """Return how many messages of the route wait anywhere."""
+        return self.depth if self.keep == "every" else 1
+
 
 @dataclass(frozen=True, kw_only=True)
-class Peer:
-    """A publisher elsewhere, such as another bridge."""
+class Service:
+    """One service that can be called from the other side."""
 
-    endpoint: str = setting(doc="Where it publishes: tcp://HOST:PORT or ipc:///PATH.")
+    ros: str = setting(doc="The ROS service; relative names follow the node's namespace.")
+    zmq: str = setting("", doc="The method on the wire; empty: the full ROS name without its leading slash.")
+    direction: str = setting(
+        choices=(TO_ZMQ, TO_ROS),
+        doc="Which way calls go. to_zmq: ROS clients call what a peer answers; to_ros: peers call a server "
+        "on ROS.",
+    )
+    peer: str = setting("", doc="With to_zmq: who answers; empty where there is one peer only.")
+    type: str = setting(doc="Service type such as std_srvs/srv/SetBool.")
+    timeout_ms: float = setting(
+        1000.0, unit="ms", low=1.0, high=3_600_000.0, doc="After this time an answer is of no use."
+    )
+    form: str = setting(
+        "cdr",
+        choices=("cdr", "json"),
+        doc="With to_zmq, what the peer is sent: the bytes of ROS, as another bridge takes them, or JSON. "
+        "With to_ros each caller is answered in the form of its call.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerSettings:
+    """A publisher elsewhere, such as another bridge, and who answers calls there."""
+
+    endpoint: str = setting("", doc="Where it publishes: tcp://HOST:PORT or ipc:///PATH.")
+    services: str = setting("", doc="Where it answers calls of services.")
     server_key: str = setting("", doc="File of its public key; needed where it asks for keys.")
     key: str = setting("", doc="File of this node's secret key.")
 
     def __post_init__(self) -> None:
         if bool(self.server_key) != bool(self.key):
             raise ConfigurationError(
-                f"the peer at {self.endpoint}: expected server_key and key together, or neither of them"
+                f"the peer at {self.endpoint or self.services}: expected server_key and key together, or "
+                "neither of them"
             )
 
     def keys(self) -> ClientKeys | None:
@@ -100,50 +131,70 @@ class Peer:
         return load_client_keys(self.key, self.server_key) if self.key else None
 
 
+@dataclass(frozen=True)
+class BridgeZmq(ZmqSettings):
+    """Where the bridge publishes and answers, and who may come in."""
+
+    services: str = setting("", doc="Where it answers calls of ROS services; the same keys count there.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class BridgeConfig(NodeSettings):
     """Everything that the bridge can be told."""
 
     routes: Mapping[str, Route] = group(Route, doc="The topics that cross, by a name of your own.")
-    zmq: ZmqSettings = section(ZmqSettings, doc="Where this bridge publishes what goes to ZeroMQ.")
-    peers: Mapping[str, Peer] = group(Peer, doc="Whom it subscribes to.")
+    services: Mapping[str, Service] = group(Service, doc="The services, likewise.")
+    zmq: BridgeZmq = section(BridgeZmq, doc="Where this bridge publishes and answers.")
+    peers: Mapping[str, PeerSettings] = group(PeerSettings, doc="Whom it subscribes to.")
 
     def __post_init__(self) -> None:
-        if not self.routes:
+        if not self.routes and not self.services:
             raise ConfigurationError(
                 "expected at least one route, such as routes.camera.ros: /camera/image_raw with "
                 "routes.camera.direction: to_zmq"
             )
         for name, route in self.routes.items():
             if route.direction == TO_ROS:
-                self.peer_of(name)
-            elif not self.zmq.endpoint:
-                raise ConfigurationError(
-                    f"routes.{name} goes to ZeroMQ, and zmq.endpoint does not say where: "
-                    "expected tcp://127.0.0.1:PORT or ipc:///PATH"
-                )
+                self.peer_of(f"routes.{name}", route.peer, "endpoint")
+            else:
+                self._check_own(f"routes.{name} goes to", "endpoint")
+        for name, service in self.services.items():
+            if service.direction == TO_ZMQ:
+                self.peer_of(f"services.{name}", service.peer, "services")
+            else:
+                self._check_own(f"services.{name} is called from", "services")
 
-    def going(self, direction: str) -> dict[str, Route]:
-        """Return the routes of a direction, by name."""
-        return {name: route for name, route in self.routes.items() if route.direction == direction}
+    def peer_of(self, what: str, given: str, address: str) -> str:
+        """Return the name of the peer that a route or a service needs.
 
-    def peer_of(self, name: str) -> str:
-        """Return the name of the peer that a route to ROS subscribes to.
+        Args:
+            what: The route or service, for the messages.
+            given: The name that it says, empty for the only one.
+            address: What the peer must have, endpoint or services.
 
         Raises:
-            ConfigurationError: If it says none, and there is not just one.
+            ConfigurationError: If it says none and there is not just one, or the peer has no such address.
         """
-        given = self.routes[name].peer
-        if given in self.peers:
-            return given
-        known = f"known: {', '.join(self.peers)}" if self.peers else "there is none: give peers.NAME.endpoint"
-        if given:
+        known = ", ".join(self.peers) or f"none: give peers.NAME.{address}"
+        if given and given not in self.peers:
             nearest = difflib.get_close_matches(given, self.peers, 1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else known
-            raise ConfigurationError(f"routes.{name}.peer: there is no peer {given!r}; {hint}")
-        if len(self.peers) != 1:
-            raise ConfigurationError(f"routes.{name}.peer: expected the name of a peer; {known}")
-        return next(iter(self.peers))
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"there is {known}"
+            raise ConfigurationError(f"{what}.peer: there is no peer {given!r}; {hint}")
+        if not given and len(self.peers) != 1:
+            raise ConfigurationError(f"{what}.peer: expected the name of a peer; there is {known}")
+        peer = given or next(iter(self.peers))
+        if not getattr(self.peers[peer], address):
+            raise ConfigurationError(
+                f"{what} needs peers.{peer}.{address}: expected tcp://HOST:PORT or ipc:///PATH"
+            )
+        return peer
+
+    def _check_own(self, what: str, address: str) -> None:
+        if not getattr(self.zmq, address):
+            raise ConfigurationError(
+                f"{what} ZeroMQ, and zmq.{address} does not say where: expected tcp://127.0.0.1:PORT or "
+                "ipc:///PATH"
+            )
 
 
 @dataclass(frozen=True)
@@ -165,7 +216,7 @@ class Named:
     peer: str
 
 
-def check_routes(routes: Iterable[Named], endpoint: str, peers: Mapping[str, Peer]) -> None:
+def check_routes(routes: Iterable[Named], endpoint: str, peers: Mapping[str, PeerSettings]) -> None:
     """Refuse routes that get in each other's way.
 
     Raises:
@@ -200,4 +251,31 @@ def check_routes(routes: Iterable[Named], endpoint: str, peers: Mapping[str, Pee
             raise ConfigurationError(
                 f"routes.{each.name} and routes.{echo.name} are a loop: what comes from {each.zmq!r} to "
                 f"{each.ros} would go back to {each.zmq!r}; set routes.{echo.name}.forward_bridged: false"
+            )
+
+
+def check_services(services: Mapping[str, Service], names: Mapping[str, str]) -> None:
+    """Refuse services that get in each other's way.
+
+    Args:
+        services: By name.
+        names: The full name on ROS of each.
+
+    Raises:
+        ConfigurationError: If two of them are one on either side, or the bridge would call itself.
+    """
+    seen: dict[tuple[str, str], str] = {}
+    for name, service in services.items():
+        side = names[name] if service.direction == TO_ZMQ else service.zmq or names[name].lstrip("/")
+        other = seen.setdefault((service.direction, side), name)
+        if other != name:
+            raise ConfigurationError(
+                f"services.{other} and services.{name} both answer {side!r}; give one another name"
+            )
+    called = {names[name]: name for name, service in services.items() if service.direction == TO_ROS}
+    for name, service in services.items():
+        if service.direction == TO_ZMQ and names[name] in called:
+            raise ConfigurationError(
+                f"services.{name} and services.{called[names[name]]} are a loop: the bridge would answer "
+                f"{names[name]} and call it; expected another name on ROS for one of them"
             )

@@ -40,6 +40,8 @@ class Lane:
 
     Attributes:
         received: How many messages came.
+        given: How many of them have gone on.
+        latency_ns: How long the newest of them took from receipt.
         drops: Those that went no further, by reason.
         problem: What keeps the route from working now, with the remedy; empty if nothing does.
         last_failure: Why the newest message that was malformed, mismatched or failed was.
@@ -47,7 +49,7 @@ class Lane:
 
     def __init__(self, named: Named, total: Window) -> None:
         self.named = named
-        self.received = 0
+        self.received = self.given = self.latency_ns = 0
         self.drops = Counters()
         self.problem = ""
         self.last_failure = ""
@@ -71,6 +73,8 @@ class Lane:
         """Count a message that has gone on."""
         self._window.give(trace)
         self._total.give(trace)
+        self.given += 1
+        self.latency_ns = trace.latency_ns()
 
     def values(self) -> dict[str, str | int | float]:
         """Return what the diagnostics say of the route; rates and ages are those since the last call."""

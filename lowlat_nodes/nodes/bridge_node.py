@@ -14,17 +14,27 @@ from rclpy.clock import Clock, ClockType
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from lowlat_nodes.nodes.base import LifecycleHost
-from lowlat_nodes.nodes.bridge_config import TO_ROS, TO_ZMQ, BridgeConfig, Named, check_routes
+from lowlat_nodes.nodes.bridge_config import (
+    TO_ROS,
+    TO_ZMQ,
+    BridgeConfig,
+    Named,
+    check_routes,
+    check_services,
+)
 from lowlat_nodes.nodes.bridge_lane import BY_DESIGN, Lane
 from lowlat_nodes.nodes.bridge_offers import OFFERS, Offers, to_record
 from lowlat_nodes.nodes.bridge_peer import PeerLink
+from lowlat_nodes.nodes.bridge_services import BridgedServices
 from lowlat_nodes.nodes.bridge_to_ros import ToRos
 from lowlat_nodes.nodes.bridge_to_zmq import ToZmq
 from lowlat_nodes.nodes.bridged import BridgedPublishers
-from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_values
+from lowlat_nodes.nodes.diagnostics import Level, Report, Window, judge_loop, judge_peers, standard_values
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.heartbeat import RUNNING, STOPPED
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.transport.ros import RosClock
 from lowlat_nodes.transport.zmq.header import MAX_VIA_NAME
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES
@@ -47,6 +57,8 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         self._peers: list[PeerLink] = []
         self._offered: Offers | None = None
         self._timer: Any = None
+        self._calls: BridgedServices | None = None
+        self._pulse: Pulse | None = None
         self._window = Window()
         self._told: dict[str, str] = {}
         self._lost = 0
@@ -57,18 +69,19 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         self._config = config
         self._routes = [self._named(config, name) for name in config.routes]
         check_routes(self._routes, config.zmq.endpoint, config.peers)
+        names = {name: self._service_name(name, item.ros) for name, item in config.services.items()}
+        check_services(config.services, names)
+        self._calls = BridgedServices(self, config, names)
         for peer in config.peers.values():
             peer.keys()
         # Before anything else, so that others know the marker before they hear of our publishers.
         self._bridges = BridgedPublishers(self)
         outward = [each for each in self._routes if each.route.direction == TO_ZMQ]
-        if outward:
-            waiting = max(each.route.depth if each.route.keep == "every" else 0 for each in outward)
-            self._publisher = config.zmq.publisher(
-                {topic: topic for topic in (OFFERS, *(each.zmq for each in outward))},
-                waiting=max(waiting, WAITING_MESSAGES),
-                latched={OFFERS},
-            )
+        self._publisher = config.zmq.publisher(
+            {topic: topic for topic in (OFFERS, *(each.zmq for each in outward))},
+            waiting=max([WAITING_MESSAGES, *(each.route.waiting for each in outward)]),
+            latched={OFFERS},
+        )
 
     def begin(self) -> None:
         """Subscribe on both sides."""
@@ -91,8 +104,13 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
             )
         for lane in self._inward:
             lane.start()
+        if self._calls is not None:
+            self._calls.start()
         for peer in self._peers:
             peer.start()
+        beat = None if self._publisher is None else self._publisher.beat
+        self._pulse = Pulse(self.get_fully_qualified_name(), beat)
+        self._pulse.begin(lambda error: self.get_logger().error(f"heartbeat: {error}", once=True))
         self._follow()
         self._timer = self.create_timer(
             _FOLLOW_S, self._follow, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -103,6 +121,11 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         if self._timer is not None:
             self.destroy_timer(self._timer)
             self._timer = None
+        pulse, self._pulse = self._pulse, None
+        if pulse is not None:
+            pulse.end(STOPPED, *self._done())
+        if self._calls is not None:
+            self._calls.stop()
         for part in (*self._peers, *self._outward, *self._inward):
             part.stop()
         self._peers, self._outward, self._inward = [], [], []
@@ -129,6 +152,8 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
             values |= peer.values()
             for reason, count in peer.dropped().items():
                 drops[reason] = drops.get(reason, 0) + count
+        if self._calls is not None:
+            values |= self._calls.values()
         if self._publisher is not None:
             values |= {f"zmq.{name}": count for name, count in self._publisher.counts.snapshot().items()}
         figures = self._window.turn(sum(lane.received for lane in lanes))
@@ -137,7 +162,10 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
             self.state, figures=figures, drops=drops, last_failure=failures[-1] if failures else ""
         )
         level, summary = self._judge(lanes, drops, standard)
-        return Report(level, summary, standard | values)
+        report = judge_peers(
+            Report(level, summary, standard | values), {peer.name: peer.peer for peer in self._peers}
+        )
+        return report if self._pulse is None else judge_loop(report, self._pulse)
 
     def _judge(
         self, lanes: Sequence[Lane], drops: dict[str, int], values: dict[str, Any]
@@ -171,11 +199,26 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
             raise ConfigurationError(
                 f"routes.{name}.ros: expected the name of a ROS topic, got {route.ros!r}: {error}"
             ) from error
-        peer = config.peer_of(name) if route.direction == TO_ROS else ""
+        peer = config.peer_of(f"routes.{name}", route.peer, "endpoint") if route.direction == TO_ROS else ""
         return Named(name, route, topic, route.zmq or topic.lstrip("/"), peer)
 
+    def _service_name(self, name: str, ros: str) -> str:
+        try:
+            return str(self.resolve_service_name(ros))
+        except (ValueError, rclpy_implementation.RCLError) as error:
+            raise ConfigurationError(
+                f"services.{name}.ros: expected the name of a ROS service, got {ros!r}: {error}"
+            ) from error
+
+    def _done(self) -> tuple[int, int]:
+        """Return how many messages have gone on, and the latency of one of the newest."""
+        lanes: list[Lane] = [*self._outward, *self._inward]
+        return sum(lane.given for lane in lanes), max((lane.latency_ns for lane in lanes), default=0)
+
     def _follow(self) -> None:
-        """Look who publishes what on ROS, and tell other bridges."""
+        """Look who publishes what on ROS, tell other bridges, and that this one is alive."""
+        if self._pulse is not None:
+            self._pulse.turn(RUNNING, *self._done())
         for lane in self._outward:
             lane.follow()
         for peer in self._peers:

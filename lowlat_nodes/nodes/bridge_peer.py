@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lowlat_nodes.nodes.bridge_config import Peer
+from lowlat_nodes.nodes.bridge_config import PeerSettings
 from lowlat_nodes.nodes.bridge_offers import OFFERS, Offers, from_record
 from lowlat_nodes.nodes.bridge_to_ros import ToRos
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.peer import Peer
 from lowlat_nodes.transport.arrays import WireError
 from lowlat_nodes.transport.zmq.frames import Received
 from lowlat_nodes.transport.zmq.header import MAX_VIA
@@ -27,7 +28,7 @@ class PeerLink:
 
     Args:
         name: Of the peer in the configuration.
-        peer: Where it is.
+        settings: Where it is.
         lanes: The routes.
         clock: Stamps the receipt.
         own: The name of this bridge on the wire.
@@ -40,7 +41,7 @@ class PeerLink:
     def __init__(
         self,
         name: str,
-        peer: Peer,
+        settings: PeerSettings,
         lanes: Sequence[ToRos],
         clock: Clock,
         *,
@@ -62,13 +63,13 @@ class PeerLink:
                 continue
             if not self._subscribers:
                 topics.add(OFFERS)
-            waiting = max(lane.named.route.depth for lane in chosen) if keep == "every" else 0
+            waiting = max(lane.named.route.waiting for lane in chosen)
             self._subscribers.append(
                 Subscriber(
-                    peer.endpoint,
+                    settings.endpoint,
                     {f"{keep} {topic}": topic for topic in topics},
                     clock=clock,
-                    keys=peer.keys(),
+                    keys=settings.keys(),
                     waiting=max(waiting, WAITING_MESSAGES),
                     admit=self._admit,
                     shared_memory=keep == "newest",
@@ -104,9 +105,9 @@ class PeerLink:
                     lane.told(offer, here=here and offer.ros == lane.named.ros)
 
     @property
-    def stands(self) -> bool:
-        """Return whether the peer is connected."""
-        return all(subscriber.link.stands for subscriber in self._subscribers)
+    def peer(self) -> Peer:
+        """Return what is known of the process at the other end."""
+        return self._subscribers[0].peer
 
     @property
     def last_failure(self) -> str:
@@ -125,12 +126,12 @@ class PeerLink:
     def values(self) -> dict[str, str | int | float]:
         """Return what the diagnostics say of the peer."""
         links = [subscriber.link for subscriber in self._subscribers]
-        trouble = next((link.trouble for link in links if not link.stands), "")
         told: dict[str, str | int | float] = {
-            "state": f"not connected: {trouble}" if trouble else "connected",
             "broken": sum(link.broken for link in links),
             "in_place": sum(subscriber.in_place for subscriber in self._subscribers),
         }
+        if trouble := next((link.trouble for link in links if not link.stands), ""):
+            told["trouble"] = trouble
         told |= {f"drops.{reason}": count for reason, count in self.dropped().items()}
         return {f"peer.{self.name}.{key}": value for key, value in told.items()}
 

@@ -172,7 +172,7 @@ class ToRos(Lane):
             reliable = route.reliability == "reliable"
         if route.durability != "auto":
             latched = route.durability == "transient_local"
-        depth = 1 if route.keep == "newest" else route.depth
+        depth = route.waiting
         if latched:
             depth = max(depth, _LATCHED_DEPTH, offer.depth if offer is not None else 0)
         reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT

@@ -166,7 +166,7 @@ class ToZmq(Lane):
         latched = wanted.durability == DurabilityPolicy.TRANSIENT_LOCAL
         wanted.history = HistoryPolicy.KEEP_LAST
         # Of a latched topic each publisher has something to say.
-        wanted.depth = route.depth if latched or route.keep == "every" else 1
+        wanted.depth = route.depth if latched else route.waiting
         return wanted
 
     def _take(self, data: cdr.Buffer) -> None:

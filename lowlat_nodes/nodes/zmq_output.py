@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.transport.zmq.curve import load_server_keys
+from lowlat_nodes.transport.zmq.curve import ServerKeys, load_server_keys
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES
 from lowlat_nodes.transport.zmq.publisher import Publisher
 
@@ -51,5 +51,12 @@ class ZmqSettings:
         """
         if not self.endpoint:
             return None
-        keys = load_server_keys(self.key, self.clients) if self.key else None
-        return Publisher(self.endpoint, outputs, keys=keys, waiting=waiting, latched=latched)
+        return Publisher(self.endpoint, outputs, keys=self.keys(), waiting=waiting, latched=latched)
+
+    def keys(self) -> ServerKeys | None:
+        """Load the keys; None where none are given.
+
+        Raises:
+            ConfigurationError: If a file is no such key, or others may read the secret.
+        """
+        return load_server_keys(self.key, self.clients) if self.key else None

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A thread that waits for the messages of one subscription and nothing else.
+"""A thread that waits for the messages of one subscription, or the requests of one service, and nothing else.
 
 An executor rebuilds its wait set from all entities of its nodes for each message, and one slow callback holds
 up the rest: 0.4 ms of the 2 ms that a VGA image takes from process to process.
@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
+from rclpy.service import Service
 from rclpy.subscription import Subscription
+
+E = TypeVar("E", Subscription, Service)
 
 _WAIT_NS = 1_000_000_000
 _RETRY_S = 0.01
@@ -24,11 +28,11 @@ _LOG_PERIOD_S = 5.0
 
 
 class OutsideExecutor(CallbackGroup):
-    """Keeps executors from taking messages; the events of the subscription are still theirs."""
+    """Keeps executors from taking messages and requests; the events of subscriptions are still theirs."""
 
     def can_execute(self, entity: Any) -> bool:
         """Return whether an executor may run it."""
-        return not isinstance(entity, Subscription)
+        return not isinstance(entity, Subscription | Service)
 
     def beginning_execution(self, entity: Any) -> bool:
         """Return whether an executor may run it now."""
@@ -46,8 +50,87 @@ class Taker(Protocol):
         ...
 
 
-class SubscriptionThread:
-    """Takes messages as they come, until it is stopped.
+class _WaitingThread(ABC, Generic[E]):
+    """Takes what comes as it comes, until it is stopped.
+
+    Args:
+        node: Owns the entities.
+        take: Called in the thread with all that comes; what it raises is logged.
+        name: Of the thread.
+    """
+
+    def __init__(self, node: Node, take: Callable[[Any], None], *, name: str) -> None:
+        self._node = node
+        self._take = take
+        self._entity: E | None = None
+        self._running = True
+        with node.context.handle:
+            self._wake = rclpy_implementation.GuardCondition(node.context.handle)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def follow(self, entity: E) -> None:
+        """Wait for what comes to this one from now on; it must be `OutsideExecutor`."""
+        self._entity = entity
+        if not self._thread.is_alive():
+            self._thread.start()
+        self._wake.trigger_guard_condition()
+
+    def stop(self) -> None:
+        """End the thread; what it has in hand is finished."""
+        self._running = False
+        self._wake.trigger_guard_condition()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    @abstractmethod
+    def _wait_set(self) -> Any:
+        """Return a wait set with room for the entity and a guard condition."""
+
+    @abstractmethod
+    def _add(self, wait_set: Any, entity: E) -> None:
+        """Have the wait set wait for the entity."""
+
+    @abstractmethod
+    def _taken(self, entity: E) -> Any | None:
+        """Take what came to the entity, whose handle is held; None if nothing did."""
+
+    def _run(self) -> None:
+        while self._running and self._node.context.ok():
+            entity = self._entity
+            assert entity is not None
+            try:
+                self._wait(entity)
+            except rclpy_implementation.InvalidHandle:
+                time.sleep(_RETRY_S)  # it was just replaced
+            except Exception as error:  # a node must not go deaf because of one message, whatever is wrong
+                if self._node.context.ok():
+                    self._node.get_logger().error(
+                        f"{self._thread.name}: {type(error).__name__}: {error}",
+                        throttle_duration_sec=_LOG_PERIOD_S,
+                    )
+                time.sleep(_RETRY_S)
+
+    def _wait(self, entity: E) -> None:
+        with self._node.context.handle, entity.handle:
+            wait_set = self._wait_set()
+            self._arm(wait_set, entity)
+            while self._running and entity is self._entity and self._node.context.ok():
+                wait_set.wait(_WAIT_NS)
+                taken = self._taken(entity)
+                # Before it is handed on, so that whoever gets it need not wait for the interpreter.
+                self._arm(wait_set, entity)
+                if taken is not None:
+                    self._take(taken)
+                del taken  # or its memory would be in use while the next one comes
+
+    def _arm(self, wait_set: Any, entity: E) -> None:
+        wait_set.clear_entities()
+        self._add(wait_set, entity)
+        wait_set.add_guard_condition(self._wake)
+
+
+class SubscriptionThread(_WaitingThread[Subscription]):
+    """Takes the messages of a subscription.
 
     Args:
         node: Owns the subscriptions.
@@ -57,67 +140,29 @@ class SubscriptionThread:
         taker: Takes them from the middleware.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        take: Callable[[Any], None],
-        *,
-        name: str,
-        taker: Taker,
-    ) -> None:
-        self._node = node
-        self._take = take
+    def __init__(self, node: Node, take: Callable[[Any], None], *, name: str, taker: Taker) -> None:
+        super().__init__(node, take, name=name)
         self._taker = taker
-        self._subscription: Subscription | None = None
-        self._running = True
-        with node.context.handle:
-            self._wake = rclpy_implementation.GuardCondition(node.context.handle)
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def follow(self, subscription: Subscription) -> None:
-        """Wait for the messages of this subscription from now on; it must be `OutsideExecutor`."""
-        self._subscription = subscription
-        if not self._thread.is_alive():
-            self._thread.start()
-        self._wake.trigger_guard_condition()
+    def _wait_set(self) -> Any:
+        return rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, self._node.context.handle)
 
-    def stop(self) -> None:
-        """End the thread; a message in hand is finished."""
-        self._running = False
-        self._wake.trigger_guard_condition()
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join()
+    def _add(self, wait_set: Any, entity: Subscription) -> None:
+        wait_set.add_subscription(entity.handle)
 
-    def _run(self) -> None:
-        while self._running and self._node.context.ok():
-            subscription = self._subscription
-            assert subscription is not None
-            try:
-                self._wait(subscription)
-            except rclpy_implementation.InvalidHandle:
-                time.sleep(_RETRY_S)  # the subscription was just replaced
-            except Exception as error:  # a node must not go deaf because of one message, whatever is wrong
-                if self._node.context.ok():
-                    self._node.get_logger().error(
-                        f"{self._thread.name}: {type(error).__name__}: {error}",
-                        throttle_duration_sec=_LOG_PERIOD_S,
-                    )
-                time.sleep(_RETRY_S)
+    def _taken(self, entity: Subscription) -> Any | None:
+        return self._taker.take(entity)
 
-    def _wait(self, subscription: Subscription) -> None:
-        with self._node.context.handle, subscription.handle:
-            wait_set = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, self._node.context.handle)
-            self._arm(wait_set, subscription)
-            while self._running and subscription is self._subscription and self._node.context.ok():
-                wait_set.wait(_WAIT_NS)
-                message = self._taker.take(subscription)
-                # Before the message is handed on, so that whoever gets it need not wait for the interpreter.
-                self._arm(wait_set, subscription)
-                if message is not None:
-                    self._take(message)
-                del message  # or its memory would be in use while the next one comes
 
-    def _arm(self, wait_set: Any, subscription: Subscription) -> None:
-        wait_set.clear_entities()
-        wait_set.add_subscription(subscription.handle)
-        wait_set.add_guard_condition(self._wake)
+class ServiceThread(_WaitingThread[Service]):
+    """Takes the requests of a service, each as a pair: the request, and what `send_response` needs of it."""
+
+    def _wait_set(self) -> Any:
+        return rclpy_implementation.WaitSet(0, 1, 0, 0, 1, 0, self._node.context.handle)
+
+    def _add(self, wait_set: Any, entity: Service) -> None:
+        wait_set.add_service(entity.handle)
+
+    def _taken(self, entity: Service) -> Any | None:
+        taken = entity.handle.service_take_request(entity.srv_type.Request)
+        return None if taken is None or taken[1] is None else taken
