@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parse(argv)
     store = KeyStore(options.dir)
+    code: int
     result, lines, code = options.run(store, options)
     if options.json:
         print(json.dumps(result))
@@ -86,8 +87,8 @@ def _list(store: KeyStore, _options: argparse.Namespace) -> tuple[dict[str, Any]
         lines += [line for client in pair.clients for line in _lines(f"  lets in {client.name}", client)]
     for key in known:
         lines += _lines(f"{key.name:<16}", key, " (a server elsewhere)")
-    problems = [key.problem for pair in pairs for key in (pair, *pair.clients) if key.problem]
-    problems += [key.problem for key in known if key.problem]
+    keys = [*known, *(client for pair in pairs for client in pair.clients)]
+    problems = [*filter(None, [*(pair.problem for pair in pairs), *(key.problem for key in keys)])]
     result = {
         "folder": str(store.folder),
         "pairs": [dataclasses.asdict(pair) for pair in pairs],

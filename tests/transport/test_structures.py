@@ -274,7 +274,7 @@ def test_a_structure_too_large_for_a_header_is_sent_serialised() -> None:
 
 def test_more_large_arrays_than_a_header_takes_are_refused() -> None:
     fields = {f"field{number}": np.zeros(10_000) for number in range(9)}
-    with pytest.raises(WireError, match="Structures.serialised"):
+    with pytest.raises(WireError, match=r"Structures\.serialised"):
         take_apart(Structure("some_msgs/msg/Many", fields))
 
 
