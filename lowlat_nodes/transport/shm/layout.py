@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from lowlat_nodes.transport.shm.errors import SegmentRefused
@@ -107,6 +108,21 @@ SLOT_LOCKS = tuple(ByteLock(generation_at(slot)) for slot in range(MAX_SLOTS))
 def aligned(size: int, alignment: int = ALIGNMENT) -> int:
     """Return the least multiple of the alignment that is not below the size."""
     return -(-size // alignment) * alignment
+
+
+def laid_out(sizes: Iterable[int]) -> tuple[tuple[int, ...], int]:
+    """Return where each array of a message begins in a slot, and where the last one ends.
+
+    Args:
+        sizes: Of the arrays, bytes.
+    """
+    offsets = []
+    end = 0
+    for size in sizes:
+        begin = aligned(end)
+        offsets.append(begin)
+        end = begin + size
+    return tuple(offsets), end
 
 
 def segment_name(hint: str, process: int, started_ticks: int, number: int) -> str:

@@ -1,51 +1,35 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An array that is filled where readers will see it."""
+"""Arrays that are filled where readers will see them."""
 
 from __future__ import annotations
 
+import ctypes
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from lowlat_nodes.transport.shm.segment import Segment
-
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
 class Claim:
-    """A slot as long as arrays on it exist in the process of its writer."""
+    """Memory of a message, as long as arrays on it exist in the process of its writer."""
 
-    __slots__ = ("__weakref__", "array", "open", "segment", "slot")
-
-    def __init__(self, segment: Segment, slot: int) -> None:
-        self.segment = segment
-        self.slot = slot
+    def __init__(self) -> None:
         self.open = True
         """It may still be published."""
         self.array: weakref.ref[NDArray[Any]] | None = None
-
-    def __del__(self) -> None:
-        # In whichever thread the last array goes away, perhaps amid anything: no locks here.
-        self.segment.given_back.append(self.slot)
-
-    def lend(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Return an array at the beginning of the slot, which keeps the claim."""
-        memory = self.segment.on_slot(self.slot)
-        memory.claim = self  # type: ignore[attr-defined]
-        array: NDArray[Any] = np.ndarray(shape, dtype, memoryview(memory))
-        self.array = weakref.ref(array)
-        return array
+        """The array that was lent."""
 
 
 class Loan:
-    """Memory in a slot, to be filled and then published without a copy.
+    """Memory for a message, to be filled and then published without a copy.
 
-    As a context manager, it forgets the array at the end. The slot is used again when no array or view on it
-    is left in this process, and no reader holds it: so a view that is kept stays what it is.
+    As a context manager, it forgets the array at the end. The memory is used again when no array or view on
+    it is left in this process, and no reader holds it: so a view that is kept stays what it is.
     """
 
     __slots__ = ("_array", "claim")
@@ -62,7 +46,7 @@ class Loan:
         return self._array
 
     def give_back(self) -> None:
-        """Forget the array."""
+        """Forget the array; it cannot be published any more."""
         self.claim.open = False
         self._array = None
 
@@ -71,3 +55,65 @@ class Loan:
 
     def __exit__(self, *exception: object) -> None:
         self.give_back()
+
+
+class Loans:
+    """The loans of a writer, found by the addresses of their arrays. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._claims: dict[int, weakref.ref[Claim]] = {}
+
+    def lend(
+        self, claim: Claim, memory: ctypes.Array[ctypes.c_ubyte], shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> Loan:
+        """Return an array at the beginning of some memory; it keeps the claim."""
+        memory.claim = claim  # type: ignore[attr-defined]
+        array: NDArray[Any] = np.ndarray(shape, dtype, memoryview(memory))
+        claim.array = weakref.ref(array)
+        self._claims = {each: known for each, known in self._claims.items() if known() is not None}
+        self._claims[_address(array)] = weakref.ref(claim)
+        return Loan(array, claim)
+
+    def find(self, array: NDArray[Any]) -> Loan | None:
+        """Return the loan at whose beginning an array lies, if it can still be published."""
+        if not self._claims or not array.flags.c_contiguous:
+            return None
+        known = self._claims.get(_address(array))
+        claim = None if known is None else known()
+        lent = None if claim is None or claim.array is None else claim.array()
+        if claim is None or not claim.open or (lent is not None and array.nbytes > lent.nbytes):
+            return None
+        return Loan(array, claim)
+
+
+def seal(loan: Loan) -> None:
+    """Let nothing be written to the array of a loan any more.
+
+    Raises:
+        ValueError: If it has been published or given back.
+    """
+    array = loan.array
+    if not loan.claim.open:
+        raise ValueError("this loan has been published: take a new one for the next message")
+    loan.claim.open = False
+    lent = None if loan.claim.array is None else loan.claim.array()
+    for each in (array, lent):
+        if each is not None:
+            each.flags.writeable = False
+
+
+def plain(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return a dtype that may lie in shared memory.
+
+    Raises:
+        ValueError: If it holds Python objects.
+    """
+    kind: np.dtype[Any] = np.dtype(dtype)
+    if kind.hasobject:
+        raise ValueError(f"expected a dtype without Python objects, got {kind}")
+    return kind
+
+
+def _address(array: NDArray[Any]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 import threading
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,23 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.abandoned import FOLDER
 from lowlat_nodes.transport.shm.arena import FEWEST_SLOTS, Arena
 from lowlat_nodes.transport.shm.groups import group_number
-from lowlat_nodes.transport.shm.layout import MAX_SLOTS, aligned, slot_at
-from lowlat_nodes.transport.shm.loan import Claim, Loan
+from lowlat_nodes.transport.shm.layout import MAX_SLOTS, laid_out, slot_at
+from lowlat_nodes.transport.shm.loan import Claim, Loan, Loans, plain, seal
 from lowlat_nodes.transport.shm.place import Place
+from lowlat_nodes.transport.shm.segment import Segment
+
+
+class SlotClaim(Claim):
+    """A slot that arrays of this process lie in."""
+
+    def __init__(self, segment: Segment, slot: int) -> None:
+        super().__init__()
+        self.segment = segment
+        self.slot = slot
+
+    def __del__(self) -> None:
+        # In whichever thread the last array goes away, perhaps amid anything: no locks here.
+        self.segment.given_back.append(self.slot)
 
 
 class Writer:
@@ -62,8 +75,8 @@ class Writer:
             raise ConfigurationError(f"slots: expected from {FEWEST_SLOTS} to {MAX_SLOTS}, got {slots}")
         self.counts = Counters()
         self._arena = Arena(folder, name_hint, slots, max_bytes, group_number(group), self.counts)
-        self._lock = threading.Lock()  # on the arena
-        self._claims: dict[int, weakref.ref[Claim]] = {}  # by address
+        self._loans = Loans()
+        self._lock = threading.Lock()  # on both
 
     def put(self, arrays: Sequence[NDArray[Any]]) -> Place | None:
         """Copy a message into a slot and let it be read.
@@ -77,7 +90,8 @@ class Writer:
         Raises:
             ValueError: If an array holds Python objects.
         """
-        offsets, size = _laid_out(arrays)
+        kinds = [plain(array.dtype) for array in arrays]
+        offsets, size = laid_out(array.nbytes for array in arrays)
         with self._lock:
             taken = self._arena.take(size)
         if taken is None:
@@ -85,8 +99,8 @@ class Writer:
         segment, slot = taken
         begin = slot_at(slot, segment.slot_bytes)
         try:
-            for array, offset in zip(arrays, offsets, strict=True):
-                np.copyto(np.ndarray(array.shape, array.dtype, segment.memory, begin + offset), array)
+            for array, kind, offset in zip(arrays, kinds, offsets, strict=True):
+                np.copyto(np.ndarray(array.shape, kind, segment.memory, begin + offset), array)
         except BaseException:
             segment.given_back.append(slot)
             raise
@@ -104,28 +118,17 @@ class Writer:
         Raises:
             ValueError: If the dtype holds Python objects.
         """
-        kind = np.dtype(dtype)
-        if kind.hasobject:
-            raise ValueError(f"expected a dtype without Python objects, got {kind}")
+        kind = plain(dtype)
         with self._lock:
             taken = self._arena.take(math.prod(shape) * kind.itemsize)
             if taken is None:
                 return None
-            claim = Claim(*taken)
-            array = claim.lend(shape, kind)
-            self._claims = {a: known for a, known in self._claims.items() if known() is not None}
-            self._claims[_address(array)] = weakref.ref(claim)
-        return Loan(array, claim)
+            segment, slot = taken
+            return self._loans.lend(SlotClaim(segment, slot), segment.on_slot(slot), shape, kind)
 
     def place_of(self, array: NDArray[Any]) -> Loan | None:
         """Return the loan at whose beginning an array lies; None where it is elsewhere, or published."""
-        if not self._claims or not array.flags.c_contiguous:
-            return None
-        known = self._claims.get(_address(array))
-        claim = None if known is None else known()
-        if claim is None or not claim.open or array.nbytes > claim.segment.slot_bytes:
-            return None
-        return Loan(array, claim)
+        return self._loans.find(array)
 
     def commit(self, loan: Loan) -> Place | None:
         """Let a loan be read, without a copy; nothing can be written to its array from then on.
@@ -136,19 +139,14 @@ class Writer:
         Raises:
             ValueError: If it has been published or given back.
         """
-        claim, array = loan.claim, loan.array
+        claim = loan.claim
+        assert isinstance(claim, SlotClaim)
         with self._lock:
-            if not claim.open:
-                raise ValueError("this loan has been published: take a new one for the next message")
-            claim.open = False
-            lent = None if claim.array is None else claim.array()
-            for each in (array, lent):
-                if each is not None:
-                    each.flags.writeable = False
+            seal(loan)
             segment, slot = claim.segment, claim.slot
             if not segment.closed:
                 return Place(segment.name, slot, self._arena.publish(segment, slot, lent=True), (0,))
-        return self.put([array])  # larger messages have come since
+        return self.put([loan.array])  # larger messages have come since
 
     def retain(self, place: Place | None) -> None:
         """Keep the slot of a message until another is retained, for readers that come later.
@@ -163,21 +161,3 @@ class Writer:
         """Remove the shared memory; readers and loans keep what they hold."""
         with self._lock:
             self._arena.close()
-
-
-def _laid_out(arrays: Sequence[NDArray[Any]]) -> tuple[tuple[int, ...], int]:
-    """Return where each array begins in a slot, and where the last ends."""
-    offsets = []
-    end = 0
-    for array in arrays:
-        if array.dtype.hasobject:
-            raise ValueError(f"expected arrays without Python objects, got {array.dtype}")
-        begin = aligned(end)
-        offsets.append(begin)
-        end = begin + array.nbytes
-    return tuple(offsets), end
-
-
-def _address(array: NDArray[Any]) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
