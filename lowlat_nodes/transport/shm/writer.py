@@ -57,10 +57,13 @@ class Writer:
     Attributes:
         counts: What could not be written, by reason: `slots_leased`, `too_large`, `no_space`, and
             `unavailable` where there is no shared memory.
+        retains: Readers that come later can lease what is retained.
 
     Raises:
         ConfigurationError: If the number of slots is out of range, or this process is not in the group.
     """
+
+    retains = True
 
     def __init__(
         self,

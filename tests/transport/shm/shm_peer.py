@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lowlat_nodes.transport.shm import stale
+from lowlat_nodes.transport.shm.backend import AnyReader, SharedReader, SharedWriter, open_writer
 from lowlat_nodes.transport.shm.errors import LeaseError
 from lowlat_nodes.transport.shm.place import Place
 from lowlat_nodes.transport.shm.reader import Reader
@@ -29,8 +30,8 @@ class Peer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.reader = Reader(folder=folder)
-        self.writers: list[Writer] = []
+        self.reader: SharedReader = Reader(folder=folder)
+        self.writers: list[SharedWriter] = []
         self.views: dict[str, list[memoryview]] = {}
         self.loans: list[Any] = []
 
@@ -38,6 +39,16 @@ class Peer:
         """Make a writer; the number of it."""
         self.writers.append(Writer(folder=self.folder, **options))
         return len(self.writers) - 1
+
+    def backend(self, name: str, **options: Any) -> int:
+        """Make a writer of a backend, and a reader of all; the number of the writer."""
+        self.reader = AnyReader()
+        self.writers.append(open_writer(name, **options))
+        return len(self.writers) - 1
+
+    def sweep(self) -> None:
+        """Forget the dead."""
+        self.reader.sweep()
 
     def put(self, size: int, value: int, writer: int = 0) -> Place | None:
         """Put so many bytes of that value; where they lie."""
