@@ -23,6 +23,9 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
 }
 """What an array may be made of, by its name on the wire."""
 
+NAMES: Mapping[np.dtype[Any], str] = {dtype: name for name, dtype in DTYPES.items()}
+"""The names on the wire, by what an array is made of."""
+
 MAX_DIMENSIONS = 8
 MAX_MESSAGE = 64 << 20
 """Bytes of a message, and of an array in one: three 4K images and to spare."""
@@ -45,14 +48,14 @@ def checked_size(dtype: Any, shape: Any) -> int:
         shape: A list of at most 8 whole numbers.
 
     Raises:
-        WireError: If the fields are anything else, or the array would be larger than any message.
+        WireError: If the fields are anything else.
     """
     kind = DTYPES.get(dtype) if type(dtype) is str else None
     if kind is None:
         raise WireError(f"array: expected a dtype of {', '.join(DTYPES)}, got {shown(dtype)}")
-    if not isinstance(shape, list | tuple) or len(shape) > MAX_DIMENSIONS:
+    if type(shape) not in (list, tuple) or len(shape) > MAX_DIMENSIONS:
         raise WireError(f"array: expected a shape of at most {MAX_DIMENSIONS} numbers, got {shown(shape)}")
-    count = kind.itemsize
+    count: int = kind.itemsize
     for size in shape:
         if type(size) is not int or not 0 <= size <= MAX_MESSAGE:
             raise WireError(f"array: expected sizes from 0 to {MAX_MESSAGE}, got {shown(shape)}")
@@ -93,10 +96,10 @@ def encodable(array: NDArray[Any]) -> NDArray[Any]:
     Raises:
         WireError: If its dtype has no place on the wire.
     """
-    if array.dtype.str in DTYPES and array.flags.c_contiguous:
+    if array.dtype in NAMES and array.flags.c_contiguous:
         return array
     little = array.dtype.newbyteorder("<")
-    if little.str not in DTYPES:
+    if little not in NAMES:
         raise WireError(f"expected an array of {', '.join(DTYPES)}, got {array.dtype.str}")
     return np.asarray(array, little, order="C")
 

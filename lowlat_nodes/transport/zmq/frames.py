@@ -8,15 +8,18 @@ shared memory. docs/stream_protocol.md has every byte, and test vectors.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgpack
 from numpy.typing import NDArray
 
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.transport.arrays import (
     MAX_MESSAGE,
+    NAMES,
     WireError,
     checked_size,
     content,
@@ -24,8 +27,14 @@ from lowlat_nodes.transport.arrays import (
     encodable,
 )
 from lowlat_nodes.transport.shm.place import Place
-from lowlat_nodes.transport.zmq import header as headers
-from lowlat_nodes.transport.zmq.header import MAX_ARRAYS, Header
+from lowlat_nodes.transport.zmq.header import (
+    MAX_ARRAYS,
+    MAX_HEADER,
+    VERSION,
+    Header,
+    checked_via,
+    unpack,
+)
 from lowlat_nodes.transport.zmq.schemas.registry import schema_named, schema_of
 
 if TYPE_CHECKING:
@@ -38,6 +47,16 @@ Attach = Callable[[Place, Sequence[int]], Sequence[memoryview]]
 """Returns, for a place in shared memory and the number of bytes of each array there, read-only bytes."""
 
 
+class _Thread(threading.local):
+    """What each thread has of its own: making a packer costs more than what it packs."""
+
+    def __init__(self) -> None:
+        self.packer = msgpack.Packer()
+
+
+_thread = _Thread()
+
+
 class Content(NamedTuple):
     """A payload as it goes over the wire, before it is known how.
 
@@ -46,12 +65,14 @@ class Content(NamedTuple):
         details: What the schema adds to the header.
         arrays: Arrays in C order and little-endian, of dtypes that the wire has.
         nbytes: Of all arrays together.
+        forms: The dtype and the shape of each array, as the header gives them.
     """
 
     schema: str
     details: dict[str, Any]
     arrays: list[NDArray[Any]]
     nbytes: int
+    forms: list[tuple[str, tuple[int, ...]]]
 
 
 @dataclass(slots=True)
@@ -82,15 +103,16 @@ def take_apart(payload: Any) -> Content:
     """
     schema = schema_of(payload)
     details, parts = schema.take_apart(payload)
-    arrays, total = [], 0
+    arrays, forms, total = [], [], 0
     for part in parts:
         array = encodable(part)
         size = array.nbytes
         if size > MAX_MESSAGE:
             raise WireError(f"expected arrays of at most {MAX_MESSAGE} bytes to send, got {size}")
         arrays.append(array)
+        forms.append((NAMES[array.dtype], array.shape))
         total += size
-    return Content(schema.name, details, arrays, total)
+    return Content(schema.name, details, arrays, total, forms)
 
 
 def encode_header(
@@ -119,8 +141,40 @@ def encode_header(
     Raises:
         WireError: If the header is too large.
     """
-    schema, details, arrays, _ = content
-    return headers.pack(message, schema, details, arrays, sequence, epoch, budget_ns, via, kept, place)
+    trace = message.trace
+    fields: dict[str, Any] = {
+        "v": VERSION,
+        "schema": content.schema,
+        "seq": sequence,
+        "trace": (
+            trace.capture_ns,
+            trace.received_ns,
+            trace.dequeued_ns,
+            trace.inference_start_ns,
+            trace.inference_end_ns,
+            trace.published_ns,
+        ),
+        "frame_id": message.frame_id,
+        "arrays": content.forms,
+    }
+    if epoch:
+        fields["epoch"] = epoch
+    if budget_ns:
+        fields["budget_ns"] = budget_ns
+    if via:
+        fields["via"] = checked_via(via)
+    if kept:
+        fields["kept"] = True
+    if place is not None:
+        fields["shm"] = place
+    fields |= content.details
+    try:
+        header: bytes = _thread.packer.pack(fields)
+    except (ValueError, OverflowError) as error:  # text that UTF-8 cannot say, numbers beyond 64 bits
+        raise WireError(f"header: {error}") from error
+    if len(header) > MAX_HEADER:
+        raise WireError(f"expected a header of at most {MAX_HEADER} bytes, got {len(header)}")
+    return header
 
 
 def encode(
@@ -180,13 +234,12 @@ def decode(frames: Sequence[Frame], *, attach: Attach | None = None) -> Received
     if not 2 <= len(frames) <= MAX_FRAMES:
         raise WireError(f"expected 2 to {MAX_FRAMES} frames, got {len(frames)}")
     topic = decode_topic(frames[0])
-    header = headers.unpack(frames[1], len(frames) - 2)
+    header = unpack(frames[1], len(frames) - 2)
     schema = schema_named(header.schema)
     parts: Sequence[Any] = frames[2:] if header.place is None else _attached(header, attach)
-    arrays = [
-        decode_array(dtype, shape, memoryview(part))
-        for (dtype, shape), part in zip(header.forms, parts, strict=True)
-    ]
+    arrays = []
+    for (dtype, shape), part in zip(header.forms, parts):  # noqa: B905  # as many: checked with the header
+        arrays.append(decode_array(dtype, shape, memoryview(part)))
     payload = schema.put_together(header.fields, arrays)
     return Received(
         Message(topic, payload, header.trace, header.sequence, header.frame_id),
@@ -206,7 +259,7 @@ def decode_topic(frame: Frame) -> str:
     if not 0 < len(frame) <= MAX_TOPIC:
         raise WireError(f"topic: expected 1 to {MAX_TOPIC} bytes, got {len(frame)}")
     try:
-        return str(frame, "utf-8")  # type: ignore[arg-type]  # as above
+        return str(frame, "utf-8")  # type: ignore[arg-type]  # a frame of ZeroMQ is a buffer too
     except UnicodeDecodeError as error:
         raise WireError(f"topic: expected UTF-8: {error}") from error
 

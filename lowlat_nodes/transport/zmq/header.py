@@ -1,21 +1,21 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The header of a message: what is said of every message, whatever its payload."""
+"""The header of a message that comes in: what is said of every message, whatever its payload."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.arrays import WireError, shown
 from lowlat_nodes.transport.shm.place import Place
-from lowlat_nodes.transport.zmq.schemas.schema import MAX_NAME, MAX_NAMES, Arrays, Details
+from lowlat_nodes.transport.zmq.schemas.schema import MAX_NAME, MAX_NAMES
 
 if TYPE_CHECKING:
     import zmq
@@ -29,9 +29,8 @@ MAX_ARRAYS = 8
 MAX_VIA = 8
 MAX_VIA_NAME = 255  # characters
 
-SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-"""Names of segments of shared memory: never a path."""
-
+_MAX_SEGMENT = 100
+_is_segment = lru_cache(maxsize=64)(re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*").fullmatch)  # never a path
 _MAX_SLOTS = 1 << 16
 _I64 = 1 << 63
 _STAMPS = 6
@@ -66,59 +65,6 @@ class Header:
     place: Place | None
     forms: list[list[Any]]
     fields: Mapping[str, Any]
-
-
-def pack(
-    message: Message,
-    schema: str,
-    details: Details,
-    arrays: Arrays,
-    sequence: int,
-    epoch: int,
-    budget_ns: int,
-    via: Sequence[str],
-    kept: bool,
-    place: Place | None,
-) -> bytes:
-    """Return a header; `Header` says what the arguments are.
-
-    Raises:
-        WireError: If it is too large, or holds what msgpack cannot say.
-    """
-    trace = message.trace
-    fields = {
-        "v": VERSION,
-        "schema": schema,
-        "seq": sequence,
-        "trace": (
-            trace.capture_ns,
-            trace.received_ns,
-            trace.dequeued_ns,
-            trace.inference_start_ns,
-            trace.inference_end_ns,
-            trace.published_ns,
-        ),
-        "frame_id": message.frame_id,
-        "arrays": [(array.dtype.str, array.shape) for array in arrays],
-    }
-    if epoch:
-        fields["epoch"] = epoch
-    if budget_ns:
-        fields["budget_ns"] = budget_ns
-    if via:
-        fields["via"] = _checked_via(via)
-    if kept:
-        fields["kept"] = True
-    if place is not None:
-        fields["shm"] = place
-    fields |= details
-    try:
-        header: bytes = msgpack.packb(fields)
-    except (ValueError, OverflowError) as error:  # text that UTF-8 cannot say, numbers beyond 64 bits
-        raise WireError(f"header: {error}") from error
-    if len(header) > MAX_HEADER:
-        raise WireError(f"expected a header of at most {MAX_HEADER} bytes, got {len(header)}")
-    return header
 
 
 def unpack(frame: Frame, array_frames: int) -> Header:
@@ -158,8 +104,8 @@ def unpack(frame: Frame, array_frames: int) -> Header:
         frame_id,
         epoch,
         budget_ns,
-        _checked_via(via) if via is not None else (),
-        fields.get("kept") is True,
+        checked_via(via) if via is not None else (),
+        get("kept") is True,
         place,
         forms,
         fields,
@@ -198,7 +144,8 @@ def _checked_forms(forms: Any) -> list[list[Any]]:
     return forms
 
 
-def _checked_via(via: Any) -> tuple[str, ...]:
+def checked_via(via: Any) -> tuple[str, ...]:
+    """Return the names of bridges that a message has passed."""
     if type(via) not in (list, tuple) or len(via) > MAX_VIA or not set(map(type, via)) <= {str}:
         raise WireError(f"header: expected at most {MAX_VIA} texts as 'via', got {shown(via)}")
     if max(map(len, via), default=0) > MAX_VIA_NAME:
@@ -211,7 +158,7 @@ def _checked_place(place: Any, arrays: int) -> Place:
     if type(place) is not list or len(place) != 4:
         raise WireError("header: expected [segment, slot, generation, [offset, ...]] as 'shm'")
     segment, slot, generation, offsets = place
-    if type(segment) is not str or not SEGMENT.fullmatch(segment):
+    if type(segment) is not str or len(segment) > _MAX_SEGMENT or not _is_segment(segment):
         raise WireError(f"header: expected the name of a segment in 'shm', got {shown(segment)}")
     if type(slot) is not int or not 0 <= slot < _MAX_SLOTS:
         raise WireError(f"header: expected a slot from 0 to {_MAX_SLOTS - 1} in 'shm', got {shown(slot)}")

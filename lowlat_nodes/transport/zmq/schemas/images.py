@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.stream.payload import CompressedImage, Image
-from lowlat_nodes.transport.arrays import WireError, shown
+from lowlat_nodes.transport.arrays import DTYPES, NAMES, WireError, shown
 from lowlat_nodes.transport.cdr.messages import PIXELS
 from lowlat_nodes.transport.zmq.schemas.schema import (
     Arrays,
@@ -25,7 +25,7 @@ from lowlat_nodes.transport.zmq.schemas.schema import (
 
 # What the array of an encoding is: its dtype, and the sizes of its pixels behind height and width.
 _FORMS = {
-    encoding: (np.dtype("<" + pixel.scalar), (pixel.channels,) if pixel.channels > 1 else ())
+    encoding: (DTYPES[NAMES[np.dtype(pixel.scalar)]], (pixel.channels,) if pixel.channels > 1 else ())
     for encoding, pixel in PIXELS.items()
 }
 
@@ -36,7 +36,9 @@ def _check(encoding: Any, array: NDArray[Any]) -> None:
         raise WireError(f"image: expected an 'encoding' of {', '.join(PIXELS)}; got {shown(encoding)}")
     dtype, pixel = expected
     shape = array.shape
-    if array.dtype != dtype or len(shape) < 2 or shape[2:] != pixel or not array.size:
+    # What was decoded has the very object; what is sent may have another, or the other order of bytes.
+    of_dtype = array.dtype is dtype or array.dtype.newbyteorder("<") == dtype
+    if not of_dtype or len(shape) < 2 or shape[2:] != pixel or 0 in shape:
         sizes = ", ".join(["height", "width", *map(str, pixel)])
         raise WireError(f"image: expected {dtype.str} [{sizes}] for {encoding}, got {form(array)}")
 
