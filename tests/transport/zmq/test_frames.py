@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import dataclasses
+import functools
 import re
 import tracemalloc
 from collections.abc import Sequence
@@ -19,11 +22,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import Detections, Record
+from lowlat_nodes.stream.payload import (
+    NO_FLOATS,
+    CompressedImage,
+    DeadLetter,
+    Detections,
+    Image,
+    Joints,
+    Labels,
+    Packet,
+    Record,
+    Serialised,
+    Structure,
+    Text,
+    Trajectory,
+)
 from lowlat_nodes.stream.trace import Trace
-from lowlat_nodes.transport.arrays import DTYPES, WireError
-from lowlat_nodes.transport.zmq.frames import decode, encode
+from lowlat_nodes.transport.arrays import DTYPES, WireError, content
+from lowlat_nodes.transport.cdr.messages import PIXELS
+from lowlat_nodes.transport.shm.place import Place
+from lowlat_nodes.transport.zmq.frames import decode, encode, encode_header, inline, take_apart
 from lowlat_nodes.transport.zmq.header import MAX_HEADER
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "stream_protocol.md"
@@ -57,6 +77,62 @@ PLAIN = st.recursive(
     max_leaves=8,
 )
 RECORDS = st.builds(Record, st.dictionaries(NAMES, PLAIN, max_size=5), NAMES.map(str.encode))
+OCTETS = arrays.arrays(np.uint8, st.integers(0, 9))
+PACKETS = st.builds(Packet, st.binary(max_size=9), st.binary(max_size=9), NAMES)
+COUNTS = st.integers(0, 2**63 - 1)
+
+
+@st.composite
+def images(draw: st.DrawFn) -> Image:
+    encoding = draw(st.sampled_from(sorted(PIXELS)))
+    pixel = PIXELS[encoding]
+    shape: tuple[int, ...] = (draw(st.integers(1, 5)), draw(st.integers(1, 5)), pixel.channels)
+    data = draw(arrays.arrays(pixel.scalar, shape if pixel.channels > 1 else shape[:2]))
+    return Image(data[:, ::-1] if draw(st.booleans()) else data, encoding)
+
+
+@st.composite
+def joints(draw: st.DrawFn) -> Joints:
+    names = tuple(draw(st.lists(NAMES, max_size=5)))
+    column = arrays.arrays(np.float64, len(names)) | st.just(NO_FLOATS)
+    return Joints(names, draw(column), draw(column), draw(column))
+
+
+@st.composite
+def trajectories(draw: st.DrawFn) -> Trajectory:
+    names = tuple(draw(st.lists(NAMES, min_size=1, max_size=5)))
+    times = sorted(draw(st.sets(st.integers(-(2**63), 2**63 - 1), max_size=5)))
+    table = arrays.arrays(np.float64, (len(times), len(names)))
+    optional = table | st.just(NO_FLOATS)
+    return Trajectory(
+        names, draw(COUNTS), np.array(times, np.int64), draw(table), draw(optional), draw(optional)
+    )
+
+
+PAYLOADS = st.one_of(
+    ARRAYS,
+    detections(),
+    RECORDS,
+    images(),
+    st.builds(CompressedImage, OCTETS, NAMES),
+    joints(),
+    trajectories(),
+    st.builds(Text, NAMES),
+    st.builds(Labels, st.lists(NAMES, max_size=5).map(tuple), st.floats(0, 1)),
+    PACKETS,
+    st.builds(DeadLetter, PACKETS, NAMES),
+    st.builds(Heartbeat, NAMES, NAMES, COUNTS, COUNTS, COUNTS, COUNTS),
+)
+
+
+FOUND = Detections(
+    np.array([[10, 20, 30.5, 40, 0.75, 1], [0, 0, 8, 8, 0.5, 0]], np.float32),
+    ("cup", "jar"),
+    np.array([7, -1]),
+)
+
+
+RESULT = Record({"survey": "ztf", "alert_id": 10, "p": {"SN Ia": 0.5}, "mjd": None}, b"ztf:10")
 
 
 def framed(frames: Sequence[bytes | memoryview]) -> list[zmq.Frame]:
@@ -67,27 +143,153 @@ def read(frames: Sequence[bytes | memoryview]) -> Message:
     return decode(framed(frames)).message
 
 
-def same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two payloads, or parts of them, are the same to the bit."""
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if dataclasses.is_dataclass(one):
+        names = [field.name for field in dataclasses.fields(one)]
+        return all(same(getattr(one, name), getattr(other, name)) for name in names)
+    if isinstance(one, memoryview | bytes):
+        return bytes(one) == bytes(other)
+    return repr(one) == repr(other)  # 1, 1.0 and True differ
 
 
-@given(TOPICS, ARRAYS | detections() | RECORDS, TRACES, st.integers(0, 2**64 - 1), NAMES)
+@given(TOPICS, PAYLOADS, TRACES, st.integers(0, 2**64 - 1), NAMES)
 def test_messages_come_back_as_they_went(
     topic: str, payload: Any, trace: Trace, sequence: int, frame_id: str
 ) -> None:
     found = read(encode(Message("out", payload, trace, 0, frame_id), topic, sequence))
     assert (found.topic, found.trace, found.sequence, found.frame_id) == (topic, trace, sequence, frame_id)
-    if isinstance(payload, Detections):
-        assert same(found.payload.rows, payload.rows)
-        assert same(found.payload.tracks, payload.tracks)
-        assert found.payload.names == payload.names
-    elif isinstance(payload, Record):
-        assert repr(found.payload.fields) == repr(payload.fields)  # 1, 1.0 and True differ
-        assert found.payload.key == payload.key
-    else:
-        assert same(found.payload, payload)
+    assert type(found.payload) is type(payload)
+    assert same(found.payload, payload)
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.lists(NAMES, max_size=8), st.booleans())
+def test_what_is_told_beside_a_message_comes_back(
+    epoch: int, budget_ns: int, via: list[str], kept: bool
+) -> None:
+    message = Message("out", Text("hello"))
+    content = take_apart(message.payload)
+    header = encode_header(message, content, 7, epoch=epoch, budget_ns=budget_ns, via=via, kept=kept)
+    received = decode([b"t", header, *inline(content)])
+    assert (received.epoch, received.budget_ns, received.via) == (epoch, budget_ns, tuple(via))
+    assert received.kept is kept
+    assert received.message.payload == message.payload
+
+
+def test_what_is_not_told_takes_no_bytes() -> None:
+    received = decode(encode(Message("out", Text("hello")), "t", 0))
+    assert (received.epoch, received.budget_ns, received.via, received.kept) == (0, 0, (), False)
+    assert len(encode(Message("out", Text("hello")), "t", 0)[1]) < 60
+
+
+PLACE = Place("lowlat_camera_17_1700_0a1b2c3d", 3, 2**64 - 1, (0, 4096))
+FOUND_BYTES = 2 * 6 * 4
+
+
+def placed(place: Any, payload: Any = None) -> list[bytes]:
+    message = Message("out", FOUND if payload is None else payload)
+    return [b"t", encode_header(message, take_apart(message.payload), 7, place=place)]
+
+
+def test_arrays_in_shared_memory_are_attached_by_their_sizes() -> None:
+    asked = []
+    parts = [content(array) for array in take_apart(FOUND).arrays]
+
+    def attach(place: Place, sizes: Sequence[int]) -> list[memoryview]:
+        asked.append((place, list(sizes)))
+        return parts
+
+    found = decode(placed(PLACE), attach=attach).message.payload
+    assert asked == [(PLACE, [FOUND_BYTES, 16])]
+    assert same(found, FOUND)
+    assert np.shares_memory(found.rows, FOUND.rows)
+    assert not found.rows.flags.writeable
+
+
+def test_without_a_way_to_attach_shared_memory_is_refused() -> None:
+    with pytest.raises(WireError, match="expected arrays as frames, got a place in shared memory"):
+        decode(placed(PLACE))
+
+
+def test_what_attaching_raises_passes_through() -> None:
+    def attach(_place: Place, _sizes: Sequence[int]) -> list[memoryview]:
+        raise FileNotFoundError("gone")
+
+    with pytest.raises(FileNotFoundError, match="gone"):
+        decode(placed(PLACE), attach=attach)
+
+
+@pytest.mark.parametrize("parts", [[], [b"x"], [b"x" * (FOUND_BYTES - 1), b"x" * 16]])
+def test_shared_memory_that_gives_other_bytes_is_refused(parts: list[bytes]) -> None:
+    with pytest.raises(WireError):
+        decode(placed(PLACE), attach=lambda _place, _sizes: list(map(memoryview, parts)))
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("lowlat", "as 'shm'"),
+        ([], "as 'shm'"),
+        (["a", 0, 1], "as 'shm'"),
+        (["../etc", 0, 1, [0, 0]], "expected the name of a segment in 'shm'"),
+        (["a/b", 0, 1, [0, 0]], "the name of a segment"),
+        ([".hidden", 0, 1, [0, 0]], "the name of a segment"),
+        (["a\n", 0, 1, [0, 0]], "the name of a segment"),
+        (["a" * 101, 0, 1, [0, 0]], "the name of a segment"),
+        (["", 0, 1, [0, 0]], "the name of a segment"),
+        ([1, 0, 1, [0, 0]], "the name of a segment"),
+        (["a", -1, 1, [0, 0]], "expected a slot from 0"),
+        (["a", 1 << 16, 1, [0, 0]], "expected a slot from 0"),
+        (["a", 0.0, 1, [0, 0]], "expected a slot from 0"),
+        (["a", 0, 0, [0, 0]], "expected a generation from 1"),
+        (["a", 0, True, [0, 0]], "expected a generation from 1"),
+        (["a", 0, 1, [0]], "an offset in 'shm' for each of 2 arrays"),
+        (["a", 0, 1, [0] * 9], "an offset in 'shm' for each of 2 arrays"),
+        (["a", 0, 1, 0], "an offset in 'shm' for each of 2 arrays"),
+        (["a", 0, 1, [0, -1]], "expected offsets from 0"),
+        (["a", 0, 1, [0, 2**63]], "expected offsets from 0"),
+        (["a", 0, 1, [0, 1.5]], "expected offsets from 0"),
+    ],
+)
+def test_a_place_that_is_none_is_refused(place: Any, reason: str) -> None:
+    with pytest.raises(WireError, match=reason):
+        decode(placed(place), attach=lambda _place, _sizes: [])
+
+
+def test_a_place_for_no_arrays_or_beside_frames_is_refused() -> None:
+    with pytest.raises(WireError, match="for each of 0 arrays"):
+        decode(placed(["a", 0, 1, []], Record({})), attach=lambda _place, _sizes: [])
+    with pytest.raises(WireError, match="expected no frames of arrays beside 'shm', got 1"):
+        decode([*placed(PLACE), b"x"], attach=lambda _place, _sizes: [])
+
+
+def test_nothing_is_attached_for_arrays_that_are_none() -> None:
+    fields = msgpack.unpackb(placed(PLACE)[1]) | {"arrays": [["<f4", [-1, 6]], ["<i8", [2]]]}
+    with pytest.raises(WireError, match="expected sizes from 0"):
+        decode([b"t", msgpack.packb(fields)], attach=lambda _place, _sizes: pytest.fail("attached"))
+
+
+def test_threads_do_not_share_what_packs() -> None:
+    message = Message("out", RESULT)
+    expected = encode(message, "t", 1)
+
+    def many(_: int) -> bool:
+        return all(encode(message, "t", 1) == expected for _ in range(500))
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(many, range(4)))
+
+
+def test_a_header_that_cannot_be_packed_leaves_nothing_for_the_next() -> None:
+    with pytest.raises(WireError):
+        encode(Message("out", Record({"a": 1, "b": "\ud800"})), "t", 0)
+    assert encode(Message("out", RESULT), "t", 0) == encode(Message("out", RESULT), "t", 0)
 
 
 def test_arrays_cannot_be_written_to_and_are_not_copied() -> None:
@@ -104,16 +306,6 @@ def test_arrays_of_any_layout_are_sent_in_c_order_and_little_endian() -> None:
         found = read(encode(Message("out", array), "t", 0)).payload
         assert np.array_equal(found, array)
         assert found.dtype.str in DTYPES
-
-
-FOUND = Detections(
-    np.array([[10, 20, 30.5, 40, 0.75, 1], [0, 0, 8, 8, 0.5, 0]], np.float32),
-    ("cup", "jar"),
-    np.array([7, -1]),
-)
-
-
-RESULT = Record({"survey": "ztf", "alert_id": 10, "p": {"SN Ia": 0.5}, "mjd": None}, b"ztf:10")
 
 
 def documented() -> dict[str, list[bytes]]:
@@ -343,3 +535,158 @@ def test_a_message_that_claims_to_be_huge_costs_nothing() -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+IMAGE = np.zeros((2, 3, 3), np.uint8)
+JOINT = np.zeros(2)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (Image(IMAGE, "rgb9"), "expected an 'encoding' of mono8, .*; got 'rgb9'"),
+        (Image(IMAGE, "rgba8"), r"expected \|u1 \[height, width, 4\] for rgba8, got \|u1 \[2, 3, 3\]"),
+        (Image(IMAGE, "mono8"), r"expected \|u1 \[height, width\] for mono8"),
+        (Image(IMAGE[0], "rgb8"), "for rgb8"),
+        (Image(IMAGE[:, :0], "rgb8"), "for rgb8"),
+        (Image(IMAGE.astype(np.uint16), "rgb8"), "for rgb8, got <u2"),
+        (Image(IMAGE.astype(np.float32), "rgb16"), "expected <u2"),
+        (CompressedImage(IMAGE, "jpeg"), r"compressed_image: expected the file as \|u1 \[n\], got"),
+        (CompressedImage(np.zeros(2, np.int8), "jpeg"), r"expected the file as \|u1 \[n\], got \|i1 \[2\]"),
+        (CompressedImage(IMAGE[0, 0], "x" * 1025), "expected 'format' as text of at most 1024"),
+        (Joints(("a",), JOINT, NO_FLOATS, NO_FLOATS), r"expected 3 arrays of <f8 \[1\] or \[0\]"),
+        (Joints(("a", "b"), JOINT.astype(np.float32), JOINT, JOINT), "expected 3 arrays of <f8"),  # type: ignore[arg-type]
+        (Joints(("a",) * 20_000, NO_FLOATS, NO_FLOATS, NO_FLOATS), "expected at most 16384 'names'"),
+        (Joints(("a" * 1025,), NO_FLOATS, NO_FLOATS, NO_FLOATS), "of at most 1024 characters"),
+        (Joints((1,), NO_FLOATS, NO_FLOATS, NO_FLOATS), "expected a list of text as 'names'"),  # type: ignore[arg-type]
+        (Labels(("a",), float("nan")), "labels: expected 'threshold' as a finite number"),
+        (Text("\ud800"), "text: expected what UTF-8 can say"),
+        (Text("x" * ((1 << 20) + 1)), "text: expected at most 1048576 bytes"),
+        (Packet(b"a", b"k" * ((1 << 16) + 1)), "packet: expected a key of at most 65536 bytes"),
+        (Packet(b"a", b"", "x" * 1025), "packet: expected 'origin' as text"),
+        (Heartbeat("n", "idle", -1, 0, 0), "heartbeat: expected 'sequence' from 0"),
+        (Heartbeat("n", "x" * 1025, 0, 0, 0), "heartbeat: expected 'state' as text"),
+        (Structure("nonsense", {}), "ros: expected a 'type' such as"),
+        (Structure("a/msg/B", {}, "RIHS01_xyz"), "ros: expected RIHS01_ and 64"),
+        (Structure("a/msg/B", {"a b": 1}), "ros: expected names of fields"),
+        (Structure("a/msg/B", {"a": None}), "ros: expected text, numbers, arrays"),
+        (Structure("a/msg/B", {"a": 2**64}), "ros: expected text, numbers, arrays"),
+        (Structure("a/msg/B", {"a": [1, 2]}), "ros: expected a list of text or of maps"),
+        (
+            Structure("a/msg/B", {"a": np.zeros((2, 2))}),
+            r"ros: expected arrays \[n\] of numbers that ROS has",
+        ),
+        (Structure("a/msg/B", {"a": np.zeros(2, np.float16)}), "of numbers that ROS has"),
+        (Serialised("a/msg/B", b"\0\1"), "ros_cdr: expected CDR with its encapsulation header"),
+    ],
+)
+def test_payloads_that_contradict_themselves_are_refused(payload: Any, reason: str) -> None:
+    with pytest.raises(WireError, match=reason):
+        encode(Message("out", payload), "t", 0)
+
+
+def test_big_endian_and_padded_images_are_sent_as_any() -> None:
+    for data in (IMAGE.astype(">u2"), np.zeros((2, 8, 3), np.uint16)[:, :3], np.ones((2, 3, 3), np.uint16)):
+        found = read(encode(Message("out", Image(data, "rgb16")), "t", 0)).payload
+        assert np.array_equal(found.data, data)
+        assert found.data.dtype.str == "<u2"
+    grey = read(encode(Message("out", Image(IMAGE[:, :, :1], "mono8")), "t", 0)).payload
+    assert grey.data.shape == (2, 3)
+
+
+def test_trajectories_go_forward_in_time() -> None:
+    table = np.zeros((2, 1))
+    for times, start_ns in (([1, 1], 0), ([2, 1], 0), ([1, 2], -1)):
+        payload = Trajectory(("a",), start_ns, np.array(times), table, NO_FLOATS, NO_FLOATS)
+        with pytest.raises(WireError, match=r"times that increase|'start_ns' from 0"):
+            encode(Message("out", payload), "t", 0)
+
+
+def test_a_long_reason_is_cut() -> None:
+    letter = DeadLetter(Packet(b"a"), "x" * 100_000)
+    assert len(read(encode(Message("out", letter), "t", 0)).payload.reason) == 8192
+
+
+U1, F8, I8 = ["|u1", [2]], ["<f8", [2]], ["<i8", [2]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"schema": "image", "arrays": [U1]}, "expected an 'encoding' of"),
+        ({"schema": "image", "arrays": [U1], "encoding": ["rgb8"]}, "expected an 'encoding' of"),
+        ({"schema": "image", "arrays": [U1], "encoding": "mono8"}, r"expected \|u1 \[height, width\]"),
+        ({"schema": "image", "arrays": [], "encoding": "mono8"}, "image: expected 1 array, got 0"),
+        ({"schema": "compressed_image", "arrays": [U1, U1]}, "compressed_image: expected 1 array, got 2"),
+        ({"schema": "compressed_image", "arrays": [F8]}, r"expected the file as \|u1 \[n\]"),
+        ({"schema": "compressed_image", "arrays": [U1], "format": 1}, "expected 'format' as text"),
+        ({"schema": "joint_state", "arrays": [F8, F8, F8]}, "expected a list of text as 'names'"),
+        ({"schema": "joint_state", "arrays": [F8, F8], "names": ["a", "b"]}, "expected 3 arrays of <f8"),
+        ({"schema": "joint_state", "arrays": [F8, F8, I8], "names": ["a", "b"]}, "expected 3 arrays of <f8"),
+        ({"schema": "trajectory", "arrays": [], "names": []}, "expected 'start_ns' from 0"),
+        ({"schema": "trajectory", "arrays": [], "names": [], "start_ns": 0}, "expected <i8"),
+        ({"schema": "trajectory", "arrays": [I8] * 4, "names": [], "start_ns": 0}, "expected <i8"),
+        ({"schema": "text", "arrays": []}, "text: expected 1 array"),
+        ({"schema": "text", "arrays": [F8]}, r"text: expected UTF-8 as \|u1 \[n\]"),
+        ({"schema": "labels", "arrays": [], "names": ["a"], "threshold": "low"}, "expected 'threshold'"),
+        ({"schema": "labels", "arrays": [], "names": ["a"], "threshold": True}, "expected 'threshold'"),
+        ({"schema": "labels", "arrays": [U1], "names": ["a"]}, "labels: expected no arrays"),
+        ({"schema": "packet", "arrays": []}, "packet: expected 1 or 2 arrays"),
+        ({"schema": "packet", "arrays": [U1, F8]}, "packet: expected its key"),
+        ({"schema": "packet", "arrays": [U1], "origin": 1}, "expected 'origin' as text"),
+        ({"schema": "dead_letter", "arrays": [U1], "reason": 1}, "expected 'reason' as text"),
+        ({"schema": "heartbeat", "arrays": []}, "heartbeat: expected a map as 'fields'"),
+        ({"schema": "heartbeat", "arrays": [], "fields": {}}, "expected 'sequence' from 0"),
+        ({"schema": "ros_cdr", "arrays": [U1], "type": "a/msg/B"}, "encapsulation header"),
+        ({"schema": "ros_cdr", "arrays": [], "type": "a/msg/B"}, "ros_cdr: expected 1 array"),
+        ({"schema": "ros", "arrays": [], "type": "a/msg/B"}, "ros: expected a map as 'fields'"),
+        ({"schema": "ros", "arrays": [], "fields": {}}, "ros: expected a 'type' such as"),
+        ({"epoch": -1}, "expected 'epoch' and 'budget_ns' from 0"),
+        ({"budget_ns": 1.5}, "expected 'epoch' and 'budget_ns' from 0"),
+        ({"via": "a"}, "expected at most 8 texts as 'via'"),
+        ({"via": ["a"] * 9}, "expected at most 8 texts as 'via'"),
+        ({"via": [1]}, "expected at most 8 texts as 'via'"),
+        ({"via": ["a" * 256]}, "expected at most 255 characters in each text"),
+    ],
+)
+def test_a_header_that_does_not_fit_its_schema_is_refused(changes: dict[str, Any], reason: str) -> None:
+    fields = HEADER | {"arrays": [["<f4", [2]]]} | changes
+    parts = [np.zeros(shape, dtype).tobytes() for dtype, shape in fields["arrays"]]
+    with pytest.raises(WireError, match=reason):
+        read([b"t", msgpack.packb(fields), *parts])
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"a": None}, "expected text, numbers, maps and lists"),
+        ({"a": [1]}, "expected a list of text or of maps"),
+        ({"a": ["b", {}]}, "expected a list of text or of maps"),
+        ({"a": [[]]}, "expected a list of text or of maps"),
+        ({"a": {"b c": 1}}, "expected names of fields"),
+        ({"a": {"@": 0}, "b": {"@": 0}}, r"expected each array \[n\] once in 'fields', got 0"),
+        ({"a": {"@": 1}}, r"expected each array \[n\] once in 'fields', got 1"),
+        ({"a": {"@": True}}, r"expected each array \[n\] once in 'fields', got True"),
+        ({}, "expected every array in 'fields', number 0 is not"),
+        ({"a": {"@": 0}, "b": {"<f8": 1}}, "expected a list of numbers that <f8 has"),
+        ({"a": {"@": 0}, "b": {"<f8": ["x"]}}, "expected a list of numbers that <f8 has"),
+        ({"a": {"@": 0}, "b": {"<f2": [1.0]}}, "expected a list of numbers that <f2 has"),
+        ({"a": {"@": 0}, "b": {"|b1": [1]}}, r"expected a list of numbers that \|b1 has"),
+        ({"a": {"@": 0}, "b": {"|u1": [1.0]}}, r"expected a list of numbers that \|u1 has"),
+        ({"a": {"@": 0}, "b": {"|u1": [256]}}, "expected numbers from 0 to 255"),
+        ({"a": {"@": 0}, "b": {"<i8": [2**63]}}, "expected numbers from -9223372036854775808"),
+        ({"a": {"|u1": [1], "b": 1}}, "expected names of fields"),
+        (functools.reduce(lambda inner, _: {"b": inner}, range(40), {}), "on at most 32 levels"),
+    ],
+)
+def test_fields_that_are_none_are_refused(fields: dict[str, Any], reason: str) -> None:
+    header = HEADER | {"schema": "ros", "type": "a/msg/B", "fields": fields}
+    with pytest.raises(WireError, match=reason):
+        read([b"t", msgpack.packb(header), CONTENT])
+
+
+def test_other_encoders_may_write_whole_numbers_for_others() -> None:
+    header = HEADER | {"schema": "ros", "type": "a/msg/B", "arrays": [], "fields": {"a": {"<f4": [1, 2.5]}}}
+    found = read([b"t", msgpack.packb(header)]).payload.fields["a"]
+    assert (found.dtype.str, found.tolist()) == ("<f4", [1.0, 2.5])
+    assert not found.flags.writeable

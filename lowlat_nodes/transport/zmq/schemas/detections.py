@@ -51,15 +51,20 @@ def _check(arrays: Arrays, names: Sequence[str]) -> None:
 
 
 def _take_labels(payload: Labels) -> tuple[Details, Arrays]:
-    return {"names": checked_names("labels", payload.names), "threshold": float(payload.threshold)}, []
+    threshold = _checked_threshold(float(payload.threshold))
+    return {"names": checked_names("labels", payload.names), "threshold": threshold}, []
 
 
 def _put_labels(fields: Mapping[str, Any], arrays: Arrays) -> Labels:
     expect_arrays("labels", arrays, 0)
-    threshold = fields.get("threshold", 0.0)
-    if type(threshold) is not float or not math.isfinite(threshold):
-        raise WireError(f"labels: expected 'threshold' as a finite float, got {shown(threshold)}")
+    threshold = _checked_threshold(fields.get("threshold", 0.0))
     return Labels(checked_names("labels", fields.get("names")), threshold)
+
+
+def _checked_threshold(value: Any) -> float:
+    if type(value) not in (float, int) or not math.isfinite(value):  # many encoders write 1.0 as 1
+        raise WireError(f"labels: expected 'threshold' as a finite number, got {shown(value)}")
+    return float(value)
 
 
 DETECTIONS = Schema("detections", Detections, _take_detections, _put_detections)
