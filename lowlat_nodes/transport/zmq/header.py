@@ -113,12 +113,12 @@ def unpack(frame: Frame, array_frames: int) -> Header:
 
 
 def _unpack_map(frame: Frame) -> dict[str, Any]:
-    if len(frame) > MAX_HEADER:
-        raise WireError(f"header: expected at most {MAX_HEADER} bytes, got {len(frame)}")
+    size = len(frame)
+    if size > MAX_HEADER:
+        raise WireError(f"header: expected at most {MAX_HEADER} bytes, got {size}")
+    most = min(size, MAX_NAMES)  # msgpack makes room for all the items that a list claims before it reads any
     try:
-        fields = msgpack.unpackb(
-            frame, max_map_len=MAX_NAMES, max_array_len=MAX_NAMES, max_bin_len=0, max_ext_len=0
-        )
+        fields = msgpack.unpackb(frame, max_map_len=most, max_array_len=most, max_bin_len=0, max_ext_len=0)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise WireError(f"header: expected msgpack: {type(error).__name__}: {error}") from error
     if type(fields) is not dict:
