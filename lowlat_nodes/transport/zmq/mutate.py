@@ -266,11 +266,11 @@ class Mutator:
             frames[number], frames[other] = frames[other], frames[number]
 
     def _cross(self, frames: Frames) -> None:
-        """Go on with another message, from some place of a frame or from some frame."""
+        """Put in the arrays of another message, or go on with it within a frame."""
         other = self._sound[self._below(len(self._sound))]
-        number = self._below(min(len(frames), len(other)))
         if self._draw() < 0.5:
-            frames[number:] = other[number:]
+            frames[2:] = other[2:]
         else:
+            number = self._below(min(len(frames), len(other)))
             at = self._below(len(frames[number]) + 1)
             frames[number] = frames[number][:at] + other[number][at:]
