@@ -29,9 +29,6 @@ MAX_RANGES = 1024
 MAX_CREDIT = 4096
 """How many messages a worker may ask for beyond what it has polled."""
 
-MAX_UNHEARD_MS = 5_000
-"""How long TCP tries to reach a peer that confirms nothing; its connection is of no use long before."""
-
 MAX_NAME = 64
 MAX_REASON = 1000
 LEAST_SILENCE_NS = 50_000_000

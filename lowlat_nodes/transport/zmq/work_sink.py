@@ -23,7 +23,7 @@ from lowlat_nodes.transport.zmq import work
 from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.frames import decode, encode
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
-from lowlat_nodes.transport.zmq.options import probe, receive
+from lowlat_nodes.transport.zmq.options import give_up, probe, receive
 from lowlat_nodes.transport.zmq.work_ledger import Dead, Item, Ledger, Worker
 
 _PING_NS = 200_000_000
@@ -100,7 +100,7 @@ class WorkSink:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         socket.setsockopt(zmq.SNDHWM, 0)  # what workers ask for bounds it
         probe(socket)
-        socket.setsockopt(zmq.TCP_MAXRT, work.MAX_UNHEARD_MS)
+        give_up(socket)
         try:
             self.endpoint = listen(socket, endpoint, keys=keys, counts=self.counts, max_bytes=work.MAX_NOTE)
         except BaseException:

@@ -23,11 +23,11 @@ from lowlat_nodes.transport.zmq import work
 from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, decode
-from lowlat_nodes.transport.zmq.options import probe, receive
+from lowlat_nodes.transport.zmq.link import WATCHED, Link
+from lowlat_nodes.transport.zmq.options import give_up, probe, receive
 
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
-_CONNECT_MS = 1000
 _UNHEARD_NS = 1_000_000_000  # then the connection is made anew: what was cut off, TCP finds out late
 _WORD_NS = 200_000_000  # how often the sink hears of us, at least
 _SPARE = 64  # notes that wait in the socket beside the work that was asked for
@@ -56,8 +56,9 @@ class WorkSource:
 
     Attributes:
         name: What the sink calls this worker.
+        link: Whether the connection stands.
         drops: Messages that came `again`, and that were `malformed`, which the sink is told.
-        last_failure: Why the newest of these was refused.
+        last_failure: Why the newest of these was refused, or what keeps the link from standing.
 
     Raises:
         ConfigurationError: If the endpoint is none, has no address, or an argument is out of range.
@@ -102,10 +103,11 @@ class WorkSource:
         self._received = 0
         self._lag: int | None = None
         self._spoke_ns = self._heard_ns = self._polled_ns = 0
+        self.link = Link(self._endpoint, keys)
         self._hello_due = True
         self._context = zmq.Context()
         try:
-            self._socket = self._connect()
+            self._socket, self._monitor = self._connect()
         except ConfigurationError:
             self._context.term()
             raise
@@ -164,10 +166,11 @@ class WorkSource:
         """Tell the sink what is done with and that the rest is for others, and disconnect."""
         self._tell()
         self._say(work.encode_note(work.BYE))
-        self._socket.close(linger=_LINGER_MS)
+        self._hang_up(_LINGER_MS)
         self._context.term()
 
-    def _connect(self) -> zmq.Socket[bytes]:
+    def _connect(self) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
+        """Return a socket that connects, and its monitor."""
         socket = self._context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IMMEDIATE, 1)  # what a sink that is away hears later would be old
@@ -175,22 +178,37 @@ class WorkSource:
         socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
         probe(socket)
-        socket.setsockopt(zmq.TCP_MAXRT, work.MAX_UNHEARD_MS)
+        give_up(socket)
         allow_ipv6(socket, self._endpoint)
         if self._keys is not None:
             secure_client(socket, self._keys)
+        monitor = socket.get_monitor_socket(WATCHED)
         try:
             socket.connect(self._endpoint)
         except zmq.ZMQError as error:
+            monitor.close(linger=0)
             socket.close()
             raise ConfigurationError(f"cannot connect to {self._endpoint!r}: {error}") from error
         self._heard_ns = time.monotonic_ns()
-        return socket
+        return socket, monitor
+
+    def _hang_up(self, linger_ms: int = 0) -> None:
+        self._follow()
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)
+        self._socket.close(linger=linger_ms)
+
+    def _follow(self) -> None:
+        """Take note of what happened to the connection."""
+        while (event := receive(self._monitor, 2)) is not None:
+            self.link.note([frame.bytes for frame in event])
+            if self.link.trouble:
+                self.last_failure = f"{self._endpoint}: {self.link.trouble}"
 
     def _hear(self) -> None:
         """Take what came."""
+        self._follow()
         while (frames := receive(self._socket, 1 + MAX_FRAMES)) is not None:
             self._heard_ns = time.monotonic_ns()
             try:
@@ -237,9 +255,10 @@ class WorkSource:
         """Say what is to be said: who we are, what is done, and how much we can take."""
         now_ns = time.monotonic_ns()
         if now_ns - self._heard_ns > _UNHEARD_NS:
-            socket = self._connect()
-            self._socket.close()
-            self._socket = socket
+            anew = self._connect()
+            self._hang_up()
+            self.link.lost()
+            self._socket, self._monitor = anew
             self._hello_due = True
         if self._hello_due:
             self._spoke_ns = now_ns

@@ -11,6 +11,7 @@ was back the next message came.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ NEAR, FAR = "10.213.0.1", "10.213.0.2"
 NOBODY = "02:00:00:00:00:99"
 PORT = 5599
 PATIENCE_S = 60.0
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--net")
 PROGRAM = Path(__file__).parent / "beating_process.py"
 
 
@@ -66,6 +68,20 @@ class Hosts:
         """End the other host."""
         self._holder.kill()
         self._holder.wait()
+
+
+def namespaces() -> str:
+    """Return why there can be no network namespaces, empty where there can."""
+    for program in ("unshare", "nsenter", "ip"):
+        if shutil.which(program) is None:
+            return f"no program {program}"
+    tried = subprocess.run(
+        [*NAMESPACE, "ip", "link", "add", "near", "type", "veth", "peer", "name", "far"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"network namespaces are not permitted: {tried.stderr}" if tried.returncode else ""
 
 
 def run(*command: str) -> None:

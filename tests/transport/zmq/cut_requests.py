@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program for tests: work and calls between two hosts, whose cable is cut for a while.
 
-Run it as `unshare --user --map-root-user --net python cut_requests.py SECONDS HOW`; for HOW see cut_network.
-A worker and a caller here work for a sink and a responder on the other host. It prints as JSON what the
-calls came to during the cut, and how long after the link was back the next work came and the next call was
-answered.
+Run it as `unshare --user --map-root-user --net python cut_requests.py SECONDS HOW`, HOW as for cut_network.
+A worker and a caller here work for a sink and a responder on the other host. It prints as JSON what calls
+came to during the cut, and how long after the link was back work came, and a call was answered.
 """
 
 from __future__ import annotations

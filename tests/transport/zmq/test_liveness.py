@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cut_network import NAMESPACE, namespaces
 
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.message import Message
@@ -26,7 +26,6 @@ from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 PATIENCE_S = 60.0
 CUT = Path(__file__).parent / "cut_network.py"
-NAMESPACE = ("unshare", "--user", "--map-root-user", "--net")
 PROGRAM = Path(__file__).parent / "beating_process.py"
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -223,20 +222,6 @@ def test_a_hanging_publisher_is_asked_ever_more_rarely(kind: str, tmp_path: Path
             broken.append(watch.subscriber.link.broken)
             time.sleep(0.01)
         assert 2 <= broken[-1] <= 8  # 0.06, 0.12, 0.24, ... s
-
-
-def namespaces() -> str:
-    """Return why there can be no network namespaces, empty where there can."""
-    for program in ("unshare", "nsenter", "ip"):
-        if shutil.which(program) is None:
-            return f"no program {program}"
-    tried = subprocess.run(
-        [*NAMESPACE, "ip", "link", "add", "near", "type", "veth", "peer", "name", "far"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return f"network namespaces are not permitted: {tried.stderr}" if tried.returncode else ""
 
 
 @pytest.mark.parametrize("cut_s", [0.3, 3.0, 12.0])
