@@ -51,7 +51,8 @@ class WorkSource:
         silent_after_s: Longest time between two calls of `poll`; after it others get the work.
         prefetch: How many messages may come while others are processed; None for as many as `poll` was last
             asked for.
-        remember: How many messages that are done with are remembered, to know them when they come again.
+        remember: How many messages that are done with are remembered, to know them when they come again; no
+            more come again than the `window` of the sink.
         max_bytes: Largest frame of a message; a larger one breaks the connection.
 
     Attributes:
@@ -73,7 +74,7 @@ class WorkSource:
         keys: ClientKeys | None = None,
         silent_after_s: float = 1.5,
         prefetch: int | None = None,
-        remember: int = 20_000,
+        remember: int = 4096,
         max_bytes: int = MAX_MESSAGE,
     ) -> None:
         self._endpoint = check_endpoint(endpoint)

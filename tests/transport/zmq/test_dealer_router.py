@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from slow_link import slow_link
+from relay import relaying
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.requester import RequestLate, ServerGone
@@ -135,8 +135,8 @@ def test_what_takes_long_on_a_slow_link_comes_whole() -> None:
     with (
         routing(max_bytes=len(large)) as router,
         echoing(router),
-        slow_link(router.endpoint, 1e6) as address,
-        dealing(address, max_bytes=len(large)) as dealer,
+        relaying(router.endpoint, 1e6) as relay,
+        dealing(relay.address, max_bytes=len(large)) as dealer,
     ):
         dealer.connect(soon())
         assert dealer.call([large], everything, deadline_ns=soon()) == [large]
