@@ -14,6 +14,7 @@ from typing import Any
 import msgpack
 import zmq
 
+from lowlat_nodes.stream.requester import foreign_text
 from lowlat_nodes.transport.arrays import WireError, shown
 
 VERSION = 1
@@ -95,15 +96,15 @@ def _silence(value: object) -> int:
 
 
 def _name(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
-        raise WireError(f"note: expected a name of 1 to {MAX_NAME} characters, got {shown(value)}")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or not value.isprintable():
+        raise WireError(f"note: expected a name of 1 to {MAX_NAME} printable characters, got {shown(value)}")
     return value
 
 
 def _reason(value: object) -> str:
     if not isinstance(value, str):
         raise WireError(f"note: expected text, got {shown(value)}")
-    return value[:MAX_REASON]
+    return foreign_text(value)
 
 
 def _ranges(value: object) -> list[Range]:

@@ -192,7 +192,8 @@ class Ledger:
     def resume(self, worker: Worker, former: Worker | None, held: Iterable[tuple[int, int]]) -> None:
         """Let a worker that connected anew go on with what it still has.
 
-        What it had and has no more waits again. What it was thought to have failed with, it did not.
+        What it had and has no more was lost on the way, and waits again. It has failed with nothing, whatever
+        was thought of it meanwhile.
 
         Args:
             worker: As it is now.
@@ -201,12 +202,13 @@ class Ledger:
         """
         if former is not None:
             self.release(former)
+        for item in self._items.values():
+            if item.failed == worker.name and not item.dead:
+                item.failures -= 1
+                item.failed = ""
         for first, last in held:
             for item in list(self._among(first, last)):
                 if item.holder is None and not item.dead:
-                    if item.failed == worker.name:
-                        item.failures -= 1
-                        item.failed = ""
                     self._take(item, worker)
 
     def first_dead(self) -> Dead | None:

@@ -28,6 +28,7 @@ from lowlat_nodes.transport.zmq.work_ledger import Dead, Item, Ledger, Worker
 
 _PING_NS = 200_000_000
 _LOOK_NS = 50_000_000  # how often the silent are looked for
+_STOOD_STILL_NS = 500_000_000  # a pause of this length is ours, not theirs
 _LINGER_MS = 200
 _WORKERS = 1024
 _TURN = 256  # notes that are read before something is sent
@@ -91,7 +92,8 @@ class WorkSink:
         self._workers: dict[bytes, Worker] = {}  # by route
         self._routes: dict[str, bytes] = {}  # by name
         self._closed = False
-        self._ping_ns = self._look_ns = 0
+        self._broken = ""
+        self._ping_ns = self._looked_ns = 0
         self._wake, self._woken = sockets.socketpair()
         for end in (self._wake, self._woken):
             end.setblocking(False)
@@ -181,7 +183,7 @@ class WorkSink:
         return (
             f"{len(self._ledger)} messages are not finished, {self._ledger.waiting} of them wait for one of "
             f"{len(self._workers)} workers at {self.endpoint}"
-            f"{f'; there are no dead letters for one: {dead.reason}' if dead else ''}"
+            f"{f'; there are no dead letters for one: {dead.reason}' if dead else ''}{self._broken}"
         )
 
     def _bury_dead(self) -> None:
@@ -216,10 +218,12 @@ class WorkSink:
                     if self._socket in ready:
                         self._read()
                     now_ns = time.monotonic_ns()
-                    if now_ns >= self._look_ns:
-                        self._look_ns = now_ns + _LOOK_NS
+                    if now_ns - self._looked_ns >= _LOOK_NS:
                         self._look_after(now_ns)
                     self._hand_out()
+        except Exception as error:  # a defect in here; `flush` must tell that nothing goes on
+            self._broken = f"; the sink has broken: {type(error).__name__}: {error}"
+            raise
         finally:
             stop_listening(self._socket)
 
@@ -291,6 +295,10 @@ class WorkSink:
 
     def _look_after(self, now_ns: int) -> None:
         """Ping the workers, and give the work of those that are dead to others."""
+        if now_ns - self._looked_ns > _STOOD_STILL_NS:
+            for worker in self._workers.values():  # what they said meanwhile is yet to be read
+                worker.heard_ns = now_ns
+        self._looked_ns = now_ns
         for route, worker in list(self._workers.items()):
             if now_ns - worker.heard_ns > worker.silent_ns:
                 self._lose(route, "silent")

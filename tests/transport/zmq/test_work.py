@@ -260,9 +260,9 @@ def test_what_makes_workers_fail_becomes_a_dead_letter_and_the_rest_is_done() ->
         for number in range(3):
             sink.write(job(number))
         done: list[int] = []
-        for _ in range(2):  # each dies by number 1
+        for name in ("first", "second"):  # each dies by number 1
             with raw(sink.endpoint) as (socket, hello):
-                hello(limit=100)
+                hello(limit=100, worker=name)
                 got: list[int] = []
                 while 1 not in got:
                     got += [number for number in [arrival(socket)] if number is not None]

@@ -123,7 +123,9 @@ def test_a_worker_that_comes_back_goes_on_and_has_not_failed() -> None:
     assert sorted(again.held) == [1, 2]
     assert not any(item.failures for item in again.held.values())
     assert ledger.waiting == 2
-    assert take(ledger, worker("other")) == [0, 3]
+    other = worker("other")
+    assert take(ledger, other) == [0, 3]
+    assert not any(item.failures for item in other.held.values())  # they were lost on the way
 
 
 def test_a_worker_that_connects_anew_keeps_what_it_has_and_gets_again_what_was_on_its_way() -> None:
