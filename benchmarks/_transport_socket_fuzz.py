@@ -678,7 +678,7 @@ def fuzz(messages: int = 200_000, kinds: Iterable[str] = tuple(KINDS), seed: int
     """
     chosen = list(kinds)
     targets = {
-        kind: _fuzz_one(KINDS[kind], messages // len(chosen), random.Random(f"{seed} {kind}"))
+        kind: _fuzz_one(KINDS[kind], -(-messages // len(chosen)), random.Random(f"{seed} {kind}"))
         for kind in chosen
     }
     return {

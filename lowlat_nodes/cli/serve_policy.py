@@ -154,7 +154,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--protocol", required=True, metavar="NAME", help=", ".join(SERVERS))
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=_port, help="0 takes a free one (the usual one of the protocol)")
-    parser.add_argument("--socket", default="", metavar="PATH", help="Unix socket instead of host and port")
+    parser.add_argument(
+        "--socket", default="", metavar="PATH", help="Unix socket instead of host and port; path or name"
+    )
     parser.add_argument("--token-file", default="", metavar="FILE", help="what clients must know; chmod 600")
     parser.add_argument(
         "--insecure-bind", action="store_true",

@@ -32,25 +32,24 @@ def place(text: str) -> Place:
 def add_client_keys(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """Add the options of who connects to publishers with keys."""
     parser.add_argument(
-        "--key-file", default="", metavar="FILE", help="our secret key, for publishers with keys; chmod 600"
-    )
+        "--key", "--key-file", dest="key_file", default="", metavar="NAME",
+        help="our keys by name (lowlat keys new) or secret file, for publishers with keys",
+    )  # fmt: skip
     parser.add_argument(
-        "--server-key", action="append", default=[], metavar="FILE",
-        help="public key of the publisher; one for all, or one for each in their order",
+        "--server-key", action="append", default=[], metavar="KEY",
+        help="public key of the publisher, its name or file; one for all, or one for each in their order",
     )  # fmt: skip
 
 
 def add_server_keys(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """Add the options of who publishes with keys."""
     parser.add_argument(
-        "--key-file",
-        default="",
-        metavar="FILE",
-        help="our secret certificate, where other machines may listen",
-    )
+        "--key", "--key-file", dest="key_file", default="", metavar="NAME",
+        help="our keys by name (lowlat keys new) or secret file, where other machines may listen",
+    )  # fmt: skip
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="FILE",
-        help="public key of a subscriber that may come in, or a folder of them",
+        "--allow", action="append", default=[], metavar="KEY",
+        help="public key of a subscriber that may come in, its name or file (as lowlat keys allow says)",
     )  # fmt: skip
 
 
@@ -64,7 +63,7 @@ def client_keys(options: argparse.Namespace, publishers: int) -> Sequence[Client
 
     servers = options.server_key
     if bool(options.key_file) != bool(servers):
-        raise ConfigurationError("expected --key-file and --server-key together, or neither of them")
+        raise ConfigurationError("expected --key and --server-key together, or neither of them")
     if not servers:
         return [None] * publishers
     if len(servers) not in (1, publishers):
@@ -84,5 +83,5 @@ def server_keys(options: argparse.Namespace) -> ServerKeys | None:
     from lowlat_nodes.transport.zmq.curve import load_server_keys
 
     if options.allow and not options.key_file:
-        raise ConfigurationError("expected --key-file with --allow")
+        raise ConfigurationError("expected --key with --allow")
     return load_server_keys(options.key_file, options.allow) if options.key_file else None

@@ -62,8 +62,8 @@ class CameraSettings:
         doc="Address of a ZeroMQ publisher that the images come from instead of ROS, under this topic; on "
         "the same host through shared memory.",
     )
-    key: str = setting("", doc="File of the node's own secret key, where that publisher wants one.")
-    server_key: str = setting("", doc="File of that publisher's public key.")
+    key: str = setting("", doc="Keys of the node, by name or secret file, where that publisher wants some.")
+    server_key: str = setting("", doc="Public key of that publisher, or its name or file; goes with key.")
 
     @property
     def type_name(self) -> str:

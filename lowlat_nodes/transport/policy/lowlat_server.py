@@ -44,7 +44,7 @@ class LowlatServer:
             max_frames=lowlat.MAX_FRAMES,
             keys=keys,
             counts=self._counts,
-            options="--key-file, --allow",
+            options="--key, --allow",
         )
 
     @property

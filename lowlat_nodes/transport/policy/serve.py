@@ -91,7 +91,7 @@ def make_server(
         port: 0 takes a free one, None the usual one of the protocol.
         token: What clients must know, empty for nothing.
         insecure_bind: Listen to other machines too, although the protocol is in the clear.
-        path: Of a Unix socket to listen at instead of a port.
+        path: Of a Unix socket to listen at instead of a port; a name without slash is in the user's folder.
         key_file: The server's keys, a name in the key store or a secret certificate; only for a protocol that
             is encrypted.
         allow: Who may come in, as `load_server_keys` takes it.
@@ -108,7 +108,9 @@ def make_server(
         raise ConfigurationError(f"{protocol} has no keys; expected none, or the protocol {ENCRYPTED!r}")
     place = f"[{host}]" if ":" in host else host
     port = kind.port if port is None else port
-    address = f"ipc://{Path(path).expanduser().absolute()}" if path else f"{kind.scheme}://{place}:{port}"
+    address = f"{kind.scheme}://{place}:{port}"
+    if path:
+        address = f"ipc://{Path(path).expanduser().absolute() if '/' in path else path}"
     if kind.encrypted:
         return _encrypted(kind, responder, address, token=token, key_file=key_file, allow=allow)
     if not path and not is_loopback(host) and not (insecure_bind and token):

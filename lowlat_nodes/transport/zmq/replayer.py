@@ -62,7 +62,7 @@ class Replayer:
                 keys=keys,
                 counts=self.counts,
                 max_bytes=_MAX_SUBSCRIPTION,
-                options="--key-file, --allow",
+                options="--key, --allow",
             )
         except BaseException:
             self.close()

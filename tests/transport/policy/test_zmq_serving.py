@@ -164,8 +164,8 @@ def test_keys_in_files_let_a_client_in_from_anywhere(started: Start, tmp_path: P
         ("gr00t", {"host": "0.0.0.0"}, "--insecure-bind and --token-file"),  # noqa: S104
         ("gr00t", {"host": "0.0.0.0", "insecure_bind": True}, "--insecure-bind and --token-file"),  # noqa: S104
         ("gr00t", {"key_file": "k"}, "no keys"),
-        ("lowlat", {"host": "0.0.0.0"}, "--key-file, --allow"),  # noqa: S104
-        ("lowlat", {"host": "0.0.0.0", "insecure_bind": True}, "--key-file, --allow"),  # noqa: S104
+        ("lowlat", {"host": "0.0.0.0"}, "--key, --allow"),  # noqa: S104
+        ("lowlat", {"host": "0.0.0.0", "insecure_bind": True}, "--key, --allow"),  # noqa: S104
         ("lowlat", {"token": "t"}, "keys instead of a token"),
         ("lowlat", {"allow": ["robot.key"]}, "key file beside"),
         ("openpi", {"path": "socket"}, "no Unix sockets"),
