@@ -16,6 +16,7 @@ import json
 import os
 import queue
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -166,7 +167,8 @@ class Process:
         )
         self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.canary = -1
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reading = threading.Thread(target=self._read)
+        self._reading.start()
 
     @property
     def alive(self) -> bool:
@@ -204,16 +206,23 @@ class Process:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self.kill()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """End it by force."""
         self._process.kill()
         self._process.wait()
+        self._reading.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -605,7 +614,7 @@ class _Bridge(_Subscriber):
         self._folder = tempfile.TemporaryDirectory()
         parameters = Path(self._folder.name) / "bridge.yaml"
         parameters.write_text(_BRIDGE % endpoint, encoding="utf-8")
-        self._environment = {**os.environ, "ROS_DOMAIN_ID": str(100 + os.getpid() % 100)}
+        self._environment = {**os.environ, "ROS_DOMAIN_ID": str(202 + os.getpid() % 30)}
         self._listener = self._child("", "listener", self._environment)
         self._listener.wait("endpoint")
         argv = [sys.executable, "-m", "lowlat_nodes.nodes.bridge_node"]
