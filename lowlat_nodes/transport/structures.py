@@ -23,7 +23,7 @@ from lowlat_nodes.transport.cdr.fields import (
     TextUnreadable,
     TooMuch,
 )
-from lowlat_nodes.transport.cdr.wire import Buffer, CdrError, Writer
+from lowlat_nodes.transport.cdr.wire import Buffer, CdrError, Reader, Writer
 from lowlat_nodes.transport.zmq.schemas.ros import ROOM, room_of_arrays
 
 _PLACEHOLDER = ("structure_needs_at_least_one_member", (Nodetype.BASE, ("uint8", 0)))
@@ -79,6 +79,20 @@ class Structures:
         except (TooMuch, TextUnreadable):
             return Serialised(type_name, whole, type_hash)
         return Structure(type_name, fields, type_hash)
+
+    def check(self, type_name: str, data: Buffer) -> None:
+        """Check that bytes are one whole message, as far as its structure goes; strings may be any bytes.
+
+        Args:
+            type_name: As in `sensor_msgs/msg/Image`.
+            data: CDR with its encapsulation header.
+
+        Raises:
+            TypeUnknown: If there is no such type here.
+            CdrError: If they are not, or the type cannot be read field by field.
+        """
+        layout, _ = self._layout(type_name)
+        layout.pass_over(Reader(data), type_name)
 
     def write(self, payload: Structure | Serialised) -> bytes | memoryview:
         """Return a message as CDR, the reverse of `read`.

@@ -370,3 +370,31 @@ def test_changed_bytes_are_read_or_refused(name: str, data: st.DataObject) -> No
         changed[data.draw(st.integers(4, len(changed) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(CdrError):
         STRUCTURES.write(through(STRUCTURES.read(name, bytes(changed))))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=8)
+@given(data=st.data())
+def test_a_message_is_checked_as_if_it_were_read(name: str, data: st.DataObject) -> None:
+    message = bytearray(TYPES.encode(name, as_rosbags(name, data.draw(fields_of(name)))))
+    STRUCTURES.check(name, bytes(message))
+    for _ in range(data.draw(st.integers(0, 3))):
+        message[data.draw(st.integers(0, len(message) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    changed = bytes(message[: len(message) - data.draw(st.integers(0, 4))])
+    try:
+        read = STRUCTURES.read(name, changed)
+    except CdrError:
+        with pytest.raises(CdrError):
+            STRUCTURES.check(name, changed)
+        return
+    if isinstance(read, Structure):  # otherwise the rest was not looked at
+        STRUCTURES.check(name, changed)
+
+
+def test_strings_of_any_bytes_pass_the_check_and_nothing_of_a_type_that_is_not_here() -> None:
+    latin = bytearray(TYPES.encode("std_msgs/msg/String", SimpleNamespace(data="gruen")))
+    latin[10] = 0xFC
+    STRUCTURES.check("std_msgs/msg/String", bytes(latin))
+    assert isinstance(STRUCTURES.read("std_msgs/msg/String", bytes(latin)), Serialised)
+    with pytest.raises(TypeUnknown):
+        STRUCTURES.check("nowhere/msg/Nothing", b"\0\1\0\0")

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fields of ROS messages of any type: each kind of field reads and writes its values in CDR.
 
-Values are as in `stream.payload.Structure`. Every value comes back as it was, with the bits of a NaN.
+To `pass_over` a field checks all that `read` does, and makes nothing of it. Values are as in
+`stream.payload.Structure`. Every value comes back as it was, with the bits of a NaN.
 """
 
 from __future__ import annotations
@@ -87,6 +88,13 @@ class Field(Protocol):
     def read(self, reader: FieldReader, what: str) -> Any:
         """Return the value."""
 
+    def pass_over(self, reader: Reader, what: str) -> None:
+        """Move on behind the value.
+
+        Raises:
+            CdrError: If there is none.
+        """
+
     def write(self, writer: Writer, value: Any, what: str) -> None:
         """Write the value.
 
@@ -100,6 +108,9 @@ class Number:
 
     Args:
         base: Its ROS name.
+
+    Attributes:
+        alike: How large it is, and 1; zeros for a boolean, which not every byte is.
     """
 
     def __init__(self, base: str) -> None:
@@ -109,6 +120,7 @@ class Number:
         self._packed = {order: struct.Struct(order + code) for order in "<>"}
         self.least = self._packed["<"].size
         self.size = 9
+        self.alike = (0, 0) if base == "bool" else (self.least, 1)
 
     def read(self, reader: FieldReader, what: str) -> Any:
         """Return the value."""
@@ -121,6 +133,13 @@ class Number:
         if self._base == "bool" and reader.data[start] > 1:
             raise CdrError(f"{what}: expected 0 or 1 as bool, got {reader.data[start]}")
         return value
+
+    def pass_over(self, reader: Reader, what: str) -> None:
+        """Move on behind the value."""
+        reader.align(self.least)
+        start = reader.take(self.least, what)
+        if self._base == "bool" and reader.data[start] > 1:
+            raise CdrError(f"{what}: expected 0 or 1 as bool, got {reader.data[start]}")
 
     def write(self, writer: Writer, value: Any, what: str) -> None:
         """Write the value."""
@@ -150,17 +169,27 @@ class Text:
 
     def read(self, reader: FieldReader, what: str) -> str:
         """Return the string."""
-        size = reader.u4(what)
-        start = reader.take(size, what)
+        size = self._size(reader, what)
+        start = reader.offset - size
         reader.spend(size)
-        if size and reader.data[start + size - 1]:
-            raise CdrError(f"{what}: expected a string that ends with NUL")
-        if size > self._bound + 1:
-            raise CdrError(f"{what}: expected at most {self._bound} bytes, got {size - 1}")
         try:
             return str(memoryview(reader.data)[start : start + max(size - 1, 0)], "utf-8")
         except UnicodeDecodeError as error:
             raise TextUnreadable(f"{what}: expected UTF-8: {error}") from error
+
+    def pass_over(self, reader: Reader, what: str) -> None:
+        """Move on behind the string, which may be any bytes."""
+        self._size(reader, what)
+
+    def _size(self, reader: Reader, what: str) -> int:
+        """Move on behind the string, and return its size with the end."""
+        size = reader.u4(what)
+        start = reader.take(size, what)
+        if size and reader.data[start + size - 1]:
+            raise CdrError(f"{what}: expected a string that ends with NUL")
+        if size > self._bound + 1:
+            raise CdrError(f"{what}: expected at most {self._bound} bytes, got {size - 1}")
+        return size
 
     def write(self, writer: Writer, value: Any, what: str) -> None:
         """Write the string."""
@@ -207,6 +236,16 @@ class Numbers:
         reader.arrays.append(array)
         return array
 
+    def pass_over(self, reader: Reader, what: str) -> None:
+        """Move on behind the array."""
+        count = self._length.read(reader, what, self._item)
+        if count:
+            reader.align(self._item)
+        start = reader.take(count * self._item, what)
+        truths = self._dtypes["<"].kind == "b" and count
+        if truths and np.frombuffer(reader.data, np.uint8, count, start).max() > 1:
+            raise CdrError(f"{what}: expected 0 or 1 as bool")
+
     def write(self, writer: Writer, value: Any, what: str) -> None:
         """Write the array, float32 [n] for example."""
         dtype = self._dtypes["<"]
@@ -241,6 +280,17 @@ class Items:
         read = self._item.read
         return [read(reader, what) for _ in range(count)]
 
+    def pass_over(self, reader: Reader, what: str) -> None:
+        """Move on behind the items; all at once where they are made of numbers of one size."""
+        count = self._length.read(reader, what, self._item.least)
+        size, numbers = self._item.alike if isinstance(self._item, Nested) else (0, 0)
+        if size and count:
+            reader.align(size)
+            reader.take(count * size * numbers, what)
+            return
+        for _ in range(count):
+            self._item.pass_over(reader, what)
+
     def write(self, writer: Writer, value: Any, what: str) -> None:
         """Write the items."""
         if not isinstance(value, Sequence) or isinstance(value, str):
@@ -255,12 +305,23 @@ class Nested:
 
     Args:
         fields: Its fields by name, in order.
+
+    Attributes:
+        alike: The size of its numbers, and how many they are, where it is made of nothing else; zeros
+            otherwise.
     """
 
     def __init__(self, fields: Mapping[str, Field]) -> None:
         self._fields = tuple(fields.items())
         self.least = sum(field.least for field in fields.values())
         self.size = 5 + sum(2 + len(name.encode()) + field.size for name, field in self._fields)
+
+        self.alike = _alike(list(fields.values()))
+
+    def pass_over(self, reader: Reader, what: str) -> None:  # noqa: ARG002
+        """Move on behind the fields."""
+        for name, field in self._fields:
+            field.pass_over(reader, name)
 
     def read(self, reader: FieldReader, what: str) -> dict[str, Any]:  # noqa: ARG002
         """Return the fields by name."""
@@ -279,6 +340,13 @@ class Nested:
             field.write(writer, value[name], name)
 
 
+def _alike(fields: Sequence[Field]) -> tuple[int, int]:
+    """Return the size and the number of the numbers in fields; zeros where not all are numbers of one size."""
+    parts = [field.alike if isinstance(field, Number | Nested) else (0, 0) for field in fields]
+    sizes = {size for size, _ in parts}
+    return (sizes.pop(), sum(count for _, count in parts)) if len(sizes) == 1 and 0 not in sizes else (0, 0)
+
+
 class Length:
     """How many items an array has, and whether it is written down before them.
 
@@ -291,7 +359,7 @@ class Length:
         self._count = count
         self._fixed = fixed
 
-    def read(self, reader: FieldReader, what: str, least: int) -> int:
+    def read(self, reader: Reader, what: str, least: int) -> int:
         """Return the number of items that take `least` bytes each at least; so many are there."""
         if self._fixed:
             return self._count
