@@ -26,11 +26,12 @@ from lowlat_nodes.stream.payload import (
 )
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.arrays import WireError
-from lowlat_nodes.transport.bag import BagError
+from lowlat_nodes.transport.bag.errors import TypeUnknown
 from lowlat_nodes.transport.bag.types import MessageTypes
 from lowlat_nodes.transport.cdr.wire import Reader
 from lowlat_nodes.transport.records import as_text
 from lowlat_nodes.transport.ros import message_type
+from lowlat_nodes.transport.structures import Structures, TypeMismatch
 from lowlat_nodes.vision.compressed import decode as decode_image
 from lowlat_nodes.vision.compressed import read_head
 from lowlat_nodes.vision.jpeg import to_jpeg
@@ -78,6 +79,9 @@ class Outward:
     def __init__(self, type_name: str, route: Route) -> None:
         self._type_name = type_name
         self._stamped = has_header(type_name)
+        types = MessageTypes()
+        self._hash = types.definition(type_name)[1] if type_name in types else ""
+        self._structures = Structures(types)
         self._quality = route.jpeg_quality if route.image == "jpeg" and type_name == IMAGE else 0
         self._plain = type_name in _PLAIN and (route.form != "cdr" or bool(self._quality))
         self._fields = route.form == "fields"
@@ -102,14 +106,19 @@ class Outward:
                 if self._quality or _whole(self._type_name, data, decoded):
                     return _message(topic, payload, decoded.stamp_ns or 0, decoded.frame_id)
         stamp_ns, frame_id = _header(data) if self._stamped else (0, "")
-        return _message(topic, Serialised(self._type_name, data), stamp_ns, frame_id)
+        payload = (
+            self._structures.read(self._type_name, data)
+            if self._fields
+            else Serialised(self._type_name, data, self._hash)
+        )
+        return _message(topic, payload, stamp_ns, frame_id)
 
 
 class Inward:
     """Turns what came over the wire into serialised messages, whole and valid ones only."""
 
     def __init__(self) -> None:
-        self._types = MessageTypes()
+        self._structures = Structures(MessageTypes())
 
     def type_of(self, payload: Any) -> str:
         """Return the type that a payload has on ROS.
@@ -141,14 +150,13 @@ class Inward:
                 "the type of the route"
             )
         try:
-            if isinstance(payload, Serialised):
-                data = bytes(payload.data)
-                self._types.decode(type_name, data)
+            if isinstance(payload, Serialised | Structure):
+                data = bytes(self._structures.write(payload))
+                if isinstance(payload, Serialised):
+                    self._structures.check(type_name, data)
                 return data
-            if isinstance(payload, Structure):
-                return self._types.encode(type_name, payload.fields)
-        except BagError as error:
-            raise cdr.CdrError(str(error)) from error
+        except (TypeUnknown, TypeMismatch) as error:
+            raise Unbridgeable(str(error)) from error
         if isinstance(payload, Record):
             payload = as_text(message).payload
         elif isinstance(payload, np.ndarray):
