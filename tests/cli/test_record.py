@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,13 +19,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import msgpack
+import numpy as np
 import pytest
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability
 
 from lowlat_nodes.cli import main as lowlat
-from lowlat_nodes.stream.payload import Text
+from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.payload import Image, Text
+from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr, segments
 from lowlat_nodes.transport.bag import BagError, BagReader, BagWriter, Recorded, Topic, qos
+from lowlat_nodes.transport.bag.framing import ENCODING, pack, unpack
+from lowlat_nodes.transport.zmq.curve import new_pair
+from lowlat_nodes.transport.zmq.frames import encode
+from lowlat_nodes.transport.zmq.key_store import KeyStore
 
 STRING = "std_msgs/msg/String"
 START_NS = 1_700_000_000_000_000_000
@@ -328,6 +338,9 @@ def test_a_folder_that_exists_is_refused(tmp_path: Path, capsys: pytest.CaptureF
         ["/a", "--duration", "0"],
         ["/a", "--max-size", "-1"],
         ["/a", "--compression", "gzip"],
+        ["--zmq", ""],
+        ["--zmq", "tcp://127.0.0.1:1,,a"],
+        ["--zmq", "tcp://127.0.0.1:1", "--use-sim-time"],
     ],
 )
 def test_wrong_command_lines_are_refused(arguments: list[str]) -> None:
@@ -340,3 +353,173 @@ def test_wrong_command_lines_are_refused(arguments: list[str]) -> None:
 def test_a_wrong_expression_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert lowlat.main(["record", "--all", "--exclude", "(", "-o", os.devnull]) == 2
     assert "expected a regular expression, got '('" in capsys.readouterr().err
+
+
+def zmq_bag(path: Path, count: int = 60, period_ns: int = 5_000_000) -> Path:
+    """Write a bag of a ROS topic and two topics of ZeroMQ."""
+    with BagWriter(path) as writer:
+        writer.declare(Topic("/words", STRING, (RELIABLE,)))
+        for name in ("zmq:numbers", "zmq:camera"):
+            writer.declare(Topic(name, "lowlat/x", encoding=ENCODING, endpoint="tcp://10.0.0.9:5557"))
+        for index in range(count):
+            stamp_ns = START_NS + index * period_ns
+            writer.write("/words", STRING, stamp_ns, cdr.encode(STRING, 0, "", Text(f"word {index}")))
+            trace = Trace(capture_ns=stamp_ns - 900, published_ns=stamp_ns - 500)
+            picture = Image(np.full((48, 64, 3), index % 256, np.uint8), "rgb8")
+            for topic, payload in (("numbers", np.arange(4.0) + index), ("camera", picture)):
+                frames = encode(Message("x", payload, trace), topic, index + 30, epoch=4, via=("a",))
+                writer.write(f"zmq:{topic}", "lowlat/x", stamp_ns + 1, pack(frames), stamp_ns - 500)
+    return path
+
+
+def framed(path: Path) -> dict[str, list[Any]]:
+    """What a bag holds of ZeroMQ by topic: frames, but for number and run of the publisher."""
+    found: dict[str, list[Any]] = {}
+    with BagReader(path) as bag:
+        for message in bag.messages():
+            if message.topic.startswith("zmq"):
+                topic, header, *arrays = map(bytes, unpack(message.data))
+                fields = {**msgpack.unpackb(header), "seq": 0, "epoch": 0}
+                found.setdefault(message.topic, []).append((topic, fields, arrays, message.published_ns))
+        assert bag.damage == []
+    return found
+
+
+@pytest.fixture
+def without_ros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide ROS from the commands that are started."""
+    (tmp_path / "hidden" / "rclpy").mkdir(parents=True)
+    text = "raise ModuleNotFoundError('no ROS', name='rclpy')"
+    (tmp_path / "hidden" / "rclpy" / "__init__.py").write_text(text)
+    path = os.pathsep.join(filter(None, [str(tmp_path / "hidden"), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+@pytest.mark.usefixtures("without_ros")
+def test_zeromq_is_recorded_replayed_and_recorded_again_without_ros(
+    tmp_path: Path, start: Callable[..., Command]
+) -> None:
+    source, endpoint = zmq_bag(tmp_path / "source"), f"ipc://{tmp_path}/socket"
+    record = start("record", "--zmq", endpoint, "-o", tmp_path / "again", "--json")
+    player = start("replay", source, "--zmq", endpoint, "--wait", PATIENCE_S, "--json")
+    code, output = player.end()
+    assert code == 0, player.lines
+    played = report(output)
+    assert (played["read"], played["published"]) == (180, 120)
+    assert played["topics"]["/words"]["reason"] == "nothing here publishes it: ROS"
+    record.wait_for(lambda: len(messages(tmp_path / "again")) == 120)
+    code, output = record.end(signal.SIGINT)
+    recorded = report(output)
+    assert code == 0, record.lines
+    assert (recorded["messages"], recorded["malformed"], recorded["skipped"]) == (120, 0, {})
+    assert recorded["topics"]["zmq:camera"] == {
+        "type": "lowlat/image", "messages": 60, "dropped": 0, "lost": 0
+    }  # fmt: skip
+    assert recorded["zmq"]["zmq"]["endpoint"] == endpoint
+    assert recorded["zmq"]["zmq"]["clock_offset"]["messages"] == 120
+    assert framed(tmp_path / "again") == framed(source)
+
+
+@pytest.mark.ros
+def test_both_worlds_are_recorded_into_one_bag(tmp_path: Path, start: Callable[..., Command]) -> None:
+    source, endpoint = zmq_bag(tmp_path / "source", count=400), f"ipc://{tmp_path}/socket"
+    out = tmp_path / "again"
+    record = start("record", "/words", "--zmq", f"{endpoint},camera", "-o", out, "--json")
+    player = start("replay", source, "--zmq", f"{endpoint},camera", "--wait", PATIENCE_S, "--json")
+    code, output = player.end()
+    assert code == 0, player.lines
+    assert report(output)["published"] == 800
+    record.wait_for(lambda: sum(message.topic != "/words" for message in messages(out)) == 400)
+    _, output = record.end(signal.SIGINT)
+    assert set(report(output)["topics"]) == {"/words", "zmq:camera"}
+    with BagReader(out) as bag:
+        found = list(bag.messages())
+    words = [word(message) for message in found if message.topic == "/words"]
+    assert words == [f"word {index}" for index in range(400)][-len(words) :]
+    assert len(words) > 200
+    # The order of their receipt, in one clock: words and pictures take turns.
+    order = [message.topic for message in found if message.stamp_ns > found[len(found) // 4].stamp_ns]
+    assert sum(first != second for first, second in itertools.pairwise(order)) > len(order) // 2
+    assert framed(out) == {"zmq:camera": framed(source)["zmq:camera"]}
+
+
+@pytest.mark.usefixtures("without_ros")
+def test_two_publishers_may_have_one_topic(tmp_path: Path, start: Callable[..., Command]) -> None:
+    source = zmq_bag(tmp_path / "source", count=10)
+    endpoints = [f"ipc://{tmp_path}/{name}" for name in ("one", "two")]
+    out = tmp_path / "out.mcap"
+    record = start("record", "--zmq", endpoints[0], "--zmq", f"{endpoints[1]},numbers,nothing", "-o", out)
+    topics = (["numbers", "camera"], ["numbers"])
+    for endpoint, chosen in zip(endpoints, topics, strict=True):
+        player = start("replay", source, "--zmq", endpoint, "--wait", PATIENCE_S, "--topics", *chosen)
+        assert player.end()[0] == 0, player.lines
+    record.wait_for(lambda: len(messages(out)) == 30)
+    _, output = record.end(signal.SIGTERM)
+    found = framed(out)
+    assert set(found) == {"zmq:numbers", "zmq:camera", "zmq2:numbers"}
+    assert found["zmq2:numbers"] == found["zmq:numbers"] == framed(source)["zmq:numbers"]
+    assert "not recorded: zmq2:nothing: nothing came" in output
+
+
+@pytest.mark.usefixtures("without_ros")
+def test_a_publisher_with_keys_is_recorded(tmp_path: Path, start: Callable[..., Command]) -> None:
+    store = KeyStore(tmp_path / "keys")
+    for name in ("robot", "laptop"):
+        pair = new_pair()
+        store.add_pair(name, pair.public, pair.secret)
+    robot, laptop = store.secret_file("robot"), store.secret_file("laptop")
+    publics = {name: tmp_path / f"{name}.key" for name in ("robot", "laptop")}
+    for name, path in publics.items():
+        path.write_text(f'metadata\ncurve\n    public-key = "{store.public(name)}"\n')
+    source, out = zmq_bag(tmp_path / "source", count=20), tmp_path / "out.mcap"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    keys = ("--key-file", laptop, "--server-key", publics["robot"])
+    record = start("record", "--zmq", endpoint, *keys, "-o", out)
+    keys = ("--key-file", robot, "--allow", publics["laptop"])
+    player = start("replay", source, "--zmq", endpoint, *keys, "--wait", PATIENCE_S)
+    assert player.end()[0] == 0, player.lines
+    record.wait_for(lambda: len(messages(out)) == 40)
+    assert record.end(signal.SIGINT)[0] == 0
+    assert framed(out) == framed(source)
+
+
+@pytest.mark.usefixtures("without_ros")
+def test_a_recording_of_nobody_tells_so(tmp_path: Path, start: Callable[..., Command]) -> None:
+    endpoint = f"ipc://{tmp_path}/nobody"
+    code, output = start(
+        "record", "--zmq", endpoint, "-o", tmp_path / "out", "--duration", "0.3", "--json"
+    ).end()
+    assert code == 0
+    assert report(output)["skipped"] == {f"zmq: {endpoint}": "nothing came: nobody listens there"}
+    with BagReader(tmp_path / "out") as bag:
+        assert list(bag.messages()) == []
+
+
+@pytest.mark.usefixtures("without_ros")
+def test_ros_topics_need_ros(tmp_path: Path, start: Callable[..., Command]) -> None:
+    record = start("record", "/a", "--zmq", f"ipc://{tmp_path}/x", "-o", tmp_path / "out")
+    assert record.end()[0] == 2
+    assert any("pip install 'lowlat_nodes[ros]'" in line for line in record.lines)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--zmq", "nowhere"], "expected an address like"),
+        (["--zmq", "tcp://127.0.0.1:1,@x"], "do not begin with '@'"),
+        (["--zmq", "tcp://127.0.0.1:1", "--key-file", "x"], "--key-file and --server-key together"),
+        (
+            ["--zmq", "tcp://127.0.0.1:1", "--key-file", "x", *["--server-key", "y"] * 2],
+            "expected one --server-key, or one for each of 1 publishers; got 2",
+        ),
+    ],
+)
+def test_wrong_publishers_are_refused(
+    tmp_path: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lowlat.main(["record", *arguments, "-o", str(tmp_path / "out")]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
