@@ -20,8 +20,11 @@ from lowlat_nodes.cli import processors
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import NO_FLOATS, Image, Joints, Text
 from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
-from lowlat_nodes.transport.bag import BagReader, BagWriter
+from lowlat_nodes.transport.bag import BagReader, BagWriter, Topic
+from lowlat_nodes.transport.bag.framing import ENCODING, pack
+from lowlat_nodes.transport.zmq.frames import encode
 
 STRING = "std_msgs/msg/String"
 START_NS = 1_700_000_000_000_000_000
@@ -262,6 +265,12 @@ def test_what_cannot_work_is_refused(
         ["--processor", "throttle", "--rate", "2"],
         ["--processor", "throttle", "--clock"],
         ["--processor", "throttle", "--topics", "/a"],
+        ["--processor", "throttle", "--zmq", "tcp://127.0.0.1:0"],
+        ["--info", "--rate", "2"],
+        ["--info", "--processor", "throttle"],
+        ["--info", "--out", "a.mcap"],
+        ["--restamp"],
+        ["--allow", "x"],
     ],
 )
 def test_wrong_command_lines_are_refused(bag: Path, arguments: list[str]) -> None:
@@ -336,3 +345,97 @@ def test_the_policy_takes_the_shipped_parameters(tmp_path: Path, capsys: pytest.
     with BagReader(tmp_path / "a.mcap") as results:
         assert results.count > 30
     assert replay(bag, "--processor", "policy", "--check", tmp_path / "a.mcap") == 0
+
+
+def framed(path: Path, count: int = 20) -> Path:
+    """Write a bag of two topics of ZeroMQ, whose publisher's clock is 2 s ahead."""
+    with BagWriter(path) as writer:
+        for name in ("zmq:words", "zmq:numbers"):
+            writer.declare(Topic(name, "lowlat/x", encoding=ENCODING, endpoint="tcp://10.0.0.9:5557"))
+        for index in range(count):
+            stamp_ns = START_NS + index * 10_000_000
+            sent_ns = stamp_ns + 2_000_000_000 - 1_000 * (1 + index % 3)
+            for topic, payload in (("words", Text(f"x {index}")), ("numbers", np.zeros(3))):
+                message = Message("x", payload, Trace(published_ns=sent_ns))
+                data = pack(encode(message, topic, index, epoch=1))
+                writer.write(f"zmq:{topic}", "lowlat/x", stamp_ns, data, sent_ns)
+    return path
+
+
+def test_a_processor_takes_topics_of_zeromq(tmp_path: Path, shout: str) -> None:
+    bag = framed(tmp_path / "bag")
+    out = tmp_path / "out.mcap"
+    assert replay(bag, "--processor", shout, "--out", out) == 0
+    assert words(out) == [f"X {index}" for index in range(20)]
+    assert replay(bag, "--processor", shout, "--check", out) == 0
+    assert replay(framed(tmp_path / "other", count=19), "--processor", shout, "--check", out) == 1
+
+
+def test_info_says_what_is_in_a_bag_and_how_far_clocks_are_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = framed(tmp_path / "bag")
+    assert replay(bag, "--info", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report == {
+        "bag": str(bag),
+        "messages": 40,
+        "start_ns": START_NS,
+        "seconds": 0.19,
+        "topics": {
+            name: {"type": "lowlat/x", "messages": 20, "endpoint": "tcp://10.0.0.9:5557"}
+            for name in ("zmq:words", "zmq:numbers")
+        },
+        "clock_offset": {
+            "tcp://10.0.0.9:5557": {"messages": 40, "least_ms": -1999.999, "median_ms": -1999.998}
+        },
+        "damage": [],
+    }
+    assert replay(bag, "--info") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["zmq:words", "lowlat/x", "20", "messages", "tcp://10.0.0.9:5557"]
+    assert "received -1999.999 ms after its stamps at least, -1999.998 ms typically" in lines[2]
+    assert lines[3] == "40 messages in 0.19 s"
+
+
+def test_info_of_a_damaged_bag(bag: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (bag / "metadata.yaml").unlink()
+    assert replay(bag, "--info") == 1
+    output = capsys.readouterr()
+    assert "100 messages" in output.out
+    assert "there is no metadata.yaml" in output.err
+
+
+def test_a_bag_of_zeromq_says_how_to_publish_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(framed(tmp_path / "bag")) == 2
+    assert "its topics are of ZeroMQ; --zmq ENDPOINT publishes them" in capsys.readouterr().err
+
+
+def test_a_bag_of_zeromq_is_published_without_ros(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bag = framed(tmp_path / "bag")
+    endpoint = f"ipc://{tmp_path}/socket"
+    arguments = ("--zmq", endpoint, "--topics", "words", "--rate", "max", "--wait", "0", "--json")
+    assert replay(bag, *arguments) == 0
+    output = capsys.readouterr()
+    report = json.loads(output.out)
+    assert (report["read"], report["published"]) == (40, 20)
+    assert report["topics"]["zmq:numbers"]["reason"] == "not chosen"
+    assert f"publishing at {endpoint}" in output.err
+    assert "nobody listens to words" in output.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--zmq", "nowhere"], "expected an address like"),
+        (["--zmq", "tcp://0.0.0.0:5557"], "other machines can reach this address"),
+        (["--zmq", "tcp://127.0.0.1:0,nothing"], "there is no topic"),
+        (["--zmq", "tcp://127.0.0.1:0", "--allow", "x"], "expected --key-file with --allow"),
+        (["--zmq", "tcp://127.0.0.1:0", "--topics", "zmq:word"], "did you mean 'zmq:words'?"),
+    ],
+)
+def test_what_cannot_be_published_over_zeromq_is_refused(
+    tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert replay(framed(tmp_path / "bag"), *arguments) == 2
+    assert message in capsys.readouterr().err
