@@ -280,7 +280,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def _refuse(
     parser: argparse.ArgumentParser, options: argparse.Namespace, names: Sequence[str], why: str
 ) -> None:
-    flags = {"parameter": "-p"}
+    flags = {"parameter": "-p", "key_file": "--key"}
     for name in names:
         if getattr(options, name):
             parser.error(f"{flags.get(name, '--' + name.replace('_', '-'))} {why}")

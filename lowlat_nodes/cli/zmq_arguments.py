@@ -31,25 +31,26 @@ def place(text: str) -> Place:
 
 def add_client_keys(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """Add the options of who connects to publishers with keys."""
-    parser.add_argument(
-        "--key", "--key-file", dest="key_file", default="", metavar="NAME",
-        help="our keys by name (lowlat keys new) or secret file, for publishers with keys",
-    )  # fmt: skip
+    _add_key(parser, "for publishers with keys")
     parser.add_argument(
         "--server-key", action="append", default=[], metavar="KEY",
-        help="public key of the publisher, its name or file; one for all, or one for each in their order",
+        help="public key of the publisher, or its name or file; one for all, or one for each in their order",
     )  # fmt: skip
 
 
 def add_server_keys(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """Add the options of who publishes with keys."""
-    parser.add_argument(
-        "--key", "--key-file", dest="key_file", default="", metavar="NAME",
-        help="our keys by name (lowlat keys new) or secret file, where other machines may listen",
-    )  # fmt: skip
+    _add_key(parser, "where other machines may listen")
     parser.add_argument(
         "--allow", action="append", default=[], metavar="KEY",
-        help="public key of a subscriber that may come in, its name or file (as lowlat keys allow says)",
+        help="public key of a subscriber that may come in, or its name or file (as lowlat keys allow says)",
+    )  # fmt: skip
+
+
+def _add_key(parser: argparse._ArgumentGroup | argparse.ArgumentParser, use: str) -> None:
+    parser.add_argument(
+        "--key", "--key-file", dest="key_file", default="", metavar="NAME",
+        help=f"our keys by name (lowlat keys new) or secret file, {use}",
     )  # fmt: skip
 
 

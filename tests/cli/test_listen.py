@@ -161,7 +161,7 @@ def test_wrong_command_lines_are_refused(arguments: list[str]) -> None:
     ("arguments", "words"),
     [
         (["nowhere"], "expected an address like"),
-        (["tcp://127.0.0.1:1", "--key-file", "x"], "expected --key and --server-key together"),
+        (["tcp://127.0.0.1:1", "--key", "x"], "expected --key and --server-key together"),
         (["tcp://127.0.0.1:1", "@x"], "that do not begin with '@'"),
     ],
 )

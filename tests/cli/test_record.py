@@ -462,23 +462,20 @@ def test_two_publishers_may_have_one_topic(tmp_path: Path, start: Callable[..., 
 
 
 @pytest.mark.usefixtures("without_ros")
-def test_a_publisher_with_keys_is_recorded(tmp_path: Path, start: Callable[..., Command]) -> None:
-    store = KeyStore(tmp_path / "keys")
-    for name in ("robot", "laptop"):
-        pair = new_pair()
+def test_a_publisher_with_keys_is_recorded(
+    tmp_path: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOWLAT_KEYS", str(tmp_path / "keys"))
+    store, pairs = KeyStore(), {name: new_pair() for name in ("robot", "laptop")}
+    for name, pair in pairs.items():
         store.add_pair(name, pair.public, pair.secret)
-    robot, laptop = store.secret_file("robot"), store.secret_file("laptop")
-    publics = {name: tmp_path / f"{name}.key" for name in ("robot", "laptop")}
-    for name, path in publics.items():
-        path.write_text(f'metadata\ncurve\n    public-key = "{store.public(name)}"\n')
+    store.allow("robot", pairs["laptop"].public, "laptop")
     source, out = zmq_bag(tmp_path / "source", count=20), tmp_path / "out.mcap"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    keys = ("--key-file", laptop, "--server-key", publics["robot"])
-    record = start("record", "--zmq", endpoint, *keys, "-o", out)
-    keys = ("--key-file", robot, "--allow", publics["laptop"])
-    player = start("replay", source, "--zmq", endpoint, *keys, "--wait", PATIENCE_S)
+    record = start("record", "--zmq", endpoint, "--key", "laptop", "--server-key", "robot", "-o", out)
+    player = start("replay", source, "--zmq", endpoint, "--key", "robot", "--wait", PATIENCE_S)
     assert player.end()[0] == 0, player.lines
     record.wait_for(lambda: len(messages(out)) == 40)
     assert record.end(signal.SIGINT)[0] == 0
@@ -510,9 +507,9 @@ def test_ros_topics_need_ros(tmp_path: Path, start: Callable[..., Command]) -> N
     [
         (["--zmq", "nowhere"], "expected an address like"),
         (["--zmq", "tcp://127.0.0.1:1,@x"], "do not begin with '@'"),
-        (["--zmq", "tcp://127.0.0.1:1", "--key-file", "x"], "--key-file and --server-key together"),
+        (["--zmq", "tcp://127.0.0.1:1", "--key", "x"], "--key and --server-key together"),
         (
-            ["--zmq", "tcp://127.0.0.1:1", "--key-file", "x", *["--server-key", "y"] * 2],
+            ["--zmq", "tcp://127.0.0.1:1", "--key", "x", *["--server-key", "y"] * 2],
             "expected one --server-key, or one for each of 1 publishers; got 2",
         ),
     ],

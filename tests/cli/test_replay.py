@@ -430,7 +430,7 @@ def test_a_bag_of_zeromq_is_published_without_ros(tmp_path: Path, capsys: pytest
         (["--zmq", "nowhere"], "expected an address like"),
         (["--zmq", "tcp://0.0.0.0:5557"], "other machines can reach this address"),
         (["--zmq", "tcp://127.0.0.1:0,nothing"], "there is no topic"),
-        (["--zmq", "tcp://127.0.0.1:0", "--allow", "x"], "expected --key-file with --allow"),
+        (["--zmq", "tcp://127.0.0.1:0", "--allow", "x"], "expected --key with --allow"),
         (["--zmq", "tcp://127.0.0.1:0", "--topics", "zmq:word"], "did you mean 'zmq:words'?"),
     ],
 )
