@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_END_S = 3.0
+
 
 class Instrument:
     """A child process that answers lines with lines of JSON.
@@ -73,6 +75,17 @@ class Instrument:
         assert self._process.stdin is not None
         self._process.stdin.close()
         return self.hear()
+
+    def end(self) -> None:
+        """End its input, and the process if it does not end by itself."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self.close()
 
     def close(self) -> None:
         """End the process."""

@@ -80,6 +80,10 @@ class Sending:
             due_ns += period_ns
         return {"first_ns": first_ns, "sent": int(count)}
 
+    def close(self) -> None:
+        """Remove what is shared."""
+        self._end.close()
+
 
 class Taking:
     """Notes when messages arrive."""
@@ -108,6 +112,9 @@ class Taking:
         broken, self._broken = self._broken, 0
         return {"latencies_ns": [ns for stamp_ns, ns in came if stamp_ns >= int(first_ns)], "broken": broken}
 
+    def close(self) -> None:
+        """Do nothing: nothing is left behind."""
+
 
 class Copying:
     """Copies arrays at the rate of a case, from cold memory to cold memory."""
@@ -135,6 +142,9 @@ class Copying:
             due_ns += period_ns
         return {"latencies_ns": latencies_ns, "broken": 0}
 
+    def close(self) -> None:
+        """Do nothing: nothing is left behind."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until the end of the input."""
@@ -151,6 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(json.dumps({**end.about, "scheduler": granted}), flush=True)
     for line in sys.stdin:
         print(json.dumps(end.answer(*line.split())), flush=True)
+    end.close()
     os._exit(0)  # threads that wait for messages wait for ever
 
 

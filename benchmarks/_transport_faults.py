@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -285,7 +285,7 @@ def _inject(session: Session, role: str, kind: str, lasts_s: float, *, far: bool
         time.sleep(lasts_s)
         session.hosts.plug(role)
     lasted_s = time.monotonic() - began_s
-    return Fault(role, kind, lasted_s, session.await_flow([role]))
+    return Fault(role, kind, round(lasted_s, 3), round(session.await_flow([role]), 4))
 
 
 def _figures(faults: Sequence[Fault], session: Session, seed: int) -> dict[str, Any]:
@@ -317,7 +317,8 @@ def _figures(faults: Sequence[Fault], session: Session, seed: int) -> dict[str, 
         "done_twice": sum(map(len, noted)) - len(done),
         "recovery_p50_s": round(statistics.median(took_s), 3),
         "recovery_max_s": round(max(took_s), 3),
-        "recovery_s": [round(took, 3) for took in sorted(took_s)],
+        "bound_s": BOUND_S,
+        "each": [asdict(fault) for fault in faults],
         "by_kind_and_role": by_kind_and_role,
         "injected_by_kind": dict(Counter(fault.kind for fault in faults)),
         "rss_growth_mb": round(max((memory for memory, _ in everything), default=0.0), 2),

@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,7 +43,7 @@ class _Copier:
 
     def __init__(self, stack: ExitStack) -> None:
         self._process = Instrument("_transport_end", role="copier", link=MEMCPY)
-        stack.enter_context(closing(self._process))
+        stack.callback(self._process.end)
         self.schedulers = {self._process.hear()["scheduler"]}
 
     def turn(self, case: str, count: int) -> tuple[dict[str, Any], int]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,10 +28,10 @@ class _Pair:
     def __init__(self, link: str, folder: Path, stack: ExitStack) -> None:
         address = address_of(link, folder)
         self._producer = Instrument("_transport_end", role="publisher", link=link, address=address)
-        stack.enter_context(closing(self._producer))
+        stack.callback(self._producer.end)
         endpoint = self._producer.hear()["endpoint"]
         self._consumer = Instrument("_transport_newest_reader", link=link, address=endpoint)
-        stack.enter_context(closing(self._consumer))
+        stack.callback(self._consumer.end)
         self._consumer.hear()
 
     def turn(self, seconds: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ class Pair:
     ) -> None:
         def start(role: str, address: str) -> tuple[Instrument, Any]:
             end = Instrument("_transport_end", environment=environment, role=role, link=link, address=address)
-            stack.enter_context(closing(end))
+            stack.callback(end.end)
             return end, end.hear()
 
         address = address_of(link, folder)

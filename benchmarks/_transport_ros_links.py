@@ -59,6 +59,10 @@ class RosPublisher:
         self._pixels[:] = pixels
         self._publisher.publish(self._image)
 
+    def close(self) -> None:
+        """Remove the shared memory."""
+        rclpy.try_shutdown()
+
 
 class RosSubscriber:
     """Takes images in a callback of rclpy."""

@@ -17,7 +17,8 @@ def measure(count: int) -> dict[str, Any]:
     """Have so many frames looked at, and return how many were torn and what became of the rest."""
     with tempfile.TemporaryDirectory() as folder:
         endpoint = f"ipc://{folder}/frames"
-        with closing(Instrument("_transport_torn_ends", role="writer", endpoint=endpoint)) as writer:
+        writer = Instrument("_transport_torn_ends", role="writer", endpoint=endpoint)
+        with closing(writer):
             writer.hear()
             began_s = time.monotonic()
             reader = Instrument("_transport_torn_ends", role="reader", endpoint=endpoint, count=count)
@@ -25,6 +26,7 @@ def measure(count: int) -> dict[str, Any]:
                 read = reader.hear()
             took_s = time.monotonic() - began_s
             written = writer.finish()
+            writer.end()
     return {
         "torn": read["torn"],
         "holding": {"frame_bytes": 8 * NUMBERS, "seconds": round(took_s, 1), **written, **read},

@@ -56,6 +56,7 @@ def write(endpoint: str) -> None:
         array[:] = number
         publisher.write(Message("out", array))
         del loan, array
+    publisher.close()
     print(json.dumps({"written": number, **publisher.counts.snapshot()}), flush=True)
 
 

@@ -63,6 +63,10 @@ class OurPublisher:
         """Publish an array with the stamp of its capture."""
         self._publisher.write(Message("out", self._case.payload(pixels), Trace(stamp_ns)))
 
+    def close(self) -> None:
+        """Remove the shared memory."""
+        self._publisher.close()
+
 
 class OurSubscriber:
     """Takes from a `Subscriber`.
@@ -108,6 +112,10 @@ class BarePublisher:
         """Send an array with a stamp."""
         header = b"".join((self._before, stamp_ns.to_bytes(8, "big"), self._after))
         self._socket.send_multipart((self._topic, header, pixels), copy=self._copy)
+
+    def close(self) -> None:
+        """Let go of the address."""
+        self._socket.close(linger=0)
 
 
 class BareSubscriber:

@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lowlat_nodes.benchmarks import (
@@ -22,6 +23,7 @@ from lowlat_nodes.benchmarks import (
     _transport_torn,
 )
 from lowlat_nodes.benchmarks._transport_machine import machine, missing_ros
+from lowlat_nodes.benchmarks._transport_plots import draw
 
 _ROUNDS = 15
 _FAULTS = 200
@@ -85,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"soak instead ({_SOAK_MIN})",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the faults (default: 1)")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the figures as SVG there")
     options = parser.parse_args(argv)
     parts = options.only.split(",") if options.only else list(PARTS)
     if unknown := set(parts) - PARTS.keys():
@@ -99,6 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for part in parts:
         print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)
         figures |= PARTS[part](options)
+    if options.plots:
+        draw(figures, options.plots)
     if options.json:
         print(json.dumps(figures))
     else:
