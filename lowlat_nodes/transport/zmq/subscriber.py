@@ -34,6 +34,7 @@ from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED, WELCOM
 
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
+_CONNECT_MS = 1000  # then anew: TCP alone asks again after 1, 3 and 7 s, however soon the network is back
 _NO_ANSWER = "nothing comes from it, nor does it answer: it was cut off, stopped or lost its power"
 _TURN_MS = 100  # how late a broken link, or the wish to reconnect, is noticed
 
@@ -216,6 +217,7 @@ class Subscriber:
             socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
             socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+            socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
             probe(socket)
             allow_ipv6(socket, self._endpoint)
             if self._keys is not None:
