@@ -292,6 +292,16 @@ def _talk(
     return served
 
 
+def _settled(target: _Target) -> int:
+    """Return what a server has served, once that is all: the last of the client may still be on its way."""
+    served, since_s = target.serve(), time.monotonic()
+    while time.monotonic() < since_s + _WAIT_S:
+        time.sleep(0.005)
+        if (now := target.serve()) != served:
+            served, since_s = now, time.monotonic()
+    return served
+
+
 def _attack(target: _Target, name: str, lines: list[str]) -> bool:
     """Attack a server once; return whether it served the attacker."""
     stranger, before = new_pair(), len(lines)
@@ -310,7 +320,7 @@ def _attack(target: _Target, name: str, lines: list[str]) -> bool:
         if not _talk(target, recorder.endpoint, keys):
             raise RuntimeError("a client that may come in was not served: nothing was recorded")
         said = list(recorder.said[0])
-    deadline_s, before_replay = time.monotonic() + _PATIENCE_S, target.serve()
+    deadline_s, before_replay = time.monotonic() + _PATIENCE_S, _settled(target)
     heard_again = say_again(target.endpoint, said)
     while not logged() and time.monotonic() < deadline_s:
         target.serve()

@@ -59,11 +59,27 @@ def measure_torn(options: argparse.Namespace) -> dict[str, Any]:
     return _transport_torn.measure(500 if options.quick else 100_000)
 
 
+def measure_fuzz(options: argparse.Namespace) -> dict[str, Any]:
+    """Changed messages against the decoder, and over sockets against whoever listens."""
+    from lowlat_nodes.benchmarks import _transport_hostile
+
+    return _transport_hostile.fuzz(*((20_000, 2_000) if options.quick else (10_000_000, 200_000)))
+
+
+def measure_attacks(_options: argparse.Namespace) -> dict[str, Any]:
+    """Clients without keys, with wrong ones, and a handshake that is said again."""
+    from lowlat_nodes.benchmarks import _transport_hostile
+
+    return _transport_hostile.attacks()
+
+
 PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "latency": measure_latency,
     "newest": measure_newest,
     "codec": measure_codec,
     "torn": measure_torn,
+    "fuzz": measure_fuzz,
+    "attacks": measure_attacks,
 }
 
 

@@ -69,6 +69,15 @@ def test_frames_are_held_in_shared_memory_while_their_writer_goes_on(figures) ->
     assert found["holding"]["written"] > found["holding"]["received"]
 
 
+@pytest.mark.slow
+def test_strangers_crash_nothing_and_get_nowhere(figures) -> None:
+    found = figures("--only", "fuzz,attacks")
+    assert found["fuzz"]["messages"] >= 22_000
+    assert found["fuzz"]["crashes"] == found["fuzz"]["hangs"] == 0
+    assert found["unauthorised_accepted"] == 0
+    assert set(found["attacks"]["logged"].values()) == {3}
+
+
 def test_a_frame_that_changes_while_it_is_held_is_torn() -> None:
     holder = Holder(seed=1)
     frames = [np.full(100, number, np.uint64) for number in range(20)]
