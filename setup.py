@@ -59,6 +59,10 @@ TRACKING = ["scipy>=1.8"]
 ALERTS = ["confluent-kafka>=2.6", "fastavro>=1.9", "prometheus-client>=0.20"]
 # Spectral templates of supernovae.
 SKY = ["sncosmo>=2.10"]
+# Shared memory that other languages read too; from glibc 2.34 on.
+ICEORYX2 = ["iceoryx2>=0.10"]
+# Streams between hosts and fleets.
+ZENOH = ["eclipse-zenoh>=1.4"]
 # What benchmarks compare with.
 PEERS = ["george>=0.4.3"]
 # Photographs to train detectors on.
@@ -76,6 +80,7 @@ DEV = [
     *OPENVINO,
     *TRACKING,
     *ALERTS,
+    *ZENOH,
     *PEERS,
     *TEST,
     "mypy>=1.11",
@@ -150,6 +155,8 @@ setup(
         "tracking": TRACKING,
         "alerts": ALERTS,
         "sky": SKY,
+        "iceoryx2": ICEORYX2,
+        "zenoh": ZENOH,
         "peers": PEERS,
         "test": TEST,
         "dev": DEV,

@@ -341,7 +341,7 @@ class Nested:
 
 
 def _alike(fields: Sequence[Field]) -> tuple[int, int]:
-    """Return the size and the number of the numbers in fields; zeros where not all are numbers of one size."""
+    """Return size and number of the numbers in fields; zeros where not all are numbers of one size."""
     parts = [field.alike if isinstance(field, Number | Nested) else (0, 0) for field in fields]
     sizes = {size for size, _ in parts}
     return (sizes.pop(), sum(count for _, count in parts)) if len(sizes) == 1 and 0 not in sizes else (0, 0)
