@@ -61,9 +61,9 @@ class Arena:
             return None
         return segment, slot
 
-    def publish(self, segment: Segment, slot: int, *, lent: bool = False) -> int:
+    def publish(self, segment: Segment, slot: int, generation: int = 0, *, lent: bool = False) -> int:
         """Let a slot be read; return its generation. The segment must not have been closed."""
-        generation = segment.publish(slot, lent=lent)
+        generation = segment.publish(slot, generation, lent=lent)
         self._published += 1
         if self._retired:
             self._remove_retired()

@@ -9,16 +9,18 @@ import mmap
 import os
 import stat
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone, SegmentRefused
+from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone, SegmentRefused, Unfinished
 from lowlat_nodes.transport.shm.forked import disown_in_child
 from lowlat_nodes.transport.shm.layout import (
     ALIVE,
+    ANNOUNCED,
     GENERATION,
     PAGE,
     SLOT_LOCKS,
@@ -29,6 +31,9 @@ from lowlat_nodes.transport.shm.layout import (
     slot_at,
 )
 from lowlat_nodes.transport.shm.place import Place
+
+_PATIENCE_NS = 50_000_000  # to copy the largest message takes less
+_GLANCE_S = 20e-6
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -114,6 +119,7 @@ class Attachment:
 
         Raises:
             Overwritten: If the slot does not hold this message any more.
+            Unfinished: If the message was announced, and is not complete for too long.
             SegmentRefused: If it would not lie within the slot.
         """
         slot, slot_bytes = place.slot, self._header.slot_bytes
@@ -127,10 +133,7 @@ class Attachment:
         for offset, size in zip(place.offsets, sizes, strict=True):
             if offset < 0 or size < 0 or offset + size > slot_bytes:
                 raise SegmentRefused(f"segment: {size} bytes at {offset} are not in a slot of {slot_bytes}")
-        with self._lock:
-            held = self._take(slot, place.generation)
-        self._settle()
-        if not held:
+        if not self._hold(slot, place.generation):
             raise Overwritten(f"segment: slot {slot} has moved on from message {place.generation}")
         memory = self._slot_type.from_address(self._address + slot_at(slot, slot_bytes))
         memory.lease = _Lease(self, slot)  # type: ignore[attr-defined]
@@ -142,9 +145,30 @@ class Attachment:
         self._given_back.append(slot)
         self._settle()
 
-    def _take(self, slot: int, generation: int) -> bool:
+    def _hold(self, slot: int, generation: int) -> bool:
+        """Lease a slot if it holds a message, or will as soon as its writer is done."""
+        deadline_ns = 0
+        while True:
+            with self._lock:
+                held = self._take(slot, generation)
+            self._settle()
+            if held is not None:
+                return held
+            (found,) = GENERATION.unpack_from(self._memory, generation_at(slot))
+            if found == generation:
+                continue  # just now
+            if found != ANNOUNCED | generation:
+                return False
+            now_ns = time.monotonic_ns()
+            deadline_ns = deadline_ns or now_ns + _PATIENCE_NS
+            if now_ns > deadline_ns:
+                raise Unfinished(f"segment: message {generation} in slot {slot} is not complete")
+            time.sleep(_GLANCE_S)  # not in the kernel: a writer that is stopped would hold us for ever
+
+    def _take(self, slot: int, generation: int) -> bool | None:
+        """Lease a slot if it holds a message; None while it is being written."""
         if not self._leases[slot] and not SLOT_LOCKS[slot].share(self._descriptor):
-            return False
+            return None
         (found,) = GENERATION.unpack_from(self._memory, generation_at(slot))
         if found == generation:
             self._leases[slot] += 1

@@ -33,7 +33,9 @@ class SharedWriter(Protocol):
     counts: Counters
     retains: bool
 
-    def put(self, arrays: Sequence[NDArray[Any]]) -> Place | None:
+    def put(
+        self, arrays: Sequence[NDArray[Any]], announce: Callable[[Place], None] | None = None
+    ) -> Place | None:
         """Copy a message into shared memory; None where it has to go another way."""
 
     def loan(self, shape: tuple[int, ...], dtype: DTypeLike) -> Loan | None:

@@ -15,6 +15,10 @@ class Overwritten(LeaseError):
     """The slot holds a later message by now, or is being written; this one is lost."""
 
 
+class Unfinished(LeaseError):
+    """The message was announced, but its writer has stopped in the middle of it; it is lost."""
+
+
 class SegmentGone(LeaseError):
     """There is no segment of that name: its writer has ended or moved on."""
 

@@ -18,7 +18,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -158,8 +158,13 @@ class IceoryxWriter:
         self._clean_at = 0.0
         self._closed = False
 
-    def put(self, arrays: Sequence[NDArray[Any]]) -> Place | None:
-        """Copy a message into a sample and deliver it; None, counted, if it has to go another way."""
+    def put(
+        self, arrays: Sequence[NDArray[Any]], announce: Callable[[Place], None] | None = None
+    ) -> Place | None:
+        """Copy a message into a sample and deliver it; None, counted, if it has to go another way.
+
+        It is announced afterwards: nobody could wait for what is not there yet.
+        """
         kinds = [plain(array.dtype) for array in arrays]
         offsets, size = laid_out(array.nbytes for array in arrays)
         with self._lock:
@@ -170,7 +175,10 @@ class IceoryxWriter:
             memory = memoryview(_buffer(sample.payload_ptr, max(size, 1)))
             for array, kind, offset in zip(arrays, kinds, offsets, strict=True):
                 np.copyto(np.ndarray(array.shape, kind, memory, offset), array)
-            return Place(service.name, 0, service.send(sample), offsets)
+            place = Place(service.name, 0, service.send(sample), offsets)
+        if announce is not None:
+            announce(place)
+        return place
 
     def loan(self, shape: tuple[int, ...], dtype: DTypeLike) -> Loan | None:
         """Return memory in a sample for an array; None, counted, if there is none at this time."""

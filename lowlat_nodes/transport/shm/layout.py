@@ -13,7 +13,8 @@
 | 64 + 8 k | u64 generation of slot k, 0 while empty or written; its first byte bears its lock |
 | 4096 + k x bytes of a slot | slot k |
 
-All numbers are little-endian.
+All numbers are little-endian. Bit 63 of a generation says that its message has been announced and is not
+complete: whoever wants it waits for the lock.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ ALIVE = ByteLock(0)
 """Held by the writer of a segment as long as it lives."""
 
 GENERATION = struct.Struct("<Q")
+ANNOUNCED = 1 << 63
+"""Set in the generation of a slot that is still being written, and of which readers have heard."""
 
 _MAGIC = b"LOWLATSM"
 _VERSION = 1

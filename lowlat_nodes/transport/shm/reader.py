@@ -48,6 +48,7 @@ class Reader:
 
         Raises:
             Overwritten: If the slot holds a later message by now.
+            Unfinished: If the message is announced and its writer does not go on.
             SegmentGone: If the segment has been removed.
             SegmentRefused: If it may not be read here, is not one of ours, or the place is not in it.
         """

@@ -17,6 +17,7 @@ from lowlat_nodes.transport.shm.forked import disown_in_child
 from lowlat_nodes.transport.shm.host import started_ticks
 from lowlat_nodes.transport.shm.layout import (
     ALIVE,
+    ANNOUNCED,
     GENERATION,
     SLOT_LOCKS,
     Header,
@@ -108,19 +109,27 @@ class Segment:
                 return slot
         return None
 
-    def publish(self, slot: int, *, lent: bool = False) -> int:
+    def announce(self, slot: int) -> int:
+        """Return the generation that a taken slot will have; readers wait for it from now on."""
+        self._generation += 1
+        self._set_generation(slot, ANNOUNCED | self._generation)
+        return self._generation
+
+    def publish(self, slot: int, generation: int = 0, *, lent: bool = False) -> int:
         """Let a slot that has been taken be read; return its generation.
 
         Args:
             slot: The slot.
+            generation: As announced; 0 if it was not.
             lent: Arrays on it still exist here; it comes back by `given_back`.
         """
-        self._generation += 1
-        self._set_generation(slot, self._generation)
+        if not generation:
+            generation = self._generation = self._generation + 1
+        self._set_generation(slot, generation)
         SLOT_LOCKS[slot].release(self._descriptor)
         if not lent:
             self._free.append(slot)
-        return self._generation
+        return generation
 
     def on_slot(self, slot: int) -> ctypes.Array[ctypes.c_ubyte]:
         """Return a buffer of a slot that can bear attributes; it does not keep the segment alive."""
@@ -133,7 +142,7 @@ class Segment:
         while self.given_back:
             slot = self.given_back.popleft()
             (generation,) = GENERATION.unpack_from(self.memory, generation_at(slot))
-            if generation:
+            if 0 < generation < ANNOUNCED:
                 self._free.append(slot)
             else:
                 if not self.closed:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +81,15 @@ class Writer:
         self._loans = Loans()
         self._lock = threading.Lock()  # on both
 
-    def put(self, arrays: Sequence[NDArray[Any]]) -> Place | None:
+    def put(
+        self, arrays: Sequence[NDArray[Any]], announce: Callable[[Place], None] | None = None
+    ) -> Place | None:
         """Copy a message into a slot and let it be read.
 
         Args:
             arrays: Of any shape and plain dtype; they are written in C order.
+            announce: Called before the copy, so that the message is on its way meanwhile: readers wait for
+                what is not there yet. May be called again, for another place.
 
         Returns:
             Where it lies; None, counted, if it has to go another way.
@@ -101,7 +105,12 @@ class Writer:
             return None
         segment, slot = taken
         begin = slot_at(slot, segment.slot_bytes)
+        generation = 0
         try:
+            if announce is not None:
+                with self._lock:
+                    generation = segment.announce(slot)
+                announce(Place(segment.name, slot, generation, offsets))
             for array, kind, offset in zip(arrays, kinds, offsets, strict=True):
                 np.copyto(np.ndarray(array.shape, kind, segment.memory, begin + offset), array)
         except BaseException:
@@ -109,8 +118,9 @@ class Writer:
             raise
         with self._lock:
             if not segment.closed:
-                return Place(segment.name, slot, self._arena.publish(segment, slot), offsets)
-        return self.put(arrays)  # another thread has put a larger message since
+                generation = self._arena.publish(segment, slot, generation)
+                return Place(segment.name, slot, generation, offsets)
+        return self.put(arrays, announce)  # another thread has put a larger message since
 
     def loan(self, shape: tuple[int, ...], dtype: DTypeLike) -> Loan | None:
         """Return memory in a slot for an array that is to be published; its content is undefined.

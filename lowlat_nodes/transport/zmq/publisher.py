@@ -242,16 +242,23 @@ class Publisher:
     def _send(self, topic: _Topic, sent: _Sent, demand: Demand, *, kept: bool = False) -> None:
         content = sent.content
         if demand.shared:
-            if sent.place is None and content.nbytes >= SHARED_FROM:
-                sent.place = self._memory(topic).put(content.arrays)
-                if sent.place is None:
-                    self.counts.add("inline")
             if sent.place is not None:
                 self._put(topic.alias, self._header(sent, kept, sent.place))
-            else:
+            elif content.nbytes < SHARED_FROM or not self._share(topic, sent, kept):
                 self._put(topic.alias, self._header(sent, kept), *inline(content))
         if demand.inline:
             self._put(topic.name, self._header(sent, kept), *inline(content))
+
+    def _share(self, topic: _Topic, sent: _Sent, kept: bool) -> bool:
+        """Put a message into shared memory, and tell subscribers while it is on its way there."""
+
+        def announce(place: Place) -> None:
+            self._put(topic.alias, self._header(sent, kept, place))
+
+        sent.place = self._memory(topic).put(sent.content.arrays, announce)
+        if sent.place is None:
+            self.counts.add("inline")
+        return sent.place is not None
 
     def _send_beat(self, heartbeat: Heartbeat) -> None:
         message = Message("", heartbeat)

@@ -21,7 +21,7 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.peer import Peer
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
-from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone, SegmentRefused
+from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone, SegmentRefused, Unfinished
 from lowlat_nodes.transport.shm.host import host_token
 from lowlat_nodes.transport.shm.place import Place
 from lowlat_nodes.transport.shm.reader import Reader
@@ -301,7 +301,7 @@ class Subscriber:
             self.drops.add("malformed")
             self.last_failure = f"{self._endpoint}: {error}"
             return None
-        except (Overwritten, SegmentGone):
+        except (Overwritten, Unfinished, SegmentGone):
             self.received += 1
             self.drops.add("overwritten")
             lane.skip()
