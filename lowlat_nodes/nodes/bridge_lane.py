@@ -79,7 +79,11 @@ class Lane:
     def values(self) -> dict[str, str | int | float]:
         """Return what the diagnostics say of the route; rates and ages are those since the last call."""
         name = self.named.name
-        figures = self._window.turn(self.received)
+        figures = {
+            "received": self.received,
+            "given": self.given,
+            **self._window.turn(self.received),
+        }
         drops = {f"drops.{reason}": count for reason, count in self.dropped().items()}
         told = {"problem": self.problem} if self.problem else {}
         return {f"{name}.{key}": value for key, value in {**figures, **drops, **told}.items()}

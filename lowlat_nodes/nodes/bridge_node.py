@@ -185,10 +185,11 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
                 f"{total - former} messages lost (in all: {which}). {values['last_failure']}",
                 throttle_duration_sec=_QUIET_S,
             )
-            return Level.WARN, f"losing messages: {which}"
         if problems:
             name, problem = next(iter(problems.items()))
             return Level.WARN, f"{name}: {problem}"
+        if total > former:
+            return Level.WARN, f"losing messages: {which}"
         return (Level.OK, "running") if values["rate_in_hz"] else (Level.STALE, "no input")
 
     def _named(self, config: BridgeConfig, name: str) -> Named:
@@ -219,10 +220,16 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         """Look who publishes what on ROS, tell other bridges, and that this one is alive."""
         if self._pulse is not None:
             self._pulse.turn(RUNNING, *self._done())
-        for lane in self._outward:
-            lane.follow()
         for peer in self._peers:
             peer.follow()
+        for lane in self._outward:
+            lane.look()
+        self._tell()
+        for lane in self._outward:
+            lane.follow()
+
+    def _tell(self) -> None:
+        """Tell other bridges what is new of the topics, before the first message of them comes."""
         if self._publisher is None or self._bridges is None:
             return
         topics = {lane.named.zmq: lane.offer for lane in self._outward if lane.offer is not None}

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from lowlat_nodes.nodes.bridge_config import PeerSettings
 from lowlat_nodes.nodes.bridge_offers import OFFERS, Offers, from_record
@@ -18,6 +19,9 @@ from lowlat_nodes.transport.zmq.frames import Received
 from lowlat_nodes.transport.zmq.header import MAX_VIA
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
+
+Lanes = Mapping[str, Sequence[ToRos]]
+"""The routes of each topic on the wire."""
 
 
 class PeerLink:
@@ -54,29 +58,26 @@ class PeerLink:
         self._offers: Offers | None = None
         self._drops = Counters()
         self._failure = ""
-        self._lanes: dict[str, list[ToRos]] = {}
-        self._subscribers = []
+        self._lanes = list(lanes)
+        self._links: list[tuple[Subscriber, Lanes]] = []
         for keep in ("newest", "every"):
             chosen = [lane for lane in lanes if lane.named.route.keep == keep]
-            topics = {lane.named.zmq for lane in chosen}
             if not chosen:
                 continue
-            if not self._subscribers:
-                topics.add(OFFERS)
+            # In this order: what a topic is must be known before its first message.
+            topics = dict.fromkeys((OFFERS, *(lane.named.zmq for lane in chosen)))
+            by_topic = {topic: [lane for lane in chosen if lane.named.zmq == topic] for topic in topics}
             waiting = max(lane.named.route.waiting for lane in chosen)
-            self._subscribers.append(
-                Subscriber(
-                    settings.endpoint,
-                    {f"{keep} {topic}": topic for topic in topics},
-                    clock=clock,
-                    keys=settings.keys(),
-                    waiting=max(waiting, WAITING_MESSAGES),
-                    admit=self._admit,
-                    shared_memory=keep == "newest",
-                )
+            subscriber = Subscriber(
+                settings.endpoint,
+                {topic: topic for topic in topics},
+                clock=clock,
+                keys=settings.keys(),
+                waiting=max(waiting, WAITING_MESSAGES),
+                admit=partial(self._admit, by_topic),
+                shared_memory=keep == "newest",
             )
-            for lane in chosen:
-                self._lanes.setdefault(f"{keep} {lane.named.zmq}", []).append(lane)
+            self._links.append((subscriber, by_topic))
 
     def start(self) -> None:
         """Connect.
@@ -84,8 +85,8 @@ class PeerLink:
         Raises:
             ConfigurationError: If the endpoint cannot be connected to, such as a host that has no address.
         """
-        for subscriber in self._subscribers:
-            subscriber.start(self._deliver)
+        for subscriber, by_topic in self._links:
+            subscriber.start(partial(self._deliver, by_topic))
 
     def stop(self) -> None:
         """Disconnect."""
@@ -98,16 +99,19 @@ class PeerLink:
         if offers is None:
             return
         here = self._is_here(offers.participant)
-        for lanes in self._lanes.values():
-            for lane in lanes:
-                offer = offers.topics.get(lane.named.zmq)
-                if offer is not None:
-                    lane.told(offer, here=here and offer.ros == lane.named.ros)
+        for lane in self._lanes:
+            offer = offers.topics.get(lane.named.zmq)
+            if offer is not None:
+                lane.told(offer, here=here and offer.ros == lane.named.ros)
 
     @property
     def peer(self) -> Peer:
         """Return what is known of the process at the other end."""
         return self._subscribers[0].peer
+
+    @property
+    def _subscribers(self) -> list[Subscriber]:
+        return [subscriber for subscriber, _ in self._links]
 
     @property
     def last_failure(self) -> str:
@@ -135,17 +139,17 @@ class PeerLink:
         told |= {f"drops.{reason}": count for reason, count in self.dropped().items()}
         return {f"peer.{self.name}.{key}": value for key, value in told.items()}
 
-    def _admit(self, received: Received) -> bool:
+    def _admit(self, lanes: Lanes, received: Received) -> bool:
         """Refuse what has passed this bridge, or too many of them."""
         if self._own not in received.via and len(received.via) < MAX_VIA:
             return True
-        for lane in self._lanes.get(received.message.topic, ()):
+        for lane in lanes[received.message.topic]:
             lane.received += 1
             lane.drops.add("own" if self._own in received.via else "far")
         return False
 
-    def _deliver(self, message: Message) -> None:
-        if message.topic.endswith(f" {OFFERS}"):
+    def _deliver(self, lanes: Lanes, message: Message) -> None:
+        if message.topic == OFFERS:
             try:
                 self._offers = from_record(message.payload)
             except WireError as error:
@@ -154,5 +158,5 @@ class PeerLink:
             else:
                 self.follow()
             return
-        for lane in self._lanes[message.topic]:
+        for lane in lanes[message.topic]:
             lane.deliver(message)

@@ -54,13 +54,10 @@ class ToRos(Lane):
         self._profile = self._wanted()
         self._here = False
         self._kept: deque[bytes] = deque(maxlen=MOST_LATCHED)  # of a latched topic, to be said again
-        route = named.route
-        limit_ns = int(route.expire_ms * MS)
-        self._mailbox: Mailbox = (
-            Newest(clock, max_age_ns=limit_ns)
-            if route.keep == "newest"
-            else Fifo(clock, route.depth, max_age_ns=limit_ns)
-        )
+        self._limit_ns = int(named.route.expire_ms * MS)
+        self._stopped = False
+        latched = named.route.durability == "transient_local"
+        self._mailbox = self._room(every=latched or named.route.keep == "every")
         self._thread = threading.Thread(target=self._run, name=f"route {named.name}", daemon=True)
 
     def start(self) -> None:
@@ -72,6 +69,7 @@ class ToRos(Lane):
 
     def stop(self) -> None:
         """Publish nothing any more, and withdraw the topic."""
+        self._stopped = True
         self._mailbox.close()
         if self._thread.is_alive():
             self._thread.join()
@@ -88,6 +86,8 @@ class ToRos(Lane):
         with self._lock:
             self._here = here
             self._offer = offer
+            if self._wanted().durability == DurabilityPolicy.TRANSIENT_LOCAL:
+                self._keep_every()
             kind = self.named.route.type or offer.type
             wanted = self._wanted()
             if self._publisher is not None and (
@@ -120,9 +120,24 @@ class ToRos(Lane):
         return drops
 
     def _run(self) -> None:
-        while not self._mailbox.closed:
+        while not self._stopped:
             for message in self._mailbox.get():
                 self._forward(message)
+
+    def _room(self, *, every: bool) -> Mailbox:
+        if every:
+            return Fifo(self._clock, self.named.route.depth, max_age_ns=self._limit_ns)
+        return Newest(self._clock, max_age_ns=self._limit_ns)
+
+    def _keep_every(self) -> None:
+        """Let messages of a latched topic wait side by side: each of its publishers has something to say."""
+        if isinstance(self._mailbox, Newest):
+            former, self._mailbox = self._mailbox, self._room(every=True)
+            for message in former.get(0.0):
+                self._mailbox.put(message)
+            former.close()
+            for reason, count in former.drops.snapshot().items():
+                self.drops.add(reason, count)
 
     def _forward(self, message: Message) -> None:
         try:
@@ -151,7 +166,7 @@ class ToRos(Lane):
     def _advertise(self, kind: str) -> Any:
         """Return a publisher for a type; None, and the problem, where there can be none."""
         self.problem = type_problem(kind)
-        if not self.problem and not self._mailbox.closed:
+        if not self.problem and not self._stopped:
             if kind != self._type:
                 self._kept.clear()
             self._type, self._profile = kind, self._wanted()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -62,7 +63,8 @@ class ToZmq(Lane):
         self._via = (via,)
         self._reader = SerialisedReader()
         self._outward: Outward | None = None
-        self._type = ""
+        self._type = self._chosen = ""
+        self._profiles: list[QoSProfile] = []
         self._request: QoSProfile | None = None
         self._subscription: Any = None
         self._thread: SubscriptionThread | None = None
@@ -70,8 +72,9 @@ class ToZmq(Lane):
         self._latched = False
         self._writers: set[bytes] = set()
 
-    def follow(self) -> None:
-        """Look who publishes, and subscribe as it suits them."""
+    def look(self) -> None:
+        """Look who publishes, for `offer` and `follow`."""
+        self._profiles = []
         endpoints = self._node.get_publishers_info_by_topic(self.named.ros)
         native = self._bridges.follow(endpoints)
         if not self.named.route.forward_bridged:
@@ -86,7 +89,16 @@ class ToZmq(Lane):
         profiles = [endpoint.qos_profile for endpoint in endpoints if endpoint.topic_type == chosen]
         self.offer = self._offered(chosen, profiles)
         self._forget({bytes(endpoint.endpoint_gid) for endpoint in endpoints})
-        self._subscribe(chosen, profiles)
+        self._chosen, self._profiles = chosen, profiles
+
+    def follow(self) -> None:
+        """Subscribe as it suits those who publish; what `offer` says must be known to others by now."""
+        if not self._profiles:
+            return
+        try:
+            self._subscribe(self._chosen, self._profiles)
+        except rclpy_implementation.RCLError as error:  # this process has another type under this name
+            self.problem = f"ROS does not let us subscribe to {self.named.ros}: {error}"
 
     def _offered(self, chosen: str, profiles: list[QoSProfile]) -> Offer:
         offer = to_publish([offered(profile) for profile in profiles])
@@ -108,13 +120,17 @@ class ToZmq(Lane):
 
     def stop(self) -> None:
         """Unsubscribe; a message in hand is finished."""
+        self._unsubscribe()
+        self.offer = None
+
+    def _unsubscribe(self) -> None:
         if self._thread is not None:
             self._thread.stop()
             self._thread = None
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
-        self._request = self.offer = None
+        self._request = None
 
     def _type_problem(self, chosen: str, types: list[str]) -> str:
         if chosen not in types:
@@ -134,9 +150,10 @@ class ToZmq(Lane):
             )
         if chosen == self._type and self._request is not None and _same(request, self._request):
             return
-        self._request = request
-        if chosen != self._type:
+        if chosen != self._type:  # the middleware has one type for a topic at a time
+            self._unsubscribe()
             self._type, self._outward = chosen, Outward(chosen, self.named.route)
+        self._request = request
         former, self._subscription = (
             self._subscription,
             self._node.create_subscription(
