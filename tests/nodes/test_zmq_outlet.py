@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zmq
 
+from lowlat_nodes.nodes import zmq_outlet
 from lowlat_nodes.nodes.bag_player import FULL_SPEED, BagPlayer
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.nodes.zmq_outlet import ZmqOutlet
@@ -187,6 +189,29 @@ def test_what_is_no_message_is_skipped_with_the_reason(
         tally = player.play(stop).tally
     assert (tally.published, tally.skipped) == (1, 2)
     assert tally.topics["zmq:a"].reason.startswith("malformed: expected 1 to 64 frames")
+
+
+def test_a_name_of_the_protocol_is_refused(bag: BagReader, replayer: Replayer) -> None:
+    player = BagPlayer(bag, [ZmqOutlet(replayer)], remap={"words": "@heartbeat"})
+    assert "not the protocol's own, got '@heartbeat'" in player.skipped["zmq:words"]
+
+
+def test_a_subscriber_that_is_stuck_is_waited_for_once(
+    bag: BagReader, replayer: Replayer, stop: StopRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zmq_outlet, "_PATIENCE_S", 0.2)
+    context = zmq.Context()
+    stuck = context.socket(zmq.SUB)
+    stuck.setsockopt(zmq.RCVHWM, 1)
+    stuck.setsockopt(zmq.RCVBUF, 1 << 12)
+    stuck.subscribe("")
+    stuck.connect(replayer.endpoint)
+    player = BagPlayer(bag, [ZmqOutlet(replayer)], rate=FULL_SPEED)
+    assert player.wait_for_subscriptions(PATIENCE_S, stop) == []
+    report = player.play(stop, loops=400)
+    context.destroy(linger=0)
+    assert report.tally.published == 400 * 2 * COUNT
+    assert len(report.unconfirmed) == 1
 
 
 def test_a_stop_ends_a_long_gap(tmp_path: Path, replayer: Replayer, stop: StopRequest) -> None:

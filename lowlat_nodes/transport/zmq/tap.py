@@ -53,6 +53,14 @@ class Tapped(NamedTuple):
     lost: int
 
 
+class _Place(NamedTuple):
+    """How far a topic has come: the run and the number, and whether anything came as it was published."""
+
+    epoch: int
+    sequence: int
+    live: bool
+
+
 @dataclass(frozen=True)
 class _Connection:
     """A socket, its monitor, and when it was made."""
@@ -119,7 +127,7 @@ class Tap:
         self._clock = clock
         self._keys = keys
         self._max_bytes = max_bytes
-        self._newest: dict[str, tuple[int, int]] = {}  # epoch and number by topic
+        self._newest: dict[str, _Place] = {}
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._thread: threading.Thread | None = None
 
@@ -225,7 +233,7 @@ class Tap:
             self.counts.add("malformed")
             self.last_failure = f"{self.endpoint}: {error}"
             return None
-        lost = self._follow(topic, header.epoch, header.sequence)
+        lost = self._follow(topic, header)
         if lost is None:
             self.counts.add("repeated")
             return None
@@ -239,14 +247,18 @@ class Tap:
             return True
         return topic in self._wanted if self._wanted else not topic.startswith(RESERVED)
 
-    def _follow(self, topic: str, epoch: int, number: int) -> int | None:
+    def _follow(self, topic: str, header: Header) -> int | None:
         """Return how many messages are missing before this one, None if it came before."""
-        run, newest = self._newest.get(topic, (epoch, number - 1))
-        if epoch and run == epoch and number <= newest:
+        former = self._newest.get(topic)
+        if former is None or former.epoch != header.epoch:  # of another run, and numbers begin anew
+            self._newest[topic] = _Place(header.epoch, header.sequence, not header.kept)
+            return 0
+        if header.epoch and header.sequence <= former.sequence:
             return None  # latched, and sent again to somebody who came late
-        self._newest[topic] = (epoch, number)
-        # With another run of the publisher numbers begin anew; without its epoch a step back tells of one.
-        return max(number - newest - 1, 0) if run == epoch else 0
+        self._newest[topic] = _Place(header.epoch, header.sequence, former.live or not header.kept)
+        # What is between messages that were kept for newcomers was before our time. Without an epoch, a step
+        # back tells of another run.
+        return 0 if header.kept or not former.live else max(header.sequence - former.sequence - 1, 0)
 
 
 def _checked(frames: list[zmq.Frame]) -> Header:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,21 @@ def test_a_copy_is_the_same(tmp_path: Path) -> None:
         for message in bag.messages():
             writer.write(*message)
     assert (tmp_path / "copy.mcap").read_bytes() == (tmp_path / "bag.mcap").read_bytes()
+
+
+def test_the_program_in_the_documentation_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "replay.md").read_text()
+    (program,) = [
+        text for text in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "lowlat_frames" in text
+    ]
+    write(tmp_path / "run5")
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})  # noqa: S102 - our own text
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == COUNT + COUNT // 3
+    assert lines[:3] == ["zmq:numbers 0 300", "zmq2:camera 0 300", "zmq:numbers 1 300"]
 
 
 @pytest.mark.parametrize(

@@ -23,13 +23,18 @@ from speaker import PATIENCE_S, Speaker, speaking
 
 from lowlat_nodes.stream.clock import ManualClock
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Detections, Image, Text
 from lowlat_nodes.transport.zmq import tap as taps
 from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, new_pair
+from lowlat_nodes.transport.zmq.frames import encode
+from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.transport.zmq.replayer import Replayer
+from lowlat_nodes.transport.zmq.subscriber import Subscriber
 from lowlat_nodes.transport.zmq.tap import Tap, Tapped
 
 NUMBERS = np.arange(4.0)
+FRAMES = [bytes(frame) for frame in encode(Message("a", NUMBERS), "a", 0)]
 
 
 class Ear:
@@ -184,6 +189,51 @@ def test_a_schema_that_is_newer_than_we_are_is_taken(speaker: Speaker) -> None:
         heard = ear.wait(2)
     assert contents(heard[1]) == frames
     assert heard[1].header.fields["density"] == "high"
+
+
+def test_it_hears_our_publisher_beside_subscribers_of_shared_memory() -> None:
+    outputs = {"camera": "camera", "map": "map"}
+    publisher = Publisher("tcp://127.0.0.1:0", outputs, latched={"map"})
+    for origin in (b"a", b"b", b"a"):  # numbers 0, 1 and 2, of which 1 and 2 are kept
+        publisher.write(Message("map", np.arange(9.0)), origin=origin)
+    ear = Ear(publisher.endpoint)
+    subscriber = Subscriber(publisher.endpoint, outputs, clock=ManualClock())
+    picture = Image(np.full((200, 200, 3), 7, np.uint8), "rgb8")
+    try:
+        assert [tapped.header.sequence for tapped in ear.wait(2)] == [1, 2]
+        subscriber.start(lambda _message: None)
+        deadline = time.monotonic() + PATIENCE_S
+        written = 0
+        while subscriber.in_place < 3:
+            assert time.monotonic() < deadline
+            publisher.write(Message("camera", picture))
+            written += 1
+            time.sleep(0.01)
+        publisher.write(Message("map", np.arange(9.0)))
+        heard = ear.wait(2 + written + 1)
+        assert [tapped.topic for tapped in heard] == ["map"] * 2 + ["camera"] * written + ["map"]
+        assert heard[2].frames[2].bytes == picture.data.tobytes()
+        ear.wait_for_count("repeated", 2)  # that the other one got
+    finally:
+        ear.tap.stop()
+        subscriber.stop()
+        publisher.close()
+    assert ear.tap.counts["lost"] == 0
+
+
+def test_what_was_kept_for_newcomers_hides_no_loss(speaker: Speaker) -> None:
+    with listening(speaker) as ear:
+        again = [changed(FRAMES, seq=sequence, epoch=speaker.epoch, kept=True) for sequence in (3, 7)]
+        for frames in again:
+            speaker.send(frames)
+        for sequence in (9, 10, 12):  # from 9 on we were there
+            speaker.say("a", NUMBERS, sequence=sequence)
+        speaker.send(again[1])
+        speaker.say("a", NUMBERS, sequence=13)
+        assert [(tapped.header.sequence, tapped.lost) for tapped in ear.wait(6)] == [
+            (3, 0), (7, 0), (9, 0), (10, 0), (12, 1), (13, 0)
+        ]  # fmt: skip
+    assert ear.tap.counts.snapshot() == {"taken": 6, "lost": 1, "repeated": 1}
 
 
 def test_topics_beyond_the_limit_are_left_out(speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
