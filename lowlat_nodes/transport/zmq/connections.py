@@ -127,12 +127,43 @@ class Connections:
         return None
 
 
+def connection_of(frame: zmq.Frame) -> int:
+    """Return the descriptor over which a message came, 0 if it did not come over one."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return 0
+
+
+def hang_up(descriptor: int, endpoint: str) -> str:
+    """Cut a connection to a listening socket; libzmq sees the end and cleans up.
+
+    Args:
+        descriptor: Of the connection, once.
+        endpoint: Where the socket listens.
+
+    Returns:
+        Who was connected; empty if the descriptor does not stand for a connection there any more.
+    """
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as handle:
+        name = handle.getsockname()
+        here = f"ipc://{name}" if handle.family == socket.AF_UNIX else f":{name[1]}"
+        if endpoint.endswith(here):
+            address = _address(handle)
+            handle.shutdown(socket.SHUT_RDWR)
+            return address
+    return ""
+
+
+def _address(handle: socket.socket) -> str:
+    """Return who is at the other end, in words."""
+    return peer_of(handle) if handle.family == socket.AF_UNIX else str(handle.getpeername()[0])
+
+
 def _connection(descriptor: int, now_ns: int) -> _Connection:
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as handle:
         ends = (handle.getsockname(), handle.getpeername())
-        if handle.family == socket.AF_UNIX:
-            return _Connection(peer_of(handle), ends, now_ns)
-        return _Connection(ends[1][0], ends, now_ns)
+        return _Connection(_address(handle), ends, now_ns)
     return _Connection(UNKNOWN, None, now_ns)  # it has ended before we could look
 
 

@@ -23,10 +23,12 @@ from lowlat_nodes.transport.shm.host import host_token
 from lowlat_nodes.transport.shm.loan import Loan
 from lowlat_nodes.transport.shm.place import Place
 from lowlat_nodes.transport.shm.writer import Writer
+from lowlat_nodes.transport.zmq.connections import connection_of, hang_up
 from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.frames import Content, encode_header, inline, take_apart
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe
+from lowlat_nodes.transport.zmq.refusals import RefusalLog
 from lowlat_nodes.transport.zmq.subscriptions import (
     HEARTBEAT,
     WELCOME,
@@ -37,7 +39,10 @@ from lowlat_nodes.transport.zmq.subscriptions import (
 )
 
 _LINGER_MS = 200  # for the last messages
-_MAX_SUBSCRIPTION = 1 << 10
+_MAX_SUBSCRIPTION = 1 << 10  # a handshake must fit, too
+# Of one connection, where they cost little yet.
+_WAITING_SUBSCRIPTIONS = 64
+_SUBSCRIPTION_BYTES = 1 << 14
 
 # Plain numbers: to combine flags takes as long as to send.
 _LAST = int(zmq.NOBLOCK)
@@ -133,6 +138,7 @@ class Publisher:
         self._outputs = {output: topics[topic] for output, topic in outputs.items()}
         self._by_name = {topic.name: topic for topic in topics.values()}
         self._subscriptions = Subscriptions(list(self._by_name), token)
+        self._log = RefusalLog()
         self._beats = 0
         self._last_beats: dict[str, tuple[Heartbeat, int]] = {}
         # The socket is used by one thread at a time, whichever holds the lock.
@@ -142,6 +148,8 @@ class Publisher:
         socket.setsockopt(zmq.XPUB_WELCOME_MSG, WELCOME + token.encode())
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, waiting)
+        socket.setsockopt(zmq.RCVHWM, _WAITING_SUBSCRIPTIONS)
+        socket.setsockopt(zmq.RCVBUF, _SUBSCRIPTION_BYTES)
         probe(socket)
         self._attendant: threading.Thread | None = None
         self._closing = os.eventfd(0, os.EFD_CLOEXEC)
@@ -152,6 +160,7 @@ class Publisher:
         except BaseException:
             self.close()
             raise
+        self._log.where = self.endpoint
         self._attendant = threading.Thread(target=self._attend, name="publisher", daemon=True)
         self._attendant.start()
 
@@ -307,16 +316,22 @@ class Publisher:
         They get the last heartbeats with their age, too: of a loop that hangs, no other ones will come.
         """
         while int(self._socket.getsockopt(_EVENTS)) & _READABLE:
-            event = self._socket.recv()
+            frame = self._socket.recv(copy=False)
+            event = frame.bytes
             if asks_for_heartbeats(event):
                 now_ns = time.monotonic_ns()
                 for heartbeat, beat_ns in self._last_beats.values():
                     self._send_beat(replace(heartbeat, age_ns=max(1, now_ns - beat_ns)))
-            for name, demand in self._subscriptions.take(event).items():
+            for name, demand in self._subscriptions.take(event, connection_of(frame)).items():
                 topic = self._by_name[name]
                 for origin, sent in list(topic.last.items()):
                     self._send(topic, sent, demand, kept=True)
                     self._keep(topic, origin, sent)
+
+            crowd = self._subscriptions.crowd()
+            if crowd is not None and (address := hang_up(crowd, self.endpoint)):
+                self.counts.add("connections_cut")
+                self._log.server(address, "crowd", "it subscribes to too much that is not published")
 
     def _attend(self) -> None:
         poll = select.poll()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 RESERVED = b"@"
@@ -14,7 +15,14 @@ WELCOME = b"@lowlat/1/"
 
 HEARTBEAT = b"@heartbeat"
 
-_MOST = 4096  # subscriptions that are told apart; whoever has the keys could send any number
+MOST_STRANGE = 1 << 17
+"""Bytes of subscriptions to what is not published, of all connections together.
+
+libzmq takes 48 bytes to keep one of them: whoever may come in could take all memory.
+"""
+
+_OVERHEAD = 16  # of each of them, in such bytes
+
 _SUBSCRIBE = 1
 
 
@@ -54,12 +62,19 @@ class Subscriptions:
 
     def __init__(self, topics: list[bytes], token: str) -> None:
         self._aliases = {topic: alias(token, topic) for topic in topics}
+        # What we send begins like one of these.
+        self._sent = [*topics, *self._aliases.values(), HEARTBEAT, WELCOME + token.encode()]
         self._known: set[bytes] = set()
-        self._countless = False
+        self._strange: dict[bytes, int] = {}  # the connection
+        self._weight = 0
         self._demands: dict[bytes, Demand] = {}
 
-    def take(self, event: bytes) -> dict[bytes, Demand]:
+    def take(self, event: bytes, connection: int = 0) -> dict[bytes, Demand]:
         """Note that somebody subscribed or that nobody does any more.
+
+        Args:
+            event: As it came.
+            connection: Over which it came, 0 where that is not known.
 
         Returns:
             What the newcomer wants by topic; nothing for one who left.
@@ -70,26 +85,44 @@ class Subscriptions:
         self._demands = {}
         if event[0] != _SUBSCRIBE:
             self._known.discard(subscription)
+            if self._strange.pop(subscription, None) is not None:
+                self._weight -= len(subscription) + _OVERHEAD
             return {}
-        if len(self._known) < _MOST:
-            self._known.add(subscription)
-        else:
-            self._countless = True  # from now on everything counts as wanted by somebody
+        if not any(topic.startswith(subscription) for topic in self._sent):
+            if subscription not in self._strange:
+                self._weight += len(subscription) + _OVERHEAD
+            self._strange[subscription] = connection
+            return {}
+        self._known.add(subscription)
         return {topic: demand for topic in self._aliases if (demand := self._demand(topic, {subscription}))}
 
     def demand(self, topic: bytes) -> Demand:
         """Return in which forms a topic is wanted."""
         found = self._demands.get(topic)
         if found is None:
-            found = self._demand(topic, self._known)
-            if self._countless:
-                found = Demand(inline=True, shared=found.shared)
-            self._demands[topic] = found
+            found = self._demands[topic] = self._demand(topic, self._known)
         return found
+
+    def crowd(self) -> int | None:
+        """Return the connection that has most subscriptions to what is not published, if those are too many.
+
+        They are forgotten: it is for the caller to cut it.
+        """
+        if self._weight <= MOST_STRANGE:
+            return None
+        weights: Counter[int] = Counter()
+        for subscription, connection in self._strange.items():
+            weights[connection] += len(subscription) + _OVERHEAD
+        ((crowd, weight),) = weights.most_common(1)
+        self._strange = {
+            each: connection for each, connection in self._strange.items() if connection != crowd
+        }
+        self._weight -= weight
+        return crowd
 
     def heartbeats(self) -> bool:
         """Return whether anybody wants heartbeats."""
-        return self._countless or any(HEARTBEAT.startswith(each) for each in self._known)
+        return any(HEARTBEAT.startswith(each) for each in self._known)
 
     def _demand(self, topic: bytes, subscriptions: set[bytes]) -> Demand:
         # A subscription is to all topics that begin like it; shared memory takes the exact alias.

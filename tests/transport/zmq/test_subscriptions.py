@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from lowlat_nodes.transport.zmq.subscriptions import Demand, Subscriptions, alias
+from lowlat_nodes.transport.zmq.subscriptions import MOST_STRANGE, Demand, Subscriptions, alias
 
 INLINE, SHARED, BOTH = Demand(True, False), Demand(False, True), Demand(True, True)
 
@@ -53,10 +53,22 @@ def test_what_is_no_subscription_changes_nothing() -> None:
     assert not table.demand(b"cam")
 
 
-def test_a_flood_of_subscriptions_takes_no_memory_and_costs_nobody_a_message() -> None:
+def test_who_subscribes_to_too_much_that_is_not_there_is_named() -> None:
     table = subscriptions()
-    for number in range(10_000):
-        table.take(b"\x01x%d" % number)
-    table.take(b"\x01cam")
+    table.take(b"\x01cam", 7)
+    for number in range(MOST_STRANGE // 1024):
+        table.take(b"\x01few%04d" % number, 7)
+        table.take(b"\x01" + b"%04d" % number * 100, 8)
+        table.take(b"\x01" + b"%04d" % number * 100, 8)
+        table.take(b"\x00" + b"%04d" % number * 100)
+        table.take(b"\x01" + b"%04d" % number * 200, 8)
+        assert table.crowd() is None
+    for number in range(MOST_STRANGE // 1024):
+        table.take(b"\x01one more%04d" % number * 30, 7)
+        if (crowd := table.crowd()) is not None:
+            assert crowd == 8
+            break
+    else:
+        raise AssertionError
+    assert table.crowd() is None
     assert table.demand(b"cam") == INLINE
-    assert len(table._known) < 5_000
