@@ -61,8 +61,8 @@ ALERTS = ["confluent-kafka>=2.6", "fastavro>=1.9", "prometheus-client>=0.20"]
 SKY = ["sncosmo>=2.10"]
 # Shared memory that other languages read too; from glibc 2.34 on.
 ICEORYX2 = ["iceoryx2>=0.10"]
-# Streams between hosts and fleets.
-ZENOH = ["eclipse-zenoh>=1.4"]
+# Streams between hosts and over routers.
+ZENOH = ["eclipse-zenoh>=1.5"]
 # What benchmarks compare with.
 PEERS = ["george>=0.4.3"]
 # Photographs to train detectors on.
@@ -154,9 +154,9 @@ setup(
         "openvino": OPENVINO,
         "tracking": TRACKING,
         "alerts": ALERTS,
+        "zenoh": ZENOH,
         "sky": SKY,
         "iceoryx2": ICEORYX2,
-        "zenoh": ZENOH,
         "peers": PEERS,
         "test": TEST,
         "dev": DEV,

@@ -40,6 +40,7 @@ REQUIREMENTS = {
     "openvino": ("openvino", "openvino"),
     "tracking": ("scipy", "tracking"),
     "photographs": ("skimage", "train"),
+    "zenoh": ("zenoh", "zenoh"),
 }
 """Marker: the module that it needs and the extra that brings it."""
 

@@ -38,10 +38,10 @@ TOP = {"nodes", "train", "cli", "benchmarks"}
 MAY_IMPORT |= {"nodes": BELOW, "train": BELOW, "cli": BELOW | TOP, "benchmarks": BELOW | TOP}
 
 ROS = re.compile(r"(rclpy|launch|launch_ros|ament_index_python|\w+_(msgs|srvs|interfaces))\Z")
-SOCKETS = {"zmq", "confluent_kafka", "websockets"}
+SOCKETS = {"zmq", "confluent_kafka", "websockets", "zenoh"}
 OPTIONAL = {
     "torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "peft", "pyarrow", "scipy",
-    "skimage", "websockets", "fastavro", "prometheus_client", "sncosmo", "george",
+    "skimage", "websockets", "fastavro", "prometheus_client", "sncosmo", "george", "zenoh",
 }  # fmt: skip
 """What only an extra brings: importing a module of ours must work without it."""
 
@@ -51,6 +51,7 @@ DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "skimage": "scikit-image",
     "yaml": "PyYAML",
+    "zenoh": "eclipse-zenoh",
     "zmq": "pyzmq",
 }
 """Import name: what pip calls it, where that differs."""

@@ -28,6 +28,7 @@ from lowlat_nodes.transport.shm.reader import Reader
 from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint, is_local
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, Received, decode
+from lowlat_nodes.transport.zmq.lane import Lane
 from lowlat_nodes.transport.zmq.link import WATCHED, Link
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe, receive
 from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED, WELCOME, alias
@@ -37,44 +38,6 @@ _RECONNECT_MAX_MS = 200
 _CONNECT_MS = 1000  # then anew: TCP alone asks again after 1, 3 and 7 s, however soon the network is back
 _NO_ANSWER = "nothing comes from it, nor does it answer: it was cut off, stopped or lost its power"
 _TURN_MS = 100  # how late a broken link, or the wish to reconnect, is noticed
-
-
-class _Lane:
-    """One input: its names, and the newest message of it that came."""
-
-    __slots__ = ("epoch", "live", "name", "newest", "received", "topic")
-
-    def __init__(self, name: str, topic: bytes) -> None:
-        self.name = name
-        self.topic = topic
-        self.received = 0
-        self.forget()
-
-    def forget(self) -> None:
-        """Take what comes next for the first message."""
-        self.epoch = -1
-        self.newest = -1
-        self.live = False  # whether anything came that was not kept for newcomers
-
-    def lost(self, epoch: int, sequence: int, *, kept: bool) -> int:
-        """Note a message and return how many before it did not come; -1 if it came already.
-
-        Those between messages that were kept for newcomers, and before the first that was not, are not lost:
-        nobody here was to get them.
-        """
-        known = epoch == self.epoch and self.newest >= 0
-        if known and epoch and sequence <= self.newest:
-            return -1
-        # With a new publisher numbers begin anew.
-        missing = sequence - self.newest - 1 if known and self.live and not kept else 0
-        self.live = (known and self.live) or not kept
-        self.epoch, self.newest = epoch, sequence
-        return max(missing, 0)
-
-    def skip(self) -> None:
-        """Note that a message came whose number nobody has read."""
-        if self.newest >= 0:
-            self.newest += 1
 
 
 @dataclass(slots=True)
@@ -147,7 +110,7 @@ class Subscriber:
         self.link = Link(check_endpoint(endpoint), keys)
         self.peer = Peer(time.monotonic_ns())
         self._endpoint = check_endpoint(endpoint)
-        self._lanes = [_Lane(name, topic.encode()) for name, topic in inputs.items()]
+        self._lanes = [Lane(name, topic.encode()) for name, topic in inputs.items()]
         topics = {lane.topic for lane in self._lanes}
         if len(topics) < len(inputs) or not all(
             0 < len(topic) <= MAX_TOPIC and not topic.startswith(RESERVED) for topic in topics
@@ -162,7 +125,7 @@ class Subscriber:
         self._waiting = waiting
         self._admit = admit
         self._token = host_token() if shared_memory and is_local(endpoint) else ""
-        self._by_topic: dict[bytes, _Lane] = {}
+        self._by_topic: dict[bytes, Lane] = {}
         for lane in self._lanes:
             self._by_topic[lane.topic] = lane
             if self._token:
