@@ -42,6 +42,7 @@ SOCKETS = {"zmq", "confluent_kafka", "websockets", "zenoh"}
 OPTIONAL = {
     "torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "peft", "pyarrow", "scipy",
     "skimage", "websockets", "fastavro", "prometheus_client", "sncosmo", "george", "zenoh",
+    "iceoryx2",
 }  # fmt: skip
 """What only an extra brings: importing a module of ours must work without it."""
 
