@@ -21,12 +21,14 @@ WATCHED = (
 )
 
 _AGAIN_NS = 500_000_000  # after a refusal, which people lift
+_GIVEN_UP_NS = 3_000_000_000  # after a break: libzmq connects and shakes hands in less, if it does at all
 
 
 class Link:
     """The connection of a socket that connects to one server; for one thread.
 
-    Where the server refuses us, the log has the reason too. libzmq takes most refusals for final: see `due`.
+    Where the server refuses us, the log has the reason too. libzmq takes most refusals for final, and a frame
+    beyond ZMQ_MAXMSGSIZE, after which it does not connect again: see `due`.
 
     Args:
         endpoint: Of the server.
@@ -71,10 +73,11 @@ class Link:
         if self.stands:
             self.stands, self.trouble, self.since_ns = False, "the connection broke", time.monotonic_ns()
             self.broken += 1
+            self._again_ns = self.since_ns + _GIVEN_UP_NS
 
     @property
     def due(self) -> bool:
-        """Return whether to connect anew, as libzmq has given up and the server may let us in by now."""
+        """Return whether to connect anew, as libzmq may have given up and the server may let us in by now."""
         return 0 < self._again_ns <= time.monotonic_ns()
 
     def renewed(self) -> None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -29,10 +28,10 @@ MAX_TOPICS = 1024
 
 _WAITING = 64  # messages in the socket, while whoever takes them is busy
 _TURN_MS = 100  # between two looks at the link while nothing comes
-_AGAIN_NS = 500_000_000
 _SCHEMA = 64  # characters
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
+_CONNECT_MS = 1000  # then anew: TCP alone asks again ever later, however soon the network is back
 
 
 class Tapped(NamedTuple):
@@ -63,11 +62,10 @@ class _Place(NamedTuple):
 
 @dataclass(frozen=True)
 class _Connection:
-    """A socket, its monitor, and when it was made."""
+    """A socket and its monitor."""
 
     socket: zmq.Socket[bytes]
     monitor: zmq.Socket[bytes]
-    since_ns: int
 
     def close(self) -> None:
         self.monitor.close(linger=0)
@@ -160,7 +158,7 @@ class Tap:
 
     def _connect(self, context: zmq.Context[zmq.Socket[bytes]]) -> _Connection:
         socket = context.socket(zmq.SUB)
-        connection = _Connection(socket, socket.get_monitor_socket(WATCHED), time.monotonic_ns())
+        connection = _Connection(socket, socket.get_monitor_socket(WATCHED))
         try:
             socket.setsockopt(zmq.LINGER, 0)
             socket.setsockopt(zmq.RCVTIMEO, _TURN_MS)
@@ -168,6 +166,7 @@ class Tap:
             socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
             socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+            socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
             probe(socket)
             allow_ipv6(socket, self.endpoint)
             if self._keys is not None:
@@ -210,14 +209,8 @@ class Tap:
             if frames is None or not self.link.stands:
                 while (event := receive(connection.monitor, MAX_FRAMES)) is not None:
                     self.link.note([frame.bytes for frame in event])
-                if self._given_up(connection):
+                if self.link.due:
                     return
-
-    def _given_up(self, connection: _Connection) -> bool:
-        """Return whether to connect anew: libzmq itself does not after a refusal or a frame too large."""
-        if self.link.stands or not self.link.broken:
-            return self.link.due
-        return time.monotonic_ns() - max(self.link.since_ns, connection.since_ns) > _AGAIN_NS
 
     def _read(self, frames: list[zmq.Frame]) -> Tapped | None:
         now_ns = self._clock.now_ns()
