@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.shm.backend import BACKENDS
 from lowlat_nodes.transport.zmq.curve import ServerKeys, load_server_keys
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES
 from lowlat_nodes.transport.zmq.publisher import Publisher
@@ -26,6 +27,9 @@ class ZmqSettings:
     )
     clients: tuple[str, ...] = setting(
         (), doc="Public keys of those who may listen, names or files of them; empty: as lowlat keys allows."
+    )
+    memory: str = setting(
+        "auto", doc="What large arrays go through to subscribers on this host.", choices=BACKENDS
     )
 
     def __post_init__(self) -> None:
@@ -51,7 +55,14 @@ class ZmqSettings:
         """
         if not self.endpoint:
             return None
-        return Publisher(self.endpoint, outputs, keys=self.keys(), waiting=waiting, latched=latched)
+        return Publisher(
+            self.endpoint,
+            outputs,
+            keys=self.keys(),
+            waiting=waiting,
+            latched=latched,
+            memory=self.memory,
+        )
 
     def keys(self) -> ServerKeys | None:
         """Load the keys; None where none are given.

@@ -19,10 +19,10 @@ from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.endpoint import UnknownOutput
 from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.transport.shm.backend import SharedWriter, open_writer
 from lowlat_nodes.transport.shm.host import host_token
 from lowlat_nodes.transport.shm.loan import Loan
 from lowlat_nodes.transport.shm.place import Place
-from lowlat_nodes.transport.shm.writer import Writer
 from lowlat_nodes.transport.zmq.connections import connection_of, hang_up
 from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.frames import Content, encode_header, inline, take_apart
@@ -73,7 +73,7 @@ class _Topic:
     alias: bytes
     latched: bool
     published: int = 0
-    slots: Writer | None = None
+    slots: SharedWriter | None = None
     last: dict[bytes, _Sent] = field(default_factory=dict)
 
 
@@ -107,6 +107,7 @@ class Publisher:
             of ROS.
         slots: How many messages of a topic shared memory holds: two for each subscriber and two more. Who
             falls further behind loses the oldest of them.
+        memory: What shared memory is made with: `auto`, `slots` or `iceoryx2`; see `transport.shm.backend`.
 
     Attributes:
         endpoint: Where it listens.
@@ -126,11 +127,13 @@ class Publisher:
         waiting: int = WAITING_MESSAGES,
         latched: Collection[str] = (),
         slots: int = 8,
+        memory: str = "auto",
     ) -> None:
         self.counts = Counters()
         token = host_token()
         self._epoch = time.time_ns()
-        self._slots = slots
+        open_writer(memory, slots=slots).close()  # what is wrong is told now, not with the first message
+        self._slots, self._backend = slots, memory
         topics = {
             topic: _Topic(topic.encode(), alias(token, topic.encode()), topic in latched)
             for topic in outputs.values()
@@ -264,7 +267,10 @@ class Publisher:
         def announce(place: Place) -> None:
             self._put(topic.alias, self._header(sent, kept, place))
 
-        sent.place = self._memory(topic).put(sent.content.arrays, announce)
+        memory = self._memory(topic)
+        if topic.latched and not memory.retains:
+            return False
+        sent.place = memory.put(sent.content.arrays, announce)
         if sent.place is None:
             self.counts.add("inline")
         return sent.place is not None
@@ -305,9 +311,9 @@ class Publisher:
         if topic.slots is not None:
             topic.slots.retain(sent.place)
 
-    def _memory(self, topic: _Topic) -> Writer:
+    def _memory(self, topic: _Topic) -> SharedWriter:
         if topic.slots is None:
-            topic.slots = Writer(slots=self._slots)
+            topic.slots = open_writer(self._backend, slots=self._slots, name_hint=topic.name.decode())
         return topic.slots
 
     def _hear(self) -> None:

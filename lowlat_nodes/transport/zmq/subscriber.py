@@ -21,10 +21,10 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.peer import Peer
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
+from lowlat_nodes.transport.shm.backend import AnyReader
 from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone, SegmentRefused, Unfinished
 from lowlat_nodes.transport.shm.host import host_token
 from lowlat_nodes.transport.shm.place import Place
-from lowlat_nodes.transport.shm.reader import Reader
 from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint, is_local
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, Received, decode
@@ -130,7 +130,7 @@ class Subscriber:
             self._by_topic[lane.topic] = lane
             if self._token:
                 self._by_topic[alias(self._token, lane.topic)] = lane
-        self._memory = Reader()
+        self._memory = AnyReader()
         self._anew = False
         self._doubt = Doubt()
         self._cuttable = endpoint.startswith("tcp://")

@@ -18,6 +18,7 @@ import pytest
 import zmq
 
 from lowlat_nodes.stream.clock import SystemClock
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Image, Text
@@ -82,7 +83,11 @@ def until(done: Callable[[], Any], act: Callable[[], Any] = lambda: None) -> Non
 
 
 def segments() -> set[str]:
-    return {path.name for path in Path("/dev/shm").iterdir() if path.name.startswith(f"lowlat_{os.getpid()}")}
+    return {
+        path.name
+        for path in Path("/dev/shm").iterdir()
+        if path.name.startswith("lowlat_") and f"_{os.getpid()}_" in path.name
+    }
 
 
 @pytest.fixture
@@ -109,6 +114,29 @@ def test_an_image_is_read_where_it_was_written(endpoint: str) -> None:
         numbers = [message.sequence for message in heard.messages]
         assert np.diff(numbers).tolist() == [1] * (len(numbers) - 1)  # nor anything twice
     assert np.all(newest.payload.data == newest.sequence)  # also when both are gone
+
+
+def test_iceoryx2_does_the_same(endpoint: str) -> None:
+    pytest.importorskip("iceoryx2")
+    first, late = Heard(), Heard()
+    with (
+        publishing(endpoint, memory="iceoryx2", latched={"robot/map"}) as publisher,
+        hearing(endpoint, first) as subscriber,
+    ):
+        until(lambda: subscriber.in_place > 5, lambda: publisher.write(Message("image", picture(7))))
+        assert all(np.all(message.payload.data == 7) for message in first.messages)
+        publisher.write(Message("map", picture(9)))
+        with hearing(endpoint, late, "robot/map"):
+            assert late.wait(1)
+        assert np.all(late.messages[0].payload.data == 9)
+        first.messages.clear()
+        late.messages.clear()
+    assert not segments()
+
+
+def test_memory_of_no_known_kind_is_refused(endpoint: str) -> None:
+    with pytest.raises(ConfigurationError, match="expected one of auto, slots, iceoryx2, got 'icyoryx'"):
+        Publisher(endpoint, {}, memory="icyoryx")
 
 
 def test_small_messages_stay_in_frames(endpoint: str) -> None:
