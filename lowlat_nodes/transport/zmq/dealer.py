@@ -12,20 +12,14 @@ from typing import TypeVar
 import zmq
 
 from lowlat_nodes.stream.counters import Counters
-from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestLate, ServerGone
-from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
-from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
-from lowlat_nodes.transport.zmq.lifeline import Lifeline
-from lowlat_nodes.transport.zmq.link import WATCHED, Link
-from lowlat_nodes.transport.zmq.options import probe, receive
+from lowlat_nodes.transport.zmq.curve import ClientKeys
+from lowlat_nodes.transport.zmq.options import receive
+from lowlat_nodes.transport.zmq.server_link import ServerLink
 
 T = TypeVar("T")
 
 _ROOM_NS = 1_000_000  # how long to wait for room in the socket; a connection that takes requests has some
-_RECONNECT_MS = 20
-_RECONNECT_MAX_MS = 200
-
 _LOOK_MS = 100  # how often a refused connection is looked at
 
 
@@ -34,7 +28,7 @@ class Dealer:
 
     A request goes out over a connection that stands, or not at all; it is never kept for a later one. A
     connection that breaks while an answer is due ends the call. A server that is cut off or was stopped is
-    found out by its `Lifeline` within 0.6 s, and the connection made anew.
+    found out within 0.6 s, and the connection made anew.
 
     Args:
         endpoint: Address of the server; it need not be there yet.
@@ -50,20 +44,10 @@ class Dealer:
     def __init__(
         self, endpoint: str, *, max_bytes: int, max_frames: int, keys: ClientKeys | None, counts: Counters
     ) -> None:
-        self._endpoint = check_endpoint(endpoint)
-        self._max_bytes = max_bytes
+        self._server = ServerLink(endpoint, keys, max_bytes=max_bytes, sending=1)
         self._max_frames = max_frames
-        self._keys = keys
         self._counts = counts
-        self._link = Link(self._endpoint, keys)
-        self._lifeline: Lifeline | None = None  # while the link stands
         self._asked = 0
-        self._context = zmq.Context()
-        try:
-            self._open()
-        except zmq.ZMQError as error:
-            self._context.destroy(linger=0)
-            raise ConfigurationError(f"cannot connect to {endpoint!r}: {error}") from error
 
     def connect(self, deadline_ns: int) -> None:
         """Wait until the server is there.
@@ -71,14 +55,14 @@ class Dealer:
         Raises:
             ServerGone: If it is not by the deadline (CLOCK_MONOTONIC).
         """
-        self._follow()
-        while not (self._link.stands and self._lifeline is not None and self._lifeline.stands):
+        self._server.follow()
+        while not self._server.guarded:
             wait_ms = _milliseconds(deadline_ns)
-            if not self._events.poll(min(wait_ms, _LOOK_MS)) and wait_ms <= _LOOK_MS:
-                if self._link.stands:
+            if not self._server.wait_for_event(min(wait_ms, _LOOK_MS)) and wait_ms <= _LOOK_MS:
+                if self._server.link.stands:
                     return
                 raise self._gone()
-            self._follow()
+            self._server.follow()
 
     def ask(
         self,
@@ -122,13 +106,12 @@ class Dealer:
             RequestLate: If there was no answer by then.
             ServerGone: If there is no connection, or it broke while waiting.
         """
-        self._follow()
+        self._server.follow()
         self._forget(deadline_ns)
         self._send(frames, deadline_ns)
         while True:
-            wait_ms = _milliseconds(deadline_ns)
-            if not self._everything.poll(wait_ms):
-                raise RequestLate(f"{self._endpoint}: no answer by the deadline")
+            if not self._server.wait(_milliseconds(deadline_ns)):
+                raise RequestLate(f"{self._server.endpoint}: no answer by the deadline")
             while (message := self._receive()) is not None:
                 answer = read(message)
                 if answer is not None:
@@ -136,61 +119,24 @@ class Dealer:
                 self._counts.add("late")
                 if time.monotonic_ns() > deadline_ns:
                     break
-            if self._follow():
+            if self._server.follow():
                 raise self._gone()
 
     def close(self) -> None:
         """Close the connection."""
-        self._hang_up()
-        self._context.destroy(linger=0)
-
-    def _open(self) -> None:
-        """Begin to connect."""
-        self._socket = socket = self._context.socket(zmq.DEALER)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.IMMEDIATE, 1)
-        socket.setsockopt(zmq.SNDHWM, 1)
-        socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
-        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        probe(socket)
-        allow_ipv6(socket, self._endpoint)
-        if self._keys is not None:
-            secure_client(socket, self._keys)
-        self._monitor = socket.get_monitor_socket(WATCHED)
-        self._listen_to(None)
-        socket.connect(self._endpoint)
-
-    def _listen_to(self, lifeline: Lifeline | None) -> None:
-        """Take a lifeline, or let go of it."""
-        if self._lifeline is not None:
-            self._lifeline.close()
-        self._lifeline = lifeline
-        self._events = zmq.Poller()
-        self._everything = zmq.Poller()
-        self._everything.register(self._socket, zmq.POLLIN)
-        for monitor in (self._monitor, *([lifeline.monitor] if lifeline is not None else [])):
-            self._events.register(monitor, zmq.POLLIN)
-            self._everything.register(monitor, zmq.POLLIN)
-
-    def _hang_up(self) -> None:
-        self._listen_to(None)
-        while _readable(self._monitor):  # one that nobody reads holds up libzmq, and with it what comes next
-            self._link.note(self._monitor.recv_multipart())
-        self._socket.disable_monitor()
-        self._monitor.close(linger=0)
-        self._socket.close(linger=0)
+        self._server.close()
 
     def _send(self, frames: Sequence[bytes | memoryview], deadline_ns: int) -> None:
+        socket = self._server.socket
         try:
-            self._socket.send_multipart(frames, zmq.NOBLOCK)
+            socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
             room_ns = min(time.monotonic_ns() + _ROOM_NS, deadline_ns)
-            if not self._socket.poll(_milliseconds(room_ns), zmq.POLLOUT):
-                self._follow()
+            if not socket.poll(_milliseconds(room_ns), zmq.POLLOUT):
+                self._server.follow()
                 raise self._gone() from None
             with contextlib.suppress(zmq.Again):
-                self._socket.send_multipart(frames, zmq.NOBLOCK)
+                socket.send_multipart(frames, zmq.NOBLOCK)
                 return
             raise self._gone() from None
 
@@ -202,34 +148,11 @@ class Dealer:
                 break
 
     def _receive(self) -> list[zmq.Frame] | None:
-        return receive(self._socket, self._max_frames)
-
-    def _follow(self) -> bool:
-        """Take note of what happened to the connection; return whether it broke since the last look."""
-        before = self._link.broken
-        while _readable(self._monitor):
-            self._link.note(self._monitor.recv_multipart())
-        cut = self._lifeline is not None and self._lifeline.follow()
-        if cut or self._link.due:
-            # A connection that was cut may look sound for long, and what was sent over it comes too late.
-            self._hang_up()
-            self._link.lost()
-            self._link.renewed()
-            self._open()
-        if self._link.stands and self._lifeline is None:
-            self._listen_to(Lifeline(self._context, self._endpoint, self._keys))
-        elif not self._link.stands and self._lifeline is not None:
-            self._listen_to(None)
-        return self._link.broken > before
+        return receive(self._server.socket, self._max_frames)
 
     def _gone(self) -> ServerGone:
-        why = self._link.trouble or "it does not take requests any more"
-        return ServerGone(f"no connection to the server at {self._endpoint}: {why}")
-
-
-def _readable(socket: zmq.Socket[bytes]) -> bool:
-    """Return whether a message waits; a tenth of the price of a poll."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        why = self._server.link.trouble or "it does not take requests any more"
+        return ServerGone(f"no connection to the server at {self._server.endpoint}: {why}")
 
 
 def _milliseconds(deadline_ns: int) -> int:

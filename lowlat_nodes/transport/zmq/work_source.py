@@ -20,17 +20,13 @@ from lowlat_nodes.stream.recent import Recent
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.zmq import work
-from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
-from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.curve import ClientKeys
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, decode
-from lowlat_nodes.transport.zmq.link import WATCHED, Link
-from lowlat_nodes.transport.zmq.options import give_up, probe, receive
+from lowlat_nodes.transport.zmq.options import receive
+from lowlat_nodes.transport.zmq.server_link import ServerLink
 
-_RECONNECT_MS = 20
-_RECONNECT_MAX_MS = 200
-_UNHEARD_NS = 1_000_000_000  # then the connection is made anew: what was cut off, TCP finds out late
 _WORD_NS = 200_000_000  # how often the sink hears of us, at least
-_SPARE = 64  # notes that wait in the socket beside the work that was asked for
+_NOTES = 64  # how many of them may wait, either way
 _LINGER_MS = 500
 
 Id = tuple[int, int]
@@ -77,7 +73,6 @@ class WorkSource:
         remember: int = 4096,
         max_bytes: int = MAX_MESSAGE,
     ) -> None:
-        self._endpoint = check_endpoint(endpoint)
         self._silent_ns = round(silent_after_s * 1e9)
         if not work.LEAST_SILENCE_NS <= self._silent_ns <= work.LONGEST_SILENCE_NS:
             raise ConfigurationError(f"expected silent_after_s from 0.05 to 3600, got {silent_after_s:g}")
@@ -88,9 +83,7 @@ class WorkSource:
         self.last_failure = ""
         self._clock = clock
         self._topic = topic
-        self._keys = keys
         self._prefetch = prefetch
-        self._max_bytes = max_bytes
         self._word_ns = min(_WORD_NS, self._silent_ns // 4)
         self._waiting: deque[tuple[Id, Message]] = deque()
         self._polled: list[Id] = []
@@ -103,23 +96,18 @@ class WorkSource:
         self._asked = 0  # what the sink was told as the limit
         self._received = 0
         self._lag: int | None = None
-        self._spoke_ns = self._heard_ns = self._polled_ns = 0
-        self.link = Link(self._endpoint, keys)
+        self._spoke_ns = 0
         self._hello_due = True
-        self._context = zmq.Context()
-        try:
-            self._socket, self._monitor = self._connect()
-        except ConfigurationError:
-            self._context.term()
-            raise
+        self._sink = ServerLink(
+            endpoint, keys, max_bytes=max_bytes, sending=_NOTES, receiving=work.MAX_CREDIT + _NOTES
+        )
+        self.link = self._sink.link
 
     def poll(self, most: int, timeout_s: float) -> list[Message]:
         """Return up to `most` messages, those that wait already or the first that come; empty on time-out."""
         most = min(most, work.MAX_CREDIT)
         now_ns = time.monotonic_ns()
         deadline_ns = now_ns + round(timeout_s * 1e9)
-        if now_ns - self._polled_ns > self._word_ns:  # what came meanwhile could not be heard
-            self._heard_ns = now_ns
         self._hear()
         self._speak(most)
         while most and not self._waiting:
@@ -128,7 +116,7 @@ class WorkSource:
                 break
             wake_ns = min(deadline_ns, self._spoke_ns + self._word_ns)
             awaited = zmq.POLLIN | zmq.POLLOUT if self._hello_due else zmq.POLLIN
-            self._socket.poll(max(1, (wake_ns - now_ns) // 1_000_000), awaited)
+            self._sink.wait(max(1, (wake_ns - now_ns) // 1_000_000), awaited)
             self._hear()
             self._speak(most)
         messages: list[Message] = []
@@ -138,7 +126,6 @@ class WorkSource:
             messages.append(message)
         if messages:
             self._speak(most if self._prefetch is None else self._prefetch)
-        self._polled_ns = time.monotonic_ns()
         return messages
 
     def commit(self) -> None:
@@ -167,51 +154,19 @@ class WorkSource:
         """Tell the sink what is done with and that the rest is for others, and disconnect."""
         self._tell()
         self._say(work.encode_note(work.BYE))
-        self._hang_up(_LINGER_MS)
-        self._context.term()
-
-    def _connect(self) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
-        """Return a socket that connects, and its monitor."""
-        socket = self._context.socket(zmq.DEALER)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.IMMEDIATE, 1)  # what a sink that is away hears later would be old
-        socket.setsockopt(zmq.RCVHWM, work.MAX_CREDIT + _SPARE)
-        socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
-        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        probe(socket)
-        give_up(socket)
-        allow_ipv6(socket, self._endpoint)
-        if self._keys is not None:
-            secure_client(socket, self._keys)
-        monitor = socket.get_monitor_socket(WATCHED)
-        try:
-            socket.connect(self._endpoint)
-        except zmq.ZMQError as error:
-            monitor.close(linger=0)
-            socket.close()
-            raise ConfigurationError(f"cannot connect to {self._endpoint!r}: {error}") from error
-        self._heard_ns = time.monotonic_ns()
-        return socket, monitor
-
-    def _hang_up(self, linger_ms: int = 0) -> None:
-        self._follow()
-        self._socket.disable_monitor()
-        self._monitor.close(linger=0)
-        self._socket.close(linger=linger_ms)
+        self._sink.close(_LINGER_MS)
 
     def _follow(self) -> None:
         """Take note of what happened to the connection."""
-        while (event := receive(self._monitor, 2)) is not None:
-            self.link.note([frame.bytes for frame in event])
-            if self.link.trouble:
-                self.last_failure = f"{self._endpoint}: {self.link.trouble}"
+        if self._sink.follow():
+            self._hello_due = True
+        if self.link.trouble:
+            self.last_failure = f"{self._sink.endpoint}: {self.link.trouble}"
 
     def _hear(self) -> None:
         """Take what came."""
         self._follow()
-        while (frames := receive(self._socket, 1 + MAX_FRAMES)) is not None:
-            self._heard_ns = time.monotonic_ns()
+        while (frames := receive(self._sink.socket, 1 + MAX_FRAMES)) is not None:
             try:
                 kind, fields = work.decode_note(frames[0])
             except WireError as error:
@@ -250,17 +205,11 @@ class WorkSource:
 
     def _refuse(self, why: str) -> None:
         self.drops.add("malformed")
-        self.last_failure = f"{self._endpoint}: {why}"
+        self.last_failure = f"{self._sink.endpoint}: {why}"
 
     def _speak(self, most: int) -> None:
         """Say what is to be said: who we are, what is done, and how much we can take."""
         now_ns = time.monotonic_ns()
-        if now_ns - self._heard_ns > _UNHEARD_NS:
-            anew = self._connect()
-            self._hang_up()
-            self.link.lost()
-            self._socket, self._monitor = anew
-            self._hello_due = True
         if self._hello_due:
             self._spoke_ns = now_ns
             if not self._greet(most):
@@ -306,7 +255,7 @@ class WorkSource:
 
     def _say(self, note: bytes) -> bool:
         try:
-            self._socket.send(note, zmq.NOBLOCK)
+            self._sink.socket.send(note, zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True
