@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 
@@ -13,15 +12,19 @@ import zmq
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.transport.arrays import WireError
+from lowlat_nodes.transport.zmq.connections import connection_of, hang_up
 from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, encode_topic
 from lowlat_nodes.transport.zmq.header import MAX_HEADER, unpack
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
-from lowlat_nodes.transport.zmq.options import probe
+from lowlat_nodes.transport.zmq.options import probe, receive
+from lowlat_nodes.transport.zmq.subscriptions import Subscriptions
 
 _WAITING = 64  # messages for each subscriber
 _LINGER_MS = 5000  # for the last messages
-_MAX_SUBSCRIPTION = 1 << 10
+_MAX_SUBSCRIPTION = 1 << 10  # as with a `Publisher`
+_WAITING_SUBSCRIPTIONS = 64
+_SUBSCRIPTION_BYTES = 1 << 14
 _ROOM_S = 0.0005  # between two looks whether a full subscriber has room again
 _LAST_NS = (1 << 63) - 1
 _SUBSCRIBE, _UNSUBSCRIBE = b"\x01", b"\x00"
@@ -40,7 +43,8 @@ class Replayer:
 
     Attributes:
         endpoint: Where it listens.
-        counts: Subscribers that did not get in; see `Gate`.
+        counts: Subscribers that did not get in, see `Gate`, and those that were cut because they subscribed
+            to more than memory has room for (`connections_cut`).
 
     Raises:
         ConfigurationError: If the endpoint cannot be had, or other machines could reach it without keys.
@@ -50,10 +54,13 @@ class Replayer:
         self.counts = Counters()
         self._epoch = time.time_ns()
         self._published: dict[str, int] = {}
-        self._subscriptions: set[bytes] = set()
+        self._wanted: set[bytes] = set()
+        self._subscriptions = Subscriptions([], "")  # what is published is not known: all of them count
         self._socket = socket = zmq.Context().socket(zmq.XPUB)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, _WAITING)
+        socket.setsockopt(zmq.RCVHWM, _WAITING_SUBSCRIPTIONS)
+        socket.setsockopt(zmq.RCVBUF, _SUBSCRIPTION_BYTES)
         probe(socket)
         try:
             self.endpoint = listen(
@@ -72,7 +79,7 @@ class Replayer:
         """Return whether anybody subscribes to a topic."""
         self._listen()
         name = topic.encode()
-        return any(name.startswith(prefix) for prefix in self._subscriptions)
+        return any(name.startswith(prefix) for prefix in self._wanted)
 
     def send(
         self,
@@ -115,13 +122,16 @@ class Replayer:
 
     def _listen(self) -> None:
         """Take note of subscriptions, which would pile up otherwise."""
-        with contextlib.suppress(zmq.Again):
-            while True:
-                event = self._socket.recv(zmq.NOBLOCK)
-                if event[:1] == _SUBSCRIBE:
-                    self._subscriptions.add(event[1:])
-                elif event[:1] == _UNSUBSCRIBE:
-                    self._subscriptions.discard(event[1:])
+        while (frames := receive(self._socket, 1)) is not None:
+            event = frames[0].bytes
+            if event[:1] == _SUBSCRIBE:
+                self._wanted.add(event[1:])
+            elif event[:1] == _UNSUBSCRIBE:
+                self._wanted.discard(event[1:])
+            self._subscriptions.take(event, connection_of(frames[0]))
+            crowd = self._subscriptions.crowd()
+            if crowd is not None and hang_up(crowd, self.endpoint):
+                self.counts.add("connections_cut")
 
     def _send_to_all(self, message: Sequence[bytes | memoryview], patience_s: float) -> bool:
         """Send a message once every subscriber has room for it; return False if one never had."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -138,6 +139,22 @@ def test_it_knows_who_listens(replayer: Replayer, subscribe: Callable[..., zmq.S
     while replayer.heard("camera"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_who_subscribes_to_all_there_may_be_is_cut(
+    replayer: Replayer, subscribe: Callable[..., zmq.Socket[bytes]]
+) -> None:
+    modest, greedy = subscribe(replayer, "camera"), subscribe(replayer, "all")
+    deadline = time.monotonic() + PATIENCE_S
+    for number in itertools.count():
+        if replayer.counts["connections_cut"]:
+            break
+        assert time.monotonic() < deadline
+        greedy.subscribe(f"{number:0200}")
+        replayer.heard("camera")
+    greedy.close(linger=0)
+    replayer.send("camera", PICTURE)
+    assert modest.recv_multipart()[2:] == PICTURE[2:]
 
 
 def test_with_patience_a_slow_subscriber_gets_everything(
