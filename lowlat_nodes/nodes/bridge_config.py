@@ -13,6 +13,8 @@ from lowlat_nodes.nodes.bridge_offers import OFFERS
 from lowlat_nodes.nodes.zmq_output import ZmqSettings
 from lowlat_nodes.stream.config import group, section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.transport.zenoh.keys import SCHEME, prefix_of
+from lowlat_nodes.transport.zenoh.session import ZenohSettings
 from lowlat_nodes.transport.zmq.curve import ClientKeys, load_client_keys
 from lowlat_nodes.transport.zmq.frames import MAX_TOPIC
 from lowlat_nodes.transport.zmq.subscriptions import RESERVED
@@ -110,7 +112,9 @@ class Service:
 class PeerSettings:
     """A publisher elsewhere, such as another bridge, and who answers calls there."""
 
-    endpoint: str = setting("", doc="Where it publishes: tcp://HOST:PORT or ipc:///PATH.")
+    endpoint: str = setting(
+        "", doc="Where it publishes: tcp://HOST:PORT, ipc:///PATH, or zenoh://PREFIX of a bridge over Zenoh."
+    )
     services: str = setting("", doc="Where it answers calls of services.")
     server_key: str = setting("", doc="File of its public key; needed where it asks for keys.")
     key: str = setting("", doc="File of this node's secret key.")
@@ -144,10 +148,16 @@ class BridgeConfig(NodeSettings):
 
     routes: Mapping[str, Route] = group(Route, doc="The topics that cross, by a name of your own.")
     services: Mapping[str, Service] = group(Service, doc="The services, likewise.")
-    zmq: BridgeZmq = section(BridgeZmq, doc="Where this bridge publishes and answers.")
+    zmq: BridgeZmq = section(
+        BridgeZmq, doc="Where this bridge publishes and answers; an endpoint zenoh://PREFIX is over Zenoh."
+    )
+    zenoh: ZenohSettings = section(ZenohSettings, doc="The session for endpoints of Zenoh.")
     peers: Mapping[str, PeerSettings] = group(PeerSettings, doc="Whom it subscribes to.")
 
     def __post_init__(self) -> None:
+        for endpoint in (self.zmq.endpoint, *(peer.endpoint for peer in self.peers.values())):
+            if endpoint.startswith(SCHEME):
+                prefix_of(endpoint)
         if not self.routes and not self.services:
             raise ConfigurationError(
                 "expected at least one route, such as routes.camera.ros: /camera/image_raw with "
@@ -163,6 +173,12 @@ class BridgeConfig(NodeSettings):
                 self.peer_of(f"services.{name}", service.peer, "services")
             else:
                 self._check_own(f"services.{name} is called from", "services")
+
+    @property
+    def over_zenoh(self) -> bool:
+        """Whether any endpoint is one of Zenoh."""
+        endpoints = (self.zmq.endpoint, *(peer.endpoint for peer in self.peers.values()))
+        return any(endpoint.startswith(SCHEME) for endpoint in endpoints)
 
     def peer_of(self, what: str, given: str, address: str) -> str:
         """Return the name of the peer that a route or a service needs.

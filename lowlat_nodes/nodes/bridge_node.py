@@ -36,6 +36,9 @@ from lowlat_nodes.stream.heartbeat import RUNNING, STOPPED
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.transport.ros import RosClock
+from lowlat_nodes.transport.zenoh.keys import SCHEME, prefix_of
+from lowlat_nodes.transport.zenoh.publisher import ZenohPublisher
+from lowlat_nodes.transport.zenoh.session import open_session
 from lowlat_nodes.transport.zmq.header import MAX_VIA_NAME
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES
 from lowlat_nodes.transport.zmq.publisher import Publisher
@@ -51,7 +54,8 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         self._config: BridgeConfig | None = None
         self._routes: list[Named] = []
         self._bridges: BridgedPublishers | None = None
-        self._publisher: Publisher | None = None
+        self._session: Any = None  # of Zenoh
+        self._publisher: Publisher | ZenohPublisher | None = None
         self._outward: list[ToZmq] = []
         self._inward: list[ToRos] = []
         self._peers: list[PeerLink] = []
@@ -76,12 +80,16 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
             peer.keys()
         # Before anything else, so that others know the marker before they hear of our publishers.
         self._bridges = BridgedPublishers(self)
+        self._session = open_session(config.zenoh) if config.over_zenoh else None
+        self._publisher = self._make_publisher(config)
+
+    def _make_publisher(self, config: BridgeConfig) -> Publisher | ZenohPublisher | None:
         outward = [each for each in self._routes if each.route.direction == TO_ZMQ]
-        self._publisher = config.zmq.publisher(
-            {topic: topic for topic in (OFFERS, *(each.zmq for each in outward))},
-            waiting=max([WAITING_MESSAGES, *(each.route.waiting for each in outward)]),
-            latched={OFFERS},
-        )
+        outputs = {topic: topic for topic in (OFFERS, *(each.zmq for each in outward))}
+        if config.zmq.endpoint.startswith(SCHEME):
+            return ZenohPublisher(self._session, prefix_of(config.zmq.endpoint), outputs, latched={OFFERS})
+        waiting = max([WAITING_MESSAGES, *(each.route.waiting for each in outward)])
+        return config.zmq.publisher(outputs, waiting=waiting, latched={OFFERS})
 
     def begin(self) -> None:
         """Subscribe on both sides."""
@@ -100,7 +108,15 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         for name in dict.fromkeys(lane.named.peer for lane in self._inward):
             lanes = [lane for lane in self._inward if lane.named.peer == name]
             self._peers.append(
-                PeerLink(name, config.peers[name], lanes, clock, own=own, is_here=bridges.is_here)
+                PeerLink(
+                    name,
+                    config.peers[name],
+                    lanes,
+                    clock,
+                    own=own,
+                    is_here=bridges.is_here,
+                    session=self._session,
+                )
             )
         for lane in self._inward:
             lane.start()
@@ -134,8 +150,11 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         """Let go of the address."""
         publisher, self._publisher = self._publisher, None
         bridges, self._bridges = self._bridges, None
+        session, self._session = self._session, None
         if publisher is not None:
             publisher.close()
+        if session is not None:
+            session.close()
         if bridges is not None:
             bridges.close()
 

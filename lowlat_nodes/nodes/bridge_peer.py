@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from lowlat_nodes.nodes.bridge_config import PeerSettings
 from lowlat_nodes.nodes.bridge_offers import OFFERS, Offers, from_record
@@ -15,6 +16,8 @@ from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.peer import Peer
 from lowlat_nodes.transport.arrays import WireError
+from lowlat_nodes.transport.zenoh.keys import SCHEME, prefix_of
+from lowlat_nodes.transport.zenoh.subscriber import ZenohSubscriber
 from lowlat_nodes.transport.zmq.frames import Received
 from lowlat_nodes.transport.zmq.header import MAX_VIA
 from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES
@@ -37,6 +40,7 @@ class PeerLink:
         clock: Stamps the receipt.
         own: The name of this bridge on the wire.
         is_here: Tells whether a participant is a bridge on the same ROS graph.
+        session: Of Zenoh, for a peer there.
 
     Raises:
         ConfigurationError: If the endpoint or the keys cannot be had.
@@ -51,6 +55,7 @@ class PeerLink:
         *,
         own: str,
         is_here: Callable[[bytes], bool],
+        session: Any = None,
     ) -> None:
         self.name = name
         self._own = own
@@ -59,7 +64,7 @@ class PeerLink:
         self._drops = Counters()
         self._failure = ""
         self._lanes = list(lanes)
-        self._links: list[tuple[Subscriber, Lanes]] = []
+        self._links: list[tuple[Subscriber | ZenohSubscriber, Lanes]] = []
         for keep in ("newest", "every"):
             chosen = [lane for lane in lanes if lane.named.route.keep == keep]
             if not chosen:
@@ -67,16 +72,21 @@ class PeerLink:
             # In this order: what a topic is must be known before its first message.
             topics = dict.fromkeys((OFFERS, *(lane.named.zmq for lane in chosen)))
             by_topic = {topic: [lane for lane in chosen if lane.named.zmq == topic] for topic in topics}
-            waiting = max(lane.named.route.waiting for lane in chosen)
-            subscriber = Subscriber(
-                settings.endpoint,
-                {topic: topic for topic in topics},
-                clock=clock,
-                keys=settings.keys(),
-                waiting=max(waiting, WAITING_MESSAGES),
-                admit=partial(self._admit, by_topic),
-                shared_memory=keep == "newest",
-            )
+            inputs, admit = {topic: topic for topic in topics}, partial(self._admit, by_topic)
+            subscriber: Subscriber | ZenohSubscriber
+            if settings.endpoint.startswith(SCHEME):
+                prefix = prefix_of(settings.endpoint)
+                subscriber = ZenohSubscriber(session, prefix, inputs, clock=clock, admit=admit)
+            else:
+                subscriber = Subscriber(
+                    settings.endpoint,
+                    inputs,
+                    clock=clock,
+                    keys=settings.keys(),
+                    waiting=max(WAITING_MESSAGES, *(lane.named.route.waiting for lane in chosen)),
+                    admit=admit,
+                    shared_memory=keep == "newest",
+                )
             self._links.append((subscriber, by_topic))
 
     def start(self) -> None:
@@ -110,7 +120,7 @@ class PeerLink:
         return self._subscribers[0].peer
 
     @property
-    def _subscribers(self) -> list[Subscriber]:
+    def _subscribers(self) -> list[Subscriber | ZenohSubscriber]:
         return [subscriber for subscriber, _ in self._links]
 
     @property

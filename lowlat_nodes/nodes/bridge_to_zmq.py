@@ -22,6 +22,7 @@ from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import message_type
 from lowlat_nodes.transport.ros.serialised import SerialisedReader
 from lowlat_nodes.transport.ros.waiting import OutsideExecutor, SubscriptionThread
+from lowlat_nodes.transport.zenoh.publisher import ZenohPublisher
 from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.vision.errors import BadImage
 
@@ -51,7 +52,7 @@ class ToZmq(Lane):
         total: Window,
         bridges: BridgedPublishers,
         clock: Clock,
-        publisher: Publisher,
+        publisher: Publisher | ZenohPublisher,
         via: str,
     ) -> None:
         super().__init__(named, total)
