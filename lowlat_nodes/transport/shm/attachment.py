@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import mmap
 import os
 import stat
@@ -21,11 +22,10 @@ from lowlat_nodes.transport.shm.forked import disown_in_child
 from lowlat_nodes.transport.shm.layout import (
     ALIVE,
     ANNOUNCED,
-    GENERATION,
     PAGE,
     SLOT_LOCKS,
     Header,
-    generation_at,
+    generations,
     is_segment_name,
     parse_header,
     slot_at,
@@ -38,17 +38,22 @@ _GLANCE_S = 20e-6
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-class _Lease:
-    """The right to a slot; it ends with the last view on it."""
+class _Slot(ctypes.Array[ctypes.c_ubyte]):
+    """The memory of a slot; the lease on it ends with the last view."""
 
-    __slots__ = ("_attachment", "_slot")
+    _type_ = ctypes.c_ubyte
+    _length_ = 0
 
-    def __init__(self, attachment: Attachment, slot: int) -> None:
-        self._attachment = attachment
-        self._slot = slot
+    attachment: Attachment
+    slot: int
 
     def __del__(self) -> None:
-        self._attachment.give_back(self._slot)
+        self.attachment.give_back(self.slot)
+
+
+@functools.lru_cache(maxsize=64)
+def _slot_type(slot_bytes: int) -> type[_Slot]:
+    return type("_SlotOfSize", (_Slot,), {"_length_": slot_bytes})
 
 
 class Attachment:
@@ -83,7 +88,8 @@ class Attachment:
             raise SegmentGone(f"segment {name}: its writer has ended or replaced it") from None
         except OSError as error:
             raise SegmentRefused(f"segment {name}: {error.strerror}") from error
-        self._slot_type = ctypes.c_ubyte * self._header.slot_bytes
+        self._generations = generations(self._memory, self._header.slots)
+        self._slot_type = _slot_type(self._header.slot_bytes)
         self._address = np.frombuffer(self._memory, np.uint8).__array_interface__["data"][0]
         self._leases = [0] * self._header.slots
         self._given_back: deque[int] = deque()
@@ -109,11 +115,6 @@ class Attachment:
         """Tell whether the writer has removed the segment, or has ended."""
         return not os.fstat(self._descriptor).st_nlink or not ALIVE.held(self._descriptor)
 
-    @property
-    def leased(self) -> bool:
-        """Tell whether there are views."""
-        return any(self._leases)
-
     def lease(self, place: Place, sizes: Sequence[int]) -> list[memoryview]:
         """Return the bytes of each array of a message.
 
@@ -123,9 +124,9 @@ class Attachment:
             SegmentRefused: If it would not lie within the slot.
         """
         slot, slot_bytes = place.slot, self._header.slot_bytes
-        if not 0 <= slot < self._header.slots or place.generation < 1:
+        if not 0 <= slot < self._header.slots or not 0 < place.generation < ANNOUNCED:
             raise SegmentRefused(
-                f"segment: expected a slot below {self._header.slots} and a generation from 1, "
+                f"segment: expected a slot below {self._header.slots} and a generation from 1 to 2^63 - 1, "
                 f"got {slot} and {place.generation}"
             )
         if len(place.offsets) != len(sizes):
@@ -136,7 +137,7 @@ class Attachment:
         if not self._hold(slot, place.generation):
             raise Overwritten(f"segment: slot {slot} has moved on from message {place.generation}")
         memory = self._slot_type.from_address(self._address + slot_at(slot, slot_bytes))
-        memory.lease = _Lease(self, slot)  # type: ignore[attr-defined]
+        memory.attachment, memory.slot = self, slot
         view = memoryview(memory).cast("B").toreadonly()
         return [view[offset : offset + size] for offset, size in zip(place.offsets, sizes, strict=True)]
 
@@ -151,13 +152,12 @@ class Attachment:
         while True:
             with self._lock:
                 held = self._take(slot, generation)
-            self._settle()
+            if self._given_back:
+                self._settle()
             if held is not None:
                 return held
-            (found,) = GENERATION.unpack_from(self._memory, generation_at(slot))
-            if found == generation:
-                continue  # just now
-            if found != ANNOUNCED | generation:
+            # Just complete, just about to be overwritten, or not complete yet.
+            if self._generations[slot] & ~ANNOUNCED != generation:
                 return False
             now_ns = time.monotonic_ns()
             deadline_ns = deadline_ns or now_ns + _PATIENCE_NS
@@ -169,12 +169,12 @@ class Attachment:
         """Lease a slot if it holds a message; None while it is being written."""
         if not self._leases[slot] and not SLOT_LOCKS[slot].share(self._descriptor):
             return None
-        (found,) = GENERATION.unpack_from(self._memory, generation_at(slot))
-        if found == generation:
+        if self._generations[slot] == generation:
             self._leases[slot] += 1
-        elif not self._leases[slot]:
+            return True
+        if not self._leases[slot]:
             SLOT_LOCKS[slot].release(self._descriptor)
-        return bool(found == generation)
+        return False
 
     def _settle(self) -> None:
         """Unlock the slots whose last lease has ended.

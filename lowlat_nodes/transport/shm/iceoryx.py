@@ -166,7 +166,7 @@ class IceoryxWriter:
         It is announced afterwards: nobody could wait for what is not there yet.
         """
         kinds = [plain(array.dtype) for array in arrays]
-        offsets, size = laid_out(array.nbytes for array in arrays)
+        offsets, size = laid_out([array.nbytes for array in arrays])
         with self._lock:
             loaned = self._loaned(size)
             if loaned is None:
@@ -182,7 +182,7 @@ class IceoryxWriter:
 
     def loan(self, shape: tuple[int, ...], dtype: DTypeLike) -> Loan | None:
         """Return memory in a sample for an array; None, counted, if there is none at this time."""
-        kind = plain(dtype)
+        kind = plain(np.dtype(dtype))
         with self._lock:
             size = math.prod(shape) * kind.itemsize
             loaned = self._loaned(size)

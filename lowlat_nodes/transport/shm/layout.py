@@ -13,15 +13,16 @@
 | 64 + 8 k | u64 generation of slot k, 0 while empty or written; its first byte bears its lock |
 | 4096 + k x bytes of a slot | slot k |
 
-All numbers are little-endian. Bit 63 of a generation says that its message has been announced and is not
-complete: whoever wants it waits for the lock.
+All numbers are in the byte order of the host, little-endian wherever this runs. Bit 63 of a generation says that
+its message has been announced and is not complete: whoever wants it waits for the lock.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
+from mmap import mmap
 from typing import NamedTuple
 
 from lowlat_nodes.transport.shm.errors import SegmentRefused
@@ -35,14 +36,14 @@ MAX_SLOTS = 256
 ALIVE = ByteLock(0)
 """Held by the writer of a segment as long as it lives."""
 
-GENERATION = struct.Struct("<Q")
 ANNOUNCED = 1 << 63
 """Set in the generation of a slot that is still being written, and of which readers have heard."""
 
 _MAGIC = b"LOWLATSM"
 _VERSION = 1
-_HEADER = struct.Struct("<8sIIQQQ")
+_HEADER = struct.Struct("=8sIIQQQ")
 _GENERATIONS = 64
+_GENERATION_BYTES = 8
 _NAME = re.compile(r"lowlat_(?:[A-Za-z0-9-]{1,32}_)?\d{1,10}_\d{1,20}_[0-9a-f]{8}")
 
 
@@ -97,7 +98,13 @@ def parse_header(data: bytes, size: int) -> Header:
 
 def generation_at(slot: int) -> int:
     """Return where the generation of a slot lies."""
-    return _GENERATIONS + GENERATION.size * slot
+    return _GENERATIONS + _GENERATION_BYTES * slot
+
+
+def generations(memory: mmap, slots: int) -> memoryview:
+    """Return the generations of all slots as whole numbers, each read and written at once."""
+    end = _GENERATIONS + _GENERATION_BYTES * slots
+    return memoryview(memory)[_GENERATIONS:end].cast("Q")
 
 
 def slot_at(slot: int, slot_bytes: int) -> int:
@@ -113,12 +120,14 @@ def aligned(size: int, alignment: int = ALIGNMENT) -> int:
     return -(-size // alignment) * alignment
 
 
-def laid_out(sizes: Iterable[int]) -> tuple[tuple[int, ...], int]:
+def laid_out(sizes: Sequence[int]) -> tuple[tuple[int, ...], int]:
     """Return where each array of a message begins in a slot, and where the last one ends.
 
     Args:
         sizes: Of the arrays, bytes.
     """
+    if len(sizes) == 1:
+        return (0,), sizes[0]
     offsets = []
     end = 0
     for size in sizes:

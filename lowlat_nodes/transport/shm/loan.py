@@ -9,7 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -102,13 +102,12 @@ def seal(loan: Loan) -> None:
             each.flags.writeable = False
 
 
-def plain(dtype: DTypeLike) -> np.dtype[Any]:
+def plain(kind: np.dtype[Any]) -> np.dtype[Any]:
     """Return a dtype that may lie in shared memory.
 
     Raises:
         ValueError: If it holds Python objects.
     """
-    kind: np.dtype[Any] = np.dtype(dtype)
     if kind.hasobject:
         raise ValueError(f"expected a dtype without Python objects, got {kind}")
     return kind

@@ -38,11 +38,19 @@ class ByteLock:
 
     def share(self, descriptor: int) -> bool:
         """Lock it beside others who share it; return False where one holds it exclusively."""
-        return _try(descriptor, self._shared)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, self._shared)
+        except OSError as error:
+            return _refused(error)
+        return True
 
     def take(self, descriptor: int) -> bool:
         """Lock it exclusively, in a file open for writing; return False where anybody else holds it."""
-        return _try(descriptor, self._exclusive)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, self._exclusive)
+        except OSError as error:
+            return _refused(error)
+        return True
 
     def release(self, descriptor: int) -> None:
         """Unlock it, whatever the lock was."""
@@ -54,11 +62,12 @@ class ByteLock:
         return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
 
-def _try(descriptor: int, request: bytes) -> bool:
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)
-    except OSError as error:
-        if error.errno in {errno.EAGAIN, errno.EACCES}:
-            return False
-        raise
-    return True
+def _refused(error: OSError) -> bool:
+    """Return False if somebody else holds the lock.
+
+    Raises:
+        OSError: What else is wrong.
+    """
+    if error.errno not in {errno.EAGAIN, errno.EACCES}:
+        raise error
+    return False

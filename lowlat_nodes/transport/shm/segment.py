@@ -12,20 +12,24 @@ import random
 import weakref
 from collections import deque
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lowlat_nodes.transport.shm.forked import disown_in_child
 from lowlat_nodes.transport.shm.host import started_ticks
 from lowlat_nodes.transport.shm.layout import (
     ALIVE,
     ANNOUNCED,
-    GENERATION,
     SLOT_LOCKS,
     Header,
-    generation_at,
+    generations,
     segment_name,
     slot_at,
 )
 
+_MADV_POPULATE_WRITE = 23  # since Linux 5.14
 _FLAGS = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
 
 
@@ -60,6 +64,7 @@ class Segment:
         self._slot_type = ctypes.c_ubyte * slot_bytes
         self._descriptor = os.open(folder, _FLAGS, 0o600)
         try:
+            _prefer_huge_pages(self._descriptor, self.size)
             os.posix_fallocate(self._descriptor, 0, self.size)
             os.pwrite(self._descriptor, header.pack(), 0)
             if group is not None:
@@ -77,20 +82,24 @@ class Segment:
         except BaseException:
             os.close(self._descriptor)
             raise
-        self.close = weakref.finalize(self, _remove, folder / self.name, self._descriptor, header.process)
-        """Removes the file; readers keep what they have leased."""
+        self._remove = weakref.finalize(self, _remove, folder / self.name, self._descriptor, header.process)
+        self.closed = False
+        """The file has been removed, or belongs to a parent process."""
         self._address = ctypes.addressof(ctypes.c_ubyte.from_buffer(self.memory))
+        self._generations = generations(self.memory, slots)
+        self._rooms: list[NDArray[Any] | None] = [None] * slots
         disown_in_child(self)
+
+    def close(self) -> None:
+        """Remove the file; readers keep what they have leased."""
+        self.closed = True
+        self._remove()
 
     def disown(self) -> None:
         """Leave the file to the parent process."""
-        if self.close.detach() is not None:
+        self.closed = True
+        if self._remove.detach() is not None:
             os.close(self._descriptor)
-
-    @property
-    def closed(self) -> bool:
-        """Tell whether the file has been removed, or belongs to a parent process."""
-        return not self.close.alive
 
     @property
     def lent(self) -> bool:
@@ -100,19 +109,20 @@ class Segment:
 
     def take(self) -> int | None:
         """Return the slot that was written longest ago and is read by nobody; its content is void then."""
-        self._take_back()
+        if self.given_back:
+            self._take_back()
         for slot in self._free:
             if slot != self.retained and SLOT_LOCKS[slot].take(self._descriptor):
-                self._free.remove(slot)
                 # Should this process die from here on, then nobody takes the slot for what it was.
-                self._set_generation(slot, 0)
+                self._generations[slot] = 0
+                self._free.remove(slot)
                 return slot
         return None
 
     def announce(self, slot: int) -> int:
         """Return the generation that a taken slot will have; readers wait for it from now on."""
         self._generation += 1
-        self._set_generation(slot, ANNOUNCED | self._generation)
+        self._generations[slot] = ANNOUNCED | self._generation
         return self._generation
 
     def publish(self, slot: int, generation: int = 0, *, lent: bool = False) -> int:
@@ -125,29 +135,44 @@ class Segment:
         """
         if not generation:
             generation = self._generation = self._generation + 1
-        self._set_generation(slot, generation)
+        self._generations[slot] = generation
         SLOT_LOCKS[slot].release(self._descriptor)
         if not lent:
             self._free.append(slot)
         return generation
 
+    def room(self, slot: int, offset: int, like: NDArray[Any]) -> NDArray[Any]:
+        """Return an array in a slot for another one of this shape and dtype to be copied into."""
+        last = self._rooms[slot]
+        if not offset and last is not None and last.shape == like.shape and last.dtype is like.dtype:
+            return last
+        begin = slot_at(slot, self.slot_bytes) + offset
+        made: NDArray[Any] = np.ndarray(like.shape, like.dtype, self.memory, begin)
+        if not offset:
+            self._rooms[slot] = made  # the next message will most likely be of the same form
+        return made
+
     def on_slot(self, slot: int) -> ctypes.Array[ctypes.c_ubyte]:
         """Return a buffer of a slot that can bear attributes; it does not keep the segment alive."""
         return self._slot_type.from_address(self._address + slot_at(slot, self.slot_bytes))
 
-    def _set_generation(self, slot: int, generation: int) -> None:
-        GENERATION.pack_into(self.memory, generation_at(slot), generation)
-
     def _take_back(self) -> None:
         while self.given_back:
             slot = self.given_back.popleft()
-            (generation,) = GENERATION.unpack_from(self.memory, generation_at(slot))
-            if 0 < generation < ANNOUNCED:
+            if 0 < self._generations[slot] < ANNOUNCED:
                 self._free.append(slot)
             else:
                 if not self.closed:
                     SLOT_LOCKS[slot].release(self._descriptor)
                 self._free.appendleft(slot)
+
+
+def _prefer_huge_pages(descriptor: int, size: int) -> None:
+    """Allocate a file in huge pages where its file system has them on advice (tmpfs(5), huge=advise)."""
+    os.ftruncate(descriptor, size)
+    with contextlib.suppress(OSError), mmap.mmap(descriptor, size) as memory:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        memory.madvise(_MADV_POPULATE_WRITE)  # unlike a write it fails where there is no room
 
 
 def _link(file: str, folder: Path, hint: str, header: Header) -> str:

@@ -18,7 +18,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.abandoned import FOLDER
 from lowlat_nodes.transport.shm.arena import FEWEST_SLOTS, Arena
 from lowlat_nodes.transport.shm.groups import group_number
-from lowlat_nodes.transport.shm.layout import MAX_SLOTS, laid_out, slot_at
+from lowlat_nodes.transport.shm.layout import MAX_SLOTS, laid_out
 from lowlat_nodes.transport.shm.loan import Claim, Loan, Loans, plain, seal
 from lowlat_nodes.transport.shm.place import Place
 from lowlat_nodes.transport.shm.segment import Segment
@@ -97,29 +97,27 @@ class Writer:
         Raises:
             ValueError: If an array holds Python objects.
         """
-        kinds = [plain(array.dtype) for array in arrays]
-        offsets, size = laid_out(array.nbytes for array in arrays)
+        for array in arrays:
+            plain(array.dtype)
+        offsets, size = laid_out([array.nbytes for array in arrays])
         with self._lock:
             taken = self._arena.take(size)
-        if taken is None:
-            return None
-        segment, slot = taken
-        begin = slot_at(slot, segment.slot_bytes)
-        generation = 0
+            if taken is None:
+                return None
+            segment, slot = taken
+            place = Place(segment.name, slot, segment.announce(slot), offsets)
         try:
             if announce is not None:
-                with self._lock:
-                    generation = segment.announce(slot)
-                announce(Place(segment.name, slot, generation, offsets))
-            for array, kind, offset in zip(arrays, kinds, offsets, strict=True):
-                np.copyto(np.ndarray(array.shape, kind, segment.memory, begin + offset), array)
+                announce(place)
+            for array, offset in zip(arrays, offsets, strict=True):
+                np.copyto(segment.room(slot, offset, array), array)
         except BaseException:
             segment.given_back.append(slot)
             raise
         with self._lock:
             if not segment.closed:
-                generation = self._arena.publish(segment, slot, generation)
-                return Place(segment.name, slot, generation, offsets)
+                self._arena.publish(segment, slot, place.generation)
+                return place
         return self.put(arrays, announce)  # another thread has put a larger message since
 
     def loan(self, shape: tuple[int, ...], dtype: DTypeLike) -> Loan | None:
@@ -131,7 +129,7 @@ class Writer:
         Raises:
             ValueError: If the dtype holds Python objects.
         """
-        kind = plain(dtype)
+        kind = plain(np.dtype(dtype))
         with self._lock:
             taken = self._arena.take(math.prod(shape) * kind.itemsize)
             if taken is None:
