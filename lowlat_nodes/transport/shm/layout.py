@@ -13,8 +13,8 @@
 | 64 + 8 k | u64 generation of slot k, 0 while empty or written; its first byte bears its lock |
 | 4096 + k x bytes of a slot | slot k |
 
-All numbers are in the byte order of the host, little-endian wherever this runs. Bit 63 of a generation says that
-its message has been announced and is not complete: whoever wants it waits for the lock.
+All numbers are in the byte order of the host, little-endian wherever this runs. Bit 63 of a generation says
+that its message has been announced and is not complete: whoever wants it waits for the lock.
 """
 
 from __future__ import annotations

@@ -54,6 +54,15 @@ class Peer:
         """Put so many bytes of that value; where they lie."""
         return self.writers[writer].put([np.full(size, value, np.uint8)])
 
+    def put_when_told(self, size: int, value: int, writer: int = 0) -> Place | None:
+        """Announce a message, and put it when the next line comes; where it lies, twice."""
+
+        def announce(place: Place) -> None:
+            print(json.dumps(place), flush=True)
+            sys.stdin.readline()
+
+        return self.writers[writer].put([np.full(size, value, np.uint8)], announce)
+
     def put_others(self, size: int, first: int, count: int, writer: int = 0) -> int:
         """Put messages of changing values; how many found a slot."""
         return sum(self.put(size, (first + number) % 256, writer) is not None for number in range(count))
@@ -129,11 +138,14 @@ class Peer:
         return self.values(name)
 
     def leave_a_child(self) -> int:
-        """Fork a child that sleeps until it is killed; its number."""
+        """Fork a child that sleeps until it is killed; its number, once it runs."""
+        reading, writing = os.pipe()
         child = os.fork()
         if not child:
+            os.write(writing, b"x")
             time.sleep(600.0)
             os._exit(0)
+        os.read(reading, 1)
         return child
 
 

@@ -41,6 +41,11 @@ class PeerProcess:
         self.send(command, **arguments)
         return self.answer()
 
+    def go(self) -> None:
+        """Have it do what it waits for."""
+        assert self.process.stdin is not None
+        print(file=self.process.stdin, flush=True)
+
     def kill(self) -> None:
         """Kill it as nobody can refuse."""
         self.process.kill()

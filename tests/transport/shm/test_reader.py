@@ -159,6 +159,18 @@ def test_an_empty_slot_holds_no_message(writer: Writer, reader: Reader) -> None:
         reader.lease(place._replace(slot=1, generation=0), [SIZE])
 
 
+def test_what_was_never_finished_is_nobodys_message(writer: Writer, reader: Reader) -> None:
+    def announce(_: Place) -> None:
+        raise OSError
+
+    with contextlib.suppress(OSError):
+        writer.put([np.zeros(SIZE, np.uint8)], announce)
+    place = put(writer, 1)
+    for generation in (1, 1 << 63 | 1, 1 << 64):
+        with pytest.raises((Overwritten, SegmentRefused)):
+            reader.lease(place._replace(generation=generation), [SIZE])
+
+
 def test_leases_outlive_reader_writer_and_file(writer: Writer, reader: Reader) -> None:
     view = array(reader, put(writer, 3))
     writer.close()
