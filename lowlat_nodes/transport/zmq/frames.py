@@ -221,19 +221,21 @@ def encode_topic(topic: str) -> bytes:
     return name
 
 
-def decode(frames: Sequence[Frame], *, attach: Attach | None = None) -> Received:
+def decode(frames: Sequence[Frame], *, attach: Attach | None = None, topic: str | None = None) -> Received:
     """Return a message with all that came with it.
 
     Args:
         frames: As they came.
         attach: Opens what lies in shared memory; what it raises passes through. None refuses such messages.
+        topic: Of the message, for a receiver that has looked at the first frame; otherwise it is read.
 
     Raises:
         WireError: If the frames are anything but a message.
     """
     if not 2 <= len(frames) <= MAX_FRAMES:
         raise WireError(f"expected 2 to {MAX_FRAMES} frames, got {len(frames)}")
-    topic = decode_topic(frames[0])
+    if topic is None:
+        topic = decode_topic(frames[0])
     header = unpack(frames[1], len(frames) - 2)
     schema = schema_named(header.schema)
     parts: Sequence[Any] = frames[2:] if header.place is None else _attached(header, attach)

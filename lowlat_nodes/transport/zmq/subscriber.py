@@ -258,7 +258,7 @@ class Subscriber:
             self._hear(connection, frames)
             return None
         try:
-            received = decode(frames, attach=self._lease)
+            received = decode(frames, attach=self._lease, topic=lane.name)
         except WireError as error:
             self.received += 1
             self.drops.add("malformed")
@@ -286,7 +286,6 @@ class Subscriber:
         if received.budget_ns and now_ns - trace.published_ns > received.budget_ns:
             self.drops.add("expired")
             return None
-        message.topic = lane.name
         if self._admit is not None and not self._admit(received):
             return None
         message.trace = Trace(trace.capture_ns, now_ns)

@@ -195,6 +195,12 @@ def test_what_is_not_told_takes_no_bytes() -> None:
     assert len(encode(Message("out", Text("hello")), "t", 0)[1]) < 60
 
 
+def test_who_has_looked_at_the_topic_may_give_another() -> None:
+    frames = encode(Message("out", Text("hello")), "t", 0)
+    assert decode(frames).message.topic == "t"
+    assert decode([b"\xff", *frames[1:]], topic="seen").message.topic == "seen"
+
+
 PLACE = Place("lowlat_camera_17_1700_0a1b2c3d", 3, 2**64 - 1, (0, 4096))
 FOUND_BYTES = 2 * 6 * 4
 
