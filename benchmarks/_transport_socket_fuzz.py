@@ -37,7 +37,7 @@ from lowlat_nodes.benchmarks._transport_socket_targets import CANARY, TARGETS, T
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import CompressedImage, Detections, Image, Packet, Serialised, Text
+from lowlat_nodes.stream.payload import Packet, Text
 from lowlat_nodes.stream.requester import RequestError
 from lowlat_nodes.transport.policy import gr00t, lowlat
 from lowlat_nodes.transport.policy.lowlat_client import LowlatClient
@@ -45,6 +45,7 @@ from lowlat_nodes.transport.shm.host import host_token
 from lowlat_nodes.transport.zmq import call, work
 from lowlat_nodes.transport.zmq.caller import Caller
 from lowlat_nodes.transport.zmq.frames import encode
+from lowlat_nodes.transport.zmq.mutate import PAYLOADS, Mutator
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, WELCOME, alias
 from lowlat_nodes.transport.zmq.work_source import WorkSource
@@ -56,6 +57,7 @@ PATIENCE_S = 30.0
 _BATCH = 256
 _PEERS = 64  # a router keeps a few requests of each client
 _SHARE_RAW = 0.05  # of connections whose very bytes are changed
+_SHARE_BY_HEADER = 0.5
 _WARM_UP = 0.2  # of the messages; memory counts from then on
 
 Frames = list[bytes]
@@ -118,24 +120,11 @@ _VALUES: tuple[Any, ...] = (
 _LENGTHS = tuple(bytes([kind]) + b"\xff" * 4 for kind in (0xC6, 0xC9, 0xDB, 0xDD, 0xDF))
 
 
-def payload_seeds() -> list[Any]:
-    """Return payloads of a stream, small ones."""
-    pixels = np.zeros((4, 6, 3), np.uint8)
-    return [
-        Text("hello"),
-        Image(pixels, "rgb8"),
-        CompressedImage(np.frombuffer(b"\xff\xd8\xff\xd9", np.uint8), "jpeg"),
-        Packet(b"packet", b"key"),
-        Detections(np.zeros((2, 6), np.float32), ("cat",)),
-        Serialised("std_msgs/msg/String", b"\0\1\0\0" + struct.pack("<I", 6) + b"hello\0"),
-    ]
-
-
 def stream_seeds(number: int = 0) -> list[Frames]:
     """Return messages that a publisher could send, of the epoch of that number."""
     token = host_token()
     seeds = []
-    for topic, payload in itertools.product(TOPICS, payload_seeds()):
+    for topic, payload in itertools.product(TOPICS, PAYLOADS):
         frames = [bytes(frame) for frame in encode(Message(topic, payload), topic, 5, epoch=number)]
         seeds += [frames, [alias(token, topic.encode()), *frames[1:]]]
         header = msgpack.unpackb(frames[1])
@@ -251,6 +240,7 @@ class Target:
         self._context = zmq.Context()
         self._canaries = itertools.count()
         self._seeds = self.seeds()
+        self._by_header = self._mutated()
         self.process = self.start()
 
     def seeds(self) -> list[Frames]:
@@ -276,9 +266,18 @@ class Target:
 
     def changed(self) -> Frames:
         """Return a changed message."""
+        if self._rng.random() < _SHARE_BY_HEADER:
+            return next(self._by_header)
         while not (frames := mutate(self._rng.choice(self._seeds), self._rng)):
             pass
         return frames
+
+    def _mutated(self) -> Iterator[Frames]:
+        """Yield messages whose second frame, the header of streams, is changed by what it holds."""
+        seed = self._rng.randrange(1 << 32)
+        while True:
+            yield from filter(None, Mutator(self._seeds, seed).messages(1000))
+            seed += 1
 
     def handled(self) -> int:
         """Return the newest canary that was handled."""
@@ -515,7 +514,7 @@ class _WorkSource(Target):
 
     def seeds(self) -> list[Frames]:
         seeds = [[work.encode_note(work.PING, epoch=1, waiting=3)], [work.encode_note(work.WHO)]]
-        for number, payload in enumerate(payload_seeds()):
+        for number, payload in enumerate(PAYLOADS):
             note = work.encode_note(work.WORK, session=1, epoch=1, seq=number, failures=0)
             frames = encode(Message("work", payload), "work", number, epoch=1)
             seeds.append([note, *(bytes(frame) for frame in frames)])
@@ -635,7 +634,7 @@ class _Publisher(Target):
 
     def seeds(self) -> list[Frames]:
         topics = (b"a", b"chat", b"", HEARTBEAT, WELCOME, b"@x/a", b"x" * 300)
-        return [*([b"\x01" + topic] for topic in topics), [b"\x00a"], [b"\x02hello"], []]
+        return [*([b"\x01" + topic] for topic in topics), [b"\x00a"], [b"\x02hello"]]
 
     def start(self) -> Process:
         process = self._child()

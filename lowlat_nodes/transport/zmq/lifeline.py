@@ -56,6 +56,7 @@ class Lifeline:
 
     def close(self) -> None:
         """Let go of the connection."""
+        self.follow()  # a monitor that nobody reads holds up libzmq, and with it what comes next
         self._socket.disable_monitor()
         self.monitor.close(linger=0)
         self._socket.close(linger=0)
