@@ -188,8 +188,8 @@ def type_problem(type_name: str) -> str:
 
 
 def _whole(type_name: str, data: cdr.Buffer, decoded: cdr.Decoded) -> bool:
-    """Return whether the message can be made again, to the byte, of what goes over the wire."""
-    return (decoded.stamp_ns or 0) >= 0 and cdr.restores(type_name, data, decoded)
+    """Return whether the message can be made again of what goes over the wire."""
+    return (decoded.stamp_ns or 0) >= 0 and cdr.says_all(type_name, data, decoded)
 
 
 def _message(topic: str, payload: Any, stamp_ns: int, frame_id: str) -> Message:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -26,6 +27,7 @@ from lowlat_nodes.transport.zenoh.publisher import ZenohPublisher
 from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.vision.errors import BadImage
 
+_LOOK_S = 1.0
 _PUBLISHERS = 1000  # whose numbers are kept in mind
 
 
@@ -69,13 +71,22 @@ class ToZmq(Lane):
         self._request: QoSProfile | None = None
         self._subscription: Any = None
         self._thread: SubscriptionThread | None = None
+        self._count = -1
+        self._due = 0.0
         self._numbers: dict[bytes, int] = {}
         self._latched = False
         self._writers: set[bytes] = set()
 
     def look(self) -> None:
-        """Look who publishes, for `offer` and `follow`."""
+        """Look who publishes, for `offer` and `follow`.
+
+        All that is told of them costs time, so it is asked for where their number changes, and once a second.
+        """
         self._profiles = []
+        count, now = self._node.count_publishers(self.named.ros), time.monotonic()
+        if count == self._count and now < self._due:
+            return
+        self._count, self._due = count, now + _LOOK_S
         endpoints = self._node.get_publishers_info_by_topic(self.named.ros)
         native = self._bridges.follow(endpoints)
         if not self.named.route.forward_bridged:

@@ -23,6 +23,7 @@ _PARTICIPANT_BYTES = 12  # of a gid of DDS: what all endpoints of one process ha
 _UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"  # what rmw says until the node has introduced itself
 _PATIENCE_S = 0.5  # the graph may hear of a publisher a moment after its first message has come
 _POLL_S = 0.005
+_FRESH_S = 0.1  # each route looks a few times a second, and all of them see the same bridges
 _PUBLISHERS = 10_000  # to keep in mind
 
 _Identity = tuple[str, bytes]  # full name of a node, participant
@@ -44,6 +45,8 @@ class BridgedPublishers:
         own = publisher_gid(self._marker)
         self._own: _Identity = (node.get_fully_qualified_name(), own[:_PARTICIPANT_BYTES])
         self._known: dict[bytes, bool] = {}
+        self._present = {self._own}
+        self._looked = 0.0
 
     def close(self) -> None:
         """Withdraw the topic."""
@@ -80,6 +83,7 @@ class BridgedPublishers:
             return bool(endpoints) and all(self._among(endpoint, bridges) for endpoint in endpoints)
         deadline = time.monotonic() + _PATIENCE_S
         while (known := self._known.get(gid)) is None:
+            self._looked = 0.0
             self.follow(self._node.get_publishers_info_by_topic(topic))
             if gid not in self._known:
                 if time.monotonic() > deadline:
@@ -101,8 +105,13 @@ class BridgedPublishers:
         return bool(gid) and gid[:_PARTICIPANT_BYTES] == self._own[1]
 
     def _bridges(self) -> set[_Identity]:
-        endpoints = self._node.get_publishers_info_by_topic(MARKER)
-        return {self._own, *map(_identity, endpoints)}
+        """Return the bridges that are there, as of a moment ago."""
+        now = time.monotonic()
+        if now > self._looked + _FRESH_S:
+            endpoints = self._node.get_publishers_info_by_topic(MARKER)
+            self._present = {self._own, *map(_identity, endpoints)}
+            self._looked = now
+        return self._present
 
     def _among(self, endpoint: Any, bridges: set[_Identity]) -> bool:
         name, participant = _identity(endpoint)

@@ -13,7 +13,7 @@ from lowlat_nodes.transport.cdr.messages import (
     decode,
     encode,
     image_view,
-    restores,
+    says_all,
 )
 from lowlat_nodes.transport.cdr.wire import NAME_LIMIT, Buffer, CdrError, stamp_ns
 
@@ -31,6 +31,6 @@ __all__ = [
     "decode",
     "encode",
     "image_view",
-    "restores",
+    "says_all",
     "stamp_ns",
 ]

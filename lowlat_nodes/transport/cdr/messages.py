@@ -28,8 +28,6 @@ from lowlat_nodes.transport.cdr.image_marker import write_image_marker
 from lowlat_nodes.transport.cdr.labels import read_labels, write_labels
 from lowlat_nodes.transport.cdr.wire import SEQUENCE_LIMIT, TEXT_LIMIT, Buffer, CdrError, Reader, Writer
 
-_ALIGNMENT = 4  # to which a message may be padded
-
 
 @dataclass(frozen=True)
 class Pixel:
@@ -114,28 +112,28 @@ def encode(type_name: str, stamp_ns: int, frame_id: str, payload: Any) -> bytes:
     return codec.write(Writer(), stamp_ns, frame_id, payload)
 
 
-def restores(type_name: str, data: Buffer, decoded: Decoded) -> bool:
-    """Return whether `encode` makes the same message of what `decode` gave, padding at the end aside.
+def says_all(type_name: str, data: Buffer, decoded: Decoded) -> bool:
+    """Return whether a payload holds every field of its message, so that `encode` makes it anew.
 
-    It does not where rows were padded, the byte order was another, or a type has fields that its payload
-    lacks. The pixels of an image are not copied for this.
+    That of an image does not where rows were padded or the byte order was another, and some types have fields
+    that their payloads lack. Bytes that only pad a message may be others.
 
     Args:
         type_name: As in `sensor_msgs/msg/Image`.
         data: The message.
         decoded: What `decode` made of it.
     """
-    image = decoded.payload
-    if isinstance(image, Image):
-        writer = Writer()
-        if image.data.dtype.byteorder == ">" or not image.data.flags.c_contiguous:
-            return False
-        _write_image_head(writer, decoded.stamp_ns or 0, decoded.frame_id, image.data, image.encoding)
-        again, rest = writer.finish(), image.data.nbytes
-    else:
-        again, rest = encode(type_name, decoded.stamp_ns or 0, decoded.frame_id, image), 0
-    padding = len(data) - len(again) - rest
-    return bytes(data[: len(again)]) == again and 0 <= padding < _ALIGNMENT
+    if type_name not in _COMPLETE:
+        return False
+    if not isinstance(decoded.payload, Image):
+        return True
+    reader = Reader(data)
+    reader.time_ns("stamp")
+    reader.string("frame_id")
+    reader.u4("height")
+    reader.u4("width")
+    reader.string("encoding")
+    return not reader.u1("is_bigendian") and bool(decoded.payload.data.flags.c_contiguous)
 
 
 def _read_image(reader: Reader) -> Decoded:
@@ -218,22 +216,15 @@ def _write_image(writer: Writer, stamp_ns: int, frame_id: str, payload: Image) -
     if f"{data.dtype.kind}{data.dtype.itemsize}" != pixel.scalar:
         raise CdrError(f"image: expected dtype {pixel.scalar} for {payload.encoding}, got {data.dtype}")
     data = data.astype(data.dtype.newbyteorder("<"), copy=False)
-    _write_image_head(writer, stamp_ns, frame_id, data, payload.encoding)
-    return writer.finish(data.reshape(-1).view(np.uint8).data)
-
-
-def _write_image_head(
-    writer: Writer, stamp_ns: int, frame_id: str, data: NDArray[Any], encoding: str
-) -> None:
-    """Write all but the pixels."""
     writer.time_ns(stamp_ns)
     writer.string(frame_id)
     writer.u4(data.shape[0])
     writer.u4(data.shape[1])
-    writer.string(encoding)
+    writer.string(payload.encoding)
     writer.u1(0)  # little endian
     writer.u4(data.nbytes // data.shape[0])
     writer.u4(data.nbytes)
+    return writer.finish(data.reshape(-1).view(np.uint8).data)
 
 
 def _pixel(encoding: str) -> Pixel:
@@ -400,6 +391,15 @@ _CODECS: dict[str, Codec] = {
 
 WRITABLE: frozenset[str] = frozenset(_CODECS)
 """The type names that `encode` knows."""
+
+_COMPLETE = frozenset(
+    {
+        "sensor_msgs/msg/CompressedImage",
+        "sensor_msgs/msg/Image",
+        "sensor_msgs/msg/JointState",
+        "std_msgs/msg/String",
+    }
+)
 
 READABLE: frozenset[str] = frozenset(name for name, codec in _CODECS.items() if codec.read is not None)
 """The type names that `decode` knows."""
