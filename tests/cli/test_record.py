@@ -520,3 +520,24 @@ def test_wrong_publishers_are_refused(
     assert lowlat.main(["record", *arguments, "-o", str(tmp_path / "out")]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("without_ros")
+def test_a_killed_recorder_of_zeromq_leaves_what_it_wrote(
+    tmp_path: Path, start: Callable[..., Command]
+) -> None:
+    source, out = zmq_bag(tmp_path / "source", count=400), tmp_path / "out"
+    endpoint = f"ipc://{tmp_path}/socket"
+    record = start("record", "--zmq", endpoint, "-o", out)
+    playing = start("replay", source, "--zmq", endpoint, "--wait", PATIENCE_S, "--loop", 100)
+    file = out / "out_0.mcap"
+    record.wait_for(lambda: file.is_file() and file.stat().st_size > 3_000_000)
+    record.kill()
+    assert playing.end(signal.SIGINT)[0] == 130
+    assert not (out / "metadata.yaml").exists()
+    with BagReader(out) as bag:
+        found = [message for message in bag.messages() if message.topic == "zmq:numbers"]
+        assert bag.damage
+    first = [np.frombuffer(unpack(message.data)[2])[0] for message in found]
+    assert len(first) > 100
+    assert first == [float(index % 400) for index in range(len(first))]

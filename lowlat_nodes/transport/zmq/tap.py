@@ -26,7 +26,7 @@ from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED
 MAX_TOPICS = 1024
 """How many topics of a publisher are followed; what it publishes under more of them is left out."""
 
-_WAITING = 64  # messages in the socket, while whoever takes them is busy
+_WAITING = 1000  # messages in the socket, while another thread has the interpreter; their taker never waits
 _TURN_MS = 100  # between two looks at the link while nothing comes
 _SCHEMA = 64  # characters
 _RECONNECT_MS = 20

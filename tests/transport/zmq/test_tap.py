@@ -313,7 +313,9 @@ def test_wrong_options_are_refused(endpoint: str, topics: tuple[str, ...], words
         Tap(endpoint, topics, clock=ManualClock())
 
 
-def test_a_slow_tap_loses_messages_itself_and_says_so(speaker: Speaker) -> None:
+def test_a_slow_tap_loses_messages_itself_and_says_so(
+    speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it does not take waits in its own connection, up to a bound, and for nobody else."""
     go = threading.Event()
     heard: list[Tapped] = []
@@ -326,7 +328,9 @@ def test_a_slow_tap_loses_messages_itself_and_says_so(speaker: Speaker) -> None:
     speaker._socket.bind("tcp://127.0.0.1:0")  # options count for what is bound after them
     speaker.endpoint = speaker._socket.getsockopt_string(zmq.LAST_ENDPOINT)
     slow = Tap(speaker.endpoint, clock=ManualClock())
-    slow.start(hear)
+    with monkeypatch.context() as patch:
+        patch.setattr(taps, "_WAITING", 16)
+        slow.start(hear)
     try:
         speaker.wait_for_listener()
         with listening(speaker) as ear:
