@@ -67,6 +67,8 @@ def test_frames_are_held_in_shared_memory_while_their_writer_goes_on(figures) ->
     assert found["holding"]["frames"] == 500
     assert found["holding"]["in_place"] > 0
     assert found["holding"]["written"] > found["holding"]["received"]
+    assert found["holding_slots"]["frames"] >= 100
+    assert found["torn_without_leases"].keys() == {"frames", "torn"}
 
 
 @pytest.mark.slow
