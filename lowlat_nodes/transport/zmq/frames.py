@@ -31,9 +31,8 @@ from lowlat_nodes.transport.zmq.header import (
     MAX_ARRAYS,
     MAX_HEADER,
     VERSION,
-    Header,
     checked_via,
-    unpack,
+    read,
 )
 from lowlat_nodes.transport.zmq.schemas.registry import schema_named, schema_of
 
@@ -236,20 +235,16 @@ def decode(frames: Sequence[Frame], *, attach: Attach | None = None, topic: str 
         raise WireError(f"expected 2 to {MAX_FRAMES} frames, got {len(frames)}")
     if topic is None:
         topic = decode_topic(frames[0])
-    header = unpack(frames[1], len(frames) - 2)
-    schema = schema_named(header.schema)
-    parts: Sequence[Any] = frames[2:] if header.place is None else _attached(header, attach)
-    arrays = []
-    for (dtype, shape), part in zip(header.forms, parts):  # noqa: B905  # as many: checked with the header
-        arrays.append(decode_array(dtype, shape, memoryview(part)))
-    payload = schema.put_together(header.fields, arrays)
-    return Received(
-        Message(topic, payload, header.trace, header.sequence, header.frame_id),
-        header.epoch,
-        header.budget_ns,
-        header.via,
-        header.kept,
+    name, sequence, trace, frame_id, epoch, budget_ns, via, kept, place, forms, fields = read(
+        frames[1], len(frames) - 2
     )
+    schema = schema_named(name)
+    parts: Sequence[Any] = frames[2:] if place is None else _attached(place, forms, attach)
+    arrays = []
+    for (dtype, shape), part in zip(forms, parts):  # noqa: B905  # as many: checked with the header
+        arrays.append(decode_array(dtype, shape, memoryview(part)))
+    message = Message(topic, schema.put_together(fields, arrays), trace, sequence, frame_id)
+    return Received(message, epoch, budget_ns, via, kept)
 
 
 def decode_topic(frame: Frame) -> str:
@@ -266,9 +261,8 @@ def decode_topic(frame: Frame) -> str:
         raise WireError(f"topic: expected UTF-8: {error}") from error
 
 
-def _attached(header: Header, attach: Attach | None) -> Sequence[memoryview]:
+def _attached(place: Place, forms: list[list[Any]], attach: Attach | None) -> Sequence[memoryview]:
     """Return the arrays of a message that are in shared memory; nothing is opened for a form that is none."""
-    assert header.place is not None
     if attach is None:
         raise WireError("header: expected arrays as frames, got a place in shared memory ('shm')")
-    return attach(header.place, [checked_size(*form) for form in header.forms])
+    return attach(place, [checked_size(*form) for form in forms])
