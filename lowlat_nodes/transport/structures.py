@@ -24,7 +24,7 @@ from lowlat_nodes.transport.cdr.fields import (
     TooMuch,
 )
 from lowlat_nodes.transport.cdr.wire import Buffer, CdrError, Reader, Writer
-from lowlat_nodes.transport.zmq.schemas.ros import ROOM, room_of_arrays
+from lowlat_nodes.transport.zmq.schemas.ros_fields import ROOM, room_of_arrays
 
 _PLACEHOLDER = ("structure_needs_at_least_one_member", (Nodetype.BASE, ("uint8", 0)))
 """What ROS puts into a message without fields."""
