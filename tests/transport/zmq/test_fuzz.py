@@ -60,7 +60,7 @@ def test_whatever_is_no_refusal_is_a_crash_and_is_told(monkeypatch: pytest.Monke
 
 
 def test_a_message_that_takes_too_long_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuzz, "SLOW_S", 0.0)
+    monkeypatch.setattr(fuzz, "SLOW_S", -1.0)
     monkeypatch.setattr(fuzz, "BATCH", 50)
     assert next(fuzz._work(0, range(1)))["hangs"] == 50
 
