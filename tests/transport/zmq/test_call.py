@@ -203,22 +203,63 @@ def test_of_a_client_in_a_hurry_only_the_newest_call_is_answered() -> None:
         assert caller.call("echo", [b"new"], PATIENCE_S) == [b"new"]
 
 
-def test_threads_take_turns_and_get_their_own_replies() -> None:
+def test_threads_call_side_by_side_and_get_their_own_replies() -> None:
     replies: dict[int, list[bytes]] = {}
 
     def run(number: int) -> None:
-        replies[number] = [bytes(caller.call("echo", [b"%d" % number], PATIENCE_S)[0]) for _ in range(20)]
+        replies[number] = [bytes(caller.call("echo", [b"%d" % number], PATIENCE_S)[0]) for _ in range(50)]
 
-    with responding({"echo": echo}, threads=2) as responder, calling(responder.endpoint) as caller:
-        threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    with (
+        responding({"echo": echo}, threads=2, waiting=99) as responder,
+        calling(responder.endpoint, at_once=3) as caller,
+    ):
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert replies == {number: [b"%d" % number] * 20 for number in range(4)}
+    assert replies == {number: [b"%d" % number] * 50 for number in range(6)}
 
 
-def test_the_time_of_a_turn_is_time_of_the_call() -> None:
+def test_calls_over_one_connection_do_not_wait_for_each_other() -> None:
+    both = threading.Barrier(2)
+
+    def meet(request: Call) -> call.Content:
+        both.wait(PATIENCE_S)
+        return request.content
+
+    with responding({"meet": meet}, threads=2) as responder, calling(responder.endpoint) as caller:
+        for _ in range(20):
+            thread = threading.Thread(target=caller.call, args=("meet", [], PATIENCE_S))
+            thread.start()
+            assert caller.call("meet", [b"x"], PATIENCE_S) == [b"x"]
+            thread.join()
+
+
+def test_one_call_that_is_late_leaves_the_others_alone() -> None:
+    go_on = threading.Event()
+
+    def wait(request: Call) -> call.Content:
+        go_on.wait(PATIENCE_S)
+        return request.content
+
+    replies: list[list[memoryview]] = []
+    with responding({"wait": wait}, threads=2) as responder, calling(responder.endpoint) as caller:
+        threads = [
+            threading.Thread(target=lambda: replies.append(caller.call("wait", [b"x"], PATIENCE_S)))
+            for _ in range(2)
+        ]
+        for thread in threads:
+            with pytest.raises(RequestLate):  # it serves the socket, then one of the others does
+                caller.call("wait", [b"late"], 0.1)
+            thread.start()
+        go_on.set()
+        for thread in threads:
+            thread.join()
+    assert replies == [[b"x"], [b"x"]]
+
+
+def test_more_calls_than_may_be_under_way_wait_for_their_turn() -> None:
     entered, go_on = threading.Event(), threading.Event()
 
     def wait(request: Call) -> call.Content:
@@ -226,16 +267,47 @@ def test_the_time_of_a_turn_is_time_of_the_call() -> None:
         go_on.wait(PATIENCE_S)
         return []
 
-    with responding({"wait": wait}) as responder, calling(responder.endpoint) as caller:
+    with responding({"wait": wait}) as responder, calling(responder.endpoint, at_once=1) as caller:
         thread = threading.Thread(target=caller.call, args=("wait", [], PATIENCE_S))
         thread.start()
         try:
             entered.wait(PATIENCE_S)
-            with pytest.raises(RequestLate, match="another call"):
+            with pytest.raises(RequestLate, match="before the call went out"):
                 caller.call("wait", [], 0.05)
         finally:
             go_on.set()
             thread.join()
+        assert caller.call("wait", [], PATIENCE_S) == []
+
+
+def test_a_connection_that_is_closed_ends_the_calls_that_are_under_way() -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def wait(request: Call) -> call.Content:
+        entered.set()
+        go_on.wait(PATIENCE_S)
+        return []
+
+    ended: list[str] = []
+
+    def run(caller: Caller) -> None:
+        with pytest.raises(ServerGone) as raised:
+            caller.call("wait", [], PATIENCE_S)
+        ended.append(str(raised.value))
+
+    with responding({"wait": wait}) as responder:
+        try:
+            with calling(responder.endpoint) as caller:
+                threads = [threading.Thread(target=run, args=(caller,)) for _ in range(3)]
+                for thread in threads:
+                    thread.start()
+                entered.wait(PATIENCE_S)
+                eventually(lambda: len(caller._pending) == 3)
+            for thread in threads:
+                thread.join()
+        finally:
+            go_on.set()
+    assert ended == ["the connection was closed here"] * 3
 
 
 def test_without_a_server_a_call_ends_at_once() -> None:
@@ -340,6 +412,11 @@ def test_with_keys_only_those_who_are_known_may_call() -> None:
 def test_nobody_listens_to_the_world_without_keys() -> None:
     with pytest.raises(ConfigurationError, match="keys"):
         Responder("tcp://*:0", {})
+
+
+def test_a_caller_that_may_not_call_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        Caller(LOOPBACK, at_once=0)
 
 
 @pytest.mark.parametrize("options", [{"threads": 0}, {"waiting": 0}])
