@@ -32,6 +32,8 @@ class Relay:
         self._server = (host, int(port))
         self._bytes_per_s = bytes_per_s
         self.cuts = 0
+        self._flows = threading.Event()
+        self._flows.set()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -47,8 +49,17 @@ class Relay:
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                     end.shutdown(socket.SHUT_RD)
 
+    def freeze(self) -> None:
+        """Pass on nothing until `thaw`, as a network whose cable was pulled; what comes meanwhile waits."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        """Pass on what waits, and what comes."""
+        self._flows.set()
+
     def close(self) -> None:
         """End everything."""
+        self.thaw()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._threads[0].join()
         self._listener.close()
@@ -80,6 +91,7 @@ class Relay:
     def _carry(self, source: socket.socket, target: socket.socket, both: threading.Barrier) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
+                self._flows.wait()
                 target.sendall(data)
                 if self._bytes_per_s:
                     time.sleep(len(data) / self._bytes_per_s)
