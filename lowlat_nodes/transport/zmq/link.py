@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.zmq.curve import ClientKeys
 from lowlat_nodes.transport.zmq.refusals import RefusalLog
 
@@ -93,3 +95,53 @@ class Link:
                 return "it wants keys and we have none; lowlat keys new NAME makes some"
             return "we have keys and it has none"
         return "it has another key than we were told, or is no such server"
+
+
+class Connector:
+    """Connects a socket to one server, and again where libzmq has given up; for the thread of the socket.
+
+    Args:
+        socket: Not connected yet; its options are set, those of keys included.
+        endpoint: Of the server; it need not be there yet.
+        keys: Ours, if we have any.
+
+    Attributes:
+        link: Whether the connection stands.
+
+    Raises:
+        ConfigurationError: If the endpoint has no address.
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes], endpoint: str, keys: ClientKeys | None) -> None:
+        self.link = Link(endpoint, keys)
+        self._socket = socket
+        self._endpoint = endpoint
+        self._monitor = socket.get_monitor_socket(WATCHED)
+        try:
+            socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ConfigurationError(f"cannot connect to {endpoint!r}: {error}") from error
+
+    @property
+    def trouble(self) -> str:
+        """Return why the connection does not stand, with the endpoint; empty if it does, or did not begin."""
+        return f"{self._endpoint}: {self.link.trouble}" if self.link.trouble else ""
+
+    def follow(self) -> None:
+        """Take note of what happened, and connect anew if that is due; to be called often."""
+        while int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self.link.note(self._monitor.recv_multipart())
+        if self.link.due:
+            self.link.renewed()
+            with contextlib.suppress(zmq.ZMQError):  # libzmq may have forgotten it
+                self._socket.disconnect(self._endpoint)
+            self._socket.connect(self._endpoint)
+
+    def close(self) -> None:
+        """Let go of the monitor; the socket stays."""
+        # A monitor that nobody reads holds up libzmq, and with it what comes next.
+        while int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self._monitor.recv_multipart()
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)

@@ -9,6 +9,7 @@ packets, and as they have no numbers nobody can tell how many.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import zmq
@@ -22,6 +23,7 @@ from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.link import Connector
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
 from lowlat_nodes.transport.zmq.options import probe, receive
 
@@ -33,6 +35,7 @@ _BATCH_BYTES = 32 << 20
 
 _RECONNECT_MS = 20
 _RECONNECT_MAX_MS = 200
+_TURN_S = 0.1  # how often a connection is looked at while there is no room
 _MS = 1000.0
 
 
@@ -58,7 +61,7 @@ class PacketReceiver:
         endpoint: Where it listens, or what it is connected to.
         drops: Messages of too many or too few frames (`malformed`), and senders that did not get in; see
             `Gate` for those.
-        last_failure: Why the newest message was refused.
+        last_failure: Why the newest message was refused, or what keeps the publisher from letting us in.
 
     Raises:
         ConfigurationError: If the endpoint cannot be had, or other machines could reach it without keys.
@@ -83,6 +86,7 @@ class PacketReceiver:
         self._clock = clock
         self._skip = 0 if subscribe is None else 1  # the topic on the wire
         self._received = 0
+        self._connector: Connector | None = None
         self._socket = socket = zmq.Context().socket(zmq.PULL if subscribe is None else zmq.SUB)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVHWM, waiting)
@@ -98,10 +102,7 @@ class PacketReceiver:
                 if client is not None:
                     secure_client(socket, client)
                 socket.subscribe(subscribe)
-                socket.connect(endpoint)
-        except zmq.ZMQError as error:
-            self.close()
-            raise ConfigurationError(f"cannot connect to {endpoint!r}: {error}") from error
+                self._connector = Connector(socket, endpoint, client)
         except ConfigurationError:
             self.close()
             raise
@@ -111,6 +112,10 @@ class PacketReceiver:
         """Return up to `most` packets, those that wait or the first that come in time, or 32 MB of them."""
         messages: list[Message] = []
         size = 0
+        if self._connector is not None:
+            self._connector.follow()
+            if self._connector.link.refused:
+                self.last_failure = self._connector.trouble or self.last_failure
         if most <= 0 or not self._socket.poll(round(timeout_s * _MS)):
             return messages
         now_ns, skip = self._clock.now_ns(), self._skip
@@ -151,6 +156,8 @@ class PacketReceiver:
 
     def close(self) -> None:
         """Let go of the address; what waits in the socket is lost."""
+        if self._connector is not None:
+            self._connector.close()
         stop_listening(self._socket)
 
 
@@ -181,10 +188,11 @@ class PacketSender:
         if keys is not None:
             secure_client(socket, keys)
         try:
-            socket.connect(endpoint)
-        except zmq.ZMQError as error:
-            self.close(linger_s=0.0)
-            raise ConfigurationError(f"cannot connect to {endpoint!r}: {error}") from error
+            self._connector = Connector(socket, endpoint, keys)
+        except ConfigurationError:
+            socket.close()
+            self._context.term()
+            raise
 
     def send(self, packet: Packet, timeout_s: float = 10.0) -> None:
         """Send a packet, waiting for room.
@@ -196,11 +204,25 @@ class PacketSender:
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
-            if not self._socket.poll(round(timeout_s * _MS), zmq.POLLOUT):
-                raise UndeliveredError(f"no receiver had room for a packet for {timeout_s:g} s") from None
+            self._wait_for_room(timeout_s)
             self._socket.send_multipart(frames)
+
+    def _wait_for_room(self, timeout_s: float) -> None:
+        ends_s = time.monotonic() + timeout_s
+        while True:
+            self._connector.follow()
+            left_s = ends_s - time.monotonic()
+            if self._socket.poll(round(max(0.0, min(left_s, _TURN_S)) * _MS), zmq.POLLOUT):
+                return
+            if left_s <= 0:
+                trouble = self._connector.trouble
+                raise UndeliveredError(
+                    f"no receiver had room for a packet for {timeout_s:g} s"
+                    + (f": {trouble}" if trouble else "")
+                )
 
     def close(self, *, linger_s: float = 10.0) -> None:
         """Send what waits to be sent, for so long at most, and disconnect."""
+        self._connector.close()
         self._socket.close(linger=round(linger_s * _MS))
         self._context.term()

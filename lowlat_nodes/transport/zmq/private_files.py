@@ -66,9 +66,10 @@ def make_private_folder(path: Path) -> None:
     Raises:
         ConfigurationError: If it cannot be created.
     """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700, exist_ok=True)
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot create this folder: {error.strerror}") from error
 

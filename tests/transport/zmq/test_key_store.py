@@ -34,8 +34,9 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_only_the_owner_can_read_what_is_written(store: KeyStore, umask: int) -> None:
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077])
+def test_only_the_owner_can_read_what_is_written(tmp_path: Path, umask: int) -> None:
+    store = KeyStore(tmp_path / "config" / "lowlat" / "keys")
     before = os.umask(umask)
     try:
         add(store, "robot")

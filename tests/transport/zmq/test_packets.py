@@ -22,8 +22,10 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.zmq import packets
+from lowlat_nodes.transport.zmq.certificates import certificate
 from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, new_pair
 from lowlat_nodes.transport.zmq.packets import PacketReceiver, PacketSender
+from lowlat_nodes.transport.zmq.publisher import Publisher
 
 LOOPBACK = "tcp://127.0.0.1:0"
 PATIENCE_S = 60.0
@@ -186,13 +188,46 @@ def test_with_keys_only_those_who_are_known_may_send() -> None:
             sender.send(Packet(b"secret"), PATIENCE_S)
             assert bytes(take(receiver, 1)[0].payload.data) == b"secret"
         with sending(receiver.endpoint, keys=ClientKeys(stranger, server.public)) as sender:
-            with pytest.raises(UndeliveredError):
-                sender.send(Packet(b"spam"), timeout_s=0.2)
             deadline = time.monotonic() + PATIENCE_S
-            while not receiver.drops["keys_refused"]:
+            refused = ""
+            while "does not let our key in" not in refused:
                 assert time.monotonic() < deadline
-                time.sleep(0.01)
+                with pytest.raises(UndeliveredError) as caught:
+                    sender.send(Packet(b"spam"), timeout_s=0.05)
+                refused = str(caught.value)
+            assert receiver.drops["keys_refused"]
         assert receiver.poll(1, 0.0) == []
+
+
+@pytest.mark.parametrize("subscribes", [False, True])
+def test_who_is_allowed_later_gets_in(subscribes: bool, tmp_path: Path) -> None:
+    server, friend = new_pair(), new_pair()
+    tmp_path.chmod(0o700)
+    keys, ours = ServerKeys(server, frozenset(), (tmp_path,)), ClientKeys(friend, server.public)
+
+    def allow() -> None:
+        (tmp_path / "friend.key").write_bytes(certificate("friend", friend.public))
+
+    with contextlib.ExitStack() as stack:
+        if subscribes:
+            publisher = stack.enter_context(contextlib.closing(Publisher(LOOPBACK, {"a": "a"}, keys=keys)))
+            receiver = stack.enter_context(receiving(publisher.endpoint, subscribe=b"", client=ours))
+            deadline = time.monotonic() + PATIENCE_S
+            while "does not let our key in" not in receiver.last_failure:
+                assert time.monotonic() < deadline
+                receiver.poll(1, 0.01)
+            allow()
+            while not publisher.wanted("a"):
+                assert time.monotonic() < deadline
+                receiver.poll(1, 0.01)
+        else:
+            receiver = stack.enter_context(receiving(server=keys))
+            sender = stack.enter_context(sending(receiver.endpoint, keys=ours))
+            with pytest.raises(UndeliveredError):
+                sender.send(Packet(b"early"), timeout_s=0.5)
+            allow()
+            sender.send(Packet(b"late"), PATIENCE_S)
+            assert bytes(take(receiver, 1)[0].payload.data) == b"late"
 
 
 def test_nobody_listens_to_the_world_without_keys() -> None:
