@@ -47,6 +47,10 @@ class Gate:
         self._thread = threading.Thread(target=self._run, name="gate", daemon=True)
         self._thread.start()
 
+    def listens_at(self, endpoint: str) -> None:
+        """Take note of the address, for the log."""
+        self._log.where = endpoint
+
     def _run(self) -> None:
         poller = zmq.Poller()
         poller.register(self._monitor, zmq.POLLIN)
@@ -77,8 +81,8 @@ class Gate:
                 LOGGER.warning("%s: an allowed key is left out: %s", self._log.where, problem)
         if gone:
             # Nothing tells which connection has which key: all are cut, and those that may come back do.
-            cut = self._connections.drop()
-            self._counts.add("connections_cut", cut)
+            if cut := self._connections.drop():
+                self._counts.add("connections_cut", cut)
             LOGGER.warning(
                 "%s: %d keys are not allowed any more; %d connections cut", self._log.where, len(gone), cut
             )
@@ -101,7 +105,6 @@ class Gate:
     def _follow(self) -> None:
         while int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             event = parse_monitor_message(self._monitor.recv_multipart())
-            self._log.where = event["endpoint"].decode("utf-8", "replace")
             self._note(zmq.Event(event["event"]), event["value"])
 
     def _note(self, kind: zmq.Event, value: int) -> None:

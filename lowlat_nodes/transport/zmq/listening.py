@@ -56,14 +56,17 @@ def listen(
     with contextlib.ExitStack() as stack:
         if path is not None:
             stack.enter_context(claim(path, shared=keys is not None))
-        Gate(socket, keys, counts)
+        gate = Gate(socket, keys, counts)
+        gate.listens_at(endpoint)
         try:
             socket.bind(endpoint)
             if path is not None:
                 path.chmod(_OWNER_ONLY if keys is None else _WITH_KEYS)
         except (zmq.ZMQError, OSError) as error:
             raise ConfigurationError(f"cannot listen at {endpoint!r}: {error}") from error
-    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    gate.listens_at(endpoint)
+    return endpoint
 
 
 def stop_listening(socket: zmq.Socket[bytes]) -> None:
