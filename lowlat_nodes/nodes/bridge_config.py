@@ -116,8 +116,10 @@ class PeerSettings:
         "", doc="Where it publishes: tcp://HOST:PORT, ipc:///PATH, or zenoh://PREFIX of a bridge over Zenoh."
     )
     services: str = setting("", doc="Where it answers calls of services.")
-    server_key: str = setting("", doc="File of its public key; needed where it asks for keys.")
-    key: str = setting("", doc="File of this node's secret key.")
+    server_key: str = setting(
+        "", doc="Its public key, or the name or file of it; needed where it asks for keys, and goes with key."
+    )
+    key: str = setting("", doc="Keys of this node, by name or secret file.")
 
     def __post_init__(self) -> None:
         if bool(self.server_key) != bool(self.key):

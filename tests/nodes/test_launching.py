@@ -28,7 +28,13 @@ from lowlat_nodes import resources
 from lowlat_nodes.nodes.parameter_file import ParameterFileError
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 
-FILES = ["detector.launch.py", "policy.launch.py", "shapes_camera.launch.py", "sim.launch.py"]
+FILES = [
+    "bridge.launch.py",
+    "detector.launch.py",
+    "policy.launch.py",
+    "shapes_camera.launch.py",
+    "sim.launch.py",
+]
 TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 
 Launch = Callable[..., "subprocess.Popen[str]"]
@@ -69,6 +75,7 @@ def test_every_argument_has_a_default_and_says_what_it_is(file: str) -> None:
 @pytest.mark.parametrize(
     ("file", "default"),
     [
+        ("bridge.launch.py", "true"),
         ("detector.launch.py", "true"),
         ("policy.launch.py", "true"),
         ("shapes_camera.launch.py", "false"),
