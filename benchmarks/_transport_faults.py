@@ -46,8 +46,8 @@ _WAIT_S: Final = 20.0
 _LASTS_S: Final = (0.2, 2.5)
 _NUMBERS_HZ: Final = 500.0
 _CALLS_HZ: Final = 50.0
-_SETTLED_SHARE: Final = 0.25  # of its life, after which a process is to stay as large as it is
-_LIFE_S: Final = 30.0  # lives from this length on are looked at
+_WARM_UP_S: Final = 20.0  # by then a worker remembers as many numbers as it ever will
+_LIFE_S: Final = 40.0  # lives from this length on are looked at
 _END_S: Final = 3.0
 _PAGE_MB: Final = os.sysconf("SC_PAGE_SIZE") * 1e-6
 
@@ -82,14 +82,14 @@ class Life:
     samples: list[tuple[float, float, int]] = field(default_factory=list)
 
     def growth(self) -> tuple[float, int] | None:
-        """Return by how much both have grown since it had settled; None if it was too short to tell."""
-        if not self.samples or (lasted_s := self.samples[-1][0] - self.began_s) < _LIFE_S:
+        """Return by how much both have grown from warm-up to end; None if it was too short to tell."""
+        if not self.samples or self.samples[-1][0] - self.began_s < _LIFE_S:
             return None
-        settled = [sample for sample in self.samples if sample[0] - self.began_s > _SETTLED_SHARE * lasted_s]
-        few = max(1, len(settled) // 10)
+        warm = [sample for sample in self.samples if sample[0] - self.began_s >= _WARM_UP_S]
+        few = max(1, len(warm) // 10)
         memory, descriptors = (
-            statistics.median(sample[index] for sample in settled[-few:])
-            - statistics.median(sample[index] for sample in settled[:few])
+            statistics.median(sample[index] for sample in warm[-few:])
+            - statistics.median(sample[index] for sample in warm[:few])
             for index in (1, 2)
         )
         return memory, round(descriptors)

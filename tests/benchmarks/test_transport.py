@@ -143,13 +143,14 @@ def test_a_file_is_read_as_it_grows(tmp_path: Path) -> None:
         assert [flow.newest(kind) for kind in ("late", "image")] == [400, 500]
 
 
-def test_growth_is_that_of_a_process_that_has_settled() -> None:
+def test_growth_counts_from_the_warm_up_of_a_process_to_its_end() -> None:
     life = Life(began_s=100.0)
     assert life.growth() is None
-    life.samples = [(100.0 + second, 10.0 + min(second, 3) + (second > 40) * 2.0, 5) for second in range(60)]
-    memory_mb, descriptors = life.growth()
-    assert memory_mb == pytest.approx(2.0)
-    assert descriptors == 0
+    memory_mb = [10.0 + min(second, 18) + 2.0 * (second > 25) for second in range(60)]
+    life.samples = [(100.0 + second, memory_mb[second], 5 + (second == 59)) for second in range(60)]
+    assert life.growth() == (pytest.approx(2.0), 0)
+    life.samples = life.samples[:39]
+    assert life.growth() is None
 
 
 def test_a_pair_shares_memory_and_leaves_none(tmp_path: Path) -> None:
