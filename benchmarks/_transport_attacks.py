@@ -14,6 +14,7 @@ import select
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -30,6 +31,8 @@ from lowlat_nodes.transport.zmq.refusals import LOGGER
 from lowlat_nodes.transport.zmq.router import Router
 
 LOOPBACK = "tcp://127.0.0.1:0"
+
+FRIEND, STRANGER = CLIENTS = ("friend", "stranger")
 
 _SERVED = b"\x05READY"  # what a server says to whom it lets in, in ZMTP
 _WAIT_S = 0.5
@@ -177,8 +180,17 @@ def logged_lines() -> Iterator[list[str]]:
         LOGGER.removeHandler(lines)
 
 
-class _Target:
-    """A server with keys: where it is, what kind of socket talks to it, and whether somebody is served."""
+class Target:
+    """A server with keys, and what it takes from its clients.
+
+    Attributes:
+        kind: Of the socket that talks to it.
+        pair: Its own keys.
+        friend: The keys of the one client that may come in.
+        endpoint: Where it is.
+        taken: How often it has taken each thing that a client said. All that a client says differs, so what
+            is taken twice was repeated.
+    """
 
     kind: int
 
@@ -186,150 +198,173 @@ class _Target:
         self.pair, self.friend = new_pair(), new_pair()
         self.keys = ServerKeys(self.pair, frozenset({self.friend.public}))
         self.endpoint = ""
+        self.taken: Counter[bytes] = Counter()
 
-    def serve(self) -> int:
-        """Do what the server does, once; return how many messages of clients it has taken."""
+    def serve(self) -> None:
+        """Do what the server does, once."""
         raise NotImplementedError
+
+    @property
+    def idle(self) -> bool:
+        """Return whether nothing is kept for clients."""
+        return True
 
     def close(self) -> None:
         """Let go of the address."""
         raise NotImplementedError
 
 
-class _PublisherTarget(_Target):
+class _PublisherTarget(Target):
+    """Takes subscriptions, each client to a topic of its own name."""
+
     kind = zmq.SUB
 
     def __init__(self) -> None:
         super().__init__()
-        self._publisher = Publisher(LOOPBACK, {"a": "a"}, keys=self.keys)
+        self._publisher = Publisher(LOOPBACK, {name: name for name in CLIENTS}, keys=self.keys)
+        self._wanted = dict.fromkeys(CLIENTS, False)
         self.endpoint = self._publisher.endpoint
 
-    def serve(self) -> int:
-        self._publisher.write(Message("a", Text("hello")))
-        return int(self._publisher.wanted("a"))
+    def serve(self) -> None:
+        for name, was_wanted in self._wanted.items():
+            self._publisher.write(Message(name, Text("hello")))
+            self._wanted[name] = self._publisher.wanted(name)
+            self.taken[name.encode()] += self._wanted[name] and not was_wanted
+
+    @property
+    def idle(self) -> bool:
+        return not any(self._wanted.values())
 
     def close(self) -> None:
         self._publisher.close()
 
 
-class _RouterTarget(_Target):
+class _RouterTarget(Target):
     kind = zmq.DEALER
 
     def __init__(self) -> None:
         super().__init__()
-        self._taken = 0
         self._router = Router(
             LOOPBACK, per_client=4, max_bytes=1000, max_frames=2, keys=self.keys, counts=Counters()
         )
         self.endpoint = self._router.endpoint
 
-    def serve(self) -> int:
+    def serve(self) -> None:
         if (arrival := self._router.take(0.0)) is not None:
-            self._taken += 1
+            self.taken[arrival.frames[0].bytes] += 1
             self._router.send(arrival.route, [b"answer"])
-        return self._taken
 
     def close(self) -> None:
         self._router.close()
         self._router.join()
 
 
-class _PacketsTarget(_Target):
+class _PacketsTarget(Target):
     kind = zmq.PUSH
 
     def __init__(self) -> None:
         super().__init__()
-        self._taken = 0
         self._receiver = PacketReceiver(LOOPBACK, SystemClock(), server=self.keys)
         self.endpoint = self._receiver.endpoint
 
-    def serve(self) -> int:
-        self._taken += len(self._receiver.poll(10, 0.0))
-        return self._taken
+    def serve(self) -> None:
+        self.taken.update(bytes(message.payload.data) for message in self._receiver.poll(10, 0.0))
 
     def close(self) -> None:
         self._receiver.close()
 
 
-TARGETS: dict[str, Callable[[], _Target]] = {
+TARGETS: dict[str, Callable[[], Target]] = {
     "publisher": _PublisherTarget,
     "router": _RouterTarget,
     "packets": _PacketsTarget,
 }
 
 
-def _talk(
-    target: _Target, endpoint: str, keys: ClientKeys | None, until: Callable[[], bool] | None = None
-) -> bool:
-    """Be a client until something is so, or it is served; return whether it was."""
-    served = False
+def talk(
+    target: Target, endpoint: str, keys: ClientKeys | None, name: str, until: Callable[[], bool] | None = None
+) -> list[str]:
+    """Be a client until something is so, or it is served; return what it got.
+
+    Args:
+        target: The server.
+        endpoint: Where the client connects.
+        keys: Of the client.
+        name: Begins all that the client says, and is what it subscribes to.
+        until: Tells when to end; when the server has taken something unless given.
+    """
+    got: set[str] = set()
     with zmq.Context() as context, context.socket(target.kind) as client:
         client.setsockopt(zmq.LINGER, 0)
         client.setsockopt(zmq.RECONNECT_IVL, 10)
         if keys is not None:
             secure_client(client, keys)
         if target.kind == zmq.SUB:
-            client.subscribe(b"")
+            client.subscribe(name)
         monitor = client.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED)
         client.connect(endpoint)
-        before, ends_s = target.serve(), time.monotonic() + _PATIENCE_S
-        settled_s = None
-        sent = taken = 0
-        while time.monotonic() < ends_s:
-            if target.kind != zmq.SUB and taken == sent and settled_s is None:
+        ends_s, settled_s, sent = time.monotonic() + _PATIENCE_S, None, 0
+        while time.monotonic() < ends_s and (settled_s is None or time.monotonic() < settled_s):
+            if target.kind != zmq.SUB:
                 with contextlib.suppress(zmq.Again):
-                    client.send(b"hello", zmq.NOBLOCK)
+                    client.send(f"{name} {sent}".encode(), zmq.NOBLOCK)
                     sent += 1
-            # PUSH sockets take nothing in.
-            heard = target.kind != zmq.PUSH and client.poll(0)
-            taken = target.serve() - before
-            served = served or bool(heard) or taken > 0 or bool(monitor.poll(0))
-            if served if until is None else until():
-                settled_s = settled_s or time.monotonic() + _WAIT_S
-            # What is still on its way would be taken for a replay.
-            arrived = until is not None or target.kind == zmq.SUB or taken == sent
-            if settled_s is not None and time.monotonic() > settled_s and arrived:
-                break
+            target.serve()
+            if monitor.poll(0):
+                got.add("a handshake")
+            if target.kind != zmq.PUSH and client.poll(0):  # PUSH sockets take nothing in
+                got.add("messages")
+            if any(said.startswith(name.encode()) for said in +target.taken):
+                got.add("taken")
+            if settled_s is None and ("taken" in got if until is None else until()):
+                settled_s = time.monotonic() + _WAIT_S
             time.sleep(0.005)
         client.disable_monitor()
         monitor.close()
-    return served
+    return sorted(got)
 
 
-def _settled(target: _Target) -> int:
-    """Return what a server has served, once that is all: the last of the client may still be on its way."""
-    served, since_s = target.serve(), time.monotonic()
-    while time.monotonic() < since_s + _WAIT_S:
-        time.sleep(0.005)
-        if (now := target.serve()) != served:
-            served, since_s = now, time.monotonic()
-    return served
+def attack(target: Target, name: str, lines: list[str]) -> list[str]:
+    """Attack a server once.
 
+    Args:
+        target: The server, which nobody has talked to.
+        name: Out of `ATTACKS`.
+        lines: What is logged.
 
-def _attack(target: _Target, name: str, lines: list[str]) -> bool:
-    """Attack a server once; return whether it served the attacker."""
+    Returns:
+        What the attacker got; nothing if it was kept out.
+    """
     stranger, before = new_pair(), len(lines)
 
     def logged() -> bool:
         return len(lines) > before
 
     if name == "null_client":
-        return _talk(target, target.endpoint, None, logged)
+        return talk(target, target.endpoint, None, STRANGER, logged)
     if name == "wrong_client_key":
-        return _talk(target, target.endpoint, ClientKeys(stranger, target.pair.public), logged)
+        return talk(target, target.endpoint, ClientKeys(stranger, target.pair.public), STRANGER, logged)
     if name == "wrong_server_key":
-        return _talk(target, target.endpoint, ClientKeys(target.friend, stranger.public), logged)
+        return talk(target, target.endpoint, ClientKeys(target.friend, stranger.public), STRANGER, logged)
     with recording(target.endpoint) as recorder:
-        keys = ClientKeys(target.friend, target.pair.public)
-        if not _talk(target, recorder.endpoint, keys):
+        if "taken" not in talk(
+            target, recorder.endpoint, ClientKeys(target.friend, target.pair.public), FRIEND
+        ):
             raise RuntimeError("a client that may come in was not served: nothing was recorded")
         said = list(recorder.said[0])
-    deadline_s, before_replay = time.monotonic() + _PATIENCE_S, _settled(target)
-    heard_again = say_again(target.endpoint, said)
-    while not logged() and time.monotonic() < deadline_s:
+    _serve(target, lambda: target.idle)
+    heard = say_again(target.endpoint, said)
+    _serve(target, logged)
+    ends_s = time.monotonic() + _WAIT_S
+    _serve(target, lambda: time.monotonic() > ends_s)
+    return ["a handshake"] * (_SERVED in heard) + ["taken"] * (max(target.taken.values()) > 1)
+
+
+def _serve(target: Target, until: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while not until() and time.monotonic() < deadline_s:
         target.serve()
         time.sleep(0.005)
-    return _SERVED in heard_again or target.serve() > before_replay
 
 
 ATTACKS = ("null_client", "wrong_client_key", "wrong_server_key", "replayed_handshake")
@@ -339,19 +374,20 @@ def unauthorised() -> dict[str, object]:
     """Attack each kind of server in each way, after a client that may come in has been served by it.
 
     Returns:
-        `accepted`: attackers that were served; `attempts` and `logged` by attack; `served`: who served whom.
+        `accepted`: attackers that were served; `attempts` and `logged` by attack; `served`: who served
+        which of them, and with what.
     """
     served: list[str] = []
     attempts, logged = dict.fromkeys(ATTACKS, 0), dict.fromkeys(ATTACKS, 0)
     with logged_lines() as lines:
         for name, make in TARGETS.items():
-            for attack in ATTACKS:
+            for kind in ATTACKS:
                 target, before = make(), len(lines)
                 with contextlib.closing(target):
-                    attempts[attack] += 1
-                    if _attack(target, attack, lines):
-                        served.append(f"{name}: {attack}")
-                    logged[attack] += len(lines) > before
+                    attempts[kind] += 1
+                    if got := attack(target, kind, lines):
+                        served.append(f"{name}: {kind}: {', '.join(got)}")
+                    logged[kind] += len(lines) > before
     return {"accepted": len(served), "attempts": attempts, "logged": logged, "served": served}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from lowlat_nodes.benchmarks._transport_attacks import dial, listen_to, recording, unauthorised
+from lowlat_nodes.benchmarks._transport_attacks import TARGETS, dial, listen_to, recording, talk, unauthorised
 from lowlat_nodes.stream.clock import ManualClock, SystemClock
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.message import Message
@@ -107,6 +107,14 @@ def test_nobody_without_the_right_keys_is_served_and_everybody_is_logged() -> No
     assert found["attempts"] == dict.fromkeys(
         ("null_client", "wrong_client_key", "wrong_server_key", "replayed_handshake"), 3
     )
+
+
+@pytest.mark.parametrize("server", TARGETS)
+def test_an_attacker_who_is_served_would_be_counted(server: str) -> None:
+    with contextlib.closing(TARGETS[server]()) as target:
+        keys = ClientKeys(target.friend, target.pair.public)
+        got = talk(target, target.endpoint, keys, "stranger")
+    assert {"a handshake", "taken"} <= set(got)
 
 
 def test_a_message_that_is_repeated_on_a_connection_is_taken_once() -> None:
