@@ -26,24 +26,17 @@ from lowlat_nodes.transport.cdr.fields import (
 from lowlat_nodes.transport.cdr.wire import Buffer, CdrError, Reader, Writer
 from lowlat_nodes.transport.zmq.schemas.ros_fields import ROOM, room_of_arrays
 
-_PLACEHOLDER = ("structure_needs_at_least_one_member", (Nodetype.BASE, ("uint8", 0)))
-"""What ROS puts into a message without fields."""
-
 
 class TypeMismatch(CdrError):
     """A message was written by another definition of its type than is installed here."""
-
-
-class TypeUnsupported(CdrError):
-    """A type has fields that are not read one by one."""
 
 
 class Structures:
     """Turns serialised messages into structures and back.
 
     What it gives can be sent as it is: a message that would not fit into a header field by field stays
-    serialised, and so does one of a type that is not known here, that has wide strings or whose strings are
-    not UTF-8.
+    serialised, and so does one of a type that is not known here (types with wide strings never are) or whose
+    strings are not UTF-8.
 
     Args:
         types: The types that this installation knows.
@@ -69,7 +62,7 @@ class Structures:
         whole = data if isinstance(data, bytes | memoryview) else memoryview(data)
         try:
             layout, type_hash = self._layout(type_name)
-        except (TypeUnknown, TypeUnsupported):
+        except TypeUnknown:
             return Serialised(type_name, whole)
         reader = FieldReader(data, ROOM)
         try:
@@ -95,16 +88,16 @@ class Structures:
         layout.pass_over(Reader(data), type_name)
 
     def write(self, payload: Structure | Serialised) -> bytes | memoryview:
-        """Return a message as CDR, the reverse of `read`.
+        """Return a message as CDR, the reverse of `read`. What is serialised already is not looked into.
 
         Raises:
             TypeUnknown: If a structure is of a type that is not known here.
             TypeMismatch: If the payload follows another definition of its type than the one here.
-            CdrError: If the fields do not fit the type, or cannot be written one by one.
+            CdrError: If the fields do not fit the type.
         """
         if isinstance(payload, Serialised):
-            if payload.type_hash and payload.type_name in self._types:
-                self._check(payload, self._hash(payload.type_name))
+            if payload.type_name in self._types:
+                self._check(payload, self._layout(payload.type_name)[1])
             return payload.data
         layout, type_hash = self._layout(payload.type_name)
         self._check(payload, type_hash)
@@ -118,20 +111,14 @@ class Structures:
         Raises:
             As `write`.
         """
-        return Serialised(payload.type_name, self.write(payload), self._hash(payload.type_name))
+        return Serialised(payload.type_name, self.write(payload), self._layout(payload.type_name)[1])
 
     def _check(self, payload: Structure | Serialised, own: str) -> None:
-        if payload.type_hash and own and payload.type_hash != own:
+        if payload.type_hash and payload.type_hash != own:
             raise TypeMismatch(
                 f"{payload.type_name}: expected the definition that is installed here ({own}), got a message "
                 f"of another ({payload.type_hash}); install the same version of the package on both sides"
             )
-
-    def _hash(self, type_name: str) -> str:
-        try:
-            return self._layout(type_name)[1]
-        except TypeUnsupported:
-            return ""
 
     def _layout(self, type_name: str) -> tuple[Nested, str]:
         found = self._layouts.get(type_name)
@@ -141,30 +128,24 @@ class Structures:
         return found
 
     def _nested(self, type_name: str) -> Nested:
-        return Nested(
-            {name: self._field(name, description) for name, description in self._types.fields(type_name)}
-        )
+        return Nested({name: self._field(description) for name, description in self._types.fields(type_name)})
 
-    def _field(self, name: str, description: Any) -> Field:
+    def _field(self, description: Any) -> Field:
         """Return a field by the description that rosbags gives."""
         kind, details = description
         if kind in (Nodetype.BASE, Nodetype.NAME):
-            return self._item(name, description)
+            return self._item(description)
         item, count = details
         fixed = kind == Nodetype.ARRAY
         if item[0] == Nodetype.BASE and item[1][0] in NUMBERS:
             return Numbers(item[1][0], count, fixed=fixed)
-        found = self._item(name, item)
+        found = self._item(item)
         assert isinstance(found, Text | Nested)
         return Items(found, count, fixed=fixed)
 
-    def _item(self, name: str, description: Any) -> Number | Text | Nested:
+    def _item(self, description: Any) -> Number | Text | Nested:
         kind, details = description
         if kind == Nodetype.NAME:
             return self._nested(details)
         base, bound = details
-        if base in NUMBERS:
-            return Number(base)
-        if base == "string":
-            return Text(bound)
-        raise TypeUnsupported(f"{name}: {base} is not read or written here")
+        return Text(bound) if base == "string" else Number(base)

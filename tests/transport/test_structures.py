@@ -253,7 +253,7 @@ def test_wide_strings_pass_as_they_are(tmp_path: Path, monkeypatch: pytest.Monke
     payload = STRUCTURES.read("wide_msgs/msg/Wide", data)
     assert isinstance(payload, Serialised)
     assert bytes(STRUCTURES.write(through(payload))) == data
-    with pytest.raises(CdrError, match="data: wstring is not read or written here"):
+    with pytest.raises(TypeUnknown, match="types with wide strings, wstring, are never known"):
         STRUCTURES.write(Structure("wide_msgs/msg/Wide", {"data": "a"}))
 
 
@@ -274,7 +274,7 @@ def test_a_structure_too_large_for_a_header_is_sent_serialised() -> None:
 
 def test_more_large_arrays_than_a_header_takes_are_refused() -> None:
     fields = {f"field{number}": np.zeros(10_000) for number in range(9)}
-    with pytest.raises(WireError, match=r"Structures\.serialised"):
+    with pytest.raises(WireError, match="as ROS serialises it"):
         take_apart(Structure("some_msgs/msg/Many", fields))
 
 

@@ -15,7 +15,10 @@ class TypeUnknown(BagError):
     """A message type that is neither among the standard ones nor installed here."""
 
     def __init__(self, type_name: str) -> None:
-        super().__init__(f"type {type_name} is not known here; install the package that defines it")
+        super().__init__(
+            f"type {type_name} is not known here; install the package that defines it (types with wide "
+            "strings, wstring, are never known)"
+        )
         self.type_name = type_name
 
 
