@@ -140,7 +140,7 @@ def _no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_alarm")
 def test_what_takes_long_on_a_slow_link_comes_whole() -> None:
-    large = bytes(2_000_000)  # 2 s each way: longer than heartbeats would wait behind it
+    large = bytes(1_200_000)  # 1.2 s each way: longer than heartbeats would wait behind it
     with (
         routing(max_bytes=len(large)) as router,
         echoing(router),

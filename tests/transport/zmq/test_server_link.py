@@ -84,7 +84,7 @@ def test_it_stands_once_the_server_is_there(tmp_path: Path) -> None:
 def test_a_connection_that_was_cut_in_silence_is_made_anew() -> None:
     descriptors = []
     with serving() as server, relaying(address(server)) as relay, linked(relay.address) as link:
-        for number in range(4):
+        for number in range(3):
             follow_until(link, lambda: link.guarded)
             exchange(link, server, b"%d" % number)
             descriptors.append(len(list(Path("/proc/self/fd").iterdir())))
