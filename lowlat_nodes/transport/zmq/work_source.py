@@ -28,6 +28,7 @@ from lowlat_nodes.transport.zmq.server_link import ServerLink
 _WORD_NS = 200_000_000  # how often the sink hears of us, at least
 _NOTES = 64  # how many of them may wait, either way
 _LINGER_MS = 500
+_MOST_WAITING = 2 * work.MAX_CREDIT
 
 Id = tuple[int, int]
 
@@ -54,7 +55,8 @@ class WorkSource:
     Attributes:
         name: What the sink calls this worker.
         link: Whether the connection stands.
-        drops: Messages that came `again`, and that were `malformed`, which the sink is told.
+        drops: Messages that came `again`, that were `malformed`, which the sink is told, and that came far
+            beyond what was asked for (`unasked`).
         last_failure: Why the newest of these was refused, or what keeps the link from standing.
 
     Raises:
@@ -89,7 +91,7 @@ class WorkSource:
         self._polled: list[Id] = []
         self._held: set[Id] = set()  # both of these
         self._done: deque[Id] = deque()  # the sink was not told yet
-        self._refused: deque[tuple[Id, str]] = deque()  # likewise
+        self._refused: deque[tuple[Id, str]] = deque(maxlen=_MOST_WAITING)  # likewise
         self._remembered = Recent(remember)
         self._session = 0
         self._got = 0  # in this session
@@ -189,6 +191,9 @@ class WorkSource:
         if name in self._remembered:
             self.drops.add("again")
             self._done.append(name)
+            return
+        if len(self._waiting) >= _MOST_WAITING:  # no sink of ours sends so much
+            self.drops.add("unasked")
             return
         try:
             message = decode(frames).message

@@ -25,8 +25,9 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import DeadLetter
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport.arrays import WireError
-from lowlat_nodes.transport.zmq import lifeline, work
+from lowlat_nodes.transport.zmq import lifeline, work, work_source
 from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, new_pair
+from lowlat_nodes.transport.zmq.frames import encode
 from lowlat_nodes.transport.zmq.work_sink import WorkSink
 from lowlat_nodes.transport.zmq.work_source import WorkSource
 
@@ -415,6 +416,21 @@ def test_what_takes_long_on_a_slow_link_comes_whole() -> None:
         sink.flush(PATIENCE_S)
         assert source.link.broken == 0
         assert not source.drops.total
+
+
+def test_a_sink_that_sends_without_end_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work_source, "_MOST_WAITING", 20)
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as sink:
+        sink.setsockopt(zmq.LINGER, 0)
+        sink.bind(LOOPBACK)
+        with working(sink.getsockopt_string(zmq.LAST_ENDPOINT)) as source:
+            eventually(lambda: bool(sink.poll(0)), meanwhile=lambda: source.poll(1, 0.01))
+            route = sink.recv_multipart()[0]
+            for number in range(100):
+                note = work.encode_note(work.WORK, session=1, epoch=1, seq=number, failures=0)
+                sink.send_multipart([route, note, *encode(job(number), "work", number, epoch=1)])
+            eventually(lambda: source.drops["unasked"] == 80, meanwhile=lambda: source.poll(0, 0.01))
+            assert len(source.poll(100, 0.01)) == 20
 
 
 def test_with_keys_only_those_who_are_known_get_work() -> None:
