@@ -27,6 +27,7 @@ from lowlat_nodes.transport.zmq.tap import Tap, Tapped
 _AGES = 10_000  # of one interval that are kept for their median
 _WAITING = 1000  # messages that wait to be printed
 _LOOK_S = 0.05
+_SHORTEST_S = 1e-3  # that a rate is told for
 _GAP = "  "
 _TITLES = ("topic", "schema", "content", "Hz", "kB", "age p50/max ms", "seq", "lost")
 _TEXTS = 3  # columns of text, the others are figures
@@ -156,16 +157,18 @@ def _tables(tap: Tap, options: argparse.Namespace, stop: StopRequest) -> None:
 
     tap.start(count)
     begin, end = time.monotonic(), time.monotonic() + options.duration
-    while not stop.is_set() and heard < options.count and time.monotonic() < end:
+    ended = False
+    while not ended:
         due = min(time.monotonic() + options.interval, end)
         while (left_s := due - time.monotonic()) > 0 and heard < options.count:
             if stop.wait(min(left_s, _LOOK_S)):
                 break
-        seconds, begin = time.monotonic() - begin, time.monotonic()
+        seconds, begin = max(time.monotonic() - begin, _SHORTEST_S), time.monotonic()
         with lock:
             lines = table(figures, seconds) if figures else [f"nothing came from {tap.endpoint} yet"]
             for topic in figures.values():
                 topic.begin_anew()
+            ended = stop.is_set() or heard >= options.count or time.monotonic() >= end
         print("\n".join(lines), end="\n\n", flush=True)
 
 

@@ -41,12 +41,15 @@ def matching(name: str, topics: Sequence[Topic], where: str, node: str = "") -> 
 def as_stream(topic: Topic, topics: Sequence[Topic]) -> str:
     """Return the absolute ROS name under which a processor gets a topic.
 
-    A topic of ZeroMQ is called as it was there, unless a ROS topic has that name: both may say the same.
+    A topic of ZeroMQ is called as it was there, unless a ROS topic or that of a publisher before it has the
+    name: what both say would be mixed up.
     """
-    if topic.name == topic.wire_name:
+    if not topic.framed:
         return topic.name
     name = absolute(topic.wire_name)
-    return name if all(name != other.name for other in topics) else absolute(topic.name.replace(":", "/", 1))
+    namesakes = [other for other in topics if name == absolute(other.wire_name)]
+    first = min(namesakes, key=lambda other: (other.framed, len(other.name), other.name))
+    return name if topic == first else absolute(topic.name.replace(":", "/", 1))
 
 
 def require(name: str, known: Iterable[str], what: str) -> None:
