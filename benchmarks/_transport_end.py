@@ -33,6 +33,10 @@ def publisher(link: str, address: str) -> Any:
         from lowlat_nodes.benchmarks._transport_ros_links import RosPublisher
 
         return RosPublisher(address, tuned="tuned" in link, reliable="reliable" in link)
+    if "zenoh" in link:
+        from lowlat_nodes.benchmarks._transport_zenoh_links import OverZenohPublisher
+
+        return OverZenohPublisher()
     from lowlat_nodes.benchmarks._transport_zmq_links import WAITING, BarePublisher, OurPublisher
 
     if link.startswith("pyzmq"):
@@ -46,6 +50,10 @@ def subscriber(link: str, address: str, take: Callable[[Pixels, int], None]) -> 
         from lowlat_nodes.benchmarks._transport_ros_links import RosSubscriber
 
         return RosSubscriber(address, take, tuned="tuned" in link, reliable="reliable" in link)
+    if "zenoh" in link:
+        from lowlat_nodes.benchmarks._transport_zenoh_links import OverZenohSubscriber
+
+        return OverZenohSubscriber(address, take)
     from lowlat_nodes.benchmarks._transport_zmq_links import BareSubscriber, OurSubscriber
 
     if link.startswith("pyzmq"):

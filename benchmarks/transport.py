@@ -89,7 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     parser.add_argument("--only", metavar="PART[,PART]", help=f"run only these parts of {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"of the latencies (default: {_ROUNDS})")
-    parser.add_argument("--links", nargs="+", metavar="LINK", help="measure only the latencies of these")
+    parser.add_argument(
+        "--links",
+        nargs="+",
+        metavar="LINK",
+        help="measure only the latencies of these; ours_zenoh too, on demand",
+    )
     parser.add_argument("--quick", action="store_true", help="tiny counts: to see whether it runs")
     parser.add_argument(
         "--faults", type=int, nargs="?", const=_FAULTS, metavar="COUNT", help=f"faults instead ({_FAULTS})"

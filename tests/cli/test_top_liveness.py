@@ -225,6 +225,7 @@ def test_a_node_whose_processor_spins_is_stuck_although_its_diagnostics_go_on(ro
         assert float(stuck["values"]["loop_age_ms"]) > 750.0
 
 
+@pytest.mark.slow  # Fast DDS misses a process after 20 s
 @pytest.mark.ros
 def test_a_node_that_holds_the_lock_hangs_and_one_that_was_killed_has_ended(ros_domain_id: int) -> None:
     with running(sys.executable, "-c", HANGING) as node, watching() as top:

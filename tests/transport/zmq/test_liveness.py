@@ -224,9 +224,8 @@ def test_a_hanging_publisher_is_asked_ever_more_rarely(kind: str, tmp_path: Path
         assert 2 <= broken[-1] <= 8  # 0.06, 0.12, 0.24, ... s
 
 
-@pytest.mark.parametrize("cut_s", [0.3, 3.0, 12.0])
-@pytest.mark.parametrize("how", ["near", "far", "lossy"])
-def test_after_a_network_was_cut_messages_come_again(cut_s: float, how: str) -> None:
+@pytest.mark.parametrize(("how", "cut_s"), [("near", 0.3), ("far", 3.0), ("lossy", 5.0)])
+def test_after_a_network_was_cut_messages_come_again(how: str, cut_s: float) -> None:
     if reason := namespaces():
         pytest.skip(reason)
     command = [*NAMESPACE, sys.executable, str(CUT), str(cut_s), how]
