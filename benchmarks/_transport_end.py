@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ from lowlat_nodes.benchmarks._transport_cases import CASES, Pixels, Pool, check,
 from lowlat_nodes.nodes.realtime import request_fifo, sleep_until
 
 PRIORITY = 10
+_SLOTS = 8  # a Publisher's
 _PATIENCE_S = 0.5  # for what is on its way
 
 
@@ -125,10 +127,11 @@ class Taking:
 
 
 class Copying:
-    """Copies arrays at the rate of a case, from cold memory to cold memory."""
+    """Copies arrays at the rate of a case, from cold memory to cold memory, or to slots that come around."""
 
-    def __init__(self, _link: str, _address: str) -> None:
+    def __init__(self, link: str, _address: str) -> None:
         self._source, self._destination = Pool(), Pool()
+        self._slots = _SLOTS if link.endswith("slots") else None
         self.about = {"ready": True}
 
     def answer(self, what: str, case_name: str, count: str) -> dict[str, Any]:
@@ -136,6 +139,8 @@ class Copying:
         assert what == "copy"
         case = CASES[case_name]
         sources, destinations = self._source.of(case), self._destination.of(case)
+        if self._slots:
+            destinations = itertools.cycle(list(itertools.islice(destinations, self._slots)))
         period_ns = round(1e9 / case.rate_hz)
         due_ns = time.monotonic_ns() + period_ns
         latencies_ns = []

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -54,16 +55,16 @@ class _Pair:
         raise RuntimeError("no message arrives")
 
 
-def measure(rounds: int, seconds: float) -> dict[str, Any]:
-    """Return the ages over so many turns of each link."""
-    seen: dict[str, list[dict[str, Any]]] = {link: [] for link in LINKS}
+def measure(rounds: int, seconds: float, links: Sequence[str] = LINKS) -> dict[str, Any]:
+    """Return the ages over so many turns of each link, those of ipc and tcp among them."""
+    seen: dict[str, list[dict[str, Any]]] = {link: [] for link in links}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        pairs = {link: _Pair(link, folder, stack) for link in LINKS}
+        pairs = {link: _Pair(link, folder, stack) for link in links}
         for pair in pairs.values():
             pair.meet()
         for _ in range(rounds):
-            for link in random.sample(LINKS, len(LINKS)):
+            for link in random.sample(links, len(links)):
                 seen[link].append(pairs[link].turn(seconds))
     by_link = {link: _summary(turns) for link, turns in seen.items()}
     return {

@@ -32,16 +32,13 @@ _SOAK_MIN = 30
 
 def measure_latency(options: argparse.Namespace) -> dict[str, Any]:
     """One-way latency of four sizes, ours beside pyzmq, rclpy and a cold copy."""
-    links = options.links or [
-        link
-        for links in (_transport_latency.OURS, _transport_latency.PYZMQ, _transport_latency.RCLPY)
-        for link in (*links,)
-    ] + [_transport_latency.MEMCPY]
+    latency = _transport_latency
+    links = options.links or [*latency.OURS, *latency.PYZMQ, *latency.RCLPY, *latency.MEMCPY]
     if reason := missing_ros():
-        links = [link for link in links if link not in _transport_latency.RCLPY]
+        links = [link for link in links if link not in latency.RCLPY]
         print(f"rclpy is left out: {reason}", file=sys.stderr)
     scale = 0.05 if options.quick else 1.0
-    return _transport_latency.measure(links, 2 if options.quick else options.rounds, scale=scale)
+    return latency.measure(links, 2 if options.quick else options.rounds, scale=scale)
 
 
 def measure_newest(options: argparse.Namespace) -> dict[str, Any]:
@@ -56,7 +53,7 @@ def measure_codec(options: argparse.Namespace) -> dict[str, Any]:
 
 def measure_torn(options: argparse.Namespace) -> dict[str, Any]:
     """Frames that a reader holds while the writer goes on."""
-    return _transport_torn.measure(500 if options.quick else 100_000)
+    return _transport_torn.measure(100 if options.quick else 100_000)
 
 
 def measure_fuzz(options: argparse.Namespace) -> dict[str, Any]:
@@ -108,21 +105,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"soak instead ({_SOAK_MIN})",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the faults (default: 1)")
+    parser.add_argument(
+        "--saved", type=Path, nargs="+", metavar="FILE", help="measure nothing: take what --json has printed"
+    )
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the figures as SVG there")
     options = parser.parse_args(argv)
     parts = options.only.split(",") if options.only else list(PARTS)
     if unknown := set(parts) - PARTS.keys():
         parser.error(f"expected parts of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
-    figures: dict[str, Any] = {"machine": machine()}
-    if options.faults:
-        figures |= _transport_faults.measure(options.faults, options.seed)
-    if options.soak:
-        figures |= _transport_soak.measure(options.soak)
-    if options.faults or options.soak:
-        parts = []
-    for part in parts:
-        print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)
-        figures |= PARTS[part](options)
+    figures = _saved(options.saved) if options.saved else _measured(options, parts)
     if options.plots:
         draw(figures, options.plots)
     if options.json:
@@ -131,6 +122,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         for key, value in figures.items():
             print(f"{key}: {value}")
     return 0
+
+
+def _measured(options: argparse.Namespace, parts: Sequence[str]) -> dict[str, Any]:
+    figures: dict[str, Any] = {"machine": machine()}
+    if options.faults:
+        figures |= _transport_faults.measure(options.faults, options.seed)
+    if options.soak:
+        figures |= _transport_soak.measure(options.soak)
+    if options.faults or options.soak:
+        return figures
+    for part in parts:
+        print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)
+        figures |= PARTS[part](options)
+    return figures
+
+
+def _saved(files: Sequence[Path]) -> dict[str, Any]:
+    """Return the figures of several runs as those of one; the last that has one counts."""
+    figures: dict[str, Any] = {}
+    for file in files:
+        figures |= json.loads(file.read_text())
+    return figures
 
 
 if __name__ == "__main__":
