@@ -11,13 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shm_peers import PeerProcess
 
-from lowlat_nodes.transport.shm.errors import Overwritten, Unfinished
+from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone, Unfinished
 from lowlat_nodes.transport.shm.place import Place
 from lowlat_nodes.transport.shm.reader import Reader
 from lowlat_nodes.transport.shm.writer import Writer
@@ -91,6 +92,46 @@ def test_one_that_has_moved_on_is_not_waited_for(writer: Writer) -> None:
     assert len(seen) == 1
 
 
+def test_a_larger_message_amid_another_has_it_announced_again(folder: Path) -> None:
+    writer, reader = Writer(slots=2, max_bytes=1 << 20, folder=folder), Reader(folder=folder)
+    announced: list[Place] = []
+
+    def put(size: int) -> None:
+        assert writer.put([np.zeros(size, np.uint8)]) is not None
+
+    def announce(place: Place) -> None:
+        announced.append(place)
+        if len(announced) == 1:
+            put(508 << 10)  # leaves no room for the segment before
+
+    place = writer.put([np.full(8, 3, np.uint8)], announce)
+    assert len(announced) == 2
+    assert announced[1] == place
+    assert place is not None
+    assert bytes(reader.lease(place, [8])[0]) == bytes([3] * 8)
+    with pytest.raises(SegmentGone):
+        reader.lease(announced[0], [8])
+
+
+def test_readers_wait_for_what_is_announced(peer: Callable[[], PeerProcess]) -> None:
+    writer, readers = peer(), [peer() for _ in range(3)]
+    writer("writer", slots=2)
+    place = writer("put_when_told", size=SIZE, value=7)
+    for reader in readers:
+        reader.send("lease", name="a", place=place, size=SIZE)
+    writer.go()
+    assert writer.answer() == place
+    # A loaded machine may take longer than they are willing to wait; what they get is whole.
+    said = [reader.answer() for reader in readers]
+    assert set(said) <= {"", "Unfinished"}
+    for reader, word in zip(readers, said, strict=True):
+        if word:
+            assert reader("lease", name="a", place=place, size=SIZE) == ""
+        assert reader("values", name="a") == [7]
+    writer("put_others", size=SIZE, first=10, count=20)
+    assert [reader("values", name="a") for reader in readers] == [[7]] * 3
+
+
 CHILD = """
 import json, os, sys, numpy as np
 from lowlat_nodes.transport.shm.writer import Writer
@@ -109,7 +150,7 @@ sys.stdin.read()
 @contextlib.contextmanager
 def child(number: int) -> Iterator[tuple[subprocess.Popen[str], Place]]:
     with subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(number)],
+        [sys.executable, "-c", CHILD, str(int(number))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -141,5 +182,5 @@ def test_a_writer_that_dies_in_between_leaves_nothing_to_wait_for() -> None:
     reader = Reader()
     with child(signal.SIGKILL) as (process, place):
         process.wait(PATIENCE_S)
-        with pytest.raises(Overwritten):
+        with pytest.raises((Overwritten, SegmentGone)):  # other tests free what dead ones leave
             reader.lease(place, [SIZE])

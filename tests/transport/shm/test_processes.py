@@ -100,51 +100,6 @@ def test_a_killed_writer_leaves_whole_messages(peer: Start, folder: Path) -> Non
     assert peer()("lease", name="late", place=places[2], size=SIZE) == "SegmentGone"
 
 
-def test_readers_wait_for_what_is_announced(peer: Start) -> None:
-    writer, readers = peer(), [peer() for _ in range(3)]
-    writer("writer", slots=2)
-    place = writer("put_when_told", size=SIZE, value=7)
-    for reader in readers:
-        reader.send("lease", name="a", place=place, size=SIZE)
-    writer.go()
-    assert writer.answer() == place
-    # A loaded machine may take longer than they are willing to wait; what they get is whole.
-    said = [reader.answer() for reader in readers]
-    assert set(said) <= {"", "Unfinished"}
-    for reader, word in zip(readers, said, strict=True):
-        if word:
-            assert reader("lease", name="a", place=place, size=SIZE) == ""
-        assert reader("values", name="a") == [7]
-    writer("put_others", size=SIZE, first=10, count=20)
-    assert [reader("values", name="a") for reader in readers] == [[7]] * 3
-
-
-def test_nobody_waits_for_long_for_a_writer_that_is_stopped(peer: Start) -> None:
-    writer, reader = peer(), peer()
-    writer("writer", slots=2)
-    first = writer("put", size=SIZE, value=1)
-    place = writer("put_when_told", size=SIZE, value=7)
-    writer.stop()
-    assert reader("lease", name="a", place=place, size=SIZE) == "Unfinished"
-    assert reader("lease", name="a", place=first, size=SIZE) == "", "the other one can be read"
-    writer.go_on()
-    writer.go()
-    assert writer.answer() == place
-    assert reader("lease", name="b", place=place, size=SIZE) == ""
-    assert reader("values", name="b") == [7]
-
-
-def test_what_a_killed_writer_has_announced_is_lost(peer: Start, folder: Path) -> None:
-    writer, early, late = peer(), peer(), peer()
-    writer("writer", slots=2)
-    place = writer("put_when_told", size=SIZE, value=7)
-    early.send("lease", name="a", place=place, size=SIZE)
-    writer.kill()
-    assert early.answer() in {"Overwritten", "Unfinished"}
-    assert late("lease", name="a", place=place, size=SIZE) == "Overwritten"
-    assert stale.reap(folder).segments == 1
-
-
 def test_writers_killed_again_and_again_leave_nothing_torn(peer: Start, folder: Path) -> None:
     reader = peer()
     for turn in range(5):

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone, Unfinished
+from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone
 from lowlat_nodes.transport.shm.layout import PAGE
 from lowlat_nodes.transport.shm.place import Place
 from lowlat_nodes.transport.shm.reader import Reader
@@ -269,56 +269,6 @@ def test_a_copy_that_fails_loses_no_slot(folder: Path) -> None:
         with pytest.raises(MemoryError):
             writer.put([np.zeros(100).view(Broken)])
     put(writer)
-
-
-def test_a_message_is_announced_before_it_is_there(folder: Path) -> None:
-    writer, reader = Writer(slots=2, folder=folder), Reader(folder=folder)
-    announced: list[Place] = []
-
-    def announce(place: Place) -> None:
-        announced.append(place)
-        with pytest.raises(Unfinished, match="is not complete"):
-            reader.lease(place, [8])
-
-    place = writer.put([full(8, 3)], announce)
-    assert announced == [place]
-    assert place is not None
-    assert bytes(reader.lease(place, [8])[0]) == bytes([3] * 8)
-
-
-def test_what_is_announced_and_fails_is_lost(folder: Path) -> None:
-    writer, reader = Writer(slots=2, folder=folder), Reader(folder=folder)
-    announced: list[Place] = []
-
-    def announce(place: Place) -> None:
-        announced.append(place)
-        raise OSError("nobody there")
-
-    for _ in range(5):
-        with pytest.raises(OSError, match="nobody there"):
-            writer.put([full(8, 3)], announce)
-    put(writer)
-    with pytest.raises(Overwritten):
-        reader.lease(announced[0], [8])
-    assert {put(writer).slot for _ in range(4)} == {0, 1}
-
-
-def test_a_larger_message_amid_another_has_it_announced_again(folder: Path) -> None:
-    writer, reader = Writer(slots=2, max_bytes=1 << 20, folder=folder), Reader(folder=folder)
-    announced: list[Place] = []
-
-    def announce(place: Place) -> None:
-        announced.append(place)
-        if len(announced) == 1:
-            put(writer, 508 * KIB)  # leaves no room for the segment before
-
-    place = writer.put([full(8, 3)], announce)
-    assert len(announced) == 2
-    assert announced[1] == place
-    assert place is not None
-    assert bytes(reader.lease(place, [8])[0]) == bytes([3] * 8)
-    with pytest.raises(SegmentGone):
-        reader.lease(announced[0], [8])
 
 
 @pytest.mark.parametrize("slots", [0, 1, 257])
