@@ -42,22 +42,25 @@ _TURN_MS = 100  # how late a broken link, or the wish to reconnect, is noticed
 
 @dataclass(slots=True)
 class _Connection:
-    """A socket, its monitor, and whether it subscribes by shared memory."""
+    """A socket, its monitor, one for heartbeats alone, and whether it subscribes by shared memory."""
 
     socket: zmq.Socket[bytes]
     monitor: zmq.Socket[bytes]
+    pulse: zmq.Socket[bytes] | None
     sharing: bool = False
 
     def close(self) -> None:
-        self.monitor.close(linger=0)
-        self.socket.close(linger=0)
+        for socket in (self.monitor, self.socket, self.pulse):
+            if socket is not None:
+                socket.close(linger=0)
 
 
 class Subscriber:
     """A SUB socket as a source: a thread takes messages as they come, so that old ones never wait in it.
 
-    A connection over TCP that stands, and over which neither a message nor the next heartbeat comes, is made
-    anew: a network that was cut looks like that.
+    Over TCP heartbeats have a connection of their own, where they need not wait behind a message that takes
+    long. Where neither a message nor the next heartbeat comes, both are made anew: a network that was cut
+    looks like that.
 
     What waits for a slower consumer is up to the mailbox that it delivers into. From a publisher on this host
     that offers it, large arrays are taken out of shared memory, and stay where they are until the last view
@@ -172,28 +175,35 @@ class Subscriber:
 
     def _connect(self, context: zmq.Context[zmq.Socket[bytes]]) -> _Connection:
         socket = context.socket(zmq.SUB)
-        connection = _Connection(socket, socket.get_monitor_socket(WATCHED))
+        pulse = context.socket(zmq.SUB) if self._cuttable else None
+        connection = _Connection(socket, socket.get_monitor_socket(WATCHED), pulse)
         try:
-            socket.setsockopt(zmq.LINGER, 0)
-            socket.setsockopt(zmq.RCVTIMEO, _TURN_MS)
-            socket.setsockopt(zmq.RCVHWM, self._waiting)
-            socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
-            socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-            socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-            socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
-            probe(socket)
-            allow_ipv6(socket, self._endpoint)
-            if self._keys is not None:
-                secure_client(socket, self._keys)
-            socket.subscribe(HEARTBEAT)
+            (pulse or socket).subscribe(HEARTBEAT)
             socket.subscribe(WELCOME)
             for lane in self._lanes:
                 socket.subscribe(lane.topic)
-            socket.connect(self._endpoint)
+            for each in (socket, pulse):
+                if each is not None:
+                    self._join(each)
         except zmq.ZMQError:
             connection.close()
             raise
         return connection
+
+    def _join(self, socket: zmq.Socket[bytes]) -> None:
+        """Connect a socket to the publisher."""
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVTIMEO, _TURN_MS)
+        socket.setsockopt(zmq.RCVHWM, self._waiting)
+        socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
+        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
+        probe(socket)
+        allow_ipv6(socket, self._endpoint)
+        if self._keys is not None:
+            secure_client(socket, self._keys)
+        socket.connect(self._endpoint)
 
     def _run(
         self, context: zmq.Context[zmq.Socket[bytes]], connection: _Connection, deliver: Deliver
@@ -214,6 +224,7 @@ class Subscriber:
 
     def _drain(self, connection: _Connection, deliver: Deliver) -> None:
         """Deliver what comes until the connection is to be made anew."""
+        look_ns = 0
         while not self._anew:
             # To wait here, and not for the monitor too, spares each message what it takes to poll both.
             frames = receive(connection.socket, MAX_FRAMES, wait=True)
@@ -222,8 +233,10 @@ class Subscriber:
                 if message is not None:
                     deliver(message)
                     del message  # or its memory would be in use until the next one comes
-            if frames is None or not self.link.stands:
+            if frames is None or self.heard_ns > look_ns or not self.link.stands:
+                look_ns = time.monotonic_ns() + _TURN_MS * 1_000_000
                 self._follow(connection)
+                self._listen(connection)
                 if self.link.due:
                     self.link.renewed()
                     return
@@ -239,6 +252,12 @@ class Subscriber:
             patience_ns=self.peer.patience_ns(),
         )
 
+    def _listen(self, connection: _Connection) -> None:
+        """Take the heartbeats that have a connection of their own."""
+        if connection.pulse is not None:
+            while (frames := receive(connection.pulse, MAX_FRAMES)) is not None:
+                self._hear(connection, frames)
+
     def _follow(self, connection: _Connection) -> None:
         """Take note of what happened to the connection."""
         while (event := receive(connection.monitor, MAX_FRAMES)) is not None:
@@ -250,6 +269,7 @@ class Subscriber:
             else:
                 self.peer.link_down(self.link.since_ns, self.link.trouble)
                 self._take_inline(connection)  # who comes next may have no shared memory
+                self._memory.sweep()  # and that of who left is of no use
 
     def _read(self, connection: _Connection, frames: Sequence[zmq.Frame]) -> Message | None:
         now_ns = self._clock.now_ns()

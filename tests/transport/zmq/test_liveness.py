@@ -11,17 +11,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cut_network import NAMESPACE, namespaces
+from relay import relaying
 
 from lowlat_nodes.stream.clock import SystemClock
+from lowlat_nodes.stream.heartbeat import Heartbeat
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.peer import PeerState
+from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 PATIENCE_S = 60.0
@@ -236,3 +241,40 @@ def test_after_a_network_was_cut_messages_come_again(how: str, cut_s: float) -> 
     assert found["recovered_s"] < PATIENCE_S
     if cut_s > 2.0:
         assert "gone" in found["seen"]
+
+
+def wait(done: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_takes_longer_than_heartbeats_on_a_slow_link_arrives() -> None:
+    beat = Heartbeat("/camera", "running", 1, 0, 50_000_000)
+    stop = threading.Event()
+    with contextlib.closing(Publisher("tcp://127.0.0.1:0", {"image": "image"})) as publisher:
+
+        def go_on() -> None:
+            while not stop.wait(0.05):
+                publisher.beat(beat)
+
+        beating = threading.Thread(target=go_on)
+        beating.start()
+        try:
+            with relaying(publisher.endpoint, 1e6) as relay:
+                subscriber = Subscriber(
+                    relay.address, {"seen": "image"}, clock=SystemClock(), shared_memory=False
+                )
+                heard: list[Message] = []
+                subscriber.start(heard.append)
+                wait(lambda: subscriber.peer.patience_ns() and publisher.wanted("image"))
+                for _ in range(2):  # 1.5 s each on this link
+                    publisher.write(Message("image", np.zeros(1_500_000, np.uint8)))
+                wait(lambda: len(heard) == 2)
+                broken = subscriber.link.broken
+                subscriber.stop()
+        finally:
+            stop.set()
+            beating.join()
+    assert not broken
