@@ -34,7 +34,7 @@ from lowlat_nodes.transport.zmq.tap import Tap, Tapped
 STRING = "std_msgs/msg/String"
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 2_000_000
-COUNT = 40
+COUNT = 30  # so few that all may wait for a subscriber that has to wait for a core
 PATIENCE_S = 60.0
 
 
