@@ -12,7 +12,7 @@ import random
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -93,8 +93,8 @@ def _summary(turns: Turns, sent: Mapping[str, Mapping[str, int]]) -> dict[str, A
     return {
         case: {
             link: {
-                "p50_us": _us(_median(found)),
-                "p99_us": _us(_p99(found)),
+                "p50_us": _us(_median(found)) if any(found) else None,
+                "p99_us": _us(_p99(found)) if any(found) else None,
                 "p50_us_by_round": [_us(statistics.median(turn)) for turn in found if turn],
                 "sent": sent[case][link],
                 "arrived": sum(map(len, found)),
@@ -124,7 +124,7 @@ def claims(turns: Turns) -> dict[str, Any]:
         ("speedup_vs_default_rclpy_6mb", RCLPY[2:3]),
         ("speedup_vs_pyzmq_copy_6mb", PYZMQ[:2]),
     ):
-        found = [other for other in others if other in large]
+        found = [other for other in others if any(large.get(other, ()))]
         if ours in large and found:
             rival = min(found, key=lambda other: _median(large[other]))
             figures[name] = ratio(large[rival], large[ours])
@@ -147,20 +147,12 @@ def ratio(above: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) -> flo
 
 
 def _median(turns: Iterable[Sequence[int]]) -> float:
-    return _over(turns, lambda found: statistics.median(statistics.median(turn) for turn in found))
+    return statistics.median(statistics.median(turn) for turn in turns if turn)
 
 
 def _p99(turns: Iterable[Sequence[int]]) -> float:
-    def of(found: Sequence[Sequence[int]]) -> float:
-        everything = sorted(ns for turn in found for ns in turn)
-        return everything[min(len(everything) - 1, len(everything) * 99 // 100)]
-
-    return _over(turns, of)
-
-
-def _over(turns: Iterable[Sequence[int]], of: Callable[[Sequence[Sequence[int]]], float]) -> float:
-    found = [turn for turn in turns if turn]
-    return of(found) if found else float("nan")
+    everything = sorted(ns for turn in turns for ns in turn)
+    return everything[min(len(everything) - 1, len(everything) * 99 // 100)]
 
 
 def _us(ns: float) -> float:

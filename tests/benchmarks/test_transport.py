@@ -38,7 +38,7 @@ def test_figures_have_the_fields_of_the_docs() -> None:
             "ours_ipc": [[120], [130]],
             "pyzmq_copy_ipc": [[100, 110, 90], [100]],
             "rclpy_tuned_reliable": [[6_400], [5_600]],
-            "rclpy_tuned_best_effort": [[9_000], []],
+            "rclpy_tuned_best_effort": [[], []],
             "rclpy_default_reliable": [[16_000], [14_000]],
             "memcpy": [[1_000], [1_000]],
             "memcpy_slots": [[900], [900]],
