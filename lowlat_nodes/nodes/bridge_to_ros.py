@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from typing import Any
 
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -170,7 +171,12 @@ class ToRos(Lane):
             if kind != self._type:
                 self._kept.clear()
             self._type, self._profile = kind, self._wanted()
-            self._publisher = self._node.create_publisher(message_type(kind), self.named.ros, self._profile)
+            try:
+                self._publisher = self._node.create_publisher(
+                    message_type(kind), self.named.ros, self._profile
+                )
+            except rclpy_implementation.RCLError as error:  # it is tried again
+                self.problem = f"ROS does not let us publish {kind} on {self.named.ros}: {error}"
         return self._publisher
 
     def _withdraw(self) -> None:

@@ -442,15 +442,19 @@ def test_a_topic_of_another_type_is_reported_and_taken_when_the_right_one_comes(
     world.spin_until(lambda: bridge.report().level == 0)
 
 
-def test_the_type_of_a_topic_may_change(world: Rig, subscribe: Any) -> None:
-    node = world.node("node")
+def test_the_type_of_a_topic_may_change(world: Rig, module_ros_domain_id: int, subscribe: Any) -> None:
+    node, here = world.node("node"), world.node("here", module_ros_domain_id)
     heard = subscribe()
     world.bridge(**chat(world, "to_zmq"))
+    world.bridge(domain=module_ros_domain_id, **chat(world, "to_ros"))
     first = node.create_publisher(String, "/chat", 10)
     world.publish_until(first, String(data="text"), lambda: heard)
     node.destroy_publisher(first)
     second = node.create_publisher(PoseStamped, "/chat", 10)
     world.publish_until(second, PoseStamped(), lambda: type(heard[-1].payload) is Serialised)
+    poses: list[PoseStamped] = []
+    here.create_subscription(PoseStamped, "/chat", poses.append, 10)
+    world.publish_until(second, PoseStamped(), lambda: poses)
 
 
 def test_bridged_messages_are_not_sent_back_unless_wanted(world: Rig, publisher: Publisher) -> None:
