@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,16 +40,17 @@ from lowlat_nodes.vision.jpeg import to_jpeg
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+JOINT_STATE = "sensor_msgs/msg/JointState"
 
 _LONGEST_FRAME = 1024  # characters that a message on the wire has room for
-_PLAIN = frozenset({IMAGE, COMPRESSED_IMAGE, "sensor_msgs/msg/JointState", "std_msgs/msg/String"})
+_PLAIN = frozenset({IMAGE, COMPRESSED_IMAGE, JOINT_STATE, "std_msgs/msg/String"})
 """Types whose payloads say all that there is to say."""
 
 _TYPES: dict[type, str] = {
     CompressedImage: COMPRESSED_IMAGE,
     Detections: "vision_msgs/msg/Detection2DArray",
     Image: IMAGE,
-    Joints: "sensor_msgs/msg/JointState",
+    Joints: JOINT_STATE,
     Labels: "vision_msgs/msg/LabelInfo",
     Packet: "std_msgs/msg/UInt8MultiArray",
     Record: "std_msgs/msg/String",
@@ -84,6 +87,9 @@ class Outward:
         self._structures = Structures(types)
         self._quality = route.jpeg_quality if route.image == "jpeg" and type_name == IMAGE else 0
         self._plain = type_name in _PLAIN and (route.form != "cdr" or bool(self._quality))
+        self._decode: Callable[[cdr.Buffer], cdr.Decoded] = (
+            cdr.JointStateReader().read if type_name == JOINT_STATE else partial(cdr.decode, type_name)
+        )
         self._fields = route.form == "fields"
 
     def read(self, topic: str, data: cdr.Buffer) -> Message:
@@ -95,7 +101,7 @@ class Outward:
         """
         if self._plain:
             try:
-                decoded = cdr.decode(self._type_name, data)
+                decoded = self._decode(data)
             except cdr.CdrError:  # perhaps only by our reading: an encoding that we do not know
                 if self._quality:
                     raise
