@@ -239,10 +239,14 @@ def decode(frames: Sequence[Frame], *, attach: Attach | None = None, topic: str 
         frames[1], len(frames) - 2
     )
     schema = schema_named(name)
-    parts: Sequence[Any] = frames[2:] if place is None else _attached(place, forms, attach)
-    arrays = []
-    for (dtype, shape), part in zip(forms, parts):  # noqa: B905  # as many: checked with the header
-        arrays.append(decode_array(dtype, shape, memoryview(part)))
+    if place is None and len(forms) == 1:  # most messages; the loop takes 0.5 us more
+        dtype, shape = forms[0]
+        arrays = [decode_array(dtype, shape, memoryview(frames[2]))]
+    else:
+        parts: Sequence[Any] = frames[2:] if place is None else _attached(place, forms, attach)
+        arrays = []
+        for (dtype, shape), part in zip(forms, parts):  # noqa: B905  # the schema checks how many there are
+            arrays.append(decode_array(dtype, shape, memoryview(part)))
     message = Message(topic, schema.put_together(fields, arrays), trace, sequence, frame_id)
     return Received(message, epoch, budget_ns, via, kept)
 
