@@ -241,7 +241,8 @@ def decode(frames: Sequence[Frame], *, attach: Attach | None = None, topic: str 
     schema = schema_named(name)
     if place is None and len(forms) == 1:  # most messages; the loop takes 0.5 us more
         dtype, shape = forms[0]
-        arrays = [decode_array(dtype, shape, memoryview(frames[2]))]
+        only: Any = frames[2]
+        arrays = [decode_array(dtype, shape, memoryview(only))]
     else:
         parts: Sequence[Any] = frames[2:] if place is None else _attached(place, forms, attach)
         arrays = []
