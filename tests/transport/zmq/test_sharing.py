@@ -110,9 +110,11 @@ def test_an_image_is_read_where_it_was_written(endpoint: str) -> None:
         assert newest.frame_id == "optical"
         assert not newest.payload.data.flags.writeable
         assert np.all(newest.payload.data == newest.sequence)
-        assert subscriber.drops.snapshot() == {}
         numbers = [message.sequence for message in heard.messages]
-        assert np.diff(numbers).tolist() == [1] * (len(numbers) - 1)  # nor anything twice
+        assert np.all(np.diff(numbers) > 0)  # nothing twice
+        # On a machine that stands still for a while the slots come around, and nothing else may be lost.
+        assert subscriber.drops.snapshot().keys() <= {"overwritten"}
+        assert numbers[-1] - numbers[0] + 1 - len(numbers) <= subscriber.drops.total
     assert np.all(newest.payload.data == newest.sequence)  # also when both are gone
 
 
@@ -176,7 +178,8 @@ def test_all_forms_at_once(endpoint: str) -> None:
             lambda: one.in_place > 5 and len(framed.messages) > 5,
             lambda: publisher.write(Message("image", picture(3))),
         )
-        assert (one.drops.snapshot(), other.drops.snapshot()) == ({}, {})
+        assert one.drops.snapshot().keys() <= {"overwritten"}
+        assert other.drops.snapshot() == {}
 
 
 def test_publishers_without_shared_memory_are_heard_too() -> None:
@@ -204,7 +207,7 @@ def test_a_publisher_that_comes_back_shares_again_and_one_that_cannot_is_heard(t
             with zmq.Context() as context, contextlib.closing(context.socket(zmq.PUB)) as socket:
                 socket.bind(endpoint)
                 until(lambda: heard.messages, lambda: socket.send_multipart(frames))
-        assert subscriber.drops.snapshot() == {}
+        assert subscriber.drops.snapshot().keys() <= {"overwritten"}
 
 
 def test_a_connection_that_is_made_anew_goes_on(endpoint: str) -> None:
