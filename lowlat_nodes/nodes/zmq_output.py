@@ -53,12 +53,13 @@ class ZmqSettings:
         Raises:
             ConfigurationError: If the endpoint or the keys cannot be had.
         """
+        keys = self.keys()  # first: a key that cannot be had is a mistake, with an endpoint or without
         if not self.endpoint:
             return None
         return Publisher(
             self.endpoint,
             outputs,
-            keys=self.keys(),
+            keys=keys,
             waiting=waiting,
             latched=latched,
             memory=self.memory,

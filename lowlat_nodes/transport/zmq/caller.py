@@ -30,7 +30,7 @@ from lowlat_nodes.transport.zmq.curve import ClientKeys
 from lowlat_nodes.transport.zmq.options import receive
 from lowlat_nodes.transport.zmq.server_link import ServerLink
 
-_ROOM_MS = 1  # how long to wait for room in the socket; a connection that takes calls has some
+_ROOM_MS = 50  # how long a connection that stands may take to make room for a call
 _LOOK_MS = 100  # how often a refused connection is looked at
 
 
@@ -235,7 +235,7 @@ class Caller:
                 pending = self._unsent.popleft()
                 pending.sent = True
             socket = self._server.socket
-            if socket.poll(0, zmq.POLLOUT) or socket.poll(_ROOM_MS, zmq.POLLOUT):
+            if socket.poll(_ROOM_MS if self._server.link.stands else 0, zmq.POLLOUT):
                 with contextlib.suppress(zmq.Again):
                     socket.send_multipart(pending.frames, zmq.NOBLOCK)
                     continue
