@@ -25,7 +25,7 @@ from lowlat_nodes.benchmarks import (
 from lowlat_nodes.benchmarks._transport_machine import machine, missing_ros
 from lowlat_nodes.benchmarks._transport_plots import draw
 
-_ROUNDS = 15
+_ROUNDS = 10
 _FAULTS = 200
 _SOAK_MIN = 30
 
