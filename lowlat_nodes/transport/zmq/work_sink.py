@@ -310,7 +310,7 @@ class WorkSink:
                     self._lose(route, "lost")
 
     def _hand_out(self) -> None:
-        """Give what waits to workers that have asked for it, one message to each in turn."""
+        """Give what waits to workers that have asked for it, to whoever got its last one longest ago."""
         takers = list(self._workers.items())
         while takers and self._ledger.waiting:
             hungry = []
@@ -321,6 +321,8 @@ class WorkSink:
                 if self._send(route, [self._note(item, worker), *item.frames]):
                     if item.failures:
                         self.counts.add("redelivered")
+                    # Behind the others also for what comes later, or a fast worker would get all of it.
+                    self._workers[route] = self._workers.pop(route)
                     hungry.append((route, worker))
                 else:
                     self._lose(route, "lost")

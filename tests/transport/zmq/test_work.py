@@ -125,6 +125,26 @@ def test_work_comes_as_it_was_written_and_is_safe_once_committed(endpoint: str) 
         assert not source.exhausted
 
 
+def test_who_is_fast_enough_for_all_of_it_does_not_get_all_of_it(endpoint: str) -> None:
+    with handing(endpoint) as sink, working(sink.endpoint) as one, working(sink.endpoint) as other:
+        for worker in (one, other):
+            worker.poll(8, 0.0)  # both ask, before there is anything
+        eventually(lambda: sink.workers == 2, meanwhile=lambda: [one.poll(8, 0.0), other.poll(8, 0.0)])
+        shares: dict[str, int] = {"one": 0, "other": 0}
+        for number in range(40):
+            sink.write(job(number))
+            before = sum(shares.values())
+
+            def taken(before: int = before) -> bool:
+                for name, worker in (("one", one), ("other", other)):
+                    shares[name] += len(worker.poll(8, 0.01))
+                    worker.commit()
+                return sum(shares.values()) > before
+
+            eventually(taken)
+        assert min(shares.values()) >= 10
+
+
 def test_no_more_comes_than_is_asked_for(endpoint: str) -> None:
     with handing(endpoint) as sink, working(sink.endpoint) as slow, working(sink.endpoint) as other:
         for number in range(20):
