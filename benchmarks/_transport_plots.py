@@ -122,6 +122,6 @@ def _soak(plt: Any, figures: Mapping[str, Any]) -> Any:
         values = [minute["rss_mb"][name] - minutes[0]["rss_mb"][name] for minute in minutes]
         right.plot(at, values, label=name)
     right.set_xlabel("minute")
-    right.set_ylabel("resident memory, MB more than at first")
+    right.set_ylabel("resident MB more than at first")
     right.legend(frameon=False, fontsize=7)
     return figure
