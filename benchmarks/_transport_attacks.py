@@ -14,6 +14,7 @@ import select
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -180,7 +181,7 @@ def logged_lines() -> Iterator[list[str]]:
         LOGGER.removeHandler(lines)
 
 
-class Target:
+class Target(ABC):
     """A server with keys, and what it takes from its clients.
 
     Attributes:
@@ -200,18 +201,18 @@ class Target:
         self.endpoint = ""
         self.taken: Counter[bytes] = Counter()
 
+    @abstractmethod
     def serve(self) -> None:
         """Do what the server does, once."""
-        raise NotImplementedError
 
     @property
     def idle(self) -> bool:
         """Return whether nothing is kept for clients."""
         return True
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of the address."""
-        raise NotImplementedError
 
 
 class _PublisherTarget(Target):

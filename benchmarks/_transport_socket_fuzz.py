@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -225,7 +226,7 @@ class Process:
         self._lines.put(None)
 
 
-class Target:
+class Target(ABC):
     """A receiver and what is sent to it.
 
     Attributes:
@@ -243,21 +244,21 @@ class Target:
         self._by_header = self._mutated()
         self.process = self.start()
 
+    @abstractmethod
     def seeds(self) -> list[Frames]:
         """Return messages as they should be."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self) -> Process:
         """Start the process and connect to it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def batch(self, count: int) -> None:
         """Send so many changed messages."""
-        raise NotImplementedError
 
+    @abstractmethod
     def canary(self) -> bool:
         """Return whether a message that is as it should be is handled in time."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """End the process, and disconnect."""
@@ -334,8 +335,8 @@ def _zmtp(frames: Sequence[bytes]) -> Iterator[bytes]:
             yield bytes([more | 2]) + struct.pack(">Q", len(frame)) + frame
 
 
-class _Asked(Target):
-    """A server that many clients ask; few requests of each wait there."""
+class _Crowded(Target):
+    """A server of many clients; few messages of each wait there."""
 
     per_client = 4
     envelope: tuple[bytes, ...] = ()
@@ -361,6 +362,10 @@ class _Asked(Target):
             if number % (_PEERS * self.per_client) == _PEERS * self.per_client - 1:
                 self.canary()
 
+
+class _Asked(_Crowded):
+    """One that a client can ask something."""
+
     def canary(self) -> bool:
         ends_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < ends_s and self.process.alive:
@@ -368,9 +373,9 @@ class _Asked(Target):
                 return self.ask(time.monotonic_ns() + 2_000_000_000)
         return False
 
+    @abstractmethod
     def ask(self, deadline_ns: int) -> bool:
         """Be a client that asks as it should; return whether the answer is right."""
-        raise NotImplementedError
 
 
 class _Policy(_Asked):
@@ -476,7 +481,7 @@ class _Packets(Target):
         return self._until_handled(lambda number: self._sender.send_multipart([CANARY, b"%d" % number]))
 
 
-class _WorkSink(_Asked):
+class _WorkSink(_Crowded):
     kind = "work_sink"
     per_client = 1000
 

@@ -566,7 +566,7 @@ def test_an_inactive_bridge_forwards_nothing_and_an_active_one_does_again(
     assert bridge.start(), bridge.problem
 
 
-OWN = "ipc:///tmp/own"
+OWN = "ipc:///run/user/1000/own"
 
 
 @pytest.mark.parametrize(
@@ -631,7 +631,7 @@ OWN = "ipc:///tmp/own"
                     "b": {"ros": "/a", "direction": "to_zmq", "forward_bridged": True},
                 },
                 "zmq": {"endpoint": OWN},
-                "peers": {"robot": {"endpoint": "ipc:///tmp/robot"}},
+                "peers": {"robot": {"endpoint": "ipc:///run/user/1000/robot"}},
             },
             "routes.a and routes.b are a loop",
         ),

@@ -27,7 +27,7 @@ _UCRED = struct.Struct("3i")
 def user_folder() -> Path:
     """Return the folder of this user's sockets, which is created if it is missing.
 
-    It is $XDG_RUNTIME_DIR/lowlat, or /tmp/lowlat-UID where there is none.
+    It is $XDG_RUNTIME_DIR/lowlat, or lowlat-UID among the temporary files where there is none.
 
     Raises:
         ConfigurationError: If somebody else has it, or could enter.

@@ -25,19 +25,16 @@ from lowlat_nodes.transport.shm.backend import AnyReader
 from lowlat_nodes.transport.shm.errors import Overwritten, SegmentGone, SegmentRefused, Unfinished
 from lowlat_nodes.transport.shm.host import host_token
 from lowlat_nodes.transport.shm.place import Place
-from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
-from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint, is_local
+from lowlat_nodes.transport.zmq.curve import ClientKeys
+from lowlat_nodes.transport.zmq.endpoint import check_endpoint, is_local
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, Received, decode
+from lowlat_nodes.transport.zmq.joining import TURN_MS, join
 from lowlat_nodes.transport.zmq.lane import Lane
 from lowlat_nodes.transport.zmq.link import WATCHED, Link
-from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe, receive
+from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, receive
 from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED, WELCOME, alias
 
-_RECONNECT_MS = 20
-_RECONNECT_MAX_MS = 200
-_CONNECT_MS = 1000  # then anew: TCP alone asks again after 1, 3 and 7 s, however soon the network is back
 _NO_ANSWER = "nothing comes from it, nor does it answer: it was cut off, stopped or lost its power"
-_TURN_MS = 100  # how late a broken link, or the wish to reconnect, is noticed
 
 
 @dataclass(slots=True)
@@ -184,26 +181,11 @@ class Subscriber:
                 socket.subscribe(lane.topic)
             for each in (socket, pulse):
                 if each is not None:
-                    self._join(each)
+                    join(each, self._endpoint, self._keys, waiting=self._waiting, max_bytes=self._max_bytes)
         except zmq.ZMQError:
             connection.close()
             raise
         return connection
-
-    def _join(self, socket: zmq.Socket[bytes]) -> None:
-        """Connect a socket to the publisher."""
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RCVTIMEO, _TURN_MS)
-        socket.setsockopt(zmq.RCVHWM, self._waiting)
-        socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
-        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
-        probe(socket)
-        allow_ipv6(socket, self._endpoint)
-        if self._keys is not None:
-            secure_client(socket, self._keys)
-        socket.connect(self._endpoint)
 
     def _run(
         self, context: zmq.Context[zmq.Socket[bytes]], connection: _Connection, deliver: Deliver
@@ -234,9 +216,9 @@ class Subscriber:
                     deliver(message)
                     del message  # or its memory would be in use until the next one comes
             if frames is None or self.heard_ns > look_ns or not self.link.stands:
-                look_ns = time.monotonic_ns() + _TURN_MS * 1_000_000
-                self._follow(connection)
+                look_ns = time.monotonic_ns() + TURN_MS * 1_000_000
                 self._listen(connection)
+                self._follow(connection)
                 if self.link.due:
                     self.link.renewed()
                     return
@@ -261,6 +243,7 @@ class Subscriber:
     def _follow(self, connection: _Connection) -> None:
         """Take note of what happened to the connection."""
         while (event := receive(connection.monitor, MAX_FRAMES)) is not None:
+            self._listen(connection)  # who ends says so, and hangs up then
             self.link.note([frame.bytes for frame in event])
             if self.link.trouble:
                 self.last_failure = f"{self._endpoint}: {self.link.trouble}"

@@ -15,23 +15,20 @@ from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError, decode_array
-from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
-from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
+from lowlat_nodes.transport.zmq.curve import ClientKeys
+from lowlat_nodes.transport.zmq.endpoint import check_endpoint
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, decode_topic
 from lowlat_nodes.transport.zmq.header import Header, unpack
+from lowlat_nodes.transport.zmq.joining import join
 from lowlat_nodes.transport.zmq.link import WATCHED, Link
-from lowlat_nodes.transport.zmq.options import probe, receive
+from lowlat_nodes.transport.zmq.options import receive
 from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED
 
 MAX_TOPICS = 1024
 """How many topics of a publisher are followed; what it publishes under more of them is left out."""
 
 _WAITING = 1000  # messages in the socket, while another thread has the interpreter; their taker never waits
-_TURN_MS = 100  # between two looks at the link while nothing comes
 _SCHEMA = 64  # characters
-_RECONNECT_MS = 20
-_RECONNECT_MAX_MS = 200
-_CONNECT_MS = 1000  # then anew: TCP alone asks again ever later, however soon the network is back
 
 
 class Tapped(NamedTuple):
@@ -160,22 +157,11 @@ class Tap:
         socket = context.socket(zmq.SUB)
         connection = _Connection(socket, socket.get_monitor_socket(WATCHED))
         try:
-            socket.setsockopt(zmq.LINGER, 0)
-            socket.setsockopt(zmq.RCVTIMEO, _TURN_MS)
-            socket.setsockopt(zmq.RCVHWM, _WAITING)
-            socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
-            socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-            socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-            socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
-            probe(socket)
-            allow_ipv6(socket, self.endpoint)
-            if self._keys is not None:
-                secure_client(socket, self._keys)
             for topic in self.topics or {""}:
                 socket.subscribe(topic)
             if self.topics and self._heartbeats:
                 socket.subscribe(HEARTBEAT)
-            socket.connect(self.endpoint)
+            join(socket, self.endpoint, self._keys, waiting=_WAITING, max_bytes=self._max_bytes)
         except zmq.ZMQError:
             connection.close()
             raise

@@ -20,6 +20,7 @@ import pytest
 from lowlat_nodes.stream.clock import ManualClock
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import Packet
+from lowlat_nodes.transport.abandoned import FOLDER
 from lowlat_nodes.transport.zmq import ipc
 from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, new_pair
 from lowlat_nodes.transport.zmq.endpoint import check_endpoint
@@ -132,7 +133,7 @@ def test_a_folder_in_one_that_others_cannot_enter_may_be_open(tmp_path: Path) ->
 
 def test_everybodys_folder_is_refused_without_keys() -> None:
     with pytest.raises(ConfigurationError, match="lowlat keys new"):
-        PacketReceiver(f"ipc:///tmp/lowlat-test-{os.getpid()}", ManualClock())
+        PacketReceiver(f"ipc://{FOLDER}/lowlat-test-{os.getpid()}", ManualClock())
 
 
 def test_with_keys_other_users_may_connect(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zmq
+from listeners import PATIENCE_S, Heard, until
 
 from lowlat_nodes.stream.clock import ManualClock, SystemClock
 from lowlat_nodes.stream.endpoint import UnknownOutput
@@ -29,25 +30,7 @@ from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
 LOOPBACK = "tcp://127.0.0.1:0"
-PATIENCE_S = 60.0
 FOUND = Detections(np.array([[1, 2, 3, 4, 0.5, 1]], np.float32), ("cup", "jar"))
-
-
-class Heard:
-    """Keeps what is delivered."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self._condition = threading.Condition()
-
-    def __call__(self, message: Message) -> None:
-        with self._condition:
-            self.messages.append(message)
-            self._condition.notify_all()
-
-    def wait(self, count: int, timeout_s: float = PATIENCE_S) -> bool:
-        with self._condition:
-            return self._condition.wait_for(lambda: len(self.messages) >= count, timeout_s)
 
 
 @contextlib.contextmanager
@@ -70,15 +53,6 @@ def hearing(
         yield subscriber
     finally:
         subscriber.stop()
-
-
-def until(done: Callable[[], Any], act: Callable[[], None] = lambda: None) -> None:
-    """Act until it is done: a subscription takes a while to arrive, and nothing tells when."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not done():
-        assert time.monotonic() < deadline
-        act()
-        time.sleep(0.005)
 
 
 @pytest.fixture(params=["tcp", "ipc"])

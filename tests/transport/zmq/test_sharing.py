@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zmq
+from listeners import PATIENCE_S, Heard, until
 
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -27,30 +28,12 @@ from lowlat_nodes.transport.zmq.frames import decode, encode
 from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
 
-PATIENCE_S = 60.0
 SMALL = np.arange(10)
 SHAPE = (480, 640, 3)
 
 
 def picture(number: int) -> Image:
     return Image(np.full(SHAPE, number % 251, np.uint8), "rgb8")
-
-
-class Heard:
-    """Keeps what is delivered."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self._condition = threading.Condition()
-
-    def __call__(self, message: Message) -> None:
-        with self._condition:
-            self.messages.append(message)
-            self._condition.notify_all()
-
-    def wait(self, count: int) -> bool:
-        with self._condition:
-            return self._condition.wait_for(lambda: len(self.messages) >= count, PATIENCE_S)
 
 
 @contextlib.contextmanager
@@ -72,14 +55,6 @@ def hearing(
         yield subscriber
     finally:
         subscriber.stop()
-
-
-def until(done: Callable[[], Any], act: Callable[[], Any] = lambda: None) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not done():
-        assert time.monotonic() < deadline
-        act()
-        time.sleep(0.005)
 
 
 def segments() -> set[str]:
