@@ -172,7 +172,7 @@ def test_who_comes_late_sees_since_when_a_process_hangs(endpoint: str) -> None:
             tell(process, "spin")
             top.until_process("silent")
         result = subprocess.run(
-            [*WITHOUT_ROS, "--once", "--zmq", endpoint],
+            [*WITHOUT_ROS, "--once", "--wait", "60", "--zmq", endpoint],
             capture_output=True,
             text=True,
             check=True,
@@ -190,7 +190,7 @@ def test_once_names_the_process_that_was_not_heard(endpoint: str) -> None:
         process.stdout.readline()
         nobody = "tcp://127.0.0.1:9"
         result = subprocess.run(
-            [*WITHOUT_ROS, "--once", "--wait", "3", "--zmq", endpoint, "--zmq", nobody],
+            [*WITHOUT_ROS, "--once", "--wait", "10", "--zmq", endpoint, "--zmq", nobody],
             capture_output=True,
             text=True,
             check=False,
