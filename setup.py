@@ -59,6 +59,8 @@ TRACKING = ["scipy>=1.8"]
 ALERTS = ["confluent-kafka>=2.6", "fastavro>=1.9", "prometheus-client>=0.20"]
 # Spectral templates of supernovae.
 SKY = ["sncosmo>=2.10"]
+# Counters of NVIDIA GPUs.
+ENERGY = ["nvidia-ml-py>=12.535"]
 # Shared memory that other languages read too; from glibc 2.34 on.
 ICEORYX2 = ["iceoryx2>=0.10"]
 # Streams between hosts and over routers.
@@ -80,6 +82,7 @@ DEV = [
     *OPENVINO,
     *TRACKING,
     *ALERTS,
+    *ENERGY,
     *ZENOH,
     *PEERS,
     *TEST,
@@ -154,6 +157,7 @@ setup(
         "openvino": OPENVINO,
         "tracking": TRACKING,
         "alerts": ALERTS,
+        "energy": ENERGY,
         "zenoh": ZENOH,
         "sky": SKY,
         "iceoryx2": ICEORYX2,

@@ -41,7 +41,7 @@ ROS = re.compile(r"(rclpy|launch|launch_ros|ament_index_python|\w+_(msgs|srvs|in
 SOCKETS = {"zmq", "confluent_kafka", "websockets", "zenoh"}
 OPTIONAL = {
     "torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "peft", "pyarrow", "scipy",
-    "skimage", "websockets", "fastavro", "prometheus_client", "sncosmo", "george", "zenoh",
+    "skimage", "websockets", "pynvml", "fastavro", "prometheus_client", "sncosmo", "george", "zenoh",
     "iceoryx2",
 }  # fmt: skip
 """What only an extra brings: importing a module of ours must work without it."""
@@ -50,6 +50,7 @@ DISTRIBUTIONS = {
     "confluent_kafka": "confluent-kafka",
     "cv2": "opencv-python-headless",
     "prometheus_client": "prometheus-client",
+    "pynvml": "nvidia-ml-py",
     "skimage": "scikit-image",
     "yaml": "PyYAML",
     "zenoh": "eclipse-zenoh",

@@ -26,6 +26,8 @@ COMMANDS = Subcommands(
             "listen": "show what a ZeroMQ publisher says: topics, rates, ages, losses",
             "up": "start the nodes of a parameter file and keep them running",
             "top": "show rates, latencies and drops of each node, live",
+            "energy": "show meters, joules per result, and what a model would cost",
+            "energyd": "sample the meters of this host, once for all nodes",
             "parameters": "list the parameters of a node, with defaults and ranges",
             "keys": "make keys, and say which machines may connect",
             "serve": "serve a policy to robots and programs, or classify alert streams, without ROS",
