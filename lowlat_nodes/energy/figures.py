@@ -80,7 +80,7 @@ class MeterFigures:
         unattributed_j: What other processes caused, or nobody can say who.
         imbalance_j: What the parts lack; anything but rounding is an error of the sampler.
         unmetered_s: How long the meter was away since the start; what was used then is in none of the above.
-        why: Why it is unavailable; empty while it is not.
+        why: Why it is unavailable; what a model takes for granted; empty for a measurement.
     """
 
     name: str

@@ -29,7 +29,7 @@ class Reading:
         resolution_j: Smallest step of the counter.
         breaks: How often the counter has started anew, or was away: what was used across a break is unknown,
             and is not in `joules`.
-        why: Why it is unavailable, with the remedy; empty while it is not.
+        why: Why it is unavailable, with the remedy; what a model takes for granted; empty for a measurement.
     """
 
     joules: float
@@ -49,6 +49,7 @@ class Meter(Protocol):
         device: Whose work moves it: `cpu`, `gpu0`, `gpu1`, ..., `memory`; `board` and `battery` for all.
         covers: The parts that its figure is of; more than one on a shared rail: `("cpu", "gpu", "cv")`.
         part_of: Name of the meter whose figure includes this one's, so that nobody adds both; empty for none.
+            It may change with a reading, because a meter that does not count includes nothing.
         fake: What stands behind it where that is no hardware, such as `simulated`; empty for a real meter.
     """
 

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The rule that a meter counts only once its counter was seen to move."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lowlat_nodes.stream.clock import Clock, SteadyClock
+from lowlat_nodes.stream.meter import Kind, Meter, Reading
+
+STILL_NS = 10_000_000_000
+"""A counter that stood still for so long is taken for dead until it moves again."""
+
+_PATIENCE_NS = 2_000_000_000  # a live counter moves ten times a second or more
+
+
+class Proved:
+    """A meter that is unavailable until its counter has moved, and while it stands still.
+
+    To be there is not to measure: virtual machines have counters of energy that open, and read 0 for ever.
+    While the meter that includes this one does not count, `part_of` names the one that includes that one.
+
+    Args:
+        meter: What is read.
+        whole: The meter that includes it, if any.
+        clock: Steady.
+
+    Attributes:
+        counts: Whether the last reading was one.
+        may_count: Whether it was, or may yet turn out to be one: it is too early to tell.
+    """
+
+    def __init__(self, meter: Meter, whole: Proved | None = None, clock: Clock | None = None) -> None:
+        self.name, self.device, self.covers, self.fake = meter.name, meter.device, meter.covers, meter.fake
+        self.part_of = meter.part_of
+        self.whole = whole
+        self.counts = self.may_count = False
+        self._meter = meter
+        self._now_ns = (clock or SteadyClock()).now_ns
+        self._joules = -1.0
+        self._moved_ns = 0
+        self._proved = False
+
+    def read(self) -> Reading:
+        """Return the reading, unavailable if nothing proves it."""
+        reading, now_ns = self._meter.read(), self._now_ns()
+        if self._joules < 0.0:
+            self._joules, self._moved_ns = reading.joules, now_ns
+        elif reading.joules > self._joules:
+            self._joules, self._moved_ns, self._proved = reading.joules, now_ns, True
+        still_ns = now_ns - self._moved_ns
+        if reading.kind is not Kind.UNAVAILABLE and (not self._proved or still_ns > STILL_NS):
+            why = f"its counter has stood still for {still_ns * 1e-9:.1f} s, and so measures nothing"
+            reading = replace(reading, kind=Kind.UNAVAILABLE, why=why)
+            self.may_count = still_ns < _PATIENCE_NS and not self._proved
+        else:
+            self.may_count = reading.kind is not Kind.UNAVAILABLE
+        self.counts = reading.kind is not Kind.UNAVAILABLE
+        self.part_of = self._part_of()
+        return reading
+
+    def close(self) -> None:
+        """Close the meter."""
+        self._meter.close()
+
+    def _part_of(self) -> str:
+        whole = self.whole
+        while whole is not None and not whole.counts:
+            whole = whole.whole
+        return whole.name if whole is not None else ""
