@@ -16,7 +16,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 
 # What a node declares of itself and no processor knows.
 _OF_THE_NODE = {"use_sim_time", "autostart", "start_type_description_service", "publish"}
-_GROUPS_OF_THE_NODE = ("qos_overrides.", "diagnostic_updater.")
+_GROUPS_OF_THE_NODE = ("qos_overrides.", "diagnostic_updater.", "energy.")
 
 
 def read_parameters(

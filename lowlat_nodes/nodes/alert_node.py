@@ -43,6 +43,8 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
     letters with the reason. A deactivated node asks for nothing: alerts wait where they come from.
     """
 
+    unit = "alert"
+
     def __init__(self, **ros: Any) -> None:
         self._config: AlertNodeConfig | None = None
         self._processor: AlertClassifier | None = None
@@ -84,7 +86,9 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
                 ros.setdefault(output, []).append(texts)
         tell = self.get_logger().warning
         name = self.get_fully_qualified_name()
-        self._service = AlertService(config, processor, clock, tell=tell, name=name, ros=ros, packets=packets)
+        self._service = AlertService(
+            config, processor, clock, tell=tell, name=name, ros=ros, packets=packets, counts=self.energy
+        )
         self._service.start()
 
     def halt(self) -> None:

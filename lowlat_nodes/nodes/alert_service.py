@@ -18,6 +18,7 @@ from lowlat_nodes.alerts.loading import load_classifier
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.result import FIELDS
 from lowlat_nodes.nodes.alert_settings import AlertSettings
+from lowlat_nodes.nodes.counted_alerts import CountedProcessor, CountedSink, Counts
 from lowlat_nodes.nodes.dead_letter_tally import DeadLetterTally
 from lowlat_nodes.nodes.metrics import Distribution, Metric, pipeline_metrics
 from lowlat_nodes.sim.alert_source import SimulatedAlerts
@@ -91,6 +92,7 @@ class AlertService:
         name: What its heartbeats, which go where results are published over ZeroMQ, call it.
         ros: Sinks that the node adds, by output.
         packets: Makes the source of `source.kind: ros`.
+        counts: Counts alerts for figures of energy; nobody does unless given.
 
     Attributes:
         delivery: Does the work.
@@ -113,6 +115,7 @@ class AlertService:
         name: str = ALERTS,
         ros: Sinks | None = None,
         packets: Callable[[], PullSource] | None = None,
+        counts: Counts | None = None,
     ) -> None:
         self._processor = processor
         kept = bool(settings.to_kafka.dead_letters or settings.dead_letters.folder)
@@ -135,9 +138,11 @@ class AlertService:
                     sinks[output].append(sink)
                 if isinstance(sink, Publisher):
                     self.results, beat = sink.endpoint, sink.beat
+            if counts is not None:
+                sinks[RESULTS].append(CountedSink(counts))
             self.delivery = Delivery(
                 source,
-                processor,
+                processor if counts is None else CountedProcessor(processor, counts),
                 sinks,
                 clock,
                 batch=settings.batch,

@@ -13,6 +13,7 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from lowlat_nodes.energy.settings import EnergySettings
 from lowlat_nodes.nodes.diagnostics import (
     DiagnosticSettings,
     DiagnosticsPublisher,
@@ -20,6 +21,7 @@ from lowlat_nodes.nodes.diagnostics import (
     Report,
     standard_values,
 )
+from lowlat_nodes.nodes.node_energy import NodeEnergy
 from lowlat_nodes.nodes.parameters import NodeParameters
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.config import section, setting
@@ -35,6 +37,7 @@ class NodeSettings:
         doc="Whether the node configures and activates itself; false leaves that to a lifecycle manager.",
     )
     diagnostic_updater: DiagnosticSettings = section(DiagnosticSettings, doc="Reports on /diagnostics.")
+    energy: EnergySettings = section(EnergySettings, doc="What results cost.")
 
 
 C = TypeVar("C", bound=NodeSettings)
@@ -68,7 +71,11 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         problem: Why the last transition failed, empty if it did not.
         stop: Asks a `setup` that takes long to give up; set by `run`, None without it.
         fatal: Why the process must end and be started anew, empty while it need not; set by subclasses.
+        unit: What a result of the node is, for figures of energy; subclasses have their own.
+        energy: Counts results, from before `setup` until after `teardown`.
     """
+
+    unit = "result"
 
     def __init__(
         self,
@@ -92,6 +99,7 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         except ConfigurationError:  # told when the node is configured
             reporting = DiagnosticSettings()
         self.diagnostics = DiagnosticsPublisher(self, task, self._full_report, reporting)
+        self.energy = NodeEnergy(self)
         # A program may forget its nodes; threads that are in C++ when the interpreter ends would abort it.
         atexit.register(self._end)
 
@@ -154,9 +162,9 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         except ConfigurationError as error:
             self._fail("configure", error)
             return TransitionCallbackReturn.FAILURE
-        if self._succeeds("configure", lambda: self.setup(config)):
+        if self._succeeds("configure", lambda: self._set_up(config)):
             return self._arrive("inactive")
-        self._succeeds("cleanup", self.teardown)
+        self._succeeds("cleanup", self._tear_down)
         return TransitionCallbackReturn.FAILURE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ARG002
@@ -177,7 +185,7 @@ class LifecycleHost(LifecycleNode, Generic[C]):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ARG002
         """Tear down."""
         self.problem = ""
-        self._succeeds("cleanup", self.teardown)
+        self._succeeds("cleanup", self._tear_down)
         return self._arrive("unconfigured")
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ARG002
@@ -185,12 +193,12 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         if self.state == "active":
             self._succeeds("deactivate", self.halt)
         if self.state != "unconfigured":
-            self._succeeds("cleanup", self.teardown)
+            self._succeeds("cleanup", self._tear_down)
         return self._arrive("finalized")
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ARG002
         """Tear down after a halt that failed, so that the node can be configured anew."""
-        self._succeeds("cleanup", self.teardown)
+        self._succeeds("cleanup", self._tear_down)
         return self._arrive("unconfigured")
 
     def _end(self) -> None:
@@ -200,6 +208,16 @@ class LifecycleHost(LifecycleNode, Generic[C]):
             self.trigger_shutdown()
         else:  # the state machine ended with it, threads and sockets did not
             self.on_shutdown(LifecycleState(self.state, 0))
+
+    def _set_up(self, config: C) -> None:
+        self.energy.open(config.energy, self.unit)
+        self.setup(config)
+
+    def _tear_down(self) -> None:
+        try:
+            self.teardown()
+        finally:
+            self.energy.close()
 
     def _succeeds(self, transition: str, step: Callable[[], None]) -> bool:
         try:
@@ -224,9 +242,11 @@ class LifecycleHost(LifecycleNode, Generic[C]):
 
     def _full_report(self) -> Report:
         if not self.problem:
-            return (
+            report = (
                 self.report()
                 if self.state == "active"
                 else Report(Level.OK, self.state, standard_values(self.state))
             )
+            report.values |= self.energy.values()
+            return report
         return Report(Level.ERROR, self.problem, standard_values(self.state, last_failure=self.problem))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from lowlat_nodes.nodes.bridge_config import Named
 from lowlat_nodes.nodes.diagnostics import Window
+from lowlat_nodes.nodes.node_energy import NodeEnergy
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.throttle import Pace
 from lowlat_nodes.stream.trace import Trace
@@ -37,6 +38,7 @@ class Lane:
     Args:
         named: The route.
         total: Measures what all routes forward.
+        energy: Counts it.
 
     Attributes:
         received: How many messages came.
@@ -47,8 +49,9 @@ class Lane:
         last_failure: Why the newest message that was malformed, mismatched or failed was.
     """
 
-    def __init__(self, named: Named, total: Window) -> None:
+    def __init__(self, named: Named, total: Window, energy: NodeEnergy) -> None:
         self.named = named
+        self.energy = energy
         self.received = self.given = self.latency_ns = 0
         self.drops = Counters()
         self.problem = ""
@@ -74,6 +77,7 @@ class Lane:
         self._window.give(trace)
         self._total.give(trace)
         self.given += 1
+        self.energy.done()
         self.latency_ns = trace.latency_ns()
 
     def values(self) -> dict[str, str | int | float]:

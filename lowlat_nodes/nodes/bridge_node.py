@@ -101,10 +101,12 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
         self._window, self._told, self._lost, self._offered = Window(), {}, 0, None
         for named in self._routes:
             if named.route.direction == TO_ROS:
-                self._inward.append(ToRos(self, named, self._window, clock))
+                self._inward.append(ToRos(self, named, self._window, self.energy, clock))
             else:
                 assert self._publisher is not None
-                self._outward.append(ToZmq(self, named, self._window, bridges, clock, self._publisher, own))
+                self._outward.append(
+                    ToZmq(self, named, self._window, self.energy, bridges, clock, self._publisher, own)
+                )
         for name in dict.fromkeys(lane.named.peer for lane in self._inward):
             lanes = [lane for lane in self._inward if lane.named.peer == name]
             self._peers.append(

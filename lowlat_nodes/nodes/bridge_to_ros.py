@@ -17,6 +17,7 @@ from lowlat_nodes.nodes.bridge_forms import Inward, Unbridgeable, type_problem
 from lowlat_nodes.nodes.bridge_lane import MS, Lane
 from lowlat_nodes.nodes.bridge_offers import MOST_LATCHED, Offer
 from lowlat_nodes.nodes.diagnostics import Window
+from lowlat_nodes.nodes.node_energy import NodeEnergy
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.mailbox import Fifo, Mailbox, Newest
 from lowlat_nodes.stream.message import Message
@@ -40,11 +41,12 @@ class ToRos(Lane):
         node: Owns the publisher.
         named: The route.
         total: Measures what all routes forward.
+        energy: Counts it.
         clock: Stamps what is dequeued and published.
     """
 
-    def __init__(self, node: Node, named: Named, total: Window, clock: Clock) -> None:
-        super().__init__(named, total)
+    def __init__(self, node: Node, named: Named, total: Window, energy: NodeEnergy, clock: Clock) -> None:
+        super().__init__(named, total, energy)
         self._node = node
         self._clock = clock
         self._inward = Inward()
@@ -141,6 +143,7 @@ class ToRos(Lane):
                 self.drops.add(reason, count)
 
     def _forward(self, message: Message) -> None:
+        self.energy.begin()
         try:
             with self._lock:
                 self._publish(message)

@@ -18,6 +18,7 @@ from lowlat_nodes.nodes.bridge_lane import MS, Lane
 from lowlat_nodes.nodes.bridge_offers import Offer
 from lowlat_nodes.nodes.bridged import BridgedPublishers
 from lowlat_nodes.nodes.diagnostics import Window
+from lowlat_nodes.nodes.node_energy import NodeEnergy
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import message_type
@@ -41,6 +42,7 @@ class ToZmq(Lane):
         node: Owns the subscription.
         named: The route.
         total: Measures what all routes forward.
+        energy: Counts it.
         bridges: Tells what bridges have published.
         clock: Stamps the receipt.
         publisher: Takes the messages.
@@ -52,12 +54,13 @@ class ToZmq(Lane):
         node: Node,
         named: Named,
         total: Window,
+        energy: NodeEnergy,
         bridges: BridgedPublishers,
         clock: Clock,
         publisher: Publisher | ZenohPublisher,
         via: str,
     ) -> None:
-        super().__init__(named, total)
+        super().__init__(named, total, energy)
         self.offer: Offer | None = None
         self._node = node
         self._bridges = bridges
@@ -212,6 +215,7 @@ class ToZmq(Lane):
         if not self.in_time(now_ns):
             return
         assert self._outward is not None
+        self.energy.begin()
         try:
             message = self._outward.read(self.named.zmq, data)
             message.trace.received_ns = now_ns

@@ -57,6 +57,8 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
     detections go out there as well, under the name of their topic without the leading slash.
     """
 
+    unit = "detection"
+
     def __init__(self, **ros: Any) -> None:
         self._detector: Detector | None = None
         self._latched: RosSink | None = None
@@ -127,6 +129,11 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
             "detections": len(message.payload.rows),
         }
         self._told.write(Message("inferences", Text(json.dumps(record))))
+
+    def bucket(self, message: Message) -> str:  # noqa: ARG002
+        """Return the size of the images that the model takes, which decides what a frame costs."""
+        assert self._detector is not None
+        return self._detector.shape
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Tell whoever takes the detections over ZeroMQ that the worker goes round."""

@@ -179,6 +179,17 @@ def judge_peers(report: Report, peers: Mapping[str, Peer]) -> Report:
     return report
 
 
+def to_status(name: str, report: Report, hardware_id: str) -> DiagnosticStatus:
+    """Return a report as a message."""
+    return DiagnosticStatus(
+        level=bytes([report.level]),
+        name=name,
+        message=report.summary,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=_text(value)) for key, value in report.values.items()],
+    )
+
+
 class DiagnosticsPublisher:
     """Publishes a report on /diagnostics, by wall time: a paused simulation does not hide a node.
 
@@ -219,13 +230,7 @@ class DiagnosticsPublisher:
         report = self._report()
         # The name of a status leaves out the namespace, by convention; two robots would look like one.
         values = {**report.values, "node": self._node.get_fully_qualified_name()}
-        status = DiagnosticStatus(
-            level=bytes([report.level]),
-            name=self._name,
-            message=report.summary,
-            hardware_id=self._hardware_id,
-            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
-        )
+        status = to_status(self._name, Report(report.level, report.summary, values), self._hardware_id)
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -36,6 +36,8 @@ from lowlat_nodes.transport.zmq.subscriber import Subscriber
 C = TypeVar("C", bound=NodeSettings)
 
 _STUCK_S = 5.0  # without a message being finished while others come
+_Process = Callable[[], Iterable[Message]]
+_Count = Callable[[Sequence[Message], _Process], Iterable[Message]]
 _BY_DESIGN = frozenset({"superseded", "closed"})  # drops that nobody needs to look into
 
 
@@ -90,6 +92,7 @@ class ProcessorNode(LifecycleHost[C]):
         self._sources: dict[str, RosSource | Subscriber] = {}
         self._pipeline: Pipeline | None = None
         self._lost = 0
+        self._given = 0  # results of the call in hand, by the worker
         self._received: dict[str, int] = {}
         self._finished, self._finished_s = 0, 0.0
         self.silent: list[str] = []
@@ -107,6 +110,10 @@ class ProcessorNode(LifecycleHost[C]):
 
     def published(self, message: Message) -> None:
         """Hear of a result that was just published; called in the worker, override where it matters."""
+
+    def bucket(self, message: Message) -> str:  # noqa: ARG002
+        """Return the shape of the work on an input, where shapes differ in cost; called in the worker."""
+        return ""
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Hear a heartbeat of the worker; called in the worker, override where somebody else should hear."""
@@ -152,8 +159,8 @@ class ProcessorNode(LifecycleHost[C]):
         self._pipeline = Pipeline(
             [],
             _mailbox(hosted, clock),
-            _Lent(hosted.processor),
-            _Metered(sink, self._window, hosted.results, self.published),
+            _Lent(hosted.processor, self._counted),
+            _Metered(sink, self._window, hosted.results, self._note),
             clock,
             pulse=Pulse(self.get_fully_qualified_name(), self.beat),
             name=self.get_name(),
@@ -236,6 +243,22 @@ class ProcessorNode(LifecycleHost[C]):
             return Report(Level.STALE, "no input", values)
         return Report(Level.OK, "running", values)
 
+    def _counted(self, messages: Sequence[Message], process: _Process) -> Iterator[Message]:
+        """Yield results, and have what was begun and what went out counted; in the worker."""
+        energy, bucket = self.energy, self.bucket(messages[0])
+        for _ in messages:
+            energy.begin(bucket)
+        self._given, began_ns = 0, time.thread_time_ns()
+        try:
+            yield from process()
+        finally:
+            energy.done(self._given, bucket)
+            energy.cpu(time.thread_time_ns() - began_ns, bucket)
+
+    def _note(self, message: Message) -> None:
+        self._given += 1
+        self.published(message)
+
     def _check_topic(self, name: str) -> None:
         try:
             self.resolve_topic_name(name)
@@ -246,17 +269,18 @@ class ProcessorNode(LifecycleHost[C]):
 
 
 class _Lent(Processor):
-    """A processor that its node opens and closes, not the pipeline: it stays open while inactive."""
+    """A processor that its node opens and closes, not the pipeline; the node counts what it does."""
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, processor: Processor, counted: _Count) -> None:
         self.inputs, self.outputs = processor.inputs, processor.outputs
         self._processor = processor
+        self._counted = counted
 
     def process(self, message: Message) -> Iterable[Message]:
-        return self._processor.process(message)
+        return self._counted([message], lambda: self._processor.process(message))
 
     def process_batch(self, messages: Sequence[Message]) -> Iterable[Message]:
-        return self._processor.process_batch(messages)
+        return self._counted(messages, lambda: self._processor.process_batch(messages))
 
 
 class _Metered(Sink):

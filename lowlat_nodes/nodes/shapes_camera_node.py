@@ -153,6 +153,7 @@ class _Recording:
         self._config = config
         self._camera = camera
         self._clock = RosClock(node)
+        self._energy = node.energy
         image = replace(JPEG if config.compressed else RAW, on_demand=zmq is not None)
         self._sink = RosSink(node, {"image": image, "truth": TRUTH})
         self._zmq = zmq
@@ -210,6 +211,7 @@ class _Recording:
             self._pulse.turn(RUNNING, self._published, 0)
             due_ns = begin_ns + number * period_ns
             taken = None
+            self._energy.begin()
             with self._counted(number):
                 taken = self._render(number)
             if self._stopping.wait(max(0, due_ns - time.monotonic_ns()) / _S):
@@ -251,6 +253,7 @@ class _Recording:
         self._sink.write(Message("truth", truth, trace, frame_id=self._config.frame_id))
         trace.published_ns = self._clock.now_ns()
         self._published += 1
+        self._energy.done()
         self._window.give(trace)
 
 

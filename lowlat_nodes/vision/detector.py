@@ -130,6 +130,12 @@ class Detector(Processor):
         return self._layout.names
 
     @property
+    def shape(self) -> str:
+        """Return width and height of the images that the model takes, such as `640x480`."""
+        assert self._layout is not None
+        return f"{self._layout.image.width}x{self._layout.image.height}"
+
+    @property
     def refused(self) -> int:
         """Return how many detections so far were no numbers, or of a class that does not exist."""
         return 0 if self._layout is None else self._layout.refused

@@ -1,0 +1,217 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The energy of one node: counts for the sampler of the host, hears what it says, and tells ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile
+
+from lowlat_nodes.energy.board import Board
+from lowlat_nodes.energy.figures import Figures, MeterFigures, NodeFigures
+from lowlat_nodes.energy.folder import energy_folder
+from lowlat_nodes.energy.headline import UNSEEN, Headline, cost_of, headline
+from lowlat_nodes.energy.settings import EnergySettings
+from lowlat_nodes.energy.tally import Tally
+from lowlat_nodes.nodes.diagnostics import Level, Report, to_status
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.meter import Kind
+from lowlat_nodes.transport.ros.topics import overridable
+
+TOPIC = "~/energy"
+
+_PERIOD_S = 1.0
+_NAN = float("nan")
+_DISABLED = Headline(Kind.UNAVAILABLE, why="energy.enabled is false")
+
+
+class NodeEnergy:
+    """Counts what a node makes from `open` to `close`, and publishes once a second what that cost.
+
+    What cannot be counted is said, and costs the node nothing: `begin` and `done` never raise.
+
+    Args:
+        node: Owns publisher and timer.
+
+    Attributes:
+        headline: What the node uses, as it was last known.
+    """
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self._tally: Tally | None = None
+        self._board: Board | None = None
+        self._unit = ""
+        self._publisher = None
+        self._timer = None
+        self.headline = _DISABLED
+
+    def open(self, settings: EnergySettings, unit: str) -> None:
+        """Begin to count.
+
+        Args:
+            settings: What the node was told.
+            unit: What it makes.
+        """
+        self.headline, self._unit = _DISABLED, unit
+        if not settings.enabled:
+            return
+        node = self._node
+        self.headline = Headline(Kind.UNAVAILABLE, why=UNSEEN)
+        try:
+            folder = energy_folder()
+            self._tally = Tally(node.get_fully_qualified_name(), unit, folder)
+            self._board = Board(folder)
+        except ConfigurationError as error:  # no room, or a folder of somebody else
+            self.headline = Headline(Kind.UNAVAILABLE, why=f"results are not counted: {error}")
+            node.get_logger().warning(self.headline.why)
+        self._publisher = node.create_publisher(
+            DiagnosticArray, TOPIC, QoSProfile(depth=1), qos_overriding_options=overridable()
+        )
+        self._timer = node.create_timer(_PERIOD_S, self._turn, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def begin(self, bucket: str = "") -> None:
+        """Note that work on a result begins; for any thread."""
+        if self._tally is not None:
+            self._tally.begin(bucket)
+
+    def done(self, results: int = 1, bucket: str = "") -> None:
+        """Note that it is over, and how many results went out; for any thread."""
+        if self._tally is not None:
+            self._tally.done(results, bucket)
+
+    def cpu(self, ns: int, bucket: str = "") -> None:
+        """Note CPU time that the node used, which tells nodes apart that share a process; for any thread."""
+        if self._tally is not None:
+            self._tally.cpu(ns, bucket)
+
+    def add_process(self, pid: int) -> None:
+        """Have the work of a child charged to the node."""
+        if self._tally is not None:
+            self._tally.add_process(pid)
+
+    def remove_process(self, pid: int) -> None:
+        """Charge a child no more."""
+        if self._tally is not None:
+            self._tally.remove_process(pid)
+
+    def values(self) -> dict[str, str | int | float]:
+        """Return what the node's own diagnostics say, and `lowlat top` shows; nothing unless it counts.
+
+        =================== ===============================================================
+        energy.kind         measured, modelled or unavailable
+        energy.unit         what a result is: action, chunk, detection, alert or result
+        energy.j_per_result energy of one, NaN where it is not known
+        energy.error_j      its standard error; 0 for a share
+        energy.w            power
+        energy.meters       whose figures these are
+        energy.method       regression or share
+        energy.fake         what stands behind a meter that is no hardware
+        energy.why          what makes it doubtful, or why there is none
+        =================== ===============================================================
+        """
+        if self._publisher is None:
+            return {}
+        found = self.headline
+        return {
+            "energy.kind": found.kind.value,
+            "energy.unit": self._unit,
+            "energy.j_per_result": found.joules_per_result,
+            "energy.error_j": found.error_j,
+            "energy.w": found.watts,
+            "energy.meters": " ".join(found.meters),
+            "energy.method": found.method,
+            "energy.fake": found.fake,
+            "energy.why": found.why,
+        }
+
+    def close(self) -> None:
+        """Count and tell no more."""
+        timer, publisher, tally = self._timer, self._publisher, self._tally
+        self._timer = self._publisher = self._tally = self._board = None
+        self.headline = _DISABLED
+        if timer is not None:
+            self._node.destroy_timer(timer)
+        if publisher is not None:
+            self._node.destroy_publisher(publisher)
+        if tally is not None:
+            tally.close()
+
+    def _turn(self) -> None:
+        """Hear what the sampler said last, and tell."""
+        assert self._publisher is not None
+        figures = None
+        name = self._node.get_fully_qualified_name()
+        if self._board is not None:
+            figures = self._board.read()
+            self.headline = headline(figures, name, self._board.why)
+        host = "" if figures is None else figures.host
+        statuses = [
+            to_status(f"{self._node.get_name()}: {task}", report, host)
+            for task, report in _reports(figures, name, self.headline)
+        ]
+        message = DiagnosticArray(status=statuses)
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)
+
+
+def _reports(figures: Figures | None, name: str, found: Headline) -> Iterator[tuple[str, Report]]:
+    """Yield a task and its report for each meter that saw the node, or one that says why there is none."""
+    node = None if figures is None else figures.node(name)
+    meters = () if figures is None or node is None else figures.meters
+    seen = 0
+    for meter in meters:
+        assert node is not None
+        if meter.name in node.watts or meter.name in node.joules:
+            seen += 1
+            yield f"energy {meter.name}", meter_report(node, meter)
+    if not seen:
+        values: dict[str, str | int | float] = {"kind": Kind.UNAVAILABLE.value, "why": found.why}
+        yield "energy", Report(Level.OK, found.why, values)
+
+
+def meter_report(node: NodeFigures, meter: MeterFigures) -> Report:
+    """Return what one node used, by one meter.
+
+    ============================ ============================================================
+    kind                         measured, modelled or unavailable
+    unit, results, rate_hz       what the node makes, how many since it was seen, how many a second
+    watts                        power of the node in the last window
+    joules                       energy since it was seen
+    joules_per_result, error     energy of a result and its standard error, J
+    method                       regression or share
+    fake                         what stands behind the meter where that is no hardware
+    why                          what makes it doubtful
+    joules_per_result.<bucket>   the same of results of one shape, with error.<bucket>
+    ============================ ============================================================
+    """
+    cost = cost_of(node, meter.name)
+    values: dict[str, str | int | float] = {
+        "meter": meter.name,
+        "device": meter.device,
+        "kind": meter.kind.value,
+        "unit": node.unit,
+        "results": node.results,
+        "rate_hz": node.rate_hz,
+        "watts": node.watts.get(meter.name, _NAN),
+        "joules": node.joules.get(meter.name, _NAN),
+        "joules_per_result": _NAN if cost is None else cost.joules,
+        "error": _NAN if cost is None else cost.error_j,
+        "method": "" if cost is None else cost.method,
+        "fake": meter.fake,
+        "why": meter.why or ("" if cost is None else cost.why),
+    }
+    for each in node.costs:
+        if each.meter == meter.name and each.bucket:
+            values[f"joules_per_result.{each.bucket}"] = each.joules
+            values[f"error.{each.bucket}"] = each.error_j
+    if meter.kind is Kind.UNAVAILABLE:
+        return Report(Level.STALE, f"unavailable: {meter.why}", values)
+    summary = f"{meter.kind.value} {values['watts']:.3g} W"
+    if cost is not None:
+        summary += f", {cost.joules:.3g} J per {node.unit}"
+    return Report(Level.OK, f"{summary} (fake: {meter.fake})" if meter.fake else summary, values)
