@@ -1,0 +1,227 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Holds a node to a budget of watts, and of joules per result: what it is to do, judged once a second."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+from lowlat_nodes.energy.consumption import Consumption
+from lowlat_nodes.energy.model_choice import ModelChoice
+from lowlat_nodes.energy.rate_control import BELIEVED, MeanCost, RateControl
+from lowlat_nodes.energy.settings import BudgetSettings
+
+LEAST_HZ = 0.1
+"""A lower rate would give no figures to judge by; the floor of whoever names none."""
+
+_KEEP_S = 30.0  # the last order, without figures
+_SETTLE_S = 3.0  # figures after a switch are not yet of the new model
+_FRESH_S = 4.0  # of figures of a new model, before they count
+_REGRESSION_S = 120.0  # after a switch, a regression still knows the former model
+_KEPT = 1.1  # of the budget: figures of a second tell no better
+_DOOMED_S = 5.0  # a breach that nothing is left against lasts this long before it is an error
+_LONGEST_WINDOW_S = 5.0
+
+
+class Level(IntEnum):
+    """How a budget is kept; the levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a node is to do.
+
+    Attributes:
+        max_hz: Most results a second; infinite for as many as come.
+        model: Which of its models is to run, 0 for the dearest.
+        level: OK while the budget is kept; WARN on a breach, and where figures lack; ERROR where nothing that
+            the node may do is enough.
+        summary: The same in words, with figures; empty without a budget.
+    """
+
+    max_hz: float = math.inf
+    model: int = 0
+    level: Level = Level.OK
+    summary: str = ""
+
+
+class Budget:
+    """Judges what a node uses, and says what it is to do about it.
+
+    ============================ ======================================================================
+    finding                      order
+    ============================ ======================================================================
+    power above the budget       a lower rate, found by `RateControl`
+    the same, at the floor       the next cheaper model
+    a result above the budget    the next cheaper model; a lower rate would not make a result cheaper
+    nothing left to do           ERROR: by how much the budget is exceeded
+    room for `hold_s`            the dearer model again, a higher rate, none at all
+    figures lack                 the last order for 30 s; then none, and a WARN as long as it lasts
+    ============================ ======================================================================
+
+    Of these `respond` leaves out what the user does not want. The rate never falls below the floor.
+
+    Args:
+        settings: What the user wants.
+        floor_hz: What the node needs; the higher of both floors counts.
+        models: How many models the node has to choose from.
+
+    Attributes:
+        settings: May be replaced at any time.
+        floor_hz: May be replaced at any time.
+    """
+
+    def __init__(self, settings: BudgetSettings, floor_hz: float = LEAST_HZ, models: int = 1) -> None:
+        self.settings = settings
+        self.floor_hz = floor_hz
+        self._mean = MeanCost()
+        self._rate = RateControl()
+        self._choice = ModelChoice(models)
+        self._models = models
+        self._judged_ns: int | None = None
+        self._known_ns: int | None = None
+        self._switched_ns: int | None = None
+        self._settling = False
+        self._doomed_s = 0.0
+
+    def judge(self, use: Consumption, now_ns: int) -> Order:
+        """Return what to do from now on; to be called about once a second.
+
+        Args:
+            use: What the node used in the last window.
+            now_ns: Steady time.
+        """
+        settings = self.settings
+        elapsed_s = 1.0 if self._judged_ns is None else (now_ns - self._judged_ns) * 1e-9
+        elapsed_s = min(max(elapsed_s, 0.0), _LONGEST_WINDOW_S)
+        self._judged_ns = now_ns
+        self._rate.limit_hz = max(self._rate.limit_hz, self._floor_hz)  # which may have risen
+        if not settings.w and not settings.j_per_result:
+            self._release()
+            return Order()
+        if not use.known:
+            return self._unknown(use, now_ns)
+        self._known_ns = now_ns
+        if self._switched_ns is None or now_ns - self._switched_ns > _SETTLE_S * 1e9:
+            self._mean.take(use.watts, use.rate_hz, elapsed_s)
+            self._respond(use, now_ns, elapsed_s)
+        return self._order(elapsed_s, " (modelled)" if use.modelled else "")
+
+    def _unknown(self, use: Consumption, now_ns: int) -> Order:
+        if self._known_ns is None or now_ns - self._known_ns > _KEEP_S * 1e9:
+            self._release()
+            return self._say(self._warning, f"no budget is kept: {use.why}")
+        return self._say(self._warning, f"no figures, the last order stands: {use.why}")
+
+    def _release(self) -> None:
+        self._mean = MeanCost()
+        self._rate.release()
+        self._choice.dearest()
+        self._settling, self._doomed_s = False, 0.0
+
+    @property
+    def _floor_hz(self) -> float:
+        return max(self.settings.floor_hz, self.floor_hz, LEAST_HZ)
+
+    def _respond(self, use: Consumption, now_ns: int, elapsed_s: float) -> None:
+        settings, mean, floor_hz = self.settings, self._mean, self._floor_hz
+        wanted_hz = mean.rate_at(settings.w or math.inf, use.joules, use.error_j)
+        if self._settling:
+            if mean.age_s < _FRESH_S:
+                return
+            self._settling = False
+            self._choice.learn(mean.joules)
+            self._rate.start_at(max(floor_hz, wanted_hz))
+        if "rate" in settings.respond and settings.w:
+            self._rate.step(settings.w, mean, wanted_hz, elapsed_s, hold_s=settings.hold_s, floor_hz=floor_hz)
+        else:
+            self._rate.release()
+        if "model" not in settings.respond:
+            self._choice.dearest()
+            return
+        if (
+            use.rate_hz < 0.5 * mean.rate_hz
+        ):  # input goes away: what runs on without results is no result's cost
+            return
+        joules = self._joules(use, now_ns)
+        before = self._choice.index
+        expected_j = self._choice.step(joules, self._allowed_j(joules), elapsed_s, hold_s=settings.hold_s)
+        if self._choice.index == before:
+            return
+        if self._choice.index < before and "rate" in settings.respond and settings.w:
+            self._rate.start_at(max(floor_hz, settings.w / expected_j))
+        self._switched_ns = now_ns
+        self._settling = True
+        self._mean = MeanCost()
+
+    def _joules(self, use: Consumption, now_ns: int) -> float:
+        """Return what a result costs: by regression, unless that still remembers another model."""
+        recent = self._switched_ns is not None and now_ns - self._switched_ns < _REGRESSION_S * 1e9
+        if recent or not use.error_j <= BELIEVED * use.joules:
+            return self._mean.joules
+        return use.joules
+
+    def _allowed_j(self, joules: float) -> float:
+        """Return what a result may cost for both budgets to be kept."""
+        settings = self.settings
+        allowed_j = settings.j_per_result or math.inf
+        if not settings.w:
+            return allowed_j
+        if "rate" not in settings.respond:  # at the present rate
+            return min(allowed_j, joules * settings.w / max(self._mean.watts, 1e-9))
+        if self._choice.index or self._at_floor:
+            return min(allowed_j, settings.w / self._floor_hz)
+        return allowed_j  # while the rate can still fall, no model is too dear
+
+    @property
+    def _at_floor(self) -> bool:
+        return self._rate.limit_hz <= 1.02 * self._floor_hz
+
+    def _order(self, elapsed_s: float, note: str) -> Order:
+        settings, mean = self.settings, self._mean
+        used, excess = [], 0.0
+        for value, allowed, unit in (
+            (mean.watts, settings.w, "W"),
+            (mean.joules, settings.j_per_result, "J a result"),
+        ):
+            if allowed and not math.isnan(value):
+                used.append(f"{value:.3g} of {allowed:.3g} {unit}")
+                excess = max(excess, value / allowed)
+        figures = ", ".join(used) + note
+        if not used:
+            return self._say(Level.OK, f"figures of the other model to come{note}")
+        if excess <= _KEPT:
+            self._doomed_s = 0.0
+            return self._say(Level.OK, figures)
+        self._doomed_s = self._doomed_s + elapsed_s if self._exhausted else 0.0
+        if self._doomed_s <= _DOOMED_S:
+            return self._say(self._warning, figures)
+        figures += f", {excess * 100 - 100:.0f} % too much"
+        if self._at_floor:
+            figures += f" at the floor of {self._floor_hz:.3g} Hz"
+        return self._say(Level.ERROR, f"the budget cannot be met: {figures}")
+
+    @property
+    def _warning(self) -> Level:
+        return Level.WARN if "warn" in self.settings.respond else Level.OK
+
+    @property
+    def _exhausted(self) -> bool:
+        """Whether nothing is left to do of what the node may do."""
+        respond, limited = self.settings.respond, self.settings.w > 0.0
+        may_act = ("rate" in respond and limited) or "model" in respond
+        can_slow = "rate" in respond and limited and not self._at_floor
+        return may_act and not can_slow and not ("model" in respond and self._choice.cheaper)
+
+    def _say(self, level: Level, figures: str) -> Order:
+        """Return the order that stands, in words too."""
+        limit_hz, model = self._rate.limit_hz, self._choice.index
+        held = [f"at most {limit_hz:.3g} Hz"] if math.isfinite(limit_hz) else []
+        held += [f"model {model + 1} of {self._models}"] if model else []
+        return Order(limit_hz, model, level, f"{figures}; {', '.join(held)}" if held else figures)

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Chooses among models by what a result of each costs: cheaper at need, dearer where there is room."""
+
+from __future__ import annotations
+
+import math
+
+_CONFIRM_S = 4.0  # a need lasts this long before it counts
+_NOISE = 1.05  # of what is allowed: a cost below is not too dear
+_ROOM = 0.8  # of the budget: what the dearer model would use at most, for the return to it
+
+_LASTED = 10.0  # times the patience: a return that lasts so long was right
+_MOST_PATIENCE = 64.0  # times hold_s
+
+
+class ModelChoice:
+    """Which of a node's models runs, the dearest first.
+
+    It goes to the next cheaper model where the present one was too dear for 4 s. What a result of the two
+    costs relative to each other is known after that, and tells what the dearer would cost now: the choice
+    returns to it once that has been at most 80 % of what is allowed for `hold_s`, and after twice that time
+    where the last return did not last. A dearer model is never tried to see what it costs.
+
+    Args:
+        models: How many there are.
+
+    Attributes:
+        index: The present one.
+    """
+
+    def __init__(self, models: int) -> None:
+        self.index = 0
+        self._models = models
+        self._ratios: list[float] = [math.nan] * models  # cost of each to that of the next
+        self._left_j = math.nan  # what a result of the model cost that was left, until the ratio is known
+        self._needed_s = self._room_s = 0.0
+        self._risen_s, self._patience = math.inf, 1.0
+
+    @property
+    def cheaper(self) -> bool:
+        """Whether there is a cheaper one."""
+        return self.index + 1 < self._models
+
+    def learn(self, joules: float) -> None:
+        """Take in what a result of the present model costs, once that has settled."""
+        if self.index and math.isfinite(self._left_j) and 0.0 < joules < math.inf:
+            self._ratios[self.index - 1] = self._left_j / joules
+            self._left_j = math.nan
+
+    def step(self, joules: float, allowed_j: float, elapsed_s: float, *, hold_s: float) -> float:
+        """Choose, and return what a result of the chosen model is thought to cost: NaN for nobody knows.
+
+        Args:
+            joules: What a result costs now.
+            allowed_j: What a result may cost.
+            elapsed_s: Time since the last step.
+            hold_s: How long there must be room before the dearer model returns.
+        """
+        self._risen_s += elapsed_s
+        self._needed_s = self._needed_s + elapsed_s if joules > _NOISE * allowed_j else 0.0
+        if self._needed_s > _CONFIRM_S and self.cheaper:
+            # A return that does not last was wrong; the next one takes twice the patience.
+            lasted = self._risen_s > _LASTED * self._patience * hold_s
+            self._patience = 1.0 if lasted else min(2.0 * self._patience, _MOST_PATIENCE)
+            self._left_j = joules
+            self._move(1)
+            return math.nan
+        dearer_j = joules * self._ratios[self.index - 1] if self.index else math.nan
+        self._room_s = self._room_s + elapsed_s if dearer_j < _ROOM * allowed_j else 0.0
+        if self._room_s > self._patience * hold_s:
+            self._left_j, self._risen_s = math.nan, 0.0
+            self._move(-1)
+            return dearer_j
+        return joules
+
+    def dearest(self) -> None:
+        """Go back to the first model."""
+        self.index, self._left_j = 0, math.nan
+        self._needed_s = self._room_s = 0.0
+
+    def _move(self, by: int) -> None:
+        self.index += by
+        self._needed_s = self._room_s = 0.0
