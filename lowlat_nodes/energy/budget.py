@@ -8,13 +8,14 @@ import math
 from dataclasses import dataclass
 from enum import IntEnum
 
-from lowlat_nodes.energy.consumption import Consumption
+from lowlat_nodes.energy.headline import Headline
 from lowlat_nodes.energy.model_choice import ModelChoice
 from lowlat_nodes.energy.rate_control import BELIEVED, MeanCost, RateControl
 from lowlat_nodes.energy.settings import BudgetSettings
+from lowlat_nodes.stream.meter import Kind
 
 LEAST_HZ = 0.1
-"""A lower rate would give no figures to judge by; the floor of whoever names none."""
+"""A lower rate would give no figures to judge by: the floor of whoever needs none."""
 
 _KEEP_S = 30.0  # the last order, without figures
 _SETTLE_S = 3.0  # figures after a switch are not yet of the new model
@@ -31,6 +32,20 @@ class Level(IntEnum):
     OK = 0
     WARN = 1
     ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Leeway:
+    """What a node can do to use less.
+
+    Attributes:
+        floor_hz: The lowest rate at which it still does what it is there for; infinite for a node that does
+            not choose its rate.
+        models: How many models it can switch between, the dearest first.
+    """
+
+    floor_hz: float = math.inf
+    models: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,55 +80,58 @@ class Budget:
     figures lack                 the last order for 30 s; then none, and a WARN as long as it lasts
     ============================ ======================================================================
 
-    Of these `respond` leaves out what the user does not want. The rate never falls below the floor.
+    Of these `respond` leaves out what the user does not want, and the leeway what the node cannot. The rate
+    never falls below the floor of either. A budget counts as kept within 10 %: figures of a second tell no
+    better.
 
     Args:
         settings: What the user wants.
-        floor_hz: What the node needs; the higher of both floors counts.
-        models: How many models the node has to choose from.
 
     Attributes:
         settings: May be replaced at any time.
-        floor_hz: May be replaced at any time.
     """
 
-    def __init__(self, settings: BudgetSettings, floor_hz: float = LEAST_HZ, models: int = 1) -> None:
+    def __init__(self, settings: BudgetSettings) -> None:
         self.settings = settings
-        self.floor_hz = floor_hz
+        self._leeway = Leeway()
         self._mean = MeanCost()
         self._rate = RateControl()
-        self._choice = ModelChoice(models)
-        self._models = models
+        self._choice = ModelChoice()
         self._judged_ns: int | None = None
         self._known_ns: int | None = None
         self._switched_ns: int | None = None
         self._settling = False
         self._doomed_s = 0.0
 
-    def judge(self, use: Consumption, now_ns: int) -> Order:
+    def judge(self, use: Headline, leeway: Leeway, now_ns: int) -> Order:
         """Return what to do from now on; to be called about once a second.
 
         Args:
             use: What the node used in the last window.
+            leeway: What it can do.
             now_ns: Steady time.
         """
-        settings = self.settings
+        settings, self._leeway = self.settings, leeway
         elapsed_s = 1.0 if self._judged_ns is None else (now_ns - self._judged_ns) * 1e-9
         elapsed_s = min(max(elapsed_s, 0.0), _LONGEST_WINDOW_S)
         self._judged_ns = now_ns
-        self._rate.limit_hz = max(self._rate.limit_hz, self._floor_hz)  # which may have risen
         if not settings.w and not settings.j_per_result:
             self._release()
             return Order()
-        if not use.known:
+        if not self._slows:
+            self._rate.release()
+        self._rate.limit_hz = max(self._rate.limit_hz, self._floor_hz)  # which may have risen
+        if self._choice.index >= self._models:
+            self._choice.dearest()
+        if not (0.0 <= use.watts < math.inf and 0.0 <= use.rate_hz < math.inf):
             return self._unknown(use, now_ns)
         self._known_ns = now_ns
         if self._switched_ns is None or now_ns - self._switched_ns > _SETTLE_S * 1e9:
             self._mean.take(use.watts, use.rate_hz, elapsed_s)
             self._respond(use, now_ns, elapsed_s)
-        return self._order(elapsed_s, " (modelled)" if use.modelled else "")
+        return self._order(elapsed_s, _doubts(use))
 
-    def _unknown(self, use: Consumption, now_ns: int) -> Order:
+    def _unknown(self, use: Headline, now_ns: int) -> Order:
         if self._known_ns is None or now_ns - self._known_ns > _KEEP_S * 1e9:
             self._release()
             return self._say(self._warning, f"no budget is kept: {use.why}")
@@ -126,46 +144,56 @@ class Budget:
         self._settling, self._doomed_s = False, 0.0
 
     @property
-    def _floor_hz(self) -> float:
-        return max(self.settings.floor_hz, self.floor_hz, LEAST_HZ)
+    def _slows(self) -> bool:
+        """Whether the rate may be lowered."""
+        settings = self.settings
+        return settings.w > 0.0 and "rate" in settings.respond and math.isfinite(self._leeway.floor_hz)
 
-    def _respond(self, use: Consumption, now_ns: int, elapsed_s: float) -> None:
+    @property
+    def _models(self) -> int:
+        """How many models may be chosen from."""
+        return self._leeway.models if "model" in self.settings.respond else 1
+
+    @property
+    def _floor_hz(self) -> float:
+        return max(self.settings.floor_hz, self._leeway.floor_hz, LEAST_HZ)
+
+    def _respond(self, use: Headline, now_ns: int, elapsed_s: float) -> None:
         settings, mean, floor_hz = self.settings, self._mean, self._floor_hz
-        wanted_hz = mean.rate_at(settings.w or math.inf, use.joules, use.error_j)
+        joules, error_j = (
+            (use.joules_per_result, use.error_j) if _by_regression(use) else (math.nan, math.nan)
+        )
+        wanted_hz = mean.rate_at(settings.w or math.inf, joules, error_j)
         if self._settling:
             if mean.age_s < _FRESH_S:
                 return
             self._settling = False
             self._choice.learn(mean.joules)
-            self._rate.start_at(max(floor_hz, wanted_hz))
-        if "rate" in settings.respond and settings.w:
+            if self._slows:
+                self._rate.start_at(max(floor_hz, wanted_hz))
+        if self._slows:
             self._rate.step(settings.w, mean, wanted_hz, elapsed_s, hold_s=settings.hold_s, floor_hz=floor_hz)
-        else:
-            self._rate.release()
-        if "model" not in settings.respond:
-            self._choice.dearest()
-            return
         if (
             use.rate_hz < 0.5 * mean.rate_hz
         ):  # input goes away: what runs on without results is no result's cost
             return
         joules = self._joules(use, now_ns)
         before = self._choice.index
-        expected_j = self._choice.step(joules, self._allowed_j(joules), elapsed_s, hold_s=settings.hold_s)
+        expected_j = self._choice.step(
+            joules, self._allowed_j(joules), elapsed_s, hold_s=settings.hold_s, models=self._models
+        )
         if self._choice.index == before:
             return
-        if self._choice.index < before and "rate" in settings.respond and settings.w:
+        if self._choice.index < before and self._slows:
             self._rate.start_at(max(floor_hz, settings.w / expected_j))
         self._switched_ns = now_ns
         self._settling = True
         self._mean = MeanCost()
 
-    def _joules(self, use: Consumption, now_ns: int) -> float:
+    def _joules(self, use: Headline, now_ns: int) -> float:
         """Return what a result costs: by regression, unless that still remembers another model."""
         recent = self._switched_ns is not None and now_ns - self._switched_ns < _REGRESSION_S * 1e9
-        if recent or not use.error_j <= BELIEVED * use.joules:
-            return self._mean.joules
-        return use.joules
+        return self._mean.joules if recent or not _by_regression(use) else use.joules_per_result
 
     def _allowed_j(self, joules: float) -> float:
         """Return what a result may cost for both budgets to be kept."""
@@ -173,7 +201,7 @@ class Budget:
         allowed_j = settings.j_per_result or math.inf
         if not settings.w:
             return allowed_j
-        if "rate" not in settings.respond:  # at the present rate
+        if not self._slows:  # at the present rate
             return min(allowed_j, joules * settings.w / max(self._mean.watts, 1e-9))
         if self._choice.index or self._at_floor:
             return min(allowed_j, settings.w / self._floor_hz)
@@ -181,7 +209,7 @@ class Budget:
 
     @property
     def _at_floor(self) -> bool:
-        return self._rate.limit_hz <= 1.02 * self._floor_hz
+        return self._slows and self._rate.limit_hz <= 1.02 * self._floor_hz
 
     def _order(self, elapsed_s: float, note: str) -> Order:
         settings, mean = self.settings, self._mean
@@ -213,15 +241,24 @@ class Budget:
 
     @property
     def _exhausted(self) -> bool:
-        """Whether nothing is left to do of what the node may do."""
-        respond, limited = self.settings.respond, self.settings.w > 0.0
-        may_act = ("rate" in respond and limited) or "model" in respond
-        can_slow = "rate" in respond and limited and not self._at_floor
-        return may_act and not can_slow and not ("model" in respond and self._choice.cheaper)
+        """Whether the node may do something, and nothing is left of that."""
+        may_act = self._slows or self._models > 1
+        return may_act and not (self._slows and not self._at_floor) and self._choice.index + 1 >= self._models
 
     def _say(self, level: Level, figures: str) -> Order:
         """Return the order that stands, in words too."""
         limit_hz, model = self._rate.limit_hz, self._choice.index
         held = [f"at most {limit_hz:.3g} Hz"] if math.isfinite(limit_hz) else []
-        held += [f"model {model + 1} of {self._models}"] if model else []
+        held += [f"model {model + 1} of {self._leeway.models}"] if model else []
         return Order(limit_hz, model, level, f"{figures}; {', '.join(held)}" if held else figures)
+
+
+def _by_regression(use: Headline) -> bool:
+    """Return whether what a result costs is known by a regression that can be believed."""
+    return use.method == "regression" and use.error_j <= BELIEVED * use.joules_per_result
+
+
+def _doubts(use: Headline) -> str:
+    doubts = [use.kind.value] if use.kind is Kind.MODELLED else []
+    doubts += [f"fake: {use.fake}"] if use.fake else []
+    return f" ({', '.join(doubts)})" if doubts else ""

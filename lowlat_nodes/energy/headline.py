@@ -25,6 +25,7 @@ class Headline:
         kind: How it is known; unavailable where there is none.
         meters: Whose figures were added: all of one kind, none of them part of another.
         watts: Power in the last window.
+        rate_hz: Results a second in the last window.
         joules: Energy since the sampler first saw the node.
         joules_per_result: Energy of a result; NaN where it is not known, or none came yet.
         error_j: Its standard error; 0 for a share.
@@ -36,6 +37,7 @@ class Headline:
     kind: Kind
     meters: tuple[str, ...] = ()
     watts: float = _NAN
+    rate_hz: float = _NAN
     joules: float = _NAN
     joules_per_result: float = _NAN
     error_j: float = _NAN
@@ -103,6 +105,7 @@ def _add(node: NodeFigures, kind: Kind, meters: Sequence[MeterFigures]) -> Headl
         kind=kind,
         meters=names,
         watts=sum(node.watts[name] for name in names),
+        rate_hz=node.rate_hz,
         joules=sum(node.joules.get(name, _NAN) for name in names),
         joules_per_result=sum(cost.joules for cost in costs) if known else _NAN,
         error_j=math.hypot(*(cost.error_j for cost in costs)) if known else _NAN,

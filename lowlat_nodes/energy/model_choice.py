@@ -22,33 +22,24 @@ class ModelChoice:
     returns to it once that has been at most 80 % of what is allowed for `hold_s`, and after twice that time
     where the last return did not last. A dearer model is never tried to see what it costs.
 
-    Args:
-        models: How many there are.
-
     Attributes:
-        index: The present one.
+        index: The present one, 0 for the dearest.
     """
 
-    def __init__(self, models: int) -> None:
+    def __init__(self) -> None:
         self.index = 0
-        self._models = models
-        self._ratios: list[float] = [math.nan] * models  # cost of each to that of the next
+        self._ratios: dict[int, float] = {}  # by index: the cost of the next dearer one to its own
         self._left_j = math.nan  # what a result of the model cost that was left, until the ratio is known
         self._needed_s = self._room_s = 0.0
         self._risen_s, self._patience = math.inf, 1.0
 
-    @property
-    def cheaper(self) -> bool:
-        """Whether there is a cheaper one."""
-        return self.index + 1 < self._models
-
     def learn(self, joules: float) -> None:
         """Take in what a result of the present model costs, once that has settled."""
         if self.index and math.isfinite(self._left_j) and 0.0 < joules < math.inf:
-            self._ratios[self.index - 1] = self._left_j / joules
+            self._ratios[self.index] = self._left_j / joules
             self._left_j = math.nan
 
-    def step(self, joules: float, allowed_j: float, elapsed_s: float, *, hold_s: float) -> float:
+    def step(self, joules: float, allowed_j: float, elapsed_s: float, *, hold_s: float, models: int) -> float:
         """Choose, and return what a result of the chosen model is thought to cost: NaN for nobody knows.
 
         Args:
@@ -56,17 +47,18 @@ class ModelChoice:
             allowed_j: What a result may cost.
             elapsed_s: Time since the last step.
             hold_s: How long there must be room before the dearer model returns.
+            models: How many there are.
         """
         self._risen_s += elapsed_s
         self._needed_s = self._needed_s + elapsed_s if joules > _NOISE * allowed_j else 0.0
-        if self._needed_s > _CONFIRM_S and self.cheaper:
+        if self._needed_s > _CONFIRM_S and self.index + 1 < models:
             # A return that does not last was wrong; the next one takes twice the patience.
             lasted = self._risen_s > _LASTED * self._patience * hold_s
             self._patience = 1.0 if lasted else min(2.0 * self._patience, _MOST_PATIENCE)
             self._left_j = joules
             self._move(1)
             return math.nan
-        dearer_j = joules * self._ratios[self.index - 1] if self.index else math.nan
+        dearer_j = joules * self._ratios.get(self.index, math.nan)
         self._room_s = self._room_s + elapsed_s if dearer_j < _ROOM * allowed_j else 0.0
         if self._room_s > self._patience * hold_s:
             self._left_j, self._risen_s = math.nan, 0.0

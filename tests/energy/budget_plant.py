@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from dataclasses import dataclass, field
 
-from lowlat_nodes.energy.budget import Budget, Order
-from lowlat_nodes.energy.consumption import Consumption
+from lowlat_nodes.energy.budget import Budget, Leeway, Order
+from lowlat_nodes.energy.headline import Headline
+from lowlat_nodes.stream.meter import Kind
 
 S = 1_000_000_000
 
@@ -46,17 +48,15 @@ class Plant:
         share = rate_hz / self.natural_hz
         return self.base_w + self.joules[model] * self.natural_hz * share**self.power
 
-    def use(self) -> Consumption:
+    def use(self) -> Headline:
         """What the sampler says of the window that ends now."""
         order = self.orders[0]
         rate_hz = min(self.natural_hz, order.max_hz)
-        joules = self.joules[order.model] * self.regression
-        return Consumption(
-            watts=max(0.0, self.watts(rate_hz, order.model) * self.random.gauss(1.0, self.noise)),
-            rate_hz=rate_hz,
-            joules=joules,
-            error_j=0.1 * joules,
-            meters=("simulated",),
+        watts = max(0.0, self.watts(rate_hz, order.model) * self.random.gauss(1.0, self.noise))
+        known = not math.isnan(self.regression)
+        joules = self.joules[order.model] * self.regression if known else watts / rate_hz
+        return used(
+            watts, rate_hz, joules, 0.1 * joules if known else 0.0, "regression" if known else "share"
         )
 
     def now(self) -> tuple[float, float, int]:
@@ -66,11 +66,33 @@ class Plant:
         return self.watts(rate_hz, order.model), rate_hz, order.model
 
 
-def run(budget: Budget, plant: Plant, seconds: int, start_s: int = 0) -> list[tuple[Order, float, float]]:
+def used(
+    watts: float,
+    rate_hz: float,
+    joules: float = math.nan,
+    error_j: float = math.nan,
+    method: str = "",
+    kind: Kind = Kind.MEASURED,
+) -> Headline:
+    """What a node used."""
+    return Headline(
+        kind,
+        ("meter",),
+        watts=watts,
+        rate_hz=rate_hz,
+        joules_per_result=joules,
+        error_j=error_j,
+        method=method,
+    )
+
+
+def run(
+    budget: Budget, plant: Plant, seconds: int, start_s: int = 0, *, floor_hz: float = 0.001
+) -> list[tuple[Order, float, float]]:
     """Let a budget judge a node each second; return the order, the true power and the true rate of each."""
     history = []
     for second in range(start_s, start_s + seconds):
-        order = budget.judge(plant.use(), second * S)
+        order = budget.judge(plant.use(), Leeway(floor_hz, len(plant.joules)), second * S)
         plant.orders.append(order)
         watts, rate_hz, _ = plant.now()
         history.append((order, watts, rate_hz))
