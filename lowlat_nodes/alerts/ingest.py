@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from lowlat_nodes.alerts.surveys.lsst import Lsst
 from lowlat_nodes.alerts.surveys.survey import NULL, Alerts, Survey, UnknownSurvey
 from lowlat_nodes.alerts.surveys.ztf import Ztf
 from lowlat_nodes.alerts.wire import MOST_SCHEMAS, UnreadablePacket, Wire, WriterSchema
+from lowlat_nodes.stream.bound import UNBOUNDED, Bound
 from lowlat_nodes.stream.payload import Packet
 
 SURVEYS = (Ztf, Lsst)
@@ -71,10 +72,18 @@ class Ingest:
     Args:
         registry: Where schemas are found that come by number or name.
         most_bytes: A larger packet, or one that decompresses to more, is refused.
+        bound: How many epochs an alert may have, by `Packet.source` and the name of the survey. One with more
+            is refused: without some of its epochs it might be classified as something else.
     """
 
-    def __init__(self, registry: SchemaRegistry | None = None, most_bytes: int = 1 << 24) -> None:
+    def __init__(
+        self,
+        registry: SchemaRegistry | None = None,
+        most_bytes: int = 1 << 24,
+        bound: Bound = UNBOUNDED,
+    ) -> None:
         self._wire = Wire(registry, most_bytes)
+        self._bound = bound
         self._known: OrderedDict[WriterSchema, Known | str] = OrderedDict()
 
     def read(self, packets: Sequence[Packet]) -> Ingested:
@@ -99,7 +108,8 @@ class Ingest:
             if isinstance(known, str):
                 refused.update(dict.fromkeys(numbers, known))
             else:
-                parts.append(_read(known, np.array(numbers), bodies))
+                sources = [packets[number].source for number in numbers]
+                parts.append(_read(known, np.array(numbers), bodies, sources, self._bound))
         return _together(parts, refused)
 
     def _how_to_read(self, schema: WriterSchema) -> Known | str:
@@ -136,11 +146,14 @@ def _survey(schema: Type) -> Survey:
     raise UnknownSurvey(msg)
 
 
-def _read(known: Known, packet: NDArray[np.int64], bodies: Sequence[Bytes]) -> Ingested:
+def _read(
+    known: Known, packet: NDArray[np.int64], bodies: Sequence[Bytes], sources: Sequence[str], bound: Bound
+) -> Ingested:
     """Return the light curves in records of one schema, which came in the packets of these numbers."""
     decoded = known.reader.read(bodies)
     alerts = known.survey.interpret(decoded)
     refused = _unacceptable(alerts, known.survey) | decoded.refused
+    refused |= _too_long(alerts, refused, sources, known.survey.name, bound)
     epochs, number = alerts.epochs, len(bodies)
     good = usable(epochs)
     if not good[:number].all():
@@ -200,6 +213,25 @@ def _unacceptable(alerts: Alerts, survey: Survey) -> dict[int, str]:
         for alert in np.flatnonzero(alerts.alert_id == NULL).tolist():
             refused[alert] = f"expected an alert of {survey.name} with a number, got null"
     return refused
+
+
+def _too_long(
+    alerts: Alerts, refused: Container[int], sources: Sequence[str], survey: str, bound: Bound
+) -> dict[int, str]:
+    """Return which alerts, of those not refused, have more epochs than they may, and why that is bad."""
+    found = {}
+    counts = np.bincount(alerts.epochs.alert, minlength=len(sources)).tolist()
+    for alert, (source, count) in enumerate(zip(sources, counts, strict=True)):
+        if alert in refused:
+            continue
+        limit = bound.limit(source, survey)
+        if limit == 0.0:
+            found[alert] = f"nothing is read of the source {source!r} for now: too many alerts were too long"
+            continue
+        bound.note(count, cut=count > limit, source=source, bucket=survey)
+        if count > limit:
+            found[alert] = f"too many epochs for an alert of {survey}: {count}, {int(limit)} may be"
+    return found
 
 
 def _describe_own_epoch(alerts: Alerts, alert: int) -> str:

@@ -9,6 +9,9 @@ from enum import Enum
 
 from lowlat_nodes.stream.config import setting
 
+WHILE_OPEN = ("refuse", "mean", "warn")
+"""What may become of calls while the breaker of their source is open."""
+
 
 @dataclass(frozen=True)
 class BreakerSettings:
@@ -24,10 +27,11 @@ class BreakerSettings:
     trials: int = setting(
         3, low=1, high=64, doc="So many calls in a row without a cut close it; a cut opens it again."
     )
-    refuse: bool = setting(
-        True,
-        doc="Whether nothing of a source is worked on while its breaker is open; false: its calls may cost "
-        "as much as the mean of all.",
+    while_open: str = setting(
+        "auto",
+        choices=("auto", *WHILE_OPEN),
+        doc="What becomes of the calls of a source while its breaker is open. refuse: they are not worked on. "
+        "mean: they may cost the mean of all. warn: as much as others. auto: as suits the node.",
     )
 
 
@@ -44,7 +48,7 @@ class Breaker:
     state     calls                                        becomes
     ========= ============================================ =============================================
     closed    are worked on                                open with the last of `cuts` among `calls`
-    open      are refused                                  half open after `cool_down_s`
+    open      as `while_open` says                         half open after `cool_down_s`
     half open are worked on, and tried                     closed after `trials` good ones, open with a cut
     ========= ============================================ =============================================
 

@@ -50,6 +50,11 @@ class GuardSettings:
         doc="Calls beyond this always are, also while nothing is known of others, in the unit of what the "
         "node counts; 0 takes its own.",
     )
+    free: float = setting(
+        0.0,
+        low=0.0,
+        doc="Calls that cost no more are never cut, in the unit of what the node counts; 0 takes its own.",
+    )
     warm_up_calls: int = setting(
         200, low=10, high=100_000, doc="So many calls are looked at before any is cut by those before it."
     )
@@ -126,7 +131,8 @@ class Guard:
     Args:
         settings: How far.
         most: Calls beyond this are always cut, unless the settings say another number.
-        free: Calls that cost no more are never cut; above 0.
+        free: Calls that cost no more are never cut, unless the settings say another number; above 0.
+        while_open: One of `breaker.WHILE_OPEN`, unless the settings say another one.
         clock: Measures the time of cool-downs and drift.
 
     Raises:
@@ -134,11 +140,19 @@ class Guard:
     """
 
     def __init__(
-        self, settings: GuardSettings, *, most: float, free: float, clock: Clock | None = None
+        self,
+        settings: GuardSettings,
+        *,
+        most: float,
+        free: float,
+        while_open: str = "refuse",
+        clock: Clock | None = None,
     ) -> None:
         self._settings = settings
         self._most = settings.most or most
-        self._free = free
+        self._free = free = settings.free or free
+        chosen = settings.breaker.while_open
+        self._while_open = while_open if chosen == "auto" else chosen
         if not 0.0 < free <= self._most < math.inf:
             raise ConfigurationError(
                 f"energy.guard.most: expected at least {free:g}, up to which no call is cut here, got "
@@ -151,15 +165,15 @@ class Guard:
         self._calls = self._cuts = self._refused = self._opened = 0
 
     def limit(self, source: str, bucket: str = "") -> float:
-        """Return the most that the next call of a source may cost; 0 while its breaker is open."""
+        """Return the most that the next call of a source may cost; 0 where it is to be refused."""
         settings, now_ns = self._settings, self._clock.now_ns()
         if not settings.enabled:
             return self._most
         with self._lock:
             costs = self._costs(bucket, now_ns)
-            if self._breaker(source).admits(now_ns):
+            if self._breaker(source).admits(now_ns) or self._while_open == "warn":
                 return costs.limit
-            if settings.breaker.refuse:
+            if self._while_open == "refuse":
                 self._refused += 1
                 return 0.0
             return min(max(self._free, costs.mean), costs.limit)

@@ -126,6 +126,8 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
             "model_ns": stages.model_ns,
             "decode_ns": stages.decode_ns,
             "track_ns": stages.track_ns,
+            "candidates": stages.candidates,
+            "cut": stages.cut,
             "detections": len(message.payload.rows),
         }
         self._told.write(Message("inferences", Text(json.dumps(record))))

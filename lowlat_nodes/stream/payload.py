@@ -7,11 +7,14 @@ Every transport and the bag reader decode to these, so one processor runs behind
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_PLACE = re.compile(r"[\[@#]")  # where the place within a source begins
 
 Floats = NDArray[np.float64]
 
@@ -142,6 +145,11 @@ class Packet:
     data: bytes | memoryview
     key: bytes = b""
     origin: str = ""
+
+    @property
+    def source(self) -> str:
+        """Return where others came from too: `origin` without the place there, `ztf` or `night.avro`."""
+        return _PLACE.split(self.origin, maxsplit=1)[0]
 
 
 @dataclass(slots=True, eq=False)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from lowlat_nodes import resources
 from lowlat_nodes.inference.backends import Loaded
 from lowlat_nodes.inference.calibration import Stop, never
+from lowlat_nodes.stream.bound import UNBOUNDED, Bound
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import CompressedImage, Detections, Image
@@ -36,12 +38,19 @@ DETECTIONS, MARKERS, DEBUG = "detections", "markers", "debug_image"
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """How long the parts of one detection took, in ns of a steady clock."""
+    """How long the parts of one detection took, in ns of a steady clock, and what decided it.
+
+    Attributes:
+        candidates: How many boxes there were before any suppression.
+        cut: How many of them, the worst, were not looked at.
+    """
 
     prepare_ns: int = 0
     model_ns: int = 0
     decode_ns: int = 0
     track_ns: int = 0
+    candidates: int = 0
+    cut: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,8 @@ class Detector(Processor):
         wanted: Tells whether anybody looks at a stream, by name; what is only for viewers is not made unless
             somebody does.
         stop: Tells whether `open` is to give up while it finds out what is fastest.
+        bound: How many boxes of a frame are looked at before suppression and tracking, by camera; the best
+            ones. A frame of a camera that is refused has no result.
 
     Attributes:
         stages: How long the last frame took, where.
@@ -74,6 +85,7 @@ class Detector(Processor):
         *,
         wanted: Callable[[str], bool] = lambda _stream: False,
         stop: Stop = never,
+        bound: Bound = UNBOUNDED,
     ) -> None:
         self.inputs = tuple(cameras)
         self.outputs = tuple(
@@ -83,6 +95,7 @@ class Detector(Processor):
         self.wanted = wanted
         self._config = config
         self._stop = stop
+        self._bound = bound
         self._loaded: Loaded | None = None
         self._layout: Layout | None = None
         self._preprocessor: Preprocessor | None = None
@@ -165,17 +178,12 @@ class Detector(Processor):
         """
         reporting = self._reporting
         assert reporting is not None
-        rows = self._find(image, reporting.threshold, reporting.limit, reporting.classes)
-        return Detections(rows, self._ids)
+        return Detections(self._find(image, reporting), self._ids)
 
     def _find(
-        self,
-        image: Image | CompressedImage,
-        threshold: float,
-        limit: int,
-        classes: NDArray[np.bool_] | None,
+        self, image: Image | CompressedImage, reporting: Reporting, most_candidates: int | None = None
     ) -> Rows:
-        """Return the detections of some classes from a score on, the best ones."""
+        """Return what is to be reported, found among so many boxes at most."""
         layout, model = self._layout, self.loaded.model
         assert layout is not None
         assert self._preprocessor is not None
@@ -184,21 +192,34 @@ class Detector(Processor):
         prepared_ns = time.perf_counter_ns()
         outputs = model.run({layout.image.name: tensor, **layout.feed}, layout.outputs)
         inferred_ns = time.perf_counter_ns()
-        rows = layout.decode(outputs, placement, threshold, limit, classes)
+        rows = layout.decode(
+            outputs, placement, reporting.threshold, reporting.limit, reporting.classes, most_candidates
+        )
         decoded_ns = time.perf_counter_ns()
-        self.stages = Stages(prepared_ns - begin_ns, inferred_ns - prepared_ns, decoded_ns - inferred_ns)
+        count = layout.candidates
+        self.stages = Stages(
+            prepared_ns - begin_ns,
+            inferred_ns - prepared_ns,
+            decoded_ns - inferred_ns,
+            candidates=count,
+            cut=0 if most_candidates is None else max(0, count - most_candidates),
+        )
         return rows
 
-    def _follow(self, message: Message, tracker: Tracker) -> Detections:
+    def _look(self, message: Message, most_candidates: int | None) -> Detections:
+        """Return what is in a frame, on its tracks where they are followed."""
+        reporting, tracker = self._reporting, self._trackers.get(message.topic)
+        assert reporting is not None
+        if tracker is not None:
+            return self._follow(message, tracker, most_candidates)
+        return Detections(self._find(message.payload, reporting, most_candidates), self._ids)
+
+    def _follow(self, message: Message, tracker: Tracker, most_candidates: int | None) -> Detections:
         """Return what is in a frame, and on which tracks; they also live on what is not reported."""
         reporting, low = self._reporting, self._config.tracking.low_threshold
         assert reporting is not None
-        rows = self._find(
-            message.payload,
-            min(reporting.threshold, low),
-            max(reporting.limit, LIMIT),
-            reporting.classes,
-        )
+        seen = Reporting(min(reporting.threshold, low), max(reporting.limit, LIMIT), reporting.classes)
+        rows = self._find(message.payload, seen, most_candidates)
         begin_ns = time.perf_counter_ns()
         tracks = tracker.update(rows, message.trace.capture_ns or message.trace.received_ns)
         self.stages = dataclasses.replace(self.stages, track_ns=time.perf_counter_ns() - begin_ns)
@@ -208,8 +229,11 @@ class Detector(Processor):
     def process(self, message: Message) -> Iterator[Message]:
         """Detect in a frame; then, with the detections on their way, draw on it while somebody looks."""
         camera = message.topic
-        tracker = self._trackers.get(camera)
-        found = self.detect(message.payload) if tracker is None else self._follow(message, tracker)
+        limit = self._bound.limit(camera)
+        if limit < 1.0:
+            return
+        found = self._look(message, None if math.isinf(limit) else int(limit))
+        self._bound.note(self.stages.candidates, cut=self.stages.cut > 0, source=camera)
         yield message.derive(f"{camera}/{DETECTIONS}", found)
         if self.wanted(f"{camera}/{MARKERS}"):
             yield message.derive(f"{camera}/{MARKERS}", found)

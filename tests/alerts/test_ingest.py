@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from lowlat_nodes.alerts.container import split, write_header, write_record
 from lowlat_nodes.alerts.ingest import Ingest, Ingested
+from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.passbands import NAMES
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.wire import MOST_SCHEMAS
-from lowlat_nodes.sim.alert_packets import LSST_SCHEMA, LSST_SCHEMA_NUMBER, ZTF_SCHEMA
+from lowlat_nodes.sim.alert_packets import LSST_SCHEMA, LSST_SCHEMA_NUMBER, ZTF_SCHEMA, ztf_packets
 from lowlat_nodes.stream.payload import Packet
 
 fastavro = pytest.importorskip("fastavro")
@@ -616,3 +617,59 @@ def test_flipped_and_cut_records_give_a_light_curve_or_a_reason(survey, changes,
         times = [epoch[0] for epoch in light_curve(found, alert)]
         assert times == sorted(times)
     assert light_curve(found, 0) == light_curve(found, len(curves) - 1)
+
+
+class Most:
+    """A bound on the epochs of an alert, which keeps what it was told."""
+
+    def __init__(self, **limits: float) -> None:
+        self.limits = limits
+        self.calls: list[tuple[str, float, bool, str]] = []
+
+    def limit(self, source: str, bucket: str = "") -> float:  # noqa: ARG002 (the interface)
+        return self.limits[source]
+
+    def note(self, cost: float, *, cut: bool, source: str, bucket: str = "") -> None:
+        self.calls.append((source, cost, cut, bucket))
+
+
+def test_alerts_with_too_many_epochs_are_refused_and_the_others_are_not() -> None:
+    lengths = [3, 40, 5, 30]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    total = int(offsets[-1])
+    curves = LightCurves(
+        np.arange(4) + 1000 * total,
+        [f"object {number}" for number in range(4)],
+        offsets,
+        60_000.0 + np.arange(total),
+        np.zeros(total, np.uint8),
+        np.full(total, 2000.0),
+        np.full(total, 100.0),
+        np.ones(total, np.bool_),
+    )
+    origins = ["ztf[0]@1", "ztf[1]@2", "night.avro#0", "left_alone[0]@7"]
+    packets = [
+        Packet(packet.data, origin=origin)
+        for packet, origin in zip(ztf_packets(curves, cutout_bytes=10), origins, strict=True)
+    ]
+    bound = Most(ztf=30.0, left_alone=0.0, **{"night.avro": 4.0})
+    read = Ingest(bound=bound).read(packets)
+    assert read.packets.tolist() == [0]
+    assert len(read.light_curves.mjd) == 3
+    assert read.refused == {
+        1: "too many epochs for an alert of ztf: 40, 30 may be",
+        2: "too many epochs for an alert of ztf: 5, 4 may be",
+        3: "nothing is read of the source 'left_alone' for now: too many alerts were too long",
+    }
+    assert bound.calls == [
+        ("ztf", 3, False, "ztf"),
+        ("ztf", 40, True, "ztf"),
+        ("night.avro", 5, True, "ztf"),
+    ]
+
+
+def test_an_alert_that_is_refused_for_something_else_tells_the_bound_nothing() -> None:
+    bound = Most()
+    read = Ingest(bound=bound).read([Packet(b"nothing")])
+    assert list(read.refused) == [0]
+    assert bound.calls == []

@@ -212,7 +212,7 @@ def test_one_cut_now_and_then_opens_no_breaker() -> None:
 
 
 def test_without_refusing_a_source_gets_the_mean_while_its_breaker_is_open() -> None:
-    caller = Caller(GuardSettings(breaker=BreakerSettings(refuse=False)))
+    caller = Caller(GuardSettings(breaker=BreakerSettings(while_open="mean")))
     caller.cuts(log_normal(0, 0.2, 500), source="good")
     for _ in range(5):
         caller.call(20.0)
@@ -220,6 +220,19 @@ def test_without_refusing_a_source_gets_the_mean_while_its_breaker_is_open() -> 
     assert caller.guard.limit("camera") == pytest.approx(mean)
     assert caller.guard.limit("good") > 2.0 * mean
     assert caller.guard.state().refused == 0
+
+
+def test_a_source_with_an_open_breaker_may_be_as_any_other() -> None:
+    clock = ManualClock(S)
+    guard = Guard(GuardSettings(), most=1e6, free=1.0, while_open="warn", clock=clock)
+    for _ in range(300):
+        guard.note(10.0, cut=False, source="good")
+    for _ in range(300):
+        guard.note(1000.0, cut=True, source="bad")
+    assert guard.state().open == ("bad",)
+    assert guard.limit("bad") == guard.limit("good")
+    assert guard.state().refused == 0
+    assert guard.state().buckets[0].calls == 305
 
 
 def test_many_names_do_not_close_an_open_breaker() -> None:

@@ -228,3 +228,37 @@ def test_what_is_too_faint_to_be_reported_keeps_its_track(made: Any) -> None:
 def test_nothing_is_tracked_unless_asked_for(made: Any) -> None:
     frame = Message("image", Image(spots(64, 64, red=(20, 20)), "rgb8"), Trace(1))
     assert next(made().process(frame)).payload.tracks is None
+
+
+class Told:
+    """A bound with one limit for each camera, which keeps what it was told."""
+
+    def __init__(self, **limits: float) -> None:
+        self.limits = limits
+        self.calls: list[tuple[str, float, bool]] = []
+
+    def limit(self, source: str, bucket: str = "") -> float:  # noqa: ARG002 (the interface)
+        return self.limits[source]
+
+    def note(self, cost: float, *, cut: bool, source: str, bucket: str = "") -> None:  # noqa: ARG002
+        self.calls.append((source, cost, cut))
+
+
+def test_a_frame_with_too_many_boxes_has_the_best_ones(spot_model: Path) -> None:
+    bound = Told(narrow=2.0, wide=100.0, refused=0.0)
+    config = build(DetectorConfig, {"model": str(spot_model), **ONE_WAY, "threshold": 0.5})
+    detector = Detector(config, ("narrow", "wide", "refused"), bound=bound)
+    detector.open()
+    image = spots(64, 64, red=(10, 10), green=(30, 30), blue=(50, 50))
+    image[50, 50, 2] = 255
+    image[:, :, 1] = image[:, :, 1] // 4 * 3  # green is the weakest
+    try:
+        for camera, names in (("narrow", {"red", "blue"}), ("wide", {"red", "green", "blue"})):
+            (result,) = detector.process(Message(camera, Image(image, "rgb8"), Trace(received_ns=1)))
+            assert set(found(result.payload)) == names
+            assert detector.stages.candidates == 3
+            assert detector.stages.cut == 3 - len(names)
+        assert list(detector.process(Message("refused", Image(image, "rgb8"), Trace(received_ns=2)))) == []
+    finally:
+        detector.close()
+    assert bound.calls == [("narrow", 3, True), ("wide", 3, False)]

@@ -38,6 +38,7 @@ class Layout(ABC):
         outputs: The outputs that `decode` wants, in that order.
         feed: What the graph takes besides the image, by input name; the same for every image.
         refused: How many rows so far were NaN, infinite, or of a class that does not exist.
+        candidates: How many boxes the last image had from the threshold on, before any suppression.
     """
 
     default_resize: ClassVar[str]
@@ -53,6 +54,7 @@ class Layout(ABC):
         self.outputs = outputs
         self.feed: dict[str, NDArray[np.generic]] = {}
         self.refused = 0
+        self.candidates = 0
 
     def place(self, width: int, height: int) -> Placement:
         """Return where an image of a size, px, goes in the input."""
@@ -65,6 +67,7 @@ class Layout(ABC):
         threshold: float,
         limit: int,
         classes: NDArray[np.bool_] | None = None,
+        most_candidates: int | None = None,
     ) -> Rows:
         """Return the detections in an image.
 
@@ -74,6 +77,8 @@ class Layout(ABC):
             threshold: The least score.
             limit: The most detections; the best ones.
             classes: bool [len(names)], which classes are wanted; None for all.
+            most_candidates: How many boxes are looked at, the best ones; the work on them grows with the
+                square of their number where they need suppression. None for all.
 
         Returns:
             float32 [n, 6] of its own memory, by falling score: x1, y1, x2, y2 in px of the source image and
@@ -84,8 +89,9 @@ class Layout(ABC):
             UnexpectedOutput: If the arrays do not have the shapes of this layout.
         """
         with np.errstate(all="ignore"):  # what is no number is refused, what is too large is clipped
-            rows = self._candidates(outputs, np.float32(threshold), classes)
-            rows = self._distinct(self._sound(rows, classes))
+            rows = self._sound(self._candidates(outputs, np.float32(threshold), classes), classes)
+            self.candidates = len(rows)
+            rows = self._distinct(rows[:most_candidates])
             placement.to_source(rows)
         extended = rows[:, 2:4] > rows[:, :2]
         return rows[:limit] if extended.all() else rows[extended.all(axis=1)][:limit]

@@ -335,3 +335,32 @@ def test_a_fraction_for_a_class_is_refused() -> None:
     found = layout.decode([rows], layout.place(*SOURCE), 0.25, 100)
     assert found[:, 4].tolist() == [np.float32(0.8)]
     assert layout.refused == 2
+
+
+@pytest.mark.parametrize("name", ["one_to_one", "one_to_many"])
+def test_the_best_candidates_are_looked_at_where_there_are_too_many(name: str) -> None:
+    rng = np.random.default_rng(0)
+    table = np.concatenate((random_boxes(rng, BOXES) + 40, distinct_scores(rng, BOXES, 3)), axis=1)
+    layout = layout_of(name, {"o": (1, 7, BOXES)}, names=3, iou_threshold=1.0)
+    output = [np.ascontiguousarray(table.T.astype(np.float32))[None]]
+    place = layout.place(*SOURCE)
+    whole = layout.decode(output, place, 0.5, 1000)
+    assert layout.candidates >= len(whole)
+    wanted = layout.candidates
+
+    few = layout.decode(output, place, 0.5, 1000, most_candidates=7)
+    assert layout.candidates == wanted
+    assert len(few) <= 7
+    np.testing.assert_array_equal(few, whole[: len(few)])
+
+
+def test_candidates_of_classes_that_nobody_wants_do_not_displace_others() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.tile([10.0, 10.0, 30.0, 30.0, 0.0, 0.0], (10, 1))
+    rows[:, 4] = np.sort(rng.uniform(0.3, 1.0, 10))[::-1]
+    rows[7:, 5] = 1
+    layout = layout_of("end_to_end", {"o": (1, 10, 6)}, names=2)
+    wanted = np.array([False, True])
+    found = layout.decode([rows[None].astype(np.float32)], layout.place(*SOURCE), 0.1, 10, wanted, 3)
+    assert found[:, 5].tolist() == [1.0, 1.0, 1.0]
+    assert layout.candidates == 3
