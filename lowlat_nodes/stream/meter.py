@@ -48,16 +48,21 @@ class Meter(Protocol):
         name: Unique on its host, such as `rapl/package-0`, `nvml/0`, `ina3221/VDD_IN`.
         device: Whose work moves it: `cpu`, `gpu0`, `gpu1`, ..., `memory`; `board` and `battery` for all.
         covers: The parts that its figure is of; more than one on a shared rail: `("cpu", "gpu", "cv")`.
-        part_of: Name of the meter whose figure includes this one's, so that nobody adds both; empty for none.
-            It may change with a reading, because a meter that does not count includes nothing.
         fake: What stands behind it where that is no hardware, such as `simulated`; empty for a real meter.
     """
 
     name: str
     device: str
     covers: tuple[str, ...]
-    part_of: str
     fake: str
+
+    @property
+    def part_of(self) -> str:
+        """Name of the meter whose figure includes this one's, so that nobody adds both; empty for none.
+
+        It may change with each reading, because a meter that does not count includes nothing.
+        """
+        ...
 
     def read(self) -> Reading:
         """Return the present reading; never raises, and takes microseconds."""

@@ -20,15 +20,18 @@ class Counting:
     Args:
         range_uj: Where the counter wraps, as `max_energy_range_uj`; the kernel's figure lacks one step of the
             counter, so that each wrap counts one step too little.
+        resolution_j: Smallest step.
         highest_w: More than what is behind the counter can use.
 
     Attributes:
         microjoules: Counted since the first reading; never falls.
         breaks: How often the counter started anew, or was away.
+        resolution_j: As given.
     """
 
-    def __init__(self, range_uj: int, highest_w: float = HIGHEST_W) -> None:
-        self.microjoules = 0
+    def __init__(self, range_uj: int, resolution_j: float, highest_w: float = HIGHEST_W) -> None:
+        self.microjoules: float = 0  # a sum of whole numbers, exact however long it grows
+        self.resolution_j = resolution_j
         self.breaks = 0
         self._range_uj = range_uj
         self._highest_w = highest_w

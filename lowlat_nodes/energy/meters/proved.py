@@ -19,11 +19,10 @@ class Proved:
     """A meter that is unavailable until its counter has moved, and while it stands still.
 
     To be there is not to measure: virtual machines have counters of energy that open, and read 0 for ever.
-    While the meter that includes this one does not count, `part_of` names the one that includes that one.
 
     Args:
         meter: What is read.
-        whole: The meter that includes it, if any.
+        whole: The meter that includes it, if any; its own `part_of` is not asked.
         clock: Steady.
 
     Attributes:
@@ -33,7 +32,6 @@ class Proved:
 
     def __init__(self, meter: Meter, whole: Proved | None = None, clock: Clock | None = None) -> None:
         self.name, self.device, self.covers, self.fake = meter.name, meter.device, meter.covers, meter.fake
-        self.part_of = meter.part_of
         self.whole = whole
         self.counts = self.may_count = False
         self._meter = meter
@@ -57,15 +55,16 @@ class Proved:
         else:
             self.may_count = reading.kind is not Kind.UNAVAILABLE
         self.counts = reading.kind is not Kind.UNAVAILABLE
-        self.part_of = self._part_of()
         return reading
 
-    def close(self) -> None:
-        """Close the meter."""
-        self._meter.close()
-
-    def _part_of(self) -> str:
+    @property
+    def part_of(self) -> str:
+        """Name of the narrowest meter that includes this one and counts."""
         whole = self.whole
         while whole is not None and not whole.counts:
             whole = whole.whole
         return whole.name if whole is not None else ""
+
+    def close(self) -> None:
+        """Close the meter."""
+        self._meter.close()

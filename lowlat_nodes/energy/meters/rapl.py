@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowlat_nodes.energy.figures import Missing
-from lowlat_nodes.energy.meters.energy_file import EnergyFileMeter
+from lowlat_nodes.energy.meters.counting import Counting
+from lowlat_nodes.energy.meters.file_meter import FileMeter
 from lowlat_nodes.energy.meters.found import Found
 from lowlat_nodes.energy.meters.sysfs import Fault, NumberFile, Unreadable, fake_of, number, word
 from lowlat_nodes.stream.clock import Clock
@@ -75,13 +76,17 @@ def find(root: Path, clock: Clock | None = None) -> Found:
     zones = [zone for zone in opened.values() if isinstance(zone, _Zone)]
     faults = {_meter(folder): zone for folder, zone in opened.items() if isinstance(zone, Unreadable)}
     denied = [name for name, error in faults.items() if error.fault is Fault.DENIED]
-    missing = [Missing(", ".join(denied), _DENIED)] if denied else []
+    missing = [Missing(_all(denied), _DENIED)] if denied else []
     missing += [Missing(name, _why(error)) for name, error in faults.items() if name not in denied]
     platforms = [zone for zone in zones if zone.of_platform]
     if len(platforms) > 1:  # which of them includes which package is not documented
         missing += [Missing(zone.meter, "one of several counters of the platform") for zone in platforms]
         zones = [zone for zone in zones if not zone.of_platform]
     return Found(tuple(_open(zone, zones, root, clock) for zone in zones), tuple(missing))
+
+
+def _all(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _folders(root: Path) -> list[Path]:
@@ -115,18 +120,17 @@ def _zone(folder: Path) -> _Zone | Unreadable:
     return _Zone(folder, word(folder / "name"), _meter(folder), _parent(folder.name), file, range_uj)
 
 
-def _open(zone: _Zone, zones: list[_Zone], root: Path, clock: Clock | None) -> EnergyFileMeter:
+def _open(zone: _Zone, zones: list[_Zone], root: Path, clock: Clock | None) -> FileMeter:
     part = zone.name.partition("-")[0] or "unknown"
-    return EnergyFileMeter(
+    return FileMeter(
         zone.meter,
-        zone.file,
-        zone.range_uj,
+        [zone.file],
+        Counting(zone.range_uj, zone.range_uj / _COUNTER_STEPS * 1e-6),
         device={"psys": "board", "dram": "memory"}.get(part, "cpu"),
         covers=(part,),
         part_of=_whole(zone, zones),
         fake=fake_of(root),
         period_s=_PERIOD_S,
-        resolution_j=zone.range_uj / _COUNTER_STEPS * 1e-6,
         remedy=_why,
         clock=clock,
     )

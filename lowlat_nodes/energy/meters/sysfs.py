@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
@@ -63,6 +64,16 @@ def number(path: Path) -> int:
         return file.read()
     finally:
         file.close()
+
+
+def lasting_fault(files: Iterable[NumberFile]) -> Unreadable | None:
+    """Return what is wrong with files, except that a driver is silent, which may pass."""
+    try:
+        for file in files:
+            file.read()
+    except Unreadable as error:
+        return None if error.fault is Fault.GONE else error
+    return None
 
 
 def word(path: Path) -> str:
