@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +44,10 @@ class FakeSysfs:
         link = self.root / "class/powercap" / zone
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(self.root / real)
+
+    def deny(self, path: str) -> None:
+        """Let only root read a file; its owner may not, if that is not root."""
+        (self.root / path).chmod(0o400 if os.getuid() == 0 else 0o000)
 
     def energy(self, zone: str, energy_uj: int) -> None:
         self.write(f"class/powercap/{zone}/energy_uj", energy_uj)
@@ -134,3 +143,26 @@ def agx_thor(sysfs: FakeSysfs) -> FakeSysfs:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(1_000_000_000)
+
+
+@pytest.fixture
+def public_sysfs() -> Iterator[FakeSysfs]:
+    """Return a tree that every user may enter, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield FakeSysfs(Path(folder) / "sys")
+
+
+@pytest.fixture
+def as_nobody() -> Callable[..., str]:
+    """Run a program as a user who owns nothing, because root may read everything; return what it prints."""
+
+    def run(program: str, *arguments: object) -> str:
+        imports, _, rest = program.partition("---")
+        become = "import os\nif os.getuid() == 0: os.setuid(65534)\n"
+        command = [sys.executable, "-c", imports + become + rest, *map(str, arguments)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -104,6 +106,49 @@ def test_a_driver_that_goes_and_comes_back(sysfs: Any, clock: ManualClock) -> No
     clock.advance(100_000_000)
     sysfs.energy("intel-rapl:0", 10_000_000)
     assert meter.read().joules == 3.0
+
+
+def test_counters_that_only_root_may_read(public_sysfs: Any, as_nobody: Callable[..., str]) -> None:
+    public_sysfs.zone("intel-rapl:0", "package-0")
+    public_sysfs.zone("intel-rapl:0:0", "core")
+    for zone in ("intel-rapl:0", "intel-rapl:0:0"):
+        public_sysfs.deny(f"class/powercap/{zone}/energy_uj")
+    program = """
+import dataclasses, json, sys
+from pathlib import Path
+from lowlat_nodes.energy.meters import rapl
+---
+found = rapl.find(Path(sys.argv[1]))
+print(json.dumps([len(found.meters), *map(dataclasses.astuple, found.missing)]))
+"""
+    count, (name, why) = json.loads(as_nobody(program, public_sysfs.root))
+    assert (count, name) == (0, "rapl/package-0 and 1 more")
+    assert "CVE-2020-8694" in why
+    assert 'KERNEL=="intel-rapl:*"' in why
+    assert len(why) < 1000  # of a text in published figures
+
+
+def test_a_counter_that_is_taken_away(public_sysfs: Any, as_nobody: Callable[..., str]) -> None:
+    """An open file stays readable, as it does in sysfs; one that is opened anew is refused, and says why."""
+    public_sysfs.zone("intel-rapl:0", "package-0")
+    program = """
+import sys
+from pathlib import Path
+from lowlat_nodes.energy.meters import rapl
+(meter,) = rapl.find(Path(sys.argv[1])).meters
+meter.read()
+energy = Path(sys.argv[1]) / "class/powercap/intel-rapl:0/energy_uj"
+energy.chmod(0o400 if os.getuid() == 0 else 0o000)
+---
+print(meter.read().kind.value)
+meter.close()
+print(meter.read().kind.value, meter.read().why.splitlines()[0])
+"""
+    program = "import os\n" + program
+    first, second = as_nobody(program, public_sysfs.root).splitlines()
+    assert first == "measured"
+    assert second.startswith("unavailable")
+    assert "only root" in second
 
 
 def test_a_container_that_hides_them(sysfs: Any) -> None:
