@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowlat_nodes.energy.figures import MAX_METERS, Missing
-from lowlat_nodes.energy.meters import hwmon, ina, rapl
+from lowlat_nodes.energy.meters import hwmon, ina, nvml, rapl
 from lowlat_nodes.energy.meters.battery import BatteryMeter
 from lowlat_nodes.energy.meters.cpu_model import BUSY_W, IDLE_W, CpuModel
 from lowlat_nodes.energy.meters.found import Found
@@ -87,15 +87,23 @@ def find_meters(
 
     Args:
         settings: What to read; None for the defaults.
-        root: Where sysfs is; None for $LOWLAT_SYSFS_ROOT, or /sys. Below any other all meters are fake.
+        root: Where sysfs is; None for $LOWLAT_SYSFS_ROOT, or /sys. Below any other all meters are fake, and GPUs
+            behind a driver are not looked for.
         clock: Steady.
         battery: The robot's, where somebody hears it.
     """
     given = settings or MeterSettings()
     sysfs = root_of(root)
     processors = rapl.find(sysfs, clock)
-    others = hwmon.find(sysfs, given.named(), without_processors=bool(processors.meters), clock=clock)
-    parts = [processors, ina.find(sysfs, given.named(), clock), others]
+    nvidia = Found() if fake_of(sysfs) else nvml.find()  # a fake tree has no driver beside it
+    others = hwmon.find(
+        sysfs,
+        given.named(),
+        without_processors=bool(processors.meters),
+        first_gpu=len(nvidia.meters),
+        clock=clock,
+    )
+    parts = [processors, ina.find(sysfs, given.named(), clock), nvidia, others]
     missing = [each for part in parts for each in part.missing]
     without = tuple(filter(None, given.without))
     meters: list[Meter] = []
