@@ -46,7 +46,8 @@ class Meter(Protocol):
 
     Attributes:
         name: Unique on its host, such as `rapl/package-0`, `nvml/0`, `ina3221/VDD_IN`.
-        device: Whose work moves it: `cpu`, `gpu0`, `gpu1`, ..., `memory`; `board` and `battery` for all.
+        device: Whose work moves it: `cpu`, `gpu0`, `gpu1`, ..., `memory`; `other` where it is none of these,
+            or more than one; `board` and `battery` for all.
         covers: The parts that its figure is of; more than one on a shared rail: `("cpu", "gpu", "cv")`.
         fake: What stands behind it where that is no hardware, such as `simulated`; empty for a real meter.
     """

@@ -21,8 +21,8 @@ from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.meter import Meter
 
-_DEVICE = re.compile(r"(cpu|memory|board|gpu[0-9]{1,2})\Z")
-_INCLUSIVE = (("module",), ("board",), ("robot",))
+_DEVICE = re.compile(r"(cpu|memory|other|board|gpu[0-9]{1,2})\Z")
+_INCLUSIVE = (("module",), ("psys",), ("board",), ("robot",))
 """What the meters are of that include others, from the narrowest."""
 
 
@@ -40,7 +40,7 @@ class MeterSettings:
     sensors: tuple[str, ...] = setting(
         (),
         doc="Sensors that only you can tell, as NAME=DEVICE: whose work moves the one of that name among the "
-        "missing; cpu, memory, gpu0, gpu1, ..., or board for a sensor of everything.",
+        "missing; cpu, memory, gpu0, gpu1, ..., other, or board for a sensor of everything.",
     )
     battery: str = setting(
         "", doc="Topic of the robot's battery (sensor_msgs/BatteryState), for energy_node; empty for none."
@@ -60,8 +60,8 @@ class MeterSettings:
         for text in self.sensors:
             if not _DEVICE.match(text.rpartition("=")[2]):
                 raise ConfigurationError(
-                    f"parameter 'sensors': expected NAME=DEVICE, with cpu, memory, board, gpu0, gpu1, ... as "
-                    f"DEVICE, got {text!r}; `lowlat energy meters` shows the names"
+                    f"parameter 'sensors': expected NAME=DEVICE, with cpu, memory, gpu0, gpu1, ..., other or "
+                    f"board as DEVICE, got {text!r}; `lowlat energy meters` shows the names"
                 )
         if 0.0 < self.model_busy_w < self.model_idle_w:
             raise ConfigurationError(
@@ -87,15 +87,14 @@ def find_meters(
 
     Args:
         settings: What to read; None for the defaults.
-        root: Where sysfs is; None for $LOWLAT_SYSFS_ROOT, or /sys. Below any other all meters are fake, and GPUs
-            behind a driver are not looked for.
+        root: Where sysfs is; None for $LOWLAT_SYSFS_ROOT, or /sys. Below any other all meters are fake.
         clock: Steady.
         battery: The robot's, where somebody hears it.
     """
     given = settings or MeterSettings()
     sysfs = root_of(root)
     processors = rapl.find(sysfs, clock)
-    nvidia = Found() if fake_of(sysfs) else nvml.find()  # a fake tree has no driver beside it
+    nvidia = _nvidia(sysfs)
     others = hwmon.find(
         sysfs,
         given.named(),
@@ -124,10 +123,19 @@ def find_meters(
         )
     found = _prove(meters, clock)
     if given.model_busy_w > 0.0:
-        better = [each for each in found if each.covers in {*_INCLUSIVE, ("psys",), ("package",)}]
+        better = [each for each in found if each.device in {"cpu", "board", "battery"}]
         model = CpuModel(given.model_idle_w, given.model_busy_w, better, fake=fake_of(sysfs), clock=clock)
         return Found((*found, model), tuple(missing[:MAX_METERS]))
     return Found(tuple(found), tuple(missing[:MAX_METERS]))
+
+
+def _nvidia(sysfs: Path) -> Found:
+    """Return the GPUs of the driver, which must be a fake as well beside a fake tree."""
+    found = nvml.find()
+    fitting = tuple(meter for meter in found.meters if meter.fake or not fake_of(sysfs))
+    for meter in set(found.meters) - set(fitting):
+        meter.close()
+    return Found(fitting, found.missing)
 
 
 def _prove(meters: Sequence[Meter], clock: Clock | None) -> list[Proved]:

@@ -34,6 +34,10 @@ class Account(Protocol):
         """Note that nothing can be read: what is used until the next reading is not counted."""
         ...
 
+    def doubt(self, now_ns: int) -> str:
+        """Return why what it says cannot be believed at the moment; empty if it can."""
+        ...
+
 
 class FileMeter:
     """Reads files again and again, and keeps account; see `stream.meter.Meter` for what describes it.
@@ -84,6 +88,8 @@ class FileMeter:
             value = math.prod(file.read() for file in self._files)
             self._read_ns = self._now_ns()
             self._account.hear(value, self._read_ns)
+            if why := self._account.doubt(self._read_ns):
+                kind = Kind.UNAVAILABLE
         except Unreadable as error:
             self._account.interrupt()
             kind, why = Kind.UNAVAILABLE, self._remedy(error)

@@ -40,27 +40,27 @@ class _Rail:
     part_of: str = ""
 
 
-# A rail that processor and graphics share is of the board: nobody can say how much of it is whose.
+# A rail that processor and graphics share is of neither: nobody can say how much of it is whose.
 _TOTALS = {
     "VIN": _Rail("board", ("board",)),  # AGX Thor with its carrier board
     "VDD_IN": _Rail("board", ("module",)),  # Orin NX, Orin Nano, Xavier NX
     "POM_5V_IN": _Rail("board", ("module",)),  # Nano
 }
 _PARTS = {
-    "VDD_CPU_GPU_CV": _Rail("board", ("cpu", "gpu", "cv")),
-    "VDD_SOC": _Rail("board", ("soc",)),
+    "VDD_CPU_GPU_CV": _Rail("other", ("cpu", "gpu", "cv")),
+    "VDD_SOC": _Rail("other", ("soc",)),
     "VDD_GPU_SOC": _Rail("gpu0", ("gpu", "soc")),  # AGX Orin
     "VDD_CPU_CV": _Rail("cpu", ("cpu", "cv")),
-    "VIN_SYS_5V0": _Rail("board", ("io", "memory")),
+    "VIN_SYS_5V0": _Rail("other", ("io", "memory")),
     "VDDQ_VDD2_1V8AO": _Rail("memory", ("memory",), part_of="VIN_SYS_5V0"),
     "VDD_GPU": _Rail("gpu0", ("gpu",)),  # AGX Thor
     "VDD_CPU_SOC_MSS": _Rail("cpu", ("cpu", "soc", "memory")),
     "GPU": _Rail("gpu0", ("gpu",)),  # AGX Xavier
     "CPU": _Rail("cpu", ("cpu",)),
-    "SOC": _Rail("board", ("soc",)),
-    "CV": _Rail("board", ("cv",)),
+    "SOC": _Rail("other", ("soc",)),
+    "CV": _Rail("other", ("cv",)),
     "VDDRQ": _Rail("memory", ("memory",)),
-    "SYS5V": _Rail("board", ("io",)),
+    "SYS5V": _Rail("other", ("io",)),
     "POM_5V_GPU": _Rail("gpu0", ("gpu",)),
     "POM_5V_CPU": _Rail("cpu", ("cpu",)),
 }

@@ -45,6 +45,10 @@ class Integral:
                 self.breaks += 1
         self._last_uw, self._last_ns = power_uw, now_ns
 
+    def doubt(self, now_ns: int) -> str:  # noqa: ARG002
+        """Return nothing: a sensor may well say the same, or 0 W, for long."""
+        return ""
+
     def interrupt(self) -> None:
         """Note that the sensor is away."""
         if self._last_ns is not None:

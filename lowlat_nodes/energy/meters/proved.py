@@ -9,14 +9,11 @@ from dataclasses import replace
 from lowlat_nodes.stream.clock import Clock, SteadyClock
 from lowlat_nodes.stream.meter import Kind, Meter, Reading
 
-STILL_NS = 10_000_000_000
-"""A counter that stood still for so long is taken for dead until it moves again."""
-
 _PATIENCE_NS = 2_000_000_000  # a live counter moves ten times a second or more
 
 
 class Proved:
-    """A meter that is unavailable until its counter has moved, and while it stands still.
+    """A meter that is unavailable until its counter has moved.
 
     To be there is not to measure: virtual machines have counters of energy that open, and read 0 for ever.
 
@@ -36,25 +33,22 @@ class Proved:
         self.counts = self.may_count = False
         self._meter = meter
         self._now_ns = (clock or SteadyClock()).now_ns
-        self._joules = -1.0
-        self._moved_ns = 0
+        self._began_ns = 0
         self._proved = False
 
     def read(self) -> Reading:
         """Return the reading, unavailable if nothing proves it."""
-        reading, now_ns = self._meter.read(), self._now_ns()
-        if self._joules < 0.0:
-            self._joules, self._moved_ns = reading.joules, now_ns
-        elif reading.joules > self._joules:
-            self._joules, self._moved_ns, self._proved = reading.joules, now_ns, True
-        still_ns = now_ns - self._moved_ns
-        if reading.kind is not Kind.UNAVAILABLE and (not self._proved or still_ns > STILL_NS):
-            why = f"its counter has stood still for {still_ns * 1e-9:.1f} s, and so measures nothing"
+        reading = self._meter.read()
+        there = reading.kind is not Kind.UNAVAILABLE
+        self._proved = self._proved or reading.joules > 0.0
+        self.counts = self.may_count = there and self._proved
+        if there and not self._proved:
+            now_ns = self._now_ns()
+            self._began_ns = self._began_ns or now_ns
+            still_ns = now_ns - self._began_ns
+            self.may_count = still_ns < _PATIENCE_NS
+            why = f"its counter has not moved once in {still_ns * 1e-9:.1f} s, and so measures nothing"
             reading = replace(reading, kind=Kind.UNAVAILABLE, why=why)
-            self.may_count = still_ns < _PATIENCE_NS and not self._proved
-        else:
-            self.may_count = reading.kind is not Kind.UNAVAILABLE
-        self.counts = reading.kind is not Kind.UNAVAILABLE
         return reading
 
     @property

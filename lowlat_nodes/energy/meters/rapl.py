@@ -4,8 +4,9 @@
 
 The format is that of Documentation/power/powercap/powercap.rst of the kernel. Zones nest by their names:
 `intel-rapl:0` is a package, `intel-rapl:0:1` a part of it. What a zone is of stands in its file `name`:
-`package-0`, `core`, `uncore` (the graphics of client processors), `dram`, `psys` (the whole platform). AMD
-has the same tree under the same names, of packages and cores.
+`package-0`, `core`, `uncore` (the graphics of client processors), `dram`; and `psys`, all that the platform
+feeds, memory and cards in its slots included (Intel SDM volume 4, MSR_PLATFORM_ENERGY_COUNTER). AMD has the
+same tree under the same names, of packages and cores.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ _NONE = (
     "the kernel offers no counter of the processor; on a real machine: sudo modprobe intel_rapl_msr; "
     "a virtual machine has none"
 )
+_PERF = (
+    "; that perf lists power/energy-* proves nothing, as those open and read 0 for ever on virtual machines"
+)
 _ZONE = re.compile(r"intel-rapl:[0-9]+(:[0-9]+)?\Z")  # intel-rapl-mmio is a second door to the same counters
+_DEVICES = {"psys": "board", "dram": "memory", "uncore": "other"}
 _COUNTER_STEPS = 2**32 - 1  # of the registers behind: the kernel gives the energy of all of them as the range
 _PERIOD_S = 0.001  # about once a millisecond: Intel SDM volume 3, on the interfaces of RAPL
 
@@ -69,7 +74,9 @@ def find(root: Path, clock: Clock | None = None) -> Found:
     """
     folders = _folders(root)
     if not folders:
-        return Found(missing=(Missing("rapl", _NONE),) if platform.machine() in {"x86_64", "AMD64"} else ())
+        perf = _PERF if (root / "bus/event_source/devices/power").exists() else ""
+        there = perf or platform.machine() in {"x86_64", "AMD64"}
+        return Found(missing=(Missing("rapl", _NONE + perf),) if there else ())
     if not any(folder.is_dir() for folder in folders):
         return Found(missing=(Missing("rapl", _MASKED),))
     opened = {folder: _zone(folder) for folder in folders}
@@ -126,7 +133,7 @@ def _open(zone: _Zone, zones: list[_Zone], root: Path, clock: Clock | None) -> F
         zone.meter,
         [zone.file],
         Counting(zone.range_uj, zone.range_uj / _COUNTER_STEPS * 1e-6),
-        device={"psys": "board", "dram": "memory"}.get(part, "cpu"),
+        device=_DEVICES.get(part, "cpu"),
         covers=(part,),
         part_of=_whole(zone, zones),
         fake=fake_of(root),

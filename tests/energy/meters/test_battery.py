@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
+from fake_sysfs import FakeSysfs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,7 +132,7 @@ def test_whatever_is_heard_joules_never_fall(reports: list[tuple[float, float, i
         joules = reading.joules
 
 
-def test_everything_is_a_part_of_a_battery_that_counts(orin_nx: Any, clock: ManualClock) -> None:
+def test_everything_is_a_part_of_a_battery_that_counts(orin_nx: FakeSysfs, clock: ManualClock) -> None:
     battery = BatteryMeter(clock=clock)
     settings = MeterSettings(battery="battery_state", model_busy_w=0.0)
     found = find_meters(settings, orin_nx.root, clock, battery)
@@ -158,6 +158,6 @@ def test_everything_is_a_part_of_a_battery_that_counts(orin_nx: Any, clock: Manu
     assert part_of()["ina3221/VDD_IN"] == ""
 
 
-def test_a_battery_that_nobody_can_hear_is_missing(sysfs: Any) -> None:
+def test_a_battery_that_nobody_can_hear_is_missing(sysfs: FakeSysfs) -> None:
     found = find_meters(MeterSettings(battery="battery_state"), sysfs.root)
     assert "energy_node" in {each.name: each.why for each in found.missing}["battery"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
+from fake_sysfs import FakeSysfs
 
 from lowlat_nodes.energy.meters import rapl
 from lowlat_nodes.stream.clock import ManualClock
@@ -15,7 +15,7 @@ from lowlat_nodes.stream.meter import Kind
 RANGE_UJ = 262_143_328_850
 
 
-def _client(sysfs: Any) -> None:
+def _client(sysfs: FakeSysfs) -> None:
     """A laptop: a package with its parts, the platform, and the second door to the package."""
     sysfs.zone("intel-rapl:0", "package-0")
     sysfs.zone("intel-rapl:0:0", "core")
@@ -25,13 +25,13 @@ def _client(sysfs: Any) -> None:
     sysfs.zone("intel-rapl-mmio:0", "package-0")
 
 
-def test_zones_have_names_and_places(sysfs: Any) -> None:
+def test_zones_have_names_and_places(sysfs: FakeSysfs) -> None:
     _client(sysfs)
     found = rapl.find(sysfs.root)
     assert {meter.name: (meter.device, meter.covers, meter.part_of) for meter in found.meters} == {
         "rapl/package-0": ("cpu", ("package",), "rapl/psys"),
         "rapl/package-0/core": ("cpu", ("core",), "rapl/package-0"),
-        "rapl/package-0/uncore": ("cpu", ("uncore",), "rapl/package-0"),
+        "rapl/package-0/uncore": ("other", ("uncore",), "rapl/package-0"),
         "rapl/package-0/dram": ("memory", ("dram",), "rapl/psys"),
         "rapl/psys": ("board", ("psys",), ""),
     }
@@ -39,7 +39,7 @@ def test_zones_have_names_and_places(sysfs: Any) -> None:
     assert {meter.fake for meter in found.meters} == {f"fake sysfs at {sysfs.root}"}
 
 
-def test_two_packages_without_a_platform(sysfs: Any) -> None:
+def test_two_packages_without_a_platform(sysfs: FakeSysfs) -> None:
     for package in (0, 1):
         sysfs.zone(f"intel-rapl:{package}", f"package-{package}")
         sysfs.zone(f"intel-rapl:{package}:0", "dram", range_uj=65_712_999_613)
@@ -52,7 +52,7 @@ def test_two_packages_without_a_platform(sysfs: Any) -> None:
     }
 
 
-def test_several_counters_of_the_platform_are_none(sysfs: Any) -> None:
+def test_several_counters_of_the_platform_are_none(sysfs: FakeSysfs) -> None:
     for zone, name in enumerate(("package-0", "package-1", "psys", "psys-1")):
         sysfs.zone(f"intel-rapl:{zone}", name)
     found = rapl.find(sysfs.root)
@@ -63,7 +63,7 @@ def test_several_counters_of_the_platform_are_none(sysfs: Any) -> None:
     assert [each.name for each in found.missing] == ["rapl/psys", "rapl/psys-1"]
 
 
-def test_joules_and_wrap(sysfs: Any, clock: ManualClock) -> None:
+def test_joules_and_wrap(sysfs: FakeSysfs, clock: ManualClock) -> None:
     sysfs.zone("intel-rapl:0", "package-0", RANGE_UJ - 3_000_000)
     (meter,) = rapl.find(sysfs.root, clock).meters
     first = meter.read()
@@ -76,7 +76,7 @@ def test_joules_and_wrap(sysfs: Any, clock: ManualClock) -> None:
     assert second.time_ns - first.time_ns == 100_000_000
 
 
-def test_a_counter_that_starts_anew_is_a_break(sysfs: Any, clock: ManualClock) -> None:
+def test_a_counter_that_starts_anew_is_a_break(sysfs: FakeSysfs, clock: ManualClock) -> None:
     sysfs.zone("intel-rapl:0", "package-0", 50_000_000_000)
     (meter,) = rapl.find(sysfs.root, clock).meters
     meter.read()
@@ -87,7 +87,7 @@ def test_a_counter_that_starts_anew_is_a_break(sysfs: Any, clock: ManualClock) -
         assert (reading.joules, reading.breaks, reading.kind) == (joules, breaks, Kind.MEASURED)
 
 
-def test_a_driver_that_goes_and_comes_back(sysfs: Any, clock: ManualClock) -> None:
+def test_a_driver_that_goes_and_comes_back(sysfs: FakeSysfs, clock: ManualClock) -> None:
     sysfs.zone("intel-rapl:0", "package-0", 1_000_000)
     (meter,) = rapl.find(sysfs.root, clock).meters
     meter.read()
@@ -108,7 +108,7 @@ def test_a_driver_that_goes_and_comes_back(sysfs: Any, clock: ManualClock) -> No
     assert meter.read().joules == 3.0
 
 
-def test_counters_that_only_root_may_read(public_sysfs: Any, as_nobody: Callable[..., str]) -> None:
+def test_counters_that_only_root_may_read(public_sysfs: FakeSysfs, as_nobody: Callable[..., str]) -> None:
     public_sysfs.zone("intel-rapl:0", "package-0")
     public_sysfs.zone("intel-rapl:0:0", "core")
     for zone in ("intel-rapl:0", "intel-rapl:0:0"):
@@ -128,7 +128,7 @@ print(json.dumps([len(found.meters), *map(dataclasses.astuple, found.missing)]))
     assert len(why) < 1000  # of a text in published figures
 
 
-def test_a_counter_that_is_taken_away(public_sysfs: Any, as_nobody: Callable[..., str]) -> None:
+def test_a_counter_that_is_taken_away(public_sysfs: FakeSysfs, as_nobody: Callable[..., str]) -> None:
     """An open file stays readable, as it does in sysfs; one that is opened anew is refused, and says why."""
     public_sysfs.zone("intel-rapl:0", "package-0")
     program = """
@@ -151,7 +151,7 @@ print(meter.read().kind.value, meter.read().why.splitlines()[0])
     assert "only root" in second
 
 
-def test_a_container_that_hides_them(sysfs: Any) -> None:
+def test_a_container_that_hides_them(sysfs: FakeSysfs) -> None:
     folder = sysfs.root / "class/powercap"
     folder.mkdir(parents=True)
     (folder / "intel-rapl:0").symlink_to(sysfs.root / "devices/virtual/powercap/intel-rapl/intel-rapl:0")
@@ -160,10 +160,17 @@ def test_a_container_that_hides_them(sysfs: Any) -> None:
     assert "container" in found.missing[0].why
 
 
-def test_a_zone_without_a_number(sysfs: Any) -> None:
+def test_a_zone_without_a_number(sysfs: FakeSysfs) -> None:
     sysfs.zone("intel-rapl:0", "package-0")
     sysfs.write("class/powercap/intel-rapl:0/energy_uj", "1_000")
     found = rapl.find(sysfs.root)
     assert not found.meters
     assert found.missing[0].name == "rapl/package-0"
     assert "1_000" in found.missing[0].why
+
+
+def test_events_of_perf_prove_nothing(sysfs: FakeSysfs) -> None:
+    sysfs.write("bus/event_source/devices/power/events/energy-psys", "event=0x05")
+    found = rapl.find(sysfs.root)
+    assert not found.meters
+    assert "read 0 for ever" in found.missing[0].why

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from fake_sysfs import FakeSysfs
 
 from lowlat_nodes.energy.meters.sysfs import (
     Fault,
@@ -91,7 +91,7 @@ def test_a_file_of_the_kernel_whose_owner_is_gone() -> None:
     assert lasting_fault([file]) is None
 
 
-def test_a_file_that_this_user_may_not_read(public_sysfs: Any, as_nobody: Callable[..., str]) -> None:
+def test_a_file_that_this_user_may_not_read(public_sysfs: FakeSysfs, as_nobody: Callable[..., str]) -> None:
     public_sysfs.write("energy_uj", 7)
     public_sysfs.deny("energy_uj")
     program = """
