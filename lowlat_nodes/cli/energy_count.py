@@ -198,7 +198,7 @@ def _lines(part: _Part, layers: int) -> list[str]:
 def _spiking_lines(spiking: Spiking) -> list[str]:
     counts = f"{_short(spiking.macs)} MACs and {_short(spiking.accumulates)} accumulates"
     return [
-        f"  with spikes, {spiking.rate:g} a neuron and step, {spiking.steps} steps (arithmetic only, float32):",
+        f"  with spikes, {spiking.rate:g} a neuron and step, {spiking.steps} steps (arithmetic, in float32):",
         f"    {counts}: {_joule(spiking.joules)}",
         f"    without spikes {_short(spiking.dense_macs)} MACs: {_joule(spiking.dense_joules)}",
     ]

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lowlat_nodes.energy.nvidia import DRIVER, INSUFFICIENT_SIZE, Device, Driver, Refused
+from lowlat_nodes.stream.clock import Clock, SteadyClock, SystemClock
 from lowlat_nodes.stream.errors import MissingExtra
 
 # The driver samples every 1/6 s to 1 s, depending on the product.
@@ -49,8 +49,8 @@ class GpuProcesses:
 
     Args:
         driver: NVML of this process.
-        clock: Steady clock, ns.
-        unix_clock: The clock of the driver's samples, ns.
+        clock: Steady.
+        unix_clock: What the driver stamps its samples with.
         namespace: A link that names the namespace of process ids that this process lives in.
 
     Attributes:
@@ -61,8 +61,8 @@ class GpuProcesses:
     def __init__(
         self,
         driver: Driver = DRIVER,
-        clock: Callable[[], int] = time.monotonic_ns,
-        unix_clock: Callable[[], int] = time.time_ns,
+        clock: Clock | None = None,
+        unix_clock: Clock | None = None,
         namespace: Path = Path("/proc/self/ns/pid"),
     ) -> None:
         self.why: dict[str, str] = {}
@@ -73,7 +73,8 @@ class GpuProcesses:
         try:
             driver.acquire()
             self._open = True
-            self._gpus = [_Gpu(device, clock, unix_clock) for device in driver.devices(clock)]
+            steady, unix = clock or SteadyClock(), unix_clock or SystemClock()
+            self._gpus = [_Gpu(device, steady, unix) for device in driver.devices(steady)]
         except (MissingExtra, Refused) as error:
             self.why["gpu"] = str(error)
 
@@ -103,7 +104,7 @@ class GpuProcesses:
 class _Gpu:
     """The processes of one GPU."""
 
-    def __init__(self, device: Device, clock: Callable[[], int], unix_clock: Callable[[], int]) -> None:
+    def __init__(self, device: Device, clock: Clock, unix_clock: Clock) -> None:
         self.name = f"gpu{device.index}"
         self.busy_ns: dict[int, int] = {}
         self._device, self._clock, self._unix_clock = device, clock, unix_clock
@@ -111,12 +112,12 @@ class _Gpu:
         self._newest_us, self._newest_ns = 0, 0
         # When the driver was last asked; 0 where what it said then is of no use.
         self._read_ns = 0
-        self._offset_ns = unix_clock() - clock()
+        self._offset_ns = unix_clock.now_ns() - clock.now_ns()
         self._blind_ns: int | None = None
 
     def advance(self) -> str:
         """Count the samples since the last call; return why there can be none."""
-        now, unix = self._clock(), self._unix_clock()
+        now, unix = self._clock.now_ns(), self._unix_clock.now_ns()
         if abs(unix - now - self._offset_ns) > _STEP_NS:
             self._newest_us = self._read_ns = 0
         self._offset_ns = unix - now

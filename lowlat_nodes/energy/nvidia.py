@@ -9,10 +9,10 @@ Reference Guide", NVIDIA, release 590.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from typing import Any
 
+from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.errors import LowlatError, MissingExtra
 
 NOT_SUPPORTED, INSUFFICIENT_SIZE, DRIVER_NOT_LOADED, LIBRARY_NOT_FOUND = 3, 7, 9, 12
@@ -101,12 +101,12 @@ class Driver:
             with contextlib.suppress(Refused):  # one that has lost its driver may not know that it runs
                 call(_nvml().nvmlShutdown)
 
-    def devices(self, clock: Callable[[], int] = time.monotonic_ns) -> list[Device]:
+    def devices(self, clock: Clock) -> list[Device]:
         """Return the GPUs that the driver shows to this process, in its order, but those that are lost."""
         found = (self._device(index, clock) for index in range(call(_nvml().nvmlDeviceGetCount)))
         return [device for device in found if device is not None]
 
-    def _device(self, index: int, clock: Callable[[], int]) -> Device | None:
+    def _device(self, index: int, clock: Clock) -> Device | None:
         nvml = _nvml()
         try:
             handle = call(nvml.nvmlDeviceGetHandleByIndex, index)
@@ -127,10 +127,10 @@ class Device:
         index: Its place in the order of the driver.
         uuid: Its UUID, by which it is found again.
         name: Its name of sale.
-        clock: Steady clock, ns.
+        clock: Steady.
     """
 
-    def __init__(self, driver: Driver, index: int, uuid: str, name: str, clock: Callable[[], int]) -> None:
+    def __init__(self, driver: Driver, index: int, uuid: str, name: str, clock: Clock) -> None:
         self.index, self.uuid, self.name = index, uuid, name
         self._driver, self._clock = driver, clock
         self._handle: Any = None
@@ -152,7 +152,7 @@ class Device:
         Raises:
             Refused: It has no answer.
         """
-        if self._away is not None and self._clock() < self._retry_ns:
+        if self._away is not None and self._clock.now_ns() < self._retry_ns:
             raise self._away
         try:
             answer = call(getattr(_nvml(), function), self._found(), *arguments)
@@ -173,7 +173,7 @@ class Device:
     def _lose(self, error: Refused) -> None:
         self._driver.stop()
         self._away = error
-        self._retry_ns = self._clock() + self._wait_ns
+        self._retry_ns = self._clock.now_ns() + self._wait_ns
         self._wait_ns = min(2 * self._wait_ns, _LAST_RETRY_NS)
 
 

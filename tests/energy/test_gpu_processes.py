@@ -13,6 +13,7 @@ from fake_driver import FakeDriver
 
 from lowlat_nodes.energy.gpu_processes import GpuProcesses
 from lowlat_nodes.energy.nvidia import Driver
+from lowlat_nodes.stream.clock import ManualClock
 
 # nvmlReturn_t
 NOT_SUPPORTED, INSUFFICIENT_SIZE, DRIVER_NOT_LOADED, GPU_IS_LOST = 3, 7, 9, 15
@@ -29,7 +30,7 @@ class Host:
     """
 
     def __init__(self, fake: FakeDriver, folder: Path) -> None:
-        self.ns = 5_000_000_000
+        self.steady = ManualClock(5_000_000_000)
         self.stepped_us = 0
         self.fake = fake
         self.namespace = folder / "pid"
@@ -37,18 +38,26 @@ class Host:
         fake.say(processes0=1, utilisation0=0)
 
     def open(self) -> GpuProcesses:
-        return GpuProcesses(Driver(), lambda: self.ns, lambda: self.us * 1000, self.namespace)
+        return GpuProcesses(Driver(), self.steady, _Unix(self), self.namespace)
 
     @property
     def us(self) -> int:
         """The time, by the driver's clock."""
-        return START_US + self.stepped_us + self.ns // 1000
+        return START_US + self.stepped_us + self.steady.now_ns() // 1000
 
     def sleep(self, seconds: float) -> None:
-        self.ns += round(seconds * 1e9)
+        self.steady.advance(round(seconds * 1e9))
 
     def sample(self, pid: int, percent: int, gpu: int = 0) -> None:
         self.fake.sample(gpu, pid, self.us, percent)
+
+
+class _Unix:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def now_ns(self) -> int:
+        return self._host.us * 1000
 
 
 @pytest.fixture

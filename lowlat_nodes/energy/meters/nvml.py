@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from lowlat_nodes.energy.figures import Missing
 from lowlat_nodes.energy.meters.found import Found
 from lowlat_nodes.energy.nvidia import DRIVER, LIBRARY_NOT_FOUND, NOT_SUPPORTED, Device, Driver, Refused
+from lowlat_nodes.stream.clock import Clock, SteadyClock
 from lowlat_nodes.stream.errors import MissingExtra
 from lowlat_nodes.stream.meter import Kind, Meter, Reading
 
@@ -24,11 +25,10 @@ _POWER_INSTANT = 186
 # Members of its union by nvmlValueType_t: double, unsigned, unsigned long, ... signed, unsigned short.
 _MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
 
-_PROBE_S = 0.6
+_PROBES, _PROBE_S = 30, 0.02
 # Above what any one GPU draws; a step of the counter beyond it is a fault and no energy.
 _MOST_W = 5000.0
-# A counter that stands still for so long has died, as even a sleeping GPU uses a millijoule in that time; and
-# power seen so long ago says nothing about the time since.
+# Power that was seen so long ago says nothing about the time since.
 _LONGEST_NS = 5_000_000_000
 
 
@@ -38,28 +38,26 @@ class _GpuMeter(ABC):
     covers: tuple[str, ...] = ("gpu", "gpu_memory")
     part_of = ""
 
-    def __init__(self, driver: Driver, device: Device, clock: Callable[[], int], period_s: float) -> None:
+    def __init__(self, driver: Driver, device: Device, clock: Clock, period_s: float) -> None:
         self.name = f"nvml/{device.index}"
         self.device = f"gpu{device.index}"
         self.fake = device.fake
         self._driver, self._gpu, self._clock = driver, device, clock
         self._period_s = period_s
         self._joules, self._breaks = 0.0, 0
-        self._time_ns = clock()
+        self._time_ns = clock.now_ns()
         self._away = self._closed = False
         driver.acquire()
 
     def read(self) -> Reading:
         """Return the present reading; see `stream.meter.Meter`."""
-        now = self._clock()
+        now_ns = self._clock.now_ns()
         try:
-            why = self._advance(now)
+            self._advance(now_ns)
         except Refused as error:
             self._away = True
-            why = str(error)
-        if why:
-            return self._reading(Kind.UNAVAILABLE, why)
-        self._time_ns = now
+            return self._reading(Kind.UNAVAILABLE, str(error))
+        self._away, self._time_ns = False, now_ns
         return self._reading(Kind.MEASURED, "")
 
     def close(self) -> None:
@@ -69,16 +67,12 @@ class _GpuMeter(ABC):
             self._driver.release()
 
     @abstractmethod
-    def _advance(self, now: int) -> str:
-        """Add what was used until now, or begin anew where it cannot be known; return why nothing is read.
+    def _advance(self, now_ns: int) -> None:
+        """Add what was used until now; where it cannot be known, as after `_away`, count a break.
 
         Raises:
             Refused: The driver has no answer.
         """
-
-    def _begin_anew(self) -> None:
-        self._away = False
-        self._breaks += 1
 
     def _reading(self, kind: Kind, why: str) -> Reading:
         return Reading(self._joules, self._time_ns, kind, self._period_s, 1e-3, self._breaks, why)
@@ -87,60 +81,56 @@ class _GpuMeter(ABC):
 class EnergyCounter(_GpuMeter):
     """The driver's count of millijoules since it was loaded: Volta and later; moves about every 100 ms."""
 
-    def __init__(self, driver: Driver, device: Device, clock: Callable[[], int], start_mj: int) -> None:
+    def __init__(self, driver: Driver, device: Device, clock: Clock, start_mj: int) -> None:
         super().__init__(driver, device, clock, period_s=0.1)
         self._count_mj, self._moved_ns = start_mj, self._time_ns
-        self._dead = False
 
-    def _advance(self, now: int) -> str:
+    def _advance(self, now_ns: int) -> None:
         count_mj = int(self._gpu.ask("nvmlDeviceGetTotalEnergyConsumption"))
         step_j = (count_mj - self._count_mj) / 1000.0
-        if step_j == 0.0 and not self._away:
-            self._dead = self._dead or now - self._moved_ns > _LONGEST_NS
-            return (
-                f"the counter of energy stands still ({count_mj} mJ); restart the driver"
-                if self._dead
-                else ""
-            )
         # A second more than went by: the counter moves in steps, and nobody says when.
-        most_j = _MOST_W * ((now - self._moved_ns) / 1e9 + 1.0)
-        if self._away or self._dead or not 0.0 <= step_j <= most_j:
-            self._begin_anew()
+        most_j = _MOST_W * ((now_ns - self._moved_ns) / 1e9 + 1.0)
+        if self._away or not 0.0 <= step_j <= most_j:
+            self._breaks += 1
         else:
             self._joules += step_j
-        self._dead = False
-        self._count_mj, self._moved_ns = count_mj, now
-        return ""
+        if self._away or step_j != 0.0:
+            self._count_mj, self._moved_ns = count_mj, now_ns
 
 
 class IntegratedPower(_GpuMeter):
     """The driver's power, summed over time: for a GPU without a counter of energy."""
 
-    def __init__(self, driver: Driver, device: Device, clock: Callable[[], int], instant: bool) -> None:
+    def __init__(
+        self, driver: Driver, device: Device, clock: Clock, start_w: float, *, instant: bool
+    ) -> None:
         # Most GPUs since Ampere give the average of a second, where they are not asked for the instant.
         super().__init__(driver, device, clock, period_s=0.1 if instant else 1.0)
-        self._instant = instant
-        self._watts = _watts(device, instant)
+        self._watts, self._instant = start_w, instant
 
-    def _advance(self, now: int) -> str:
-        watts = _watts(self._gpu, self._instant)
-        if self._away or now - self._time_ns > _LONGEST_NS:
-            self._begin_anew()
+    def _advance(self, now_ns: int) -> None:
+        watts = _watts(self._gpu, instant=self._instant)
+        elapsed_ns = now_ns - self._time_ns
+        if self._away or elapsed_ns > _LONGEST_NS:
+            self._breaks += 1
         else:
-            self._joules += (self._watts + watts) / 2.0 * (now - self._time_ns) / 1e9
+            self._joules += (self._watts + watts) / 2.0 * elapsed_ns / 1e9
         self._watts = watts
-        return ""
 
 
 def find(
-    driver: Driver = DRIVER,
-    clock: Callable[[], int] = time.monotonic_ns,
-    sleep: Callable[[float], None] = time.sleep,
+    clock: Clock | None = None, driver: Driver = DRIVER, sleep: Callable[[float], None] = time.sleep
 ) -> Found:
-    """Open a meter for each GPU that the driver shows to this process; takes up to 0.6 s.
+    """Open a meter for each GPU that the driver shows to this process.
 
-    A counter that does not advance in that time is no meter, and the GPU's power is used instead.
+    A counter that does not advance within 0.6 s is no meter, and the GPU's power is used instead.
+
+    Args:
+        clock: Steady.
+        driver: NVML of this process.
+        sleep: Waits for counters, s.
     """
+    steady = clock or SteadyClock()
     try:
         driver.acquire()
     except MissingExtra as error:
@@ -149,9 +139,9 @@ def find(
     except Refused as error:
         return Found(missing=(Missing("nvml", _no_driver(error)),))
     try:
-        devices = driver.devices(clock)
-        counts = _moving_counters(devices, clock, sleep)
-        found = [_open(driver, device, clock, counts.get(device.index)) for device in devices]
+        devices = driver.devices(steady)
+        counts = _moving_counters(devices, sleep)
+        found = [_open(driver, device, steady, counts.get(device.index)) for device in devices]
     except Refused as error:
         return Found(missing=(Missing("nvml", str(error)),))
     finally:
@@ -165,16 +155,15 @@ def find(
     )
 
 
-def _moving_counters(
-    devices: Sequence[Device], clock: Callable[[], int], sleep: Callable[[float], None]
-) -> dict[int, int]:
+def _moving_counters(devices: Sequence[Device], sleep: Callable[[float], None]) -> dict[int, int]:
     """Return the present count, mJ, of each device whose counter of energy was seen to advance."""
     first = {device.index: _count_mj(device) for device in devices}
     waiting = [device for device in devices if first[device.index] is not None]
     moving: dict[int, int] = {}
-    deadline = clock() + int(_PROBE_S * 1e9)
-    while waiting and clock() < deadline:
-        sleep(0.02)
+    for _ in range(_PROBES):
+        if not waiting:
+            break
+        sleep(_PROBE_S)
         for device in waiting:
             before, count = first[device.index], _count_mj(device)
             if before is not None and count is not None and count > before:
@@ -190,7 +179,7 @@ def _count_mj(device: Device) -> int | None:
         return None
 
 
-def _open(driver: Driver, device: Device, clock: Callable[[], int], count_mj: int | None) -> Meter | Missing:
+def _open(driver: Driver, device: Device, clock: Clock, count_mj: int | None) -> Meter | Missing:
     if count_mj is not None:
         return EnergyCounter(driver, device, clock, count_mj)
     try:
@@ -203,17 +192,17 @@ def _open(driver: Driver, device: Device, clock: Callable[[], int], count_mj: in
         return Missing(f"nvml/{device.index}", why)
 
 
-def _open_power(driver: Driver, device: Device, clock: Callable[[], int]) -> IntegratedPower:
+def _open_power(driver: Driver, device: Device, clock: Clock) -> IntegratedPower:
     try:
-        instant = _watts(device, instant=True) > 0.0
+        watts, instant = _watts(device, instant=True), True
     except Refused:
-        instant = False
-    if not instant and _watts(device, instant=False) == 0.0:
+        watts, instant = _watts(device, instant=False), False
+    if watts == 0.0:
         raise Refused("its power reads 0 W, and its counter of energy does not advance", NOT_SUPPORTED)
-    return IntegratedPower(driver, device, clock, instant)
+    return IntegratedPower(driver, device, clock, watts, instant=instant)
 
 
-def _watts(device: Device, instant: bool) -> float:
+def _watts(device: Device, *, instant: bool) -> float:
     if not instant:
         return float(device.ask("nvmlDeviceGetPowerUsage")) / 1000.0
     (field,) = device.ask("nvmlDeviceGetFieldValues", [_POWER_INSTANT])

@@ -15,22 +15,20 @@ from fake_driver import FakeDriver
 from lowlat_nodes.energy.meters import nvml
 from lowlat_nodes.energy.meters.found import Found
 from lowlat_nodes.energy.nvidia import Driver
+from lowlat_nodes.stream.clock import ManualClock
 from lowlat_nodes.stream.meter import Kind, Meter
 
 # nvmlReturn_t
 NOT_SUPPORTED, DRIVER_NOT_LOADED, TIMEOUT, GPU_IS_LOST, MISMATCH, UNKNOWN = 3, 9, 10, 15, 18, 999
 
 
-class Host:
+class Host(ManualClock):
     def __init__(self) -> None:
-        self.ns = 1_000_000_000
+        super().__init__(1_000_000_000)
         self.driver = Driver()
 
-    def __call__(self) -> int:
-        return self.ns
-
     def sleep(self, seconds: float) -> None:
-        self.ns += int(seconds * 1e9)
+        self.advance(int(seconds * 1e9))
 
 
 @pytest.fixture
@@ -39,7 +37,7 @@ def host() -> Host:
 
 
 def find(host: Host) -> Found:
-    return nvml.find(host.driver, clock=host, sleep=host.sleep)
+    return nvml.find(host, host.driver, host.sleep)
 
 
 def find_one(host: Host) -> Meter:
@@ -68,7 +66,7 @@ def test_the_energy_counter(fake_nvml: FakeDriver, host: Host) -> None:
     assert after.kind is Kind.MEASURED
     assert after.why == ""
     assert after.breaks == before.breaks
-    assert after.time_ns == host.ns
+    assert after.time_ns == host.now_ns()
     assert (after.period_s, after.resolution_j) == (0.1, 1e-3)
     meter.close()
 
@@ -148,23 +146,6 @@ def test_a_counter_that_goes_backwards_or_leaps_begins_anew(
     meter.close()
 
 
-def test_a_counter_that_dies_is_unavailable_until_it_moves(fake_nvml: FakeDriver, host: Host) -> None:
-    meter = counter(fake_nvml, host)
-    for _ in range(5):
-        host.sleep(1.0)
-        assert meter.read().kind is Kind.MEASURED
-    before = meter.read()
-    for _ in range(3):
-        host.sleep(1.0)
-        dead = meter.read()
-        assert (dead.kind, dead.joules, dead.time_ns) == (Kind.UNAVAILABLE, before.joules, before.time_ns)
-        assert "stands still" in dead.why
-    fake_nvml.say(energy0=1_000_777)
-    after = meter.read()
-    assert (after.kind, after.joules, after.breaks) == (Kind.MEASURED, before.joules, before.breaks + 1)
-    meter.close()
-
-
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -229,7 +210,7 @@ def test_the_driver_is_not_asked_all_the_time_while_it_is_away(
     meter = counter(fake_nvml, host)
     starts = []
     start = pynvml.nvmlInit
-    monkeypatch.setattr(pynvml, "nvmlInit", lambda: (starts.append(host.ns), start()))
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: (starts.append(host.now_ns()), start()))
     fake_nvml.say(driver=DRIVER_NOT_LOADED)
     for _ in range(6000):
         host.sleep(0.1)
