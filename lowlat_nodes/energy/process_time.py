@@ -118,9 +118,9 @@ class ProcessTimes:
                 except ProcessEnded:
                     self._let_go(process)
 
-    def lives(self, process: ProcessId) -> bool:
-        """Return whether a process that is followed had not ended when it was last read."""
-        return self._clocks.get(process) is not None
+    def living(self) -> set[ProcessId]:
+        """Return those which had not ended when they were last read."""
+        return {process for process, clock in self._clocks.items() if clock is not None}
 
     def close(self) -> None:
         """Follow nothing."""

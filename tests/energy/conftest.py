@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A driver of NVIDIA GPUs that has none: nvidia-ml-py is the real one, the library below it a fake."""
+"""What the tests of energy share: a driver without a GPU below the real nvidia-ml-py, meters that obey."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent / "meters"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "meters")]
 from fake_driver import FakeDriver, build
 
 
