@@ -122,7 +122,8 @@ class Sampler:
         self._busy_ns = self._host_time.busy_ns()
         self._on_gpus = dict(gpu_processes.read()) if gpu_processes else {}
         self._ledger.read(now_ns)
-        self._look(self._pages())
+        self._reader.scan()
+        self._follow(self._reader.pages)
 
     def sample(self) -> Figures | None:
         """Read the meters and the clocks of processes.
@@ -138,7 +139,8 @@ class Sampler:
         self._slept_before_ns = slept_ns
         self._ledger.read(now_ns)
         self._processes.read()
-        self._reader.scan()
+        if self._reader.scan():
+            self._follow(self._reader.pages)
         if now_ns < self._due_ns:
             return None
         return self._close_window(now_ns)
@@ -168,13 +170,13 @@ class Sampler:
         self._due_ns += round(self._window_s * 1e9)
         if self._due_ns <= now_ns:  # late by more than a window
             self._due_ns = now_ns + round(self._window_s * 1e9)
-        pages = self._pages()
+        pages = self._reader.read()
+        self._follow(pages)
         busy_gpu_ns = self._read_gpus()
         nodes = self._nodes.window(pages, self._processes.used_ns, self._on_gpus, self._processes.living())
         window = Window(seconds, nodes, self._cpus, self._busy_cpu_ns(), busy_gpu_ns)
         for node in self._ledger.settle(window):
             self._nodes.forget(node)
-        self._look([page for page in pages if not page.ended])
         figures = Figures(
             host=self._host,
             time_ns=self._unix_ns(),
@@ -190,12 +192,8 @@ class Sampler:
             self.counts.add("board")
         return figures
 
-    def _pages(self) -> list[Page]:
-        self._reader.scan()
-        return self._reader.read()
-
-    def _look(self, pages: Sequence[Page]) -> None:
-        """Follow the processes of the nodes."""
+    def _follow(self, pages: Sequence[Page]) -> None:
+        """Read the clocks of the processes of these nodes from now on."""
         self._processes.follow({process: page.uid for page in pages for process in page.processes})
 
     def _busy_cpu_ns(self) -> float:

@@ -116,25 +116,31 @@ class TallyReader:
         """The pages as they were last read."""
         return [each.page for each in self._open.values()]
 
-    def scan(self) -> None:
-        """Open the pages that are new; takes a microsecond where the folder has not changed."""
+    def scan(self) -> bool:
+        """Open the pages that are new; takes a microsecond where the folder has not changed.
+
+        Returns:
+            Whether there were any.
+        """
         try:
             changed_ns = self._folder.stat().st_mtime_ns
             if changed_ns == self._scanned_ns:
-                return
+                return False
             with os.scandir(self._folder) as entries:
                 names = [entry.name for _, entry in zip(range(_MAX_FILES), entries, strict=False)]
         except OSError:
             self.counts.add("folder")
-            return
+            return False
         young = abs(time.time_ns() - changed_ns) < _TICK_NS
         self._scanned_ns = -1 if young else changed_ns
         self._refused = {name: self._refused[name] for name in names if name in self._refused}
+        before = len(self._open)
         for name in names:
             if name.endswith(SUFFIX) and name not in self._open and name not in self._refused:
                 self._take(name)
             elif name.endswith(UNFINISHED):
                 self._remove_unfinished(name)
+        return len(self._open) > before
 
     def read(self) -> list[Page]:
         """Return all pages with their newest counts; one that has ended comes for the last time."""
