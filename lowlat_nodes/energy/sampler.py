@@ -41,10 +41,6 @@ class GpuTimes(Protocol):
         """Return the time, ns, by device and process id."""
         ...
 
-    def forget(self, pid: int) -> None:
-        """Drop a process that has ended."""
-        ...
-
     def close(self) -> None:
         """Release the driver."""
         ...
@@ -183,7 +179,10 @@ class Sampler:
             steady_ns=now_ns,
             period_s=self._window_s,
             meters=self._ledger.meters(),
-            missing=self._missing,
+            missing=(
+                *self._missing,
+                *(Missing(f"processes of {gpu}", why) for gpu, why in sorted(self._blind().items())),
+            ),
             nodes=self._ledger.nodes(),
         )
         try:
@@ -211,10 +210,15 @@ class Sampler:
         for (device, pid), total_ns in self._on_gpus.items():
             used_ns = max(0, total_ns - before.get((device, pid), 0))
             busy_ns[device] = busy_ns.get(device, 0.0) + used_ns
-            if not used_ns and not Path(f"/proc/{pid}").exists():
-                self._gpu_processes.forget(pid)
-        blind = self._gpu_processes.why
-        return {device: ns for device, ns in busy_ns.items() if not {device, "gpu"} & blind.keys()}
+        blind = self._blind()
+        return {device: ns for device, ns in busy_ns.items() if device not in blind}
+
+    def _blind(self) -> dict[str, str]:
+        """Return the GPUs whose processes cannot be told, and why."""
+        if self._gpu_processes is None:
+            return {}
+        why = self._gpu_processes.why
+        return {gpu: why.get(gpu, why.get("gpu", "")) for gpu in self._gpus if gpu in why or "gpu" in why}
 
     def _close_sources(self) -> None:
         self._ledger.close()

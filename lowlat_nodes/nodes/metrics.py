@@ -54,14 +54,16 @@ class Metric:
     Attributes:
         name: Lower case with the unit at the end; a counter's ends in `_total`.
         doc: One sentence.
-        values: One number, or one for each value of the label.
-        label: The name of the label, empty without one.
+        values: One number, or one for each value of the label, or for each set of values of several labels.
+        label: The name of the label, or of several; empty without one.
+        most: So many values at most; what is beyond them is added up as `other`.
     """
 
     name: str
     doc: str
-    values: float | Mapping[str, float]
-    label: str = ""
+    values: float | Mapping[str, float] | Mapping[tuple[str, ...], float]
+    label: str | tuple[str, ...] = ""
+    most: int = MAX_VALUES
 
 
 @dataclass(frozen=True)
@@ -159,13 +161,14 @@ def _numbers(metric: Metric) -> Iterator[Any]:
     if not isinstance(metric.values, Mapping):
         yield kind(metric.name, metric.doc, value=metric.values)
         return
-    family = kind(metric.name, metric.doc, labels=[metric.label])
+    labels = [metric.label] if isinstance(metric.label, str) else list(metric.label)
+    family = kind(metric.name, metric.doc, labels=labels)
     values = iter(metric.values.items())
-    for value, number in itertools.islice(values, MAX_VALUES - 1):
-        family.add_metric([value], number)
+    for value, number in itertools.islice(values, metric.most - 1):
+        family.add_metric([value] if isinstance(value, str) else list(value), number)
     rest = [number for _, number in values]
     if rest:
-        family.add_metric([OTHER], sum(rest))
+        family.add_metric([OTHER] * len(labels), sum(rest))
     yield family
 
 

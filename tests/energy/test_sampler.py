@@ -27,15 +27,10 @@ class Gpus:
     def __init__(self) -> None:
         self.why: dict[str, str] = {}
         self.times: dict[tuple[str, int], int] = {}
-        self.forgotten: list[int] = []
         self.closed = False
 
     def read(self) -> Mapping[tuple[str, int], int]:
         return self.times
-
-    def forget(self, pid: int) -> None:
-        self.forgotten.append(pid)
-        self.times = {key: ns for key, ns in self.times.items() if key[1] != pid}
 
     def close(self) -> None:
         self.closed = True
@@ -172,19 +167,8 @@ def test_gpu_time_of_the_processes_of_a_node(rig: Rig, tmp_path: Path) -> None:
     figures = rig.pass_by(1.0, 0.0, 100.0)
     assert figures is not None
     assert figures.meters[1].nodes_j == pytest.approx(70.0)
+    assert Missing("processes of gpu0", "MIG") in figures.missing
     tally.close()
-
-
-def test_a_process_that_has_ended_is_not_asked_of_the_driver_for_ever(rig: Rig) -> None:
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)
-    rig.gpus.times = {("gpu0", child): 5}
-    rig.pass_by(1.0)
-    assert rig.gpus.forgotten == []  # it used some in this window
-    rig.pass_by(1.0)
-    assert rig.gpus.forgotten == [child]
 
 
 def test_a_driver_that_goes_and_comes_back(rig: Rig) -> None:

@@ -55,8 +55,10 @@ def test_counters_and_gauges() -> None:
             Metric("lowlat_results_total", "Results.", 7),
             Metric("lowlat_lag", "Waiting.", 3.5),
             Metric("lowlat_classes_total", "Results by class.", {"SN Ia": 2, 'a "b"\n': 1}, "best"),
+            Metric("lowlat_w", "Power.", {("/a", "cpu"): 2.5, ("/b", "gpu"): 1.0}, ("node", "meter")),
         ]
     )
+    assert (found["lowlat_w", "cpu,/a"], found["lowlat_w", "gpu,/b"]) == (2.5, 1.0)
     assert found["lowlat_results_total", ""] == 7
     assert found["lowlat_lag", ""] == 3.5
     assert found["lowlat_classes_total", "SN Ia"] == 2
