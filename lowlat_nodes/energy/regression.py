@@ -219,6 +219,7 @@ class _Fit:
             each[np.ix_(columns, columns)] / np.outer(scales, scales) for each in sums
         )
         crossed = (crossed + crossed.T) / 2.0
+        instruments += _RIDGE * np.eye(len(columns))  # what never varies is not certain
         self._scale, self._effective = scale, effective
         self._gram, self._crossed = gram[1:, 1:], crossed[1:, 1:]
         self._weight = 1.0 / scale[0] ** 2  # of a squared rate, to have its mean square
