@@ -35,7 +35,10 @@ _OTHERS: Final = ("", "other")
 _POWER, _IDLE, _FIRST = 0, 1, 2  # columns of all sums of products; those of the keys follow
 _LEAST_WINDOWS: Final = 20.0
 _LEAST_TRUE: Final = 0.35  # of the variation; the rest is blur of the edges
-_LEAST_COUNT: Final = 0.6  # standard deviation of more than one a window; a constant rate has up to 0.5
+_LEAST_COUNT: Final = 0.5  # standard deviation, where a window has more than one: an even rate has up to that
+_MOST_LASTING: Final = 0.9  # correlation of the residuals of neighbours
+_MOST_BLUR: Final = 0.5  # of the variance of an unknown
+_IDLE_SHARE: Final = 0.2  # of all power: idle power may be small, and need not be known better
 _MOST_ERROR: Final = 0.25  # standard error, of the value
 _KEPT_HALF_LIVES: Final = 10.0
 _RIDGE: Final = 1e-10
@@ -76,6 +79,7 @@ class Regression:
         self._half_life_s = half_life_s
         self._columns: dict[Key, int] = {}
         self._unseen_s: dict[Key, float] = {}
+        self._learned: dict[Key, int] = {}  # windows since the key is one
         # Sums over windows, each weighted: of its row with itself; of the row with its instrument, which is
         # the row and its two neighbours; of the row with the one before. Then, with squared forgetting, of
         # the instrument with itself, and with the one before.
@@ -136,7 +140,7 @@ class Regression:
 
     def _remove(self, key: Key) -> None:
         column = self._columns.pop(key)
-        del self._unseen_s[key]
+        del self._unseen_s[key], self._learned[key]
         self._columns = {other: place - (place > column) for other, place in self._columns.items()}
         self._sums = np.delete(np.delete(self._sums, column, 1), column, 2)
         self._past = np.delete(self._past, column, 1)
@@ -149,6 +153,7 @@ class Regression:
                 known = key if key in self._columns or len(self._columns) < MAX_KEYS - 1 else _OTHERS
                 if known not in self._columns:
                     self._columns[known] = len(self._columns) + _FIRST
+                    self._learned[known] = 0
                     self._sums = np.pad(self._sums, ((0, 0), (0, 1), (0, 1)))
                     self._past = np.pad(self._past, ((0, 0), (0, 1)))
                 self._unseen_s[known] = 0.0
@@ -164,6 +169,7 @@ class Regression:
         older, row, row_before, instrument_before = self._past
         self._windows += 1.0
         self._windows_squared += 1.0
+        self._learned = {key: windows + 1 for key, windows in self._learned.items()}
         self._mean_w += (row[_POWER] - self._mean_w) / self._windows
         self._seconds += (seconds - self._seconds) / self._windows
         # The noise of a counter is a share of what it counts. Power near none must not weigh most of all.
@@ -188,13 +194,11 @@ class Regression:
             return found, unknown
         fit = _Fit(self._sums, used, self._windows, self._windows**2 / self._windows_squared)
         names = {column: key for key, column in self._columns.items()}
-        order = {column: place for place, column in enumerate(used.tolist())}
-        told = [names.get(column, ("", "")) for column in used.tolist()]
-        for key in found:
-            place = order.get(self._columns[key])
-            if place is not None:
-                found[key] = fit.estimate(place, told, self._seconds)
-        return found, fit.estimate(0, told, self._seconds)
+        told = [names.get(column, _OTHERS) for column in used.tolist()]
+        for place, key in enumerate(told):
+            if key in found:
+                found[key] = fit.estimate(place, told, self._learned[key], self._seconds)
+        return found, fit.estimate(0, told, self._windows, self._seconds)
 
 
 class _Fit:
@@ -222,7 +226,7 @@ class _Fit:
         instruments += _RIDGE * np.eye(len(columns))  # what never varies is not certain
         self._scale, self._effective = scale, effective
         self._gram, self._crossed = gram[1:, 1:], crossed[1:, 1:]
-        self._weight = 1.0 / scale[0] ** 2  # of a squared rate, to have its mean square
+        self._mean_w = float(gram[0, 1]) / scale[0]
         count = len(scale)
         # In directions without correlation each is either seen beyond the edges of windows, or it is blur.
         lower = np.linalg.cholesky(self._gram + _RIDGE * np.eye(count))
@@ -238,11 +242,14 @@ class _Fit:
         self._blur = spread[:, blurred].sum(1) / spread.sum(1)
         self._partial = 1.0 / np.maximum(spread.sum(1), (spread / true).sum(1))
         self.values = solution / scale
-        # Residuals of neighbours cancel where blur causes them, and add up where a cost drifts.
+        # Residuals of neighbours cancel where blur causes them. They add up where something else does, and
+        # then it lasts: as a first-order process, which its first two correlations tell.
         residual = np.concatenate(([1.0], -solution))
-        spare = effective / max(1.0, effective - np.count_nonzero(solution))
-        own = max(0.0, residual @ gram @ residual) / windows * spare
-        shared = residual @ following @ residual / windows * spare
+        spare = effective / max(1.0, effective - np.count_nonzero(solution)) / windows
+        own = max(0.0, float(residual @ gram @ residual)) * spare
+        shared = min(float(residual @ following @ residual) * spare, _MOST_LASTING * own)
+        if shared > 0.0:
+            shared /= 1.0 - shared / own
         noise = own * instruments + shared * (instruments_following + instruments_following.T)
         noise, least = noise[1:, 1:], 0.1 * own * instruments[1:, 1:]
         variance = np.zeros(count)
@@ -256,29 +263,39 @@ class _Fit:
             )
         self.errors = np.sqrt(np.maximum(variance, 0.0)) / scale
 
-    def estimate(self, place: int, names: list[Key], seconds: float) -> Estimate:
-        """Return one unknown, with what is wrong with it."""
-        value, error = float(self.values[place]), float(self.errors[place])
-        return Estimate(value, error, self._why(place, names, seconds))
+    def estimate(self, place: int, names: list[Key], windows: float, seconds: float) -> Estimate:
+        """Return one unknown, with what is wrong with it.
 
-    def _why(self, place: int, names: list[Key], seconds: float) -> str:
-        if self._effective < _LEAST_WINDOWS:
-            return f"only {self._effective:.0f} windows yet, of {_LEAST_WINDOWS:.0f}"
+        Args:
+            place: Of the unknown; 0 for idle power.
+            names: Of the unknowns.
+            windows: How many there were since the unknown is one.
+            seconds: Mean length of a window.
+        """
         value, error = float(self.values[place]), float(self.errors[place])
-        if place:
-            mean = float(self._gram[place, 0])
-            rate = mean * self._rms(place)
-            own = self._rms(place) * math.sqrt(max(0.0, 1.0 - mean**2))
-            alone = self._rms(place) * math.sqrt(float(self._partial[place]))
-            least = _LEAST_COUNT / seconds if rate * seconds > 1.0 else 0.0
-            if own < least or self._seen(place) < _LEAST_TRUE:
-                return f"its rate hardly varies, {rate:.3g} ± {own:.2g} a second: it looks like idle power"
-            if alone < least or self._blur[place] > 0.5:
-                return f"its rate varies only with that of {self._companion(place, names)}"
-        elif self._blur[place] > 0.5:
-            return "rates hardly vary: idle power cannot be told from work"
-        if error > _MOST_ERROR * value:
-            return f"uncertain: {value:.3g} ± {error:.2g}"
+        known = min(windows, self._effective)
+        if known < _LEAST_WINDOWS:
+            return Estimate(value, error, f"only {known:.0f} windows yet, of {_LEAST_WINDOWS:.0f}")
+        mean = float(self._gram[place, 0])
+        most = self._mean_w / (mean * self._rms(place))  # all of the power
+        untold = self._untold(place, names, seconds)
+        if untold:
+            return Estimate(value, max(error, most / 2.0), untold)
+        if error > _MOST_ERROR * (value if place else max(value, _IDLE_SHARE * most)):
+            return Estimate(value, error, f"its standard error is more than {_MOST_ERROR:.0%} of it")
+        return Estimate(value, error)
+
+    def _untold(self, place: int, names: list[Key], seconds: float) -> str:
+        """Say what it cannot be told from, if so."""
+        if not place:
+            blurred = self._blur[place] > _MOST_BLUR
+            return "rates hardly vary: idle power cannot be told from work" if blurred else ""
+        rms, mean = self._rms(place), float(self._gram[place, 0])
+        least = _LEAST_COUNT / seconds if mean * rms * seconds > 1.0 else 0.0
+        if rms * math.sqrt(max(0.0, 1.0 - mean**2)) < least or self._seen(place) < _LEAST_TRUE:
+            return "its rate hardly varies: its energy cannot be told from idle power"
+        if rms * math.sqrt(float(self._partial[place])) < least or self._blur[place] > _MOST_BLUR:
+            return f"its rate varies only with that of {self._companion(place, names)}"
         return ""
 
     def _seen(self, place: int) -> float:
@@ -289,7 +306,7 @@ class _Fit:
 
     def _rms(self, place: int) -> float:
         """Root mean square of a rate, in results a second."""
-        return float(self._scale[place]) * math.sqrt(self._weight)
+        return float(self._scale[place] / self._scale[0])
 
     def _companion(self, place: int, names: list[Key]) -> str:
         """The key whose rate goes most with that of this one."""

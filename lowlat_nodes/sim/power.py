@@ -70,7 +70,8 @@ class Work:
 
     def joules(self, times_s: ArrayLike) -> NDArray[np.float64]:
         """Return what it has used until each of some times."""
-        return np.asarray(np.interp(times_s, self._knots_s, self._joules, left=0.0), np.float64)
+        times = np.asarray(times_s, np.float64)
+        return np.asarray(np.interp(times, self._knots_s, self._joules, left=0.0))
 
     def counts(self, times_s: ArrayLike) -> NDArray[np.float64]:
         """Return how many results it has made until each of some times, one that is not finished as half."""

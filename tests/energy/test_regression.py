@@ -71,8 +71,8 @@ def test_the_error_is_as_large_as_it_says() -> None:
 
 def test_constant_rates_are_told() -> None:
     regression = Regression()
-    random = np.random.default_rng(3)
-    windows(regression, {A: 20 + random.integers(0, 2, 200), B: np.full(200, 3)}, 1.0)
+    even = {A: np.diff(np.floor(20.37 * np.arange(201))), B: np.full(200, 3)}
+    windows(regression, even, 1.0)
     costs = regression.costs()
     assert "hardly varies" in costs[A].why
     assert "hardly varies" in costs[B].why
@@ -151,6 +151,22 @@ def test_before_anything_is_known() -> None:
     assert math.isnan(regression.costs()[A].joules)
     windows(regression, varying(2, 10))
     assert "windows yet" in regression.costs()[A].why
+
+
+def test_a_new_key_is_not_relied_on_at_once() -> None:
+    regression = Regression()
+    windows(regression, {A: varying(1)[A]})
+    windows(regression, varying(2, 10))
+    assert regression.costs()[A].why == ""
+    assert "windows yet" in regression.costs()[B].why
+
+
+def test_the_error_says_when_nothing_can_be_told() -> None:
+    regression = Regression()
+    windows(regression, {A: np.full(100, 20), B: np.full(100, 3)}, 1.0)
+    for key, found in regression.costs().items():
+        assert abs(found.joules - TRUE_J[key]) < 2.0 * found.error_j
+    assert abs(regression.idle().joules - IDLE_W) < 2.0 * regression.idle().error_j
 
 
 def test_a_gap_costs_no_accuracy() -> None:
