@@ -226,7 +226,7 @@ class _Fit:
         instruments += _RIDGE * np.eye(len(columns))  # what never varies is not certain
         self._scale, self._effective = scale, effective
         self._gram, self._crossed = gram[1:, 1:], crossed[1:, 1:]
-        self._mean_w = float(gram[0, 1]) / scale[0]
+        self._mean_w = float(gram[0, 1] / scale[0])
         count = len(scale)
         # In directions without correlation each is either seen beyond the edges of windows, or it is blur.
         lower = np.linalg.cholesky(self._gram + _RIDGE * np.eye(count))
