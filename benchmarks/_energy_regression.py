@@ -80,13 +80,13 @@ class Host:
     def __init__(self, case: Case, seed: int, seconds: float) -> None:
         random = np.random.default_rng((seed, 0))
         self.works = tuple(
-            Work(_varied(node, case, random), seconds + case.window_s + 1.0, seed=seed * len(NODES) + number)
+            Work(_varied(node, case, random), seconds + 1.0, seed=seed * len(NODES) + number)
             for number, node in enumerate(NODES.values())
         )
         self._case, self._seed, self._seconds = case, seed, seconds
         self._period_s = case.period_s * (1.0 + _DRIFT * random.normal())
         self._phase = random.random()
-        self._late_s = np.abs(_LATE_S * random.normal(size=round((seconds + case.window_s) / _SAMPLE_S) + 1))
+        self._late_s = np.abs(_LATE_S * random.normal(size=round(seconds / _SAMPLE_S) + 1))
 
     def windows(self) -> NDArray[np.float64]:
         """Return one row per window: seconds, joules, and the results of each node."""
@@ -151,6 +151,7 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
         ),
         "regression": {
             "seeds": len(seeds),
+            "true_j": _by_node(TRUE_J),
             "flagged_share": flagged,
             **{f"at_{moment}s": varying.summary(moment) for moment in _MOMENTS_S},
             "peers": _peers(case, seeds),
