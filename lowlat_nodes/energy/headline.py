@@ -15,6 +15,7 @@ NO_METER = "no meter: lowlat energy meters says what is missing"
 UNSEEN = "the sampler has not seen this node yet"
 
 _NAN = float("nan")
+_WHOLE = ("board", "battery")  # devices that include all others, the narrower first
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,9 @@ class Headline:
 def headline(figures: Figures | None, node: str, why: str = "") -> Headline:
     """Return the figure of a node.
 
-    What is measured comes before what is modelled, and the two are never added. A meter of the whole board
-    stands alone; without one, the meters of its devices are added, but none that another one includes; the
-    battery, which is slow, comes last.
+    What is measured comes before what is modelled, and the two are never added. Of one kind, the meters of
+    devices (CPU, GPU, memory) are added, as they are attributed best, but none that another one includes;
+    without any, that of the board counts, else that of the battery, which is slow.
 
     Args:
         figures: Of its host; None without a sampler.
@@ -65,9 +66,10 @@ def headline(figures: Figures | None, node: str, why: str = "") -> Headline:
         return Headline(Kind.UNAVAILABLE, why=UNSEEN)
     known = [meter for meter in figures.meters if meter.name in found.watts]
     for kind in (Kind.MEASURED, Kind.MODELLED):
-        meters = _disjoint([meter for meter in known if meter.kind is kind])
+        meters = _chosen([meter for meter in known if meter.kind is kind])
         if meters:
-            return _add(found, kind, meters)
+            fakes = [meter.fake for meter in known if meter.name in meters and meter.fake]
+            return _add(found, kind, meters, fakes[0] if fakes else "")
     return Headline(Kind.UNAVAILABLE, why=NO_METER)
 
 
@@ -86,17 +88,16 @@ def cost_of(node: NodeFigures, meter: str) -> Cost | None:
     return Cost(meter, "", watts / node.rate_hz, 0.0, "share", f"of {len(costs)} buckets together")
 
 
-def _disjoint(meters: Sequence[MeterFigures]) -> list[MeterFigures]:
-    """Return meters none of whose figures includes another's."""
-    names = {meter.name for meter in meters}
-    tops = [meter for meter in meters if meter.part_of not in names]
-    boards = [meter for meter in tops if meter.device == "board"]
-    devices = [meter for meter in tops if meter.device not in {"board", "battery"}]
-    return boards[:1] or devices or tops[:1]
+def _chosen(meters: Sequence[MeterFigures]) -> tuple[str, ...]:
+    """Return whose figures to add, of meters of one kind."""
+    of_devices = [meter for meter in meters if meter.device not in _WHOLE]
+    if of_devices:
+        names = {meter.name for meter in of_devices}
+        return tuple(meter.name for meter in of_devices if meter.part_of not in names)
+    return tuple(meter.name for meter in sorted(meters, key=lambda each: _WHOLE.index(each.device))[:1])
 
 
-def _add(node: NodeFigures, kind: Kind, meters: Sequence[MeterFigures]) -> Headline:
-    names = tuple(meter.name for meter in meters)
+def _add(node: NodeFigures, kind: Kind, names: tuple[str, ...], fake: str) -> Headline:
     used = [name for name in names if node.joules.get(name) != 0.0]  # not a GPU that it leaves alone
     costs = [cost for cost in (cost_of(node, name) for name in used) if cost is not None]
     known = bool(costs) and len(costs) == len(used)
@@ -110,7 +111,7 @@ def _add(node: NodeFigures, kind: Kind, meters: Sequence[MeterFigures]) -> Headl
         joules_per_result=sum(cost.joules for cost in costs) if known else _NAN,
         error_j=math.hypot(*(cost.error_j for cost in costs)) if known else _NAN,
         method=_method(costs) if known else "",
-        fake=next((meter.fake for meter in meters if meter.fake), ""),
+        fake=fake,
         why="; ".join(doubts),
     )
 

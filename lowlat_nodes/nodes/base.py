@@ -13,6 +13,7 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from lowlat_nodes.energy.budget import Budget, Leeway, Order
 from lowlat_nodes.energy.settings import EnergySettings
 from lowlat_nodes.nodes.diagnostics import (
     DiagnosticSettings,
@@ -138,6 +139,13 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         """Return what the diagnostics say while the node is active; called once per period."""
         return Report(Level.OK, self.state, standard_values(self.state))
 
+    def leeway(self) -> Leeway:
+        """Return what the node can do to use less energy; called once a second, from `setup` on."""
+        return Leeway()
+
+    def obey(self, order: Order) -> None:
+        """Work as the energy budget allows from now on: called with each new order, from `setup` on."""
+
     def stopping(self) -> bool:
         """Return whether a `setup` that takes long is to give up."""
         return self.stop is not None and self.stop.is_set()
@@ -212,6 +220,8 @@ class LifecycleHost(LifecycleNode, Generic[C]):
     def _set_up(self, config: C) -> None:
         self.energy.open(config.energy, self.unit)
         self.setup(config)
+        if config.energy.enabled:
+            self.energy.hold_to(Budget(config.energy.budget), self.leeway, self.obey)
 
     def _tear_down(self) -> None:
         try:
@@ -238,6 +248,8 @@ class LifecycleHost(LifecycleNode, Generic[C]):
 
     def _changed(self, config: C) -> None:
         if self.state in {"inactive", "active"}:
+            if self.energy.budget is not None:
+                self.energy.budget.settings = config.energy.budget
             self.changed(config)
 
     def _full_report(self) -> Report:
@@ -247,6 +259,5 @@ class LifecycleHost(LifecycleNode, Generic[C]):
                 if self.state == "active"
                 else Report(Level.OK, self.state, standard_values(self.state))
             )
-            report.values |= self.energy.values()
-            return report
+            return self.energy.judge(report)
         return Report(Level.ERROR, self.problem, standard_values(self.state, last_failure=self.problem))

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
@@ -12,9 +13,10 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 
 from lowlat_nodes.energy.board import Board
+from lowlat_nodes.energy.budget import Budget, Leeway, Order
 from lowlat_nodes.energy.figures import Figures, MeterFigures, NodeFigures
 from lowlat_nodes.energy.folder import energy_folder
-from lowlat_nodes.energy.headline import UNSEEN, Headline, cost_of, headline
+from lowlat_nodes.energy.headline import Headline, cost_of, headline
 from lowlat_nodes.energy.settings import EnergySettings
 from lowlat_nodes.energy.tally import Tally
 from lowlat_nodes.nodes.diagnostics import Level, Report, to_status
@@ -39,6 +41,8 @@ class NodeEnergy:
 
     Attributes:
         headline: What the node uses, as it was last known.
+        budget: What that is held to; None until `hold_to`.
+        order: What the node is to do about it.
     """
 
     def __init__(self, node: LifecycleNode) -> None:
@@ -49,6 +53,10 @@ class NodeEnergy:
         self._publisher = None
         self._timer = None
         self.headline = _DISABLED
+        self.budget: Budget | None = None
+        self.order = Order()
+        self._leeway: Callable[[], Leeway] = Leeway
+        self._obey: Callable[[Order], None] = _ignore
 
     def open(self, settings: EnergySettings, unit: str) -> None:
         """Begin to count.
@@ -61,7 +69,7 @@ class NodeEnergy:
         if not settings.enabled:
             return
         node = self._node
-        self.headline = Headline(Kind.UNAVAILABLE, why=UNSEEN)
+        self.headline = Headline(Kind.UNAVAILABLE, why="no figures yet")
         try:
             folder = energy_folder()
             self._tally = Tally(node.get_fully_qualified_name(), unit, folder)
@@ -73,6 +81,16 @@ class NodeEnergy:
             DiagnosticArray, TOPIC, QoSProfile(depth=1), qos_overriding_options=overridable()
         )
         self._timer = node.create_timer(_PERIOD_S, self._turn, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def hold_to(self, budget: Budget, leeway: Callable[[], Leeway], obey: Callable[[Order], None]) -> None:
+        """Judge once a second, from now on, what the node uses.
+
+        Args:
+            budget: Judges.
+            leeway: Asked each time what the node can do.
+            obey: Called with an order that is another one than before, in the thread that spins the node.
+        """
+        self.budget, self.order, self._leeway, self._obey = budget, Order(), leeway, obey
 
     def begin(self, bucket: str = "") -> None:
         """Note that work on a result begins; for any thread."""
@@ -112,6 +130,7 @@ class NodeEnergy:
         energy.method       regression or share
         energy.fake         what stands behind a meter that is no hardware
         energy.why          what makes it doubtful, or why there is none
+        energy.budget       how the budget is kept, empty without one
         =================== ===============================================================
         """
         if self._publisher is None:
@@ -127,13 +146,23 @@ class NodeEnergy:
             "energy.method": found.method,
             "energy.fake": found.fake,
             "energy.why": found.why,
+            "energy.budget": self.order.summary,
         }
+
+    def judge(self, report: Report) -> Report:
+        """Return a report of the node with `values`; it is no better than its budget is kept."""
+        report.values |= self.values()
+        if report.level is Level.OK and self.order.level:
+            report.level = Level(self.order.level)
+            report.summary += f"; energy: {self.order.summary}"
+        return report
 
     def close(self) -> None:
         """Count and tell no more."""
         timer, publisher, tally = self._timer, self._publisher, self._tally
         self._timer = self._publisher = self._tally = self._board = None
-        self.headline = _DISABLED
+        self.headline, self.budget, self.order = _DISABLED, None, Order()
+        self._leeway, self._obey = Leeway, _ignore
         if timer is not None:
             self._node.destroy_timer(timer)
         if publisher is not None:
@@ -149,18 +178,39 @@ class NodeEnergy:
         if self._board is not None:
             figures = self._board.read()
             self.headline = headline(figures, name, self._board.why)
+        self._hold()
         host = "" if figures is None else figures.host
         statuses = [
             to_status(f"{self._node.get_name()}: {task}", report, host)
-            for task, report in _reports(figures, name, self.headline)
+            for task, report in _reports(figures, name, self.headline, self.order)
         ]
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
 
+    def _hold(self) -> None:
+        """Have the budget judge, and the node obey."""
+        if self.budget is None:
+            return
+        former = self.order
+        self.order = self.budget.judge(self.headline, self._leeway(), time.monotonic_ns())
+        if (self.order.max_hz, self.order.model) != (former.max_hz, former.model):
+            self._obey(self.order)
+        if self.order.level > former.level:
+            self._node.get_logger().warning(f"energy: {self.order.summary}")
 
-def _reports(figures: Figures | None, name: str, found: Headline) -> Iterator[tuple[str, Report]]:
-    """Yield a task and its report for each meter that saw the node, or one that says why there is none."""
+
+def _ignore(_order: Order) -> None:
+    """Do nothing: there is no budget."""
+
+
+def _reports(
+    figures: Figures | None, name: str, found: Headline, order: Order
+) -> Iterator[tuple[str, Report]]:
+    """Yield a task and its report for each meter that saw the node, or one that says why there is none.
+
+    Those of the meters that the budget is judged by say how it is kept.
+    """
     node = None if figures is None else figures.node(name)
     meters = () if figures is None or node is None else figures.meters
     seen = 0
@@ -168,10 +218,19 @@ def _reports(figures: Figures | None, name: str, found: Headline) -> Iterator[tu
         assert node is not None
         if meter.name in node.watts or meter.name in node.joules:
             seen += 1
-            yield f"energy {meter.name}", meter_report(node, meter)
+            report = meter_report(node, meter)
+            yield f"energy {meter.name}", _judged(report, order) if meter.name in found.meters else report
     if not seen:
         values: dict[str, str | int | float] = {"kind": Kind.UNAVAILABLE.value, "why": found.why}
-        yield "energy", Report(Level.OK, found.why, values)
+        yield "energy", _judged(Report(Level.OK, found.why, values), order)
+
+
+def _judged(report: Report, order: Order) -> Report:
+    if order.summary:
+        report.values["budget"] = order.summary
+    if order.level:
+        report.level, report.summary = Level(order.level), f"{report.summary}; {order.summary}"
+    return report
 
 
 def meter_report(node: NodeFigures, meter: MeterFigures) -> Report:
@@ -186,6 +245,7 @@ def meter_report(node: NodeFigures, meter: MeterFigures) -> Report:
     method                       regression or share
     fake                         what stands behind the meter where that is no hardware
     why                          what makes it doubtful
+    budget                       how the budget is kept, where there is one
     joules_per_result.<bucket>   the same of results of one shape, with error.<bucket>
     ============================ ============================================================
     """
