@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
+from lowlat_nodes.energy.budget import LEAST_HZ, Leeway, Order
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
 from lowlat_nodes.nodes.diagnostics import (
     Level,
@@ -38,7 +40,7 @@ C = TypeVar("C", bound=NodeSettings)
 _STUCK_S = 5.0  # without a message being finished while others come
 _Process = Callable[[], Iterable[Message]]
 _Count = Callable[[Sequence[Message], _Process], Iterable[Message]]
-_BY_DESIGN = frozenset({"superseded", "closed"})  # drops that nobody needs to look into
+_BY_DESIGN = frozenset({"superseded", "budget", "closed"})  # drops that nobody needs to look into
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class ProcessorNode(LifecycleHost[C]):
         self._pipeline: Pipeline | None = None
         self._lost = 0
         self._given = 0  # results of the call in hand, by the worker
+        self._max_hz = math.inf
         self._received: dict[str, int] = {}
         self._finished, self._finished_s = 0, 0.0
         self.silent: list[str] = []
@@ -114,6 +117,17 @@ class ProcessorNode(LifecycleHost[C]):
     def bucket(self, message: Message) -> str:  # noqa: ARG002
         """Return the shape of the work on an input, where shapes differ in cost; called in the worker."""
         return ""
+
+    def leeway(self) -> Leeway:
+        """Return that inputs may be left out, unless the mailbox keeps each of them."""
+        held = self._hosted is not None and self._hosted.mailbox is None
+        return Leeway(LEAST_HZ) if held else Leeway()
+
+    def obey(self, order: Order) -> None:
+        """Leave out inputs beyond a rate; those that are taken are as new as ever."""
+        self._max_hz = order.max_hz
+        if self._pipeline is not None and isinstance(self._pipeline.mailbox, NewestOfEach):
+            self._pipeline.mailbox.pace(order.max_hz)
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Hear a heartbeat of the worker; called in the worker, override where somebody else should hear."""
@@ -165,6 +179,7 @@ class ProcessorNode(LifecycleHost[C]):
             pulse=Pulse(self.get_fully_qualified_name(), self.beat),
             name=self.get_name(),
         )
+        self.obey(self.energy.order)
         self._pipeline.start()
         if self._listening:
             for source in self._sources.values():
@@ -226,7 +241,7 @@ class ProcessorNode(LifecycleHost[C]):
         finished = stats.processed + sum(stats.failures.values())
         if finished != self._finished or not figures["rate_in_hz"]:
             self._finished, self._finished_s = finished, time.monotonic()
-        elif (waited_s := time.monotonic() - self._finished_s) > _STUCK_S:
+        elif (waited_s := time.monotonic() - self._finished_s) > max(_STUCK_S, 2.0 / self._max_hz):
             return Report(Level.ERROR, f"stuck: no message finished for {waited_s:.0f} s", values)
         lost = {
             reason: count for reason, count in (drops | stats.failures).items() if reason not in _BY_DESIGN

@@ -6,6 +6,7 @@ Every message that does not come out again is counted in `drops` under its reaso
 
 ========== =================================================================================
 superseded a newer message took its place before anybody looked (`Newest`, `NewestOfEach`)
+budget     the same, while the pace let nobody look (`NewestOfEach`)
 unexpected of a topic that has no place here (`NewestOfEach`)
 overflow   the mailbox was full and this was the oldest (`Fifo`, `Batch`)
 refused    the mailbox was full and the producer would not wait any longer (`Fifo` that blocks)
@@ -16,7 +17,9 @@ closed     put after, or still inside at, the close
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Iterable
@@ -24,6 +27,7 @@ from collections.abc import Iterable
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.message import Message
+from lowlat_nodes.stream.throttle import Pace
 
 
 class Mailbox(ABC):
@@ -129,7 +133,8 @@ class NewestOfEach(Mailbox):
     """One slot per topic, so that none displaces another; each holds the newest message of its topic.
 
     The topic that was served longest ago comes first: under overload all are served equally often, however
-    much faster one of them delivers.
+    much faster one of them delivers. A `pace` holds all of them back together; what comes out then is as new
+    as without.
 
     Args:
         clock: As in `Mailbox`.
@@ -145,6 +150,18 @@ class NewestOfEach(Mailbox):
         self.drops_of = {topic: Counters() for topic in topics}
         self._slots: OrderedDict[str, Message | None] = OrderedDict.fromkeys(self.drops_of)  # next turn first
         self._waiting = 0
+        self._pace: Pace | None = None
+
+    def pace(self, max_hz: float) -> None:
+        """Give out at most so many messages a second, all topics together; infinite for as many as come."""
+        with self._condition:
+            if math.isinf(max_hz):
+                self._pace = None
+            elif self._pace is None:
+                self._pace = Pace(max_hz)
+            else:
+                self._pace.change(max_hz)
+            self._condition.notify_all()
 
     def put(self, message: Message) -> None:
         """Take the slot of the topic; the message that was there counts as superseded."""
@@ -159,7 +176,7 @@ class NewestOfEach(Mailbox):
             if self._slots[topic] is None:
                 self._waiting += 1
             else:
-                self._drop(topic, "superseded")
+                self._drop(topic, "budget" if self._early_s() else "superseded")
             self._slots[topic] = message
             self.accepted += 1
             self._condition.notify()
@@ -167,7 +184,8 @@ class NewestOfEach(Mailbox):
     def get(self, timeout_s: float | None = None) -> list[Message]:
         """Wait for a message and take the first fresh one in turn; empty on time-out or when closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._waiting or self._closed, timeout_s)
+            if not self._await_turn(timeout_s):
+                return []
             now_ns = self._clock.now_ns()
             for topic, message in self._slots.items():
                 if message is None:
@@ -175,6 +193,8 @@ class NewestOfEach(Mailbox):
                 self._slots[topic] = None
                 self._waiting -= 1
                 if self._fresh(message, now_ns):
+                    if self._pace is not None:
+                        self._pace.admits(time.monotonic_ns())
                     self._slots.move_to_end(topic)
                     return [message]
                 self.drops_of[topic].add("stale")
@@ -191,6 +211,24 @@ class NewestOfEach(Mailbox):
                 self.drops_of[topic].add("closed")
         left, self._waiting = self._waiting, 0
         return left
+
+    def _early_s(self) -> float:
+        """Return for how long the pace still holds back."""
+        return 0.0 if self._pace is None else self._pace.wait_ns(time.monotonic_ns()) * 1e-9
+
+    def _await_turn(self, timeout_s: float | None) -> bool:
+        """Wait for a message whose time has come; return whether there is one."""
+        until_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while not self._closed:
+            early_s = self._early_s()
+            if self._waiting and not early_s:
+                return True
+            left_s = until_s - time.monotonic()
+            if left_s <= 0.0:
+                return False
+            wait_s = min(left_s, early_s) if self._waiting else left_s
+            self._condition.wait(None if math.isinf(wait_s) else wait_s)
+        return False
 
     def _drop(self, topic: str, reason: str) -> None:
         self.drops.add(reason)

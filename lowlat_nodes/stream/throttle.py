@@ -34,6 +34,18 @@ class Pace:
         self._period_ns = round(_S / max_hz)
         self._due_ns: int | None = None
 
+    def change(self, max_hz: float) -> None:
+        """Take another rate, infinite for any, from the next event on."""
+        period_ns = round(_S / max_hz)
+        if self._due_ns is not None:  # one period after the last, by the new one
+            self._due_ns += period_ns - self._period_ns
+        self._period_ns = period_ns
+
+    def wait_ns(self, now_ns: int) -> int:
+        """Return after what time an event may happen; 0 for now."""
+        wait_ns = 0 if self._due_ns is None else self._due_ns - now_ns
+        return wait_ns if 0 < wait_ns <= self._period_ns else 0
+
     def admits(self, now_ns: int) -> bool:
         """Return whether an event of now may happen, which then has."""
         period_ns = self._period_ns

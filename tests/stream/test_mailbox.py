@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -361,3 +363,48 @@ def test_every_message_is_taken_or_counted_with_many_producers(make: Make) -> No
 def test_impossible_capacities_are_refused(make: Make) -> None:
     with pytest.raises(ValueError, match="expected"):
         make()
+
+
+def test_a_pace_holds_back_and_what_comes_out_is_the_newest() -> None:
+    mailbox = NewestOfEach(SteadyClock(), ["in"])
+    mailbox.pace(1e-3)
+    put_all(mailbox, 1)
+    assert sequences(mailbox.get(0.0)) == [0]
+    put_all(mailbox, 3)
+    assert mailbox.get(0.01) == []
+    assert len(mailbox) == 1
+    mailbox.pace(math.inf)
+    assert sequences(mailbox.get(0.0)) == [2]
+    assert mailbox.drops.snapshot() == {"budget": 2}
+
+
+def test_a_pace_is_fair_and_right() -> None:
+    mailbox = NewestOfEach(SteadyClock(), ["fast", "slow"])
+    mailbox.pace(100.0)
+    taken = []
+    began_s = time.monotonic()
+    while len(taken) < 20:
+        for topic in ("fast", "slow"):
+            mailbox.put(message(0, topic=topic))
+        taken += mailbox.get(1.0)
+    assert time.monotonic() - began_s >= 0.18
+    assert [each.topic for each in taken].count("slow") == 10
+
+
+def test_whoever_waits_hears_of_another_pace_and_of_the_end() -> None:
+    mailbox = NewestOfEach(SteadyClock(), ["in"])
+    mailbox.pace(1e-3)
+    taker = Taker(mailbox)
+    taker.start()
+    put_all(mailbox, 1)
+    while not taker.taken:
+        time.sleep(0.001)
+    put_all(mailbox, 1)
+    mailbox.pace(1000.0)
+    while len(taker.taken) < 2:
+        time.sleep(0.001)
+    mailbox.pace(1e-3)
+    put_all(mailbox, 1)
+    mailbox.close()
+    taker.join(60.0)
+    assert not taker.is_alive()

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from lowlat_nodes.stream.config import build
@@ -71,3 +73,19 @@ def test_a_pace_admits_the_first_and_then_one_a_period() -> None:
     assert [pace.admits(time) for time in (0, 1, S // 10 - 1, S // 10, S // 10 + 1)] == [
         True, False, False, True, False,
     ]  # fmt: skip
+
+
+def test_a_pace_says_how_long_to_wait_and_changes_from_the_last_event_on() -> None:
+    pace = Pace(1.0)
+    assert pace.wait_ns(5 * S) == 0
+    assert pace.admits(5 * S)
+    assert pace.wait_ns(5 * S + 1) == S - 1
+    pace.change(2.0)
+    assert pace.wait_ns(5 * S) == S // 2
+    pace.change(0.5)
+    assert pace.wait_ns(6 * S) == S
+    assert pace.wait_ns(7 * S) == 0
+    assert pace.wait_ns(0) == 0, "the clock jumped"
+    pace.change(math.inf)
+    assert pace.admits(5 * S + 1)
+    assert pace.admits(5 * S + 1)
