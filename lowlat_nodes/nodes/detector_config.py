@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from lowlat_nodes.nodes.base import NodeSettings
@@ -11,7 +12,7 @@ from lowlat_nodes.nodes.zmq_input import ZmqInput
 from lowlat_nodes.nodes.zmq_output import ZmqSettings
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.transport.ros import Input
-from lowlat_nodes.vision.config import CamerasConfig, CameraSettings
+from lowlat_nodes.vision.config import CamerasConfig, CameraSettings, DetectorConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,16 @@ class DetectorNodeConfig(NodeSettings, CamerasConfig):
         low=0.0,
         high=3_600_000.0,
     )
+    cheaper: tuple[str, ...] = setting(
+        (),
+        doc="Models of the same classes that cost less than `model`, the dearest first, to switch to where "
+        "an energy budget asks for it; all are loaded.",
+    )
     zmq: ZmqSettings = section(ZmqSettings, doc="Detections over ZeroMQ as well.")
+
+    def tiers(self) -> list[DetectorConfig]:
+        """Return the configuration of each model, the dearest first."""
+        return [self, *(dataclasses.replace(self, model=model) for model in self.cheaper)]
 
     def inputs(self) -> dict[str, Input | ZmqInput]:
         """Return what is subscribed to, by the name of the camera."""

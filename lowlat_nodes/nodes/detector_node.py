@@ -11,6 +11,7 @@ from typing import Any
 
 from std_srvs.srv import SetBool
 
+from lowlat_nodes.energy.budget import Leeway, Order
 from lowlat_nodes.nodes.detector_config import DetectorNodeConfig
 from lowlat_nodes.nodes.diagnostics import MS, Level, Report
 from lowlat_nodes.nodes.processor_node import Hosted, ProcessorNode
@@ -22,6 +23,7 @@ from lowlat_nodes.stream.payload import Labels, Text
 from lowlat_nodes.transport.ros import Output, RosClock, RosSink
 from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.vision.detector import DEBUG, DETECTIONS, MARKERS, Detector
+from lowlat_nodes.vision.detector_tiers import DetectorTiers
 
 _TYPES = {
     DETECTIONS: "vision_msgs/msg/Detection2DArray",
@@ -60,7 +62,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
     unit = "detection"
 
     def __init__(self, **ros: Any) -> None:
-        self._detector: Detector | None = None
+        self._tiers: DetectorTiers | None = None
         self._latched: RosSink | None = None
         self._told: RosSink | None = None
         self._zmq: Publisher | None = None
@@ -72,7 +74,6 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
     def setup(self, config: DetectorNodeConfig) -> None:
         """Load the model, choose what runs it, and say so."""
         super().setup(config)
-        assert self._detector is not None
         detector = self._detector
         streams = [name for name in detector.outputs if name.endswith(f"/{DETECTIONS}")]
         topics = {name: self.resolve_topic_name(self.topic(name)).lstrip("/") for name in streams}
@@ -81,31 +82,31 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         self._latched = RosSink(self, _LATCHED)
         self._latched.write(Message("labels", Labels(detector.names, config.threshold)))
         self._latched.write(Message("backend", Text(detector.loaded.as_json())))
-        self.get_logger().info(detector.loaded.as_text())
+        for each in self._loaded.detectors:
+            self.get_logger().info(each.loaded.as_text())
 
     def teardown(self) -> None:
         """Release the model and withdraw the topics."""
         for sink in (self._told, self._latched, self._zmq):
             if sink is not None:
                 sink.close()
-        self._told = self._latched = self._zmq = self._detector = None
+        self._told = self._latched = self._zmq = self._tiers = None
         super().teardown()
 
     def check(self, config: DetectorNodeConfig) -> None:
         """Refuse classes that the model does not have."""
-        if self._detector is not None:
+        if self._tiers is not None:
             self._detector.reporting(config)
 
     def changed(self, config: DetectorNodeConfig) -> None:
         """Take over threshold, classes and number of detections from the next frame on."""
-        assert self._detector is not None
         assert self._latched is not None
-        self._detector.report_on(config)
+        for detector in self._loaded.detectors:
+            detector.report_on(config)
         self._latched.write(Message("labels", Labels(self._detector.names, config.threshold)))
 
     def published(self, message: Message) -> None:
         """Account for the time of a frame, and tell whoever listens."""
-        assert self._detector is not None
         assert self._told is not None
         published_ns = self._stamps.now_ns()
         stages, trace = self._detector.stages, message.trace
@@ -133,9 +134,26 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         self._told.write(Message("inferences", Text(json.dumps(record))))
 
     def bucket(self, message: Message) -> str:  # noqa: ARG002
-        """Return the size of the images that the model takes, which decides what a frame costs."""
-        assert self._detector is not None
-        return self._detector.shape
+        """Return the model where there are several, and the size of its images: what a frame costs by."""
+        detector = self._loaded.coming
+        if len(self._loaded.detectors) == 1:
+            return detector.shape
+        return f"{detector.loaded.model.path.stem} {detector.shape}"
+
+    def leeway(self) -> Leeway:
+        """Return that frames may be left out, and how many models there are."""
+        return Leeway(super().leeway().floor_hz, 1 if self._tiers is None else len(self._tiers.detectors))
+
+    def obey(self, order: Order) -> None:
+        """Leave out frames beyond a rate, and work with another model from the next one on."""
+        super().obey(order)
+        if self._tiers is None or self._latched is None:
+            return
+        before = self._tiers.coming
+        self._tiers.choose(order.model)
+        if self._tiers.coming is not before:
+            self._latched.write(Message("backend", Text(self._tiers.coming.loaded.as_json())))
+            self.get_logger().info(f"energy budget: {self._tiers.coming.loaded.as_text()}")
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Tell whoever takes the detections over ZeroMQ that the worker goes round."""
@@ -144,11 +162,10 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
 
     def report(self) -> Report:
         """Return what every processor node does, and how long model and preparation took."""
-        assert self._detector is not None
         report = super().report()
         if self.silent and report.summary == "running":
             report.level, report.summary = Level.STALE, f"no input from {', '.join(self.silent)}"
-        report.values["rows_refused"] = self._detector.refused
+        report.values["rows_refused"] = sum(detector.refused for detector in self._loaded.detectors)
         report.values["backend"] = self._detector.loaded.candidate.describe()
         if self._zmq is not None:
             report.values |= {f"zmq.{name}": count for name, count in self._zmq.counts.snapshot().items()}
@@ -159,11 +176,23 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
                 report.values[f"{name}_{share}_ms"] = value / MS if times.count else float("nan")
         return report
 
+    @property
+    def _loaded(self) -> DetectorTiers:
+        assert self._tiers is not None
+        return self._tiers
+
+    @property
+    def _detector(self) -> Detector:
+        """The one that works on the frame in hand."""
+        return self._loaded.present
+
     def _make(self, config: DetectorNodeConfig) -> Hosted:
         inputs, outputs = config.inputs(), dict(_outputs(config))
-        self._detector = Detector(config, tuple(inputs), wanted=self.wanted, stop=self.stopping)
+        self._tiers = DetectorTiers(
+            [Detector(tier, tuple(inputs), wanted=self.wanted, stop=self.stopping) for tier in config.tiers()]
+        )
         return Hosted(
-            self._detector,
+            self._tiers,
             inputs,
             outputs,
             results={name for name in outputs if name.endswith(f"/{DETECTIONS}")},

@@ -167,6 +167,10 @@ class Detector(Processor):
         """
         self._reporting = self.reporting(config)
 
+    def follow_on(self, other: Detector) -> None:
+        """Go on with the tracks of another detector of the same classes, which are then those of both."""
+        self._trackers = other._trackers
+
     def detect(self, image: Image | CompressedImage) -> Detections:
         """Return what is in an image, whatever was in those before it.
 

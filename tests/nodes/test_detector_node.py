@@ -22,6 +22,7 @@ import zmq.auth
 pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
+import onnx
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -35,6 +36,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 from visualization_msgs.msg import ImageMarker
 
 from lowlat_nodes import resources
+from lowlat_nodes.energy.budget import Leeway, Order
 from lowlat_nodes.nodes.detector_node import DetectorNode
 from lowlat_nodes.nodes.diagnostics import Level
 from lowlat_nodes.nodes.stop import StopRequest
@@ -484,3 +486,46 @@ def test_a_wrong_configuration_is_refused_with_a_reason(
     node = robot.add(DetectorNode(overrides=[Parameter(name, value=value) for name, value in flat.items()]))
     assert not node.start()
     assert expected in node.problem
+
+
+def test_a_budget_leaves_out_frames_and_takes_a_cheaper_model(
+    robot: Any, detector: Make, tmp_path: Path
+) -> None:
+    cheaper = write_spot_detector(tmp_path / "cheaper.onnx", half=True)
+    node = detector(cheaper=[str(cheaper)])
+    assert node.leeway() == Leeway(0.1, 2)
+    found: list[Detection2DArray] = []
+    backends: list[str] = []
+    robot.outside.create_subscription(Detection2DArray, "/detector_node/detections", found.append, 10)
+    robot.outside.create_subscription(
+        String, "/detector_node/backend", lambda told: backends.append(told.data), LATCHED
+    )
+    publisher = robot.outside.create_publisher(Image, "/image", 10)
+    reports = diagnostics(robot)
+
+    def looked(count: int) -> bool:
+        publisher.publish(image())
+        return len(found) >= count
+
+    robot.spin_until(lambda: looked(3) and len(backends) == 1)
+    assert node.bucket(Message("image", None)) == "spots 64x64"
+    node.obey(Order(max_hz=1e-3, model=1))
+    assert node.bucket(Message("image", None)) == "cheaper 64x64"
+    robot.spin_until(lambda: looked(0) and reports and int(reports[-1].get("drops.budget", "0")) > 2)
+    assert reports[-1]["level"] == "OK"
+    robot.spin_until(lambda: len(backends) == 2)
+    before = len(found)
+    node.obey(Order(model=1))
+    robot.spin_until(lambda: looked(before + 3))
+    assert set(places(found[-1])) == {"red", "green"}
+    node.obey(Order())
+    robot.spin_until(lambda: len(backends) == 3)
+
+
+def test_a_cheaper_model_of_other_classes_is_refused(detector: Make, tmp_path: Path) -> None:
+    other = write_spot_detector(tmp_path / "other.onnx")
+    model = onnx.load(other)
+    onnx.helper.set_model_props(model, {"names": str({0: "green", 1: "red", 2: "blue"}), "task": "detect"})
+    onnx.save(model, other)
+    with pytest.raises(AssertionError, match="cheaper: expected models with the classes of the first one"):
+        detector(cheaper=[str(other)])
