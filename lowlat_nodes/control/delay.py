@@ -32,6 +32,11 @@ class DelayEstimator:
         return self._estimate_ns
 
     @property
+    def longest_ns(self) -> int:
+        """Return the longest of the delays that are remembered, 0 while nothing was measured."""
+        return max(self._delays, default=0)
+
+    @property
     def known(self) -> bool:
         """Return whether anything was measured yet."""
         return bool(self._delays)

@@ -37,6 +37,8 @@ from lowlat_nodes.control.strategies.strategy import Intent, Situation, Strategy
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.payload import Floats
 
+_SLACK_TICKS = 2  # on the longest delay lately: an answer goes into the tick after it
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -183,6 +185,7 @@ class ControlLoop:
         self._in_flight: dict[int, Launch] = {}
         self._launched_ns: int | None = None  # the last launch
         self._changed = False
+        self._pace_ns = 0
         self._correction: Correction | None = None
         self._requests = 0
         self._first_valid = 0  # request since the last reset
@@ -210,6 +213,21 @@ class ControlLoop:
     def state(self) -> RobotState | None:
         """Return the newest valid joint state."""
         return self._state
+
+    @property
+    def longest_pace_ns(self) -> int:
+        """Return how far apart launches may be for a chunk to come before the one before it ends."""
+        settings = self._settings
+        rows = settings.execution_rows or -(-settings.horizon // settings.merge)
+        return max(settings.tick_ns, (rows - 1) * settings.action_ns - self._lead_ns)
+
+    def pace(self, period_ns: int) -> None:
+        """Launch no more often than this; 0 for as often as the strategy wants.
+
+        Whatever the period, a launch comes in time for the plan not to run out, by the longest delay lately,
+        and at once when the scene changed abruptly.
+        """
+        self._pace_ns = period_ns
 
     def limit_counts(self) -> dict[str, int]:
         """Return in how many ticks each limit acted."""
@@ -396,6 +414,8 @@ class ControlLoop:
             since_launch_ns=0 if self._launched_ns is None else now_ns - self._launched_ns,
             changed=self._changed,
         )
+        if self._rests(situation):
+            return None
         intent = self._strategy.decide(situation)
         if intent is None:
             return None
@@ -428,6 +448,15 @@ class ControlLoop:
         """
         memo = {id(self.counters): Counters(), id(self._roll_forward): roll_forward}
         return copy.deepcopy(self, memo)
+
+    @property
+    def _lead_ns(self) -> int:
+        return self.delay.longest_ns + _SLACK_TICKS * self._settings.tick_ns
+
+    def _rests(self, situation: Situation) -> bool:
+        """Return whether the pace lets no inference begin yet."""
+        early = self._launched_ns is not None and situation.since_launch_ns < self._pace_ns
+        return early and not situation.changed and situation.remaining_ns > self._lead_ns
 
     def _correction_at(self, now_ns: int) -> Correction | None:
         """Return the correction that is new enough for a tick."""

@@ -21,6 +21,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from lowlat_nodes.energy.budget import Leeway, Order
 from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.diagnostics import Level, Report, standard_values
@@ -154,6 +155,19 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             self._processes = None
         while self._endpoints:
             self._endpoints.pop()()
+
+    def leeway(self) -> Leeway:
+        """Return that inferences may be as rare as chunks last, less the time that one takes."""
+        return Leeway(1e3 / self._status["longest_pace_ms"]) if self._status else Leeway()
+
+    def obey(self, order: Order) -> None:
+        """Infer more rarely; the ticks go on as ever, and so does a chunk until the next is there."""
+        if self._processes is None:
+            return
+        try:
+            self._processes.tell("pace", period_ns=round(1e9 / order.max_hz))
+        except TickLostError as error:
+            self.get_logger().error(f"energy budget: {error}")
 
     def report(self) -> Report:
         """Return what the tick process told last, and how the policy process is."""

@@ -449,6 +449,8 @@ class PolicyTick:
                 self._loop.start()
             elif kind == "stop":
                 self._loop.stop()
+            elif kind == "pace":
+                self._loop.pace(content["period_ns"])
             elif kind == "task" and content["text"] != self._task:
                 self._task = content["text"]
                 self._loop.restart_plan()
@@ -538,6 +540,7 @@ class PolicyTick:
                     if worker.request is not None
                 ],
                 delay_estimate_ms=loop.delay.estimate_ns * 1e-6,
+                longest_pace_ms=loop.longest_pace_ns * 1e-6,
                 choice=loop.strategy.reason if isinstance(loop.strategy, Auto) else "",
                 counters=loop.counters.snapshot(),
                 limits={name: count - self._limited[name] for name, count in loop.limit_counts().items()},

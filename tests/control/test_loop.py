@@ -74,6 +74,7 @@ class Rig:
                 self.rows,
                 5 * TICK,
                 trajectories=self.trajectories,
+                horizon=HORIZON,
             ),
             make_strategy(self.strategy, launch=self.launch, margin_ticks=1, naive_aligned=self.aligned),
             ChunkExecutor(),
@@ -615,3 +616,41 @@ def test_a_controller_that_gets_motions_is_where_the_commands_say_and_within_the
     assert acceleration <= 20.0 * (1 + 1e-5)
     assert position <= 0.8 + 20.0 * (ACTION * 1e-9) ** 2 / 16
     assert rig.loop.counters["robot_moved"] == 0
+
+
+@pytest.mark.parametrize("strategy", ["vlash", "naive_async"])
+def test_a_pace_makes_launches_rarer_and_lets_no_chunk_run_out(strategy: str) -> None:
+    rig = Rig(strategy, aligned=True).run(300)
+    rig.launches.clear()
+    rig.loop.pace(30 * TICK)
+    rig.run(600)
+    apart = np.diff([launch.launched_ns for launch in rig.launches])
+    assert (apart[1:] == 30 * TICK).all()
+    assert rig.loop.counters["misses"] == 0
+    rig.launches.clear()
+    rig.loop.pace(0)
+    rig.run(100)
+    assert len(rig.launches) > 10
+
+
+@pytest.mark.parametrize("strategy", ["vlash", "naive_async"])
+def test_however_rare_launches_shall_be_a_chunk_is_there_when_the_last_one_ends(strategy: str) -> None:
+    rig = Rig(strategy, aligned=True, delays=lambda request: 5 + request % 4).run(300)
+    assert rig.loop.longest_pace_ns == (2 * (HORIZON - 1) - 8 - 2) * TICK
+    rig.launches.clear()
+    misses = rig.loop.counters["misses"]
+    rig.loop.pace(10**15)
+    rig.run(2000)
+    assert rig.loop.counters["misses"] == misses
+    apart = np.diff([launch.launched_ns for launch in rig.launches])
+    assert apart[2:].min() >= rig.loop.longest_pace_ns - 2 * TICK
+
+
+def test_whatever_the_pace_a_change_of_the_scene_is_looked_at() -> None:
+    rig = Rig().run(100)
+    rig.loop.pace(10**15)
+    rig.run(2)
+    rig.launches.clear()
+    rig.loop.note_change()
+    rig.run(10)
+    assert len(rig.launches) == 1

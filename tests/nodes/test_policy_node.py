@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,16 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from policy_rig import Rig, children, merged, runs, until
+from policy_rig import Rig, S, children, merged, runs, until
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from scripted_policy import HEIGHT, JOINTS, WIDTH
 from sensor_msgs.msg import JointState
 
+from lowlat_nodes.energy.board import Board
+from lowlat_nodes.energy.figures import Figures, MeterFigures, NodeFigures
+from lowlat_nodes.energy.folder import energy_folder
 from lowlat_nodes.nodes.diagnostics import Level
+from lowlat_nodes.stream.meter import Kind
 
 pytestmark = pytest.mark.ros
 
@@ -87,6 +93,29 @@ def test_it_reports_what_it_does(rig: Rig) -> None:
     for item in list(rig.robot.inferences):
         assert max(item["observed_ns"], item["launched_ns"]) < item["received_ns"]
         assert item["inference_ms"] >= 50.0
+
+
+def test_a_budget_makes_inferences_rarer_and_never_the_ticks(start: Start) -> None:
+    rig = start({"energy": {"budget": {"w": 1.0}}})
+    rig.until_moving()
+    board = Board(energy_folder())
+    meter = MeterFigures(
+        "simulated", "cpu", ("cpu",), "", "simulated", Kind.MEASURED, 0.1, 0.001, 20.0, 100.0, 1.0, 10.0,
+        80.0, 10.0, 0.0, 0.0,
+    )  # fmt: skip
+    node = NodeFigures("/policy_node", "chunk", 100, 10.0, 5.0, math.nan, {meter.name: 20.0}, {}, ())
+    number = 0
+
+    def rarer() -> bool:
+        nonlocal number
+        number += 1
+        board.publish(Figures("host", number, time.monotonic_ns(), 1.0, (meter,), (), (node,)))
+        launches = [item["launched_ns"] for item in rig.robot.inferences[-6:]]
+        return "at most" in rig.robot.values.get("energy.budget", "") and min(np.diff(launches)) > 0.2 * S
+
+    rig.until(rarer, "rare inferences")
+    rig.until_moving()
+    board.withdraw()
 
 
 def test_a_killed_policy_comes_back_and_the_robot_moves_on(rig: Rig) -> None:
