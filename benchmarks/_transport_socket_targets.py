@@ -60,7 +60,7 @@ class Echo:
         """Return what a server says of itself."""
         return {"echo": True}
 
-    def respond(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def respond(self, request: Mapping[str, Any], _client: str = "") -> Mapping[str, Any]:
         """Return the request as the answer."""
         return {"action": {key: value for key, value in request.items() if isinstance(key, str)}}
 

@@ -31,7 +31,8 @@ class BreakerSettings:
         "auto",
         choices=("auto", *WHILE_OPEN),
         doc="What becomes of the calls of a source while its breaker is open. "
-        "refuse: they are not worked on. mean: they may cost the mean of all. warn: as much as others. auto: as suits the node.",
+        "refuse: they are not worked on. mean: they may cost the mean of all. warn: as much as others. "
+        "auto: as suits the node.",
     )
 
 

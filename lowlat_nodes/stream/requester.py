@@ -102,8 +102,12 @@ class Responder(Protocol):
         """Return what clients should know before they ask; plain data."""
         ...
 
-    def respond(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def respond(self, request: Mapping[str, Any], client: str = "") -> Mapping[str, Any]:
         """Return the answer to a request.
+
+        Args:
+            request: As it came.
+            client: Who asks, as far as the transport can tell: its key, or the address of its machine.
 
         Raises:
             RequestRefused: If the request does not fit.

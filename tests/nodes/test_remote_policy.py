@@ -34,7 +34,7 @@ class MoodyResponder(PolicyResponder):
     def describe(self) -> Mapping[str, Any]:
         return {}  # as other projects' servers do
 
-    def respond(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def respond(self, request: Mapping[str, Any], _client: str = "") -> Mapping[str, Any]:
         task = request["prompt"]
         if task == "late":
             time.sleep(2 * TIMEOUT_MS * 1e-3)

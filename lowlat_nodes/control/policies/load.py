@@ -15,7 +15,7 @@ from lowlat_nodes.control.policies.latency import Latency, LatencyConfig
 from lowlat_nodes.control.policies.lerobot import LerobotConfig, LerobotPolicy
 from lowlat_nodes.control.policies.onnx import OnnxPolicy
 from lowlat_nodes.control.policies.onnx_conditions import GUIDANCES
-from lowlat_nodes.control.policies.policy import Policy
+from lowlat_nodes.control.policies.policy import MOST_STEPS, Policy
 from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
 from lowlat_nodes.inference.torchscript import TorchModel
 from lowlat_nodes.stream.config import section, setting
@@ -60,6 +60,12 @@ class PolicyConfig:
         doc="How rtc draws a chunk to the plan: through the network's Jacobian, as published, or as if that "
         "were the identity, as LeRobot does.",
         choices=GUIDANCES,
+    )
+    steps: int = setting(
+        0,
+        doc="In how many steps a chunk is made of noise, by a policy that lets one choose; 0: as it says.",
+        low=0,
+        high=MOST_STEPS,
     )
     action_period_ms: float = setting(
         0.0, doc="Time between actions, where the model does not say it.", unit="ms", low=0.0, high=10_000.0
@@ -150,6 +156,7 @@ def load_policy(config: PolicyConfig, connect: Connect | None = None, spawn: Spa
         action_period_ns=round(config.action_period_ms * 1e6),
         action_kind=config.action_kind,
         guidance=config.guidance,
+        steps=config.steps,
         model=model,
     )
 
@@ -169,6 +176,7 @@ def _remote(config: PolicyConfig, connect: Connect) -> RemotePolicy:
             remote,
             action_period_ns=round(config.action_period_ms * 1e6),
             action_kind=config.action_kind,
+            steps=config.steps,
         )
 
 

@@ -40,6 +40,7 @@ class OnnxPolicy:
         action_period_ns: Overrides nothing: needed only where the file does not say it.
         action_kind: `absolute` or `delta`; likewise.
         guidance: How a graph with that choice draws a chunk to the plan: `vjp` or `identity`.
+        steps: In how many steps a graph with that choice makes a chunk of noise; 0: as the file says.
         model: Runs in place of the file.
 
     Attributes:
@@ -59,6 +60,7 @@ class OnnxPolicy:
         action_period_ns: int = 0,
         action_kind: str = "",
         guidance: str = "vjp",
+        steps: int = 0,
         model: Model | None = None,
     ) -> None:
         self._model: Model = model or OnnxModel(path, threads=threads)
@@ -92,9 +94,10 @@ class OnnxPolicy:
             )
         self._noise_shape = (horizon, joints)
         self._conditions = OnnxConditions(
-            path, inputs, metadata, horizon=horizon, joints=joints, guidance=guidance
+            path, inputs, metadata, horizon=horizon, joints=joints, guidance=guidance, steps=steps
         )
-        tensors = [*inputs.values(), self._model.outputs["actions"]]
+        batches = [item for name, item in inputs.items() if name != "steps"]
+        tensors = [*batches, self._model.outputs["actions"]]
         self.batched = all(item.shape[:1] == (0,) for item in tensors)
         self.spec = PolicySpec(
             joints=tuple(filter(None, metadata.get("joint_names", "").split(","))),
@@ -105,6 +108,7 @@ class OnnxPolicy:
             action_period_ns=int(period_ns),
             delta=(kind == "delta",) * joints,
             accepts=self._conditions.accepts,
+            steps=self._conditions.steps,
         )
 
     def infer(self, observation: Observation) -> Floats:

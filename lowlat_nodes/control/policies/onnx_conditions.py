@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lowlat_nodes.control.policies.policy import Observation
+from lowlat_nodes.control.policies.policy import MOST_STEPS, Observation
 from lowlat_nodes.control.prefix import hard_prefix, soft_prefix
 from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.stream.errors import ConfigurationError
 
-INPUTS = ("delay", "decided", "weights", "jacobian")
+INPUTS = ("delay", "decided", "weights", "jacobian", "steps")
 GUIDANCES = ("vjp", "identity")
 
 _PLAN_INPUTS = {"prefix": ("decided", "weights"), "guidance": ("decided", "weights", "jacobian")}
@@ -31,6 +31,8 @@ class OnnxConditions:
     `jacobian` float32 [B, 1]      1: the correction goes through the network (a vector-Jacobian product, as
                                    in 2506.07339); 0: the Jacobian is taken as the identity, as LeRobot's
                                    implementation of that paper does
+    `steps`    int64 [1]           in how many steps the chunk is made of noise; the metadata `steps` say how
+                                   many are usual
     ========== =================== =========================================================================
 
     The metadata `decided_as` says how the plan is used. `prefix`: the policy learnt to continue clean first
@@ -44,9 +46,11 @@ class OnnxConditions:
         horizon: Rows of its chunks.
         joints: Columns of them.
         guidance: One of `GUIDANCES`.
+        steps: How many to make where an observation does not say; 0: as the metadata say.
 
     Attributes:
         accepts: What `PolicySpec.accepts` shall say.
+        steps: What `PolicySpec.steps` shall say.
 
     Raises:
         ConfigurationError: If one of these inputs has another shape or type, or lacks its company.
@@ -61,15 +65,19 @@ class OnnxConditions:
         horizon: int,
         joints: int,
         guidance: str,
+        steps: int = 0,
     ) -> None:
         self._shape = (horizon, joints)
         self._names = tuple(name for name in INPUTS if name in inputs)
-        self._kind = _plan_kind(path, tuple(name for name in self._names if name != "delay"), metadata)
+        plan = tuple(name for name in self._names if name not in ("delay", "steps"))
+        self._kind = _plan_kind(path, plan, metadata)
         self._jacobian = float(guidance == "vjp")
         sizes = {"delay": (1,), "decided": self._shape, "weights": (horizon,), "jacobian": (1,)}
         for name in self._names:
-            _check(path, inputs[name], sizes[name])
-        told = ("delay" if "delay" in inputs else "", self._kind)
+            if name != "steps":
+                _check(path, inputs[name], sizes[name])
+        self.steps = _steps(path, inputs.get("steps"), metadata, steps)
+        told = ("delay" if "delay" in inputs else "", self._kind, "steps" if self.steps else "")
         self.accepts = tuple(name for name in told if name)
 
     def feed(self, observations: Sequence[Observation]) -> dict[str, np.ndarray]:
@@ -88,6 +96,8 @@ class OnnxConditions:
                     feed["weights"][index] = self._weights(min(each.committed, known), known)
         if "jacobian" in self._names:
             feed["jacobian"] = np.full((batch, 1), self._jacobian, np.float32)
+        if self.steps:
+            feed["steps"] = np.array([max(each.steps for each in observations) or self.steps])
         return feed
 
     def _weights(self, committed: int, known: int) -> np.ndarray:
@@ -112,6 +122,25 @@ def _plan_kind(path: Path, found: tuple[str, ...], metadata: Mapping[str, str]) 
             f"{list(found)}"
         )
     return kind
+
+
+def _steps(path: Path, item: TensorSpec | None, metadata: Mapping[str, str], given: int) -> int:
+    """Return how many steps a graph makes unless told; 0 where nobody can choose."""
+    if item is None:
+        if given:
+            raise ConfigurationError(f"policy.steps: {path} has no input 'steps', leave it at 0")
+        return 0
+    if item.dtype is not np.int64 or item.shape != (1,):
+        raise ConfigurationError(
+            f"{path}: expected 'steps' to be int64 of shape [1], got {item.dtype.__name__} {list(item.shape)}"
+        )
+    usual = metadata.get("steps", "")
+    if not usual.isdecimal() or not 1 <= int(usual) <= MOST_STEPS:
+        raise ConfigurationError(
+            f"{path}: expected steps = 1 to {MOST_STEPS} in the metadata of a graph with an input 'steps', "
+            f"got {usual!r}"
+        )
+    return given or int(usual)
 
 
 def _check(path: Path, item: TensorSpec, sizes: tuple[int, ...]) -> None:

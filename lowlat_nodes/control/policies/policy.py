@@ -16,8 +16,11 @@ from lowlat_nodes.stream.payload import Floats
 
 T = TypeVar("T")
 
-CONDITIONS = ("delay", "prefix", "guidance")
+CONDITIONS = ("delay", "prefix", "guidance", "steps")
 """What a policy may accept besides the observation; see `PolicySpec.accepts`."""
+
+MOST_STEPS = 1000
+"""Nobody may ask for more."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class PolicySpec:
         delta: For each joint, whether its action is a step from the target before.
         accepts: Which of `CONDITIONS` it makes use of: `delay`, how old its images will be when the chunk
             begins; `prefix`, clean first rows that the chunk continues; `guidance`, a plan that the chunk
-            is drawn to.
+            is drawn to; `steps`, in how many steps it is to make the chunk of noise.
+        steps: In how many it does unless told; 0 where nobody can choose.
     """
 
     joints: tuple[str, ...]
@@ -53,6 +57,7 @@ class PolicySpec:
     action_period_ns: int
     delta: tuple[bool, ...]
     accepts: tuple[str, ...] = ()
+    steps: int = 0
 
     def to_plain(self) -> dict[str, Any]:
         """Return the specification as lists, maps, text and numbers."""
@@ -65,6 +70,7 @@ class PolicySpec:
             "action_period_ns": self.action_period_ns,
             "delta": list(self.delta),
             "accepts": list(self.accepts),
+            "steps": self.steps,
         }
 
     @staticmethod
@@ -84,6 +90,7 @@ class PolicySpec:
                 action_period_ns=_of_type(int, plain["action_period_ns"]),
                 delta=_all(bool, plain["delta"]),
                 accepts=_all(str, plain.get("accepts", [])),
+                steps=_of_type(int, plain.get("steps", 0)),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(f"expected the specification of a policy: {error}") from error
@@ -94,6 +101,11 @@ class PolicySpec:
         unknown = [name for name in spec.accepts if name not in CONDITIONS]
         if unknown:
             raise ConfigurationError(f"expected a policy that accepts some of {CONDITIONS}, got {unknown}")
+        if ("steps" in spec.accepts) != (0 < spec.steps <= MOST_STEPS):
+            raise ConfigurationError(
+                f"expected 1 to {MOST_STEPS} steps of a policy that accepts steps, and 0 of others, got "
+                f"{spec.steps} and {list(spec.accepts)}"
+            )
         return spec
 
 
@@ -120,6 +132,7 @@ class Observation:
         decided: float64 [n, joints], the present plan from row 0 of the chunk on, in the policy's units; no
             rows where the strategy does not continue the plan, or nothing is planned.
         committed: How many of those rows are executed whatever the policy answers.
+        steps: In how many steps the chunk is to be made; 0: as the policy is configured.
     """
 
     state: NDArray[np.float32]
@@ -129,6 +142,7 @@ class Observation:
     delay_rows: float = 0.0
     decided: Floats | None = None
     committed: int = 0
+    steps: int = 0
 
 
 def blank_observation(spec: PolicySpec, task: str = "") -> Observation:

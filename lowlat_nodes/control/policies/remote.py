@@ -124,6 +124,8 @@ class RemotePolicy:
         config: How the server names things.
         action_period_ns: Time between actions; 0: as the server says.
         action_kind: `absolute` or `delta`; empty: as the server says.
+        steps: In how many steps chunks are to be made of noise; 0: as the server does. A server may make
+            fewer than it is asked for.
 
     Raises:
         ConfigurationError: If something is neither configured nor said by the server, or both disagree.
@@ -131,12 +133,21 @@ class RemotePolicy:
     """
 
     def __init__(
-        self, requester: Requester, config: RemoteConfig, *, action_period_ns: int = 0, action_kind: str = ""
+        self,
+        requester: Requester,
+        config: RemoteConfig,
+        *,
+        action_period_ns: int = 0,
+        action_kind: str = "",
+        steps: int = 0,
     ) -> None:
         self._requester = requester
+        self._steps = steps
         said, keys, self._digest = _said(_describe(requester, round(config.wait_ms * 1e6)))
         self._numbered = REQUEST_NUMBER in keys
         self.spec, self._width, self._columns = _agree(config, said, action_period_ns, action_kind)
+        if steps and "steps" not in self.spec.accepts:
+            raise ConfigurationError("policy.steps: the server does not let one choose, leave it at 0")
         self._form = config.request_form(self.spec.images)
         size = len(self.spec.state_fields) * len(self.spec.delta)
         if self._form.state_sizes and sum(self._form.state_sizes) != size:
@@ -154,6 +165,7 @@ class RemotePolicy:
             RequestError: If there is no usable answer in time.
         """
         request = self._form.write_request(observation)
+        observation.steps = observation.steps or self._steps
         request |= write_conditions(observation, self.spec.accepts)
         if self._numbered:
             request[REQUEST_NUMBER] = observation.request
@@ -203,7 +215,8 @@ def _said(metadata: Mapping[str, Any]) -> tuple[PolicySpec | None, list[Any], st
         raise ConfigurationError(f"the server: expected a map with 'spec' and 'keys', got {extension!r:.80}")
     digest = str(extension.get("digest", "")) if REQUEST_NUMBER in keys else ""
     spec = PolicySpec.from_plain(extension["spec"])
-    return replace(spec, accepts=understood(spec.accepts, keys)), keys, digest
+    accepts = understood(spec.accepts, keys)
+    return replace(spec, accepts=accepts, steps=spec.steps if "steps" in accepts else 0), keys, digest
 
 
 def _agree(
@@ -239,6 +252,7 @@ def _agree(
         action_period_ns=period_ns,
         delta=delta,
         accepts=said.accepts if said else (),
+        steps=said.steps if said else 0,
     )
     return spec, width, columns
 

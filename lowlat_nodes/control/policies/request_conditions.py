@@ -6,10 +6,11 @@
 `lowlat/delay`      number        `Observation.delay_rows`, from 0 to 1000000
 `lowlat/decided`    float64 array `Observation.decided`, [n, joints] of at most as many rows as the horizon
 `lowlat/committed`  whole number  `Observation.committed`, from 0 to n
+`lowlat/steps`      whole number  `Observation.steps`, from 1 to 1000; the answer says how many were made
 =================== ============= ========================================================================
 
 They stand beside the keys of the request's form, and only a server that names them in its description gets
-them. The last two come together or not at all.
+them. The plan and how much of it is committed come together or not at all.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lowlat_nodes.control.policies.policy import Observation, PolicySpec
+from lowlat_nodes.control.policies.policy import MOST_STEPS, Observation, PolicySpec
 from lowlat_nodes.stream.requester import RequestRefused
 
 DELAY, DECIDED, COMMITTED = "lowlat/delay", "lowlat/decided", "lowlat/committed"
+STEPS = "lowlat/steps"
 
 _LONGEST_DELAY = 1_000_000
 
@@ -30,6 +32,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "delay": (DELAY,),
     "prefix": (DECIDED, COMMITTED),
     "guidance": (DECIDED, COMMITTED),
+    "steps": (STEPS,),
 }
 
 
@@ -51,6 +54,8 @@ def write_conditions(observation: Observation, accepts: Collection[str]) -> dict
         entries[DELAY] = float(observation.delay_rows)
     if DECIDED in keys and observation.decided is not None:
         entries |= {DECIDED: observation.decided, COMMITTED: int(observation.committed)}
+    if STEPS in keys and observation.steps:
+        entries[STEPS] = int(observation.steps)
     return entries
 
 
@@ -72,6 +77,11 @@ def read_conditions(request: Mapping[str, Any], observation: Observation, spec: 
         if type(committed) is not int or not 0 <= committed <= rows:
             _refuse(COMMITTED, f"a whole number from 0 to {rows}", committed)
         observation.committed = committed
+    if STEPS in keys and STEPS in request:
+        steps = request[STEPS]
+        if type(steps) is not int or not 1 <= steps <= MOST_STEPS:
+            _refuse(STEPS, f"a whole number from 1 to {MOST_STEPS}", steps)
+        observation.steps = steps
 
 
 def _decided(value: Any, spec: PolicySpec) -> np.ndarray:

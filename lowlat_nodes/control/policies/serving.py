@@ -9,11 +9,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lowlat_nodes.control.policies.policy import Policy
+from lowlat_nodes.control.policies.policy import Observation, Policy
 from lowlat_nodes.control.policies.remote import EXTENSION
-from lowlat_nodes.control.policies.request_conditions import condition_keys, read_conditions
+from lowlat_nodes.control.policies.request_conditions import STEPS, condition_keys, read_conditions
 from lowlat_nodes.control.policies.request_form import POLICY_DIGEST, REQUEST_NUMBER, RequestForm
+from lowlat_nodes.stream.bound import UNBOUNDED, Bound
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.requester import RequestRefused
 
 
 class PolicyResponder:
@@ -22,13 +24,16 @@ class PolicyResponder:
     Args:
         policy: Infers.
         form: Keys and shapes of requests and answers.
+        bound: How many steps an answer may take, by client, of a policy that lets clients choose. It gets
+            what may be, and its answer says so.
 
     Raises:
         ConfigurationError: If the form does not fit the policy.
     """
 
-    def __init__(self, policy: Policy, form: RequestForm) -> None:
+    def __init__(self, policy: Policy, form: RequestForm, bound: Bound = UNBOUNDED) -> None:
         self._policy = policy
+        self._bound = bound
         self._form = form
         self._number = 0
         spec = policy.spec
@@ -52,20 +57,35 @@ class PolicyResponder:
             description["modality"] = self._form.modality(spec.horizon)
         return description
 
-    def respond(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def respond(self, request: Mapping[str, Any], client: str = "") -> Mapping[str, Any]:
         """Return the actions for an observation; requests without a number are numbered from 0.
 
         Raises:
-            RequestRefused: If the observation does not fit the policy.
+            RequestRefused: If the observation does not fit the policy, or the client is not to be served now.
         """
         spec = self._policy.spec
         observation = self._form.read_request(request, spec, self._number)
         read_conditions(request, observation, spec)
+        if spec.steps:
+            self._keep_within_bounds(observation, client)
         self._number += 1
         answer = self._form.write_answer(self._policy.infer(observation))
+        if STEPS in request and spec.steps:
+            answer |= {STEPS: observation.steps}
         if REQUEST_NUMBER in request:
             answer |= {REQUEST_NUMBER: observation.request, POLICY_DIGEST: self._digest}
         return answer
+
+    def _keep_within_bounds(self, observation: Observation, client: str) -> None:
+        limit = self._bound.limit(client)
+        if limit < 1.0:
+            raise RequestRefused(
+                f"{STEPS}: too many requests of {client or 'this client'} asked for far more steps than is "
+                "usual; ask for fewer, later"
+            )
+        wanted = observation.steps or self._policy.spec.steps
+        observation.steps = int(min(wanted, limit))
+        self._bound.note(wanted, cut=wanted > observation.steps, source=client)
 
     def reset(self) -> None:
         """Begin to number anew."""

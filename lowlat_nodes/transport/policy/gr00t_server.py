@@ -110,7 +110,7 @@ class Gr00tServer:
     def answer(self, envelope: list[bytes], arrival: Arrival) -> Frames:
         """Have the responder answer."""
         request = self._admit(gr00t.decode(arrival.frames[-1].bytes))
-        return [*envelope, gr00t.encode(self._answer(request))]
+        return [*envelope, gr00t.encode(self._answer(request, arrival.client))]
 
     def refuse(self, envelope: list[bytes], text: str) -> Frames:
         """Return an error as the answer."""
@@ -126,13 +126,13 @@ class Gr00tServer:
             raise RequestRefused(_UNAUTHORIZED)
         return request
 
-    def _answer(self, request: Mapping[str, Any]) -> Any:
+    def _answer(self, request: Mapping[str, Any], client: str) -> Any:
         endpoint = request.get("endpoint", "get_action")
         if endpoint == "get_action":
             data = request.get("data")
             if not isinstance(data, dict):
                 raise RequestRefused("expected the observation as a map in 'data'")
-            return self._act(data)
+            return self._act(data, client)
         if endpoint == "ping":
             return {"status": "ok", "message": "Server is running"}
         if endpoint == "reset":
@@ -147,13 +147,13 @@ class Gr00tServer:
             return None
         raise RequestRefused("expected get_action, ping, reset, get_modality_config or kill as the endpoint")
 
-    def _act(self, data: dict[str, Any]) -> Any:
+    def _act(self, data: dict[str, Any], client: str) -> Any:
         observation = data.get("observation")
         if isinstance(observation, dict):
-            answer = self._responder.respond(observation)
+            answer = self._responder.respond(observation, client)
             return [answer["action"], answer.get("info", {})]
         nested = gr00t.nest(data)
-        actions = self._responder.respond(nested)["action"]
+        actions = self._responder.respond(nested, client)["action"]
         single = gr00t.is_single(data)
         return {f"action.{key}": np.squeeze(value) if single else value for key, value in actions.items()}
 

@@ -86,7 +86,7 @@ class LowlatServer:
     def _answer(self, header: lowlat.Header, arrival: Arrival) -> tuple[str, Mapping[str, Any]]:
         body = lowlat.decode_body(header, arrival.frames)
         if header.kind == lowlat.REQUEST:
-            return lowlat.ANSWER, self._responder.respond(body)
+            return lowlat.ANSWER, self._responder.respond(body, arrival.client)
         if header.kind == lowlat.DESCRIBE:
             return lowlat.DESCRIPTION, self._responder.describe()
         if header.kind == lowlat.RESET:

@@ -166,7 +166,7 @@ class OpenpiServer:
             return 0
         started_ns = time.monotonic_ns()
         try:
-            answer = self._responder.respond(job.request)
+            answer = self._responder.respond(job.request, _host(job.connection))
         except Exception as error:  # a policy is foreign code
             job.result.set_exception(error)
         except BaseException:
@@ -264,6 +264,12 @@ class OpenpiServer:
         if problem != self._problem:
             print(problem, file=sys.stderr, flush=True)
         self._problem = problem
+
+
+def _host(connection: ServerConnection) -> str:
+    """Return the address of a client's machine."""
+    address = connection.remote_address
+    return str(address[0]) if isinstance(address, tuple) and address else ""
 
 
 def _listen(address: str, insecure_bind: bool) -> tuple[socket.socket, str]:

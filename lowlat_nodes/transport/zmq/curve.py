@@ -185,7 +185,8 @@ def answer_zap(request: list[bytes], allowed: Container[str]) -> tuple[list[byte
     key = zap_key(request)
     known = version == ZAP_VERSION and domain == ZAP_DOMAIN and bool(key) and key in allowed
     status, text = (b"200", b"OK") if known else (b"400", b"key not allowed")
-    return [ZAP_VERSION, number, status, text, b"", b""], known
+    user = key.encode() if known else b""
+    return [ZAP_VERSION, number, status, text, user, b""], known
 
 
 def zap_key(request: list[bytes]) -> str:

@@ -32,6 +32,18 @@ class Arrival:
         """Return its bytes."""
         return sum(map(len, self.frames))
 
+    @property
+    def client(self) -> str:
+        """Return who sent it: the key that the client has proved to have, or the address of its machine."""
+        for name in ("User-Id", "Peer-Address"):
+            try:
+                found = self.frames[-1].get(name)
+            except (zmq.ZMQError, IndexError):
+                continue
+            if found:
+                return str(found)
+        return ""
+
 
 class Inbox:
     """Keeps the newest requests of each client; whatever it drops is counted.

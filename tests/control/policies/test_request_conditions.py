@@ -13,10 +13,11 @@ import pytest
 
 from lowlat_nodes.control.policies.policy import Observation, PolicySpec, blank_observation
 from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
-from lowlat_nodes.control.policies.request_conditions import COMMITTED, DECIDED, DELAY, condition_keys
+from lowlat_nodes.control.policies.request_conditions import COMMITTED, DECIDED, DELAY, STEPS, condition_keys
 from lowlat_nodes.control.policies.request_form import REQUEST_NUMBER
 from lowlat_nodes.control.policies.serving import PolicyResponder
 from lowlat_nodes.stream.config import build
+from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestRefused
 
 SPEC = PolicySpec(("a", "b"), ("position",), {}, False, 5, 20_000_000, (False, True), ("delay", "prefix"))
@@ -178,3 +179,70 @@ def test_a_plan_and_its_committed_rows_come_together(left_out: str, missing: str
     request = {key: value for key, value in server.requests[0].items() if key != left_out}
     with pytest.raises(RequestRefused, match=f"{missing}: expected .* got None"):
         server.responder.respond(request)
+
+
+STEPPED = dataclasses.replace(SPEC, accepts=("steps",), steps=5)
+
+
+class Few:
+    """A bound that keeps what it was told."""
+
+    def __init__(self, **limits: float) -> None:
+        self.limits = limits
+        self.calls: list[tuple[str, float, bool]] = []
+
+    def limit(self, source: str, bucket: str = "") -> float:  # noqa: ARG002 (the interface)
+        return self.limits[source]
+
+    def note(self, cost: float, *, cut: bool, source: str, bucket: str = "") -> None:  # noqa: ARG002
+        self.calls.append((source, cost, cut))
+
+
+def stepped() -> Remembering:
+    policy = Remembering(())
+    policy.spec = STEPPED
+    return policy
+
+
+@pytest.mark.parametrize(("configured", "asked", "seen"), [(0, 0, 5), (3, 0, 3), (3, 8, 8)])
+def test_a_served_policy_makes_as_many_steps_as_it_is_asked_for(
+    configured: int, asked: int, seen: int
+) -> None:
+    policy = stepped()
+    remote = RemotePolicy(Server(responder(policy)), RemoteConfig(), steps=configured)
+    assert remote.spec == STEPPED
+    remote.infer(dataclasses.replace(blank_observation(SPEC), steps=asked))
+    assert policy.seen.steps == seen
+
+
+def test_who_asks_for_too_many_steps_gets_fewer_and_is_told() -> None:
+    policy, bound = stepped(), Few(modest=100.0, greedy=12.9, banned=0.0)
+    serving = PolicyResponder(policy, RemoteConfig().request_form({}), bound)
+    request = RemoteConfig().request_form({}).write_request(blank_observation(SPEC))
+    assert serving.respond({**request, STEPS: 40}, "modest")[STEPS] == 40
+    assert serving.respond({**request, STEPS: 40}, "greedy")[STEPS] == 12
+    assert policy.seen.steps == 12
+    assert STEPS not in serving.respond(request, "greedy")
+    assert policy.seen.steps == 5
+    with pytest.raises(RequestRefused, match="too many requests of banned asked for far more steps"):
+        serving.respond({**request, STEPS: 40}, "banned")
+    assert bound.calls == [("modest", 40, False), ("greedy", 40, True), ("greedy", 5, False)]
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1001, 2.0, True, "8", None])
+def test_steps_that_make_no_sense_are_refused(steps: Any) -> None:
+    serving = responder(stepped())
+    request = RemoteConfig().request_form({}).write_request(blank_observation(SPEC))
+    with pytest.raises(RequestRefused, match="lowlat/steps: expected a whole number from 1 to 1000"):
+        serving.respond({**request, STEPS: steps})
+
+
+def test_a_server_without_a_choice_of_steps_is_not_configured_with_one() -> None:
+    with pytest.raises(ConfigurationError, match=r"policy\.steps: the server does not let one choose"):
+        RemotePolicy(Server(responder(Remembering())), RemoteConfig(), steps=3)
+
+
+@pytest.mark.parametrize(("accepts", "steps"), [(["steps"], 0), (["steps"], 1001), ([], 4)])
+def test_a_specification_with_impossible_steps_is_refused(accepts: list[str], steps: int) -> None:
+    with pytest.raises(ConfigurationError, match="expected 1 to 1000 steps"):
+        PolicySpec.from_plain({**SPEC.to_plain(), "accepts": accepts, "steps": steps})

@@ -52,7 +52,7 @@ class Doubler:
     def describe(self) -> Mapping[str, Any]:
         return {"robot": "doubler", "pose": np.arange(3.0)}
 
-    def respond(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def respond(self, request: Mapping[str, Any], _client: str = "") -> Mapping[str, Any]:
         self.at_work += 1
         self.most_at_work = max(self.most_at_work, self.at_work)
         self.requests.append(request)

@@ -56,7 +56,7 @@ def test_images_survive_the_way() -> None:
     seen = []
 
     class Camera(Doubler):
-        def respond(self, request: Any) -> Any:
+        def respond(self, request: Any, _client: str = "") -> Any:
             seen.append(request["images"]["front"])
             return {"actions": request["images"]["front"][:, :, 0]}
 

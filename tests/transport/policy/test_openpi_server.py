@@ -282,7 +282,7 @@ def test_the_end_of_the_server_is_told_to_clients_and_to_requests_that_wait() ->
 
 def test_an_interrupt_in_the_policy_ends_the_server() -> None:
     class Interrupted(Doubler):
-        def respond(self, _request: Any) -> Any:
+        def respond(self, _request: Any, _client: str = "") -> Any:
             raise KeyboardInterrupt
 
     server = OpenpiServer(Interrupted(), address=ANY)
@@ -304,7 +304,7 @@ def test_an_interrupt_in_the_policy_ends_the_server() -> None:
 
 def test_an_answer_that_cannot_be_sent_is_a_failure_of_the_policy() -> None:
     class Odd(Doubler):
-        def respond(self, _request: Any) -> Any:
+        def respond(self, _request: Any, _client: str = "") -> Any:
             return {"actions": np.array([object()])}
 
     with (

@@ -67,7 +67,7 @@ class Doubler:
     def describe(self) -> Mapping[str, Any]:
         return {"modality": MODALITY}
 
-    def respond(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def respond(self, request: Mapping[str, Any], _client: str = "") -> Mapping[str, Any]:
         self.requests.append(request)
         self.begun.release()
         assert self.go.wait(PATIENCE_S)

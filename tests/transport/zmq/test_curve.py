@@ -93,7 +93,7 @@ def test_a_key_that_is_allowed_comes_in() -> None:
     pair = new_pair()
     reply, known = answer_zap(request(z85.decode(pair.public)), frozenset({pair.public}))
     assert known
-    assert reply == [b"1.0", b"7", b"200", b"OK", b"", b""]
+    assert reply == [b"1.0", b"7", b"200", b"OK", pair.public.encode(), b""]
 
 
 @pytest.mark.parametrize(

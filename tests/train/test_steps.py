@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A policy whose number of steps is an input: the same chunks as the file that it was made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from lowlat_nodes import resources
+from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
+from lowlat_nodes.control.policies.policy import blank_observation, infer
+from lowlat_nodes.stream.config import build
+from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.train import loading
+from lowlat_nodes.train.steps import write_program
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")]
+
+
+def test_it_makes_the_same_chunks_and_others_with_other_steps(tmp_path: Path) -> None:
+    exported = loading.load_policy(resources.model("table_vlash"))
+    write_program(exported, tmp_path / "table.pt")
+    values = {"kind": "torch", "model": str(tmp_path / "table.pt")}
+    policy, shipped = (
+        load_policy(build(PolicyConfig, values)),
+        load_policy(build(PolicyConfig, {"model": "table_vlash"})),
+    )
+    usual = exported.head.config.steps
+    assert policy.spec.accepts == ("steps",)
+    assert policy.spec.steps == usual
+
+    seen = blank_observation(policy.spec, "touch the red light")
+    chunk = infer(policy, seen)
+    np.testing.assert_allclose(chunk, infer(shipped, seen), atol=1e-4)
+    seen.steps = usual
+    assert np.array_equal(infer(policy, seen), chunk)
+    seen.steps = 1
+    once = infer(policy, seen)
+    assert not np.allclose(once, chunk, atol=1e-4)
+
+    configured = load_policy(build(PolicyConfig, {**values, "steps": 1}))
+    assert configured.spec.steps == 1
+    seen.steps = 0
+    np.testing.assert_allclose(infer(configured, seen), once, atol=1e-6)
+
+
+def test_steps_of_a_policy_that_has_its_own_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"policy\.steps: .* has no input 'steps'"):
+        load_policy(build(PolicyConfig, {"steps": 3}))
+
+
+def test_policies_that_are_told_more_are_refused(tmp_path: Path) -> None:
+    exported = loading.load_policy(resources.model("table_vlash"))
+    exported = type(exported)(**{**vars(exported), "variant": "prefix"})
+    with pytest.raises(ConfigurationError, match="told image, state and task alone"):
+        write_program(exported, tmp_path / "p.pt")
