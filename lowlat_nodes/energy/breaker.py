@@ -30,9 +30,8 @@ class BreakerSettings:
     while_open: str = setting(
         "auto",
         choices=("auto", *WHILE_OPEN),
-        doc="What becomes of the calls of a source while its breaker is open. "
-        "refuse: they are not worked on. mean: they may cost the mean of all. warn: as much as others. "
-        "auto: as suits the node.",
+        doc="What becomes of the calls of a source while its breaker is open. refuse: nothing is done. "
+        "mean: they may cost the mean of all. warn: as much as others. auto: as suits the node.",
     )
 
 
