@@ -377,13 +377,19 @@ class ControlLoop:
                 counters.add("ticks_corrected")
         self._remember(tick.position)
         self._last_tick_ns = now_ns
+        self._count(tick)
+        return tick
+
+    def _count(self, tick: Tick) -> None:
+        counters = self.counters
         counters.add("ticks")
         if tick.served is Served.MISSED and self._served is not Served.MISSED:
             counters.add("misses")
         self._served = tick.served
-        if self._running and follower.began and tick.served is not Served.CHUNK:
+        if tick.served is Served.CHUNK:
+            counters.add("ticks_of_chunks")
+        elif self._running and self._follower.began:
             counters.add("stalled_ticks")
-        return tick
 
     def launch(self, now_ns: int, *, ready: bool = True) -> Launch | None:
         """Decide whether to ask the policy, after the command of this tick was sent or before.

@@ -18,7 +18,8 @@ from lowlat_nodes.alerts.loading import load_classifier
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.result import FIELDS
 from lowlat_nodes.nodes.alert_settings import AlertSettings
-from lowlat_nodes.nodes.counted_alerts import CountedProcessor, CountedSink, Counts
+from lowlat_nodes.nodes.counted_alerts import CountedProcessor, CountedSink
+from lowlat_nodes.nodes.counting import Counts
 from lowlat_nodes.nodes.dead_letter_tally import DeadLetterTally
 from lowlat_nodes.nodes.metrics import Distribution, Metric, pipeline_metrics
 from lowlat_nodes.sim.alert_source import SimulatedAlerts

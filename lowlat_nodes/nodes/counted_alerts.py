@@ -6,24 +6,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
+from lowlat_nodes.nodes.counting import Counts
 from lowlat_nodes.stream.endpoint import Sink
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.processor import Processor
-
-
-class Counts(Protocol):
-    """Counts results and the work on them; `energy.tally.Tally` is one."""
-
-    def begin(self, bucket: str = "") -> None:
-        """Count that work on a result begins."""
-
-    def done(self, results: int = 1, bucket: str = "") -> None:
-        """Count results that went out."""
-
-    def cpu(self, ns: int, bucket: str = "") -> None:
-        """Add CPU time."""
 
 
 class CountedProcessor(Processor):

@@ -24,6 +24,7 @@ from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.residual import ResidualHead
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
+from lowlat_nodes.nodes.counting import CHUNK, open_counts
 from lowlat_nodes.nodes.policy_child import described, serve_as_child
 from lowlat_nodes.nodes.policy_messages import brief, floats, pack, unpack
 from lowlat_nodes.stream.config import build
@@ -47,6 +48,7 @@ class PolicyCorrector:
 
     def __init__(self, node: Channel, cameras: Channel, setup: dict[str, Any]) -> None:
         self._node = node
+        self._counts = open_counts(setup["counted"], CHUNK)  # of none, but its time is the node's
         self._config = build(ControlConfig, setup["config"])
         self._head = ResidualHead(self._config, PolicySpec.from_plain(setup["policy"]))
         self._cameras = CameraClient(cameras, only=self._head.cameras) if self._head.cameras else None

@@ -24,6 +24,7 @@ from std_srvs.srv import Trigger
 from lowlat_nodes.energy.budget import Leeway, Order
 from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.camera_server import CameraServer
+from lowlat_nodes.nodes.counting import CHUNK
 from lowlat_nodes.nodes.diagnostics import Level, Report, standard_values
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_messages import LONGEST_TASK
@@ -58,6 +59,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
     ============== ===================================================================================
     """
 
+    unit = CHUNK
+
     def __init__(self, **ros: Any) -> None:
         self._processes: PolicyProcesses | None = None
         self._activation = 0
@@ -86,6 +89,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
                 f"qos_overrides.{name}": parameter.value
                 for name, parameter in self.get_parameters_by_prefix("qos_overrides").items()
             },
+            counted=self.get_fully_qualified_name() if config.energy.enabled else "",
         )
         cameras = CameraServer(
             f"{self.get_name()}_cameras",
@@ -107,6 +111,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         self._start_on_activate = config.start_on_activate
         self._timeout_ms = config.policy.timeout_ms
         self._strategy = config.execution.strategy
+        self._tick_hz = config.tick_hz
         self._inferences = self.create_publisher(
             String, "~/inferences", QoSProfile(depth=_QUEUE), qos_overriding_options=overridable()
         )
@@ -215,6 +220,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             "workers": status["workers"],
             "worker_restarts": sum(worker.restarts for worker in workers),
             "reports_lost": status["reports_lost"],
+            "energy.j_per_action": self._joules_per_action(counters),
         }
         corrector = self._processes.corrector
         if corrector is not None:
@@ -223,6 +229,15 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             values["strategy_choice"] = status["choice"]
         level, summary = self._judge(status, problems)
         return Report(level, summary, values)
+
+    def _joules_per_action(self, counters: dict[str, int]) -> float:
+        """Return the energy of a row of a chunk that the robot executed; NaN where it is not known."""
+        assert self._processes is not None
+        chunks, executed_s = counters.get("inferences", 0), counters.get("ticks_of_chunks", 0) / self._tick_hz
+        if not executed_s:
+            return float("nan")
+        actions = executed_s * 1e9 / self._processes.spec.action_period_ns
+        return self.energy.headline.joules_per_result * chunks / actions
 
     def _judge(self, status: dict[str, Any], problems: list[str]) -> tuple[Level, str]:
         assert self._processes is not None

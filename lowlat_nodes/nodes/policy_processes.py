@@ -48,6 +48,7 @@ class Wiring:
         command_topic: Full name of the command topic.
         use_sim_time: Whether /clock tells the time.
         qos: The `qos_overrides.*` parameters.
+        counted: Under which name their energy is counted, empty for nowhere.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Wiring:
     command_topic: str
     use_sim_time: bool
     qos: dict[str, Any] = dataclasses.field(default_factory=dict)
+    counted: str = ""
 
 
 class PolicyProcesses:
@@ -222,7 +224,8 @@ class PolicyProcesses:
     def _set_up(self, channel: Channel, **content: Any) -> None:
         """Tell a new worker or corrector what to load, and where images come from."""
         cameras = self._cameras.connect()
-        channel.send(pack("setup", config=self._flat, **content), descriptor=cameras.fileno())
+        setup = pack("setup", config=self._flat, counted=self._wiring.counted, **content)
+        channel.send(setup, descriptor=cameras.fileno())
         cameras.close()
 
     def _connect(self, process: KeptProcess, kind: str, **content: Any) -> None:

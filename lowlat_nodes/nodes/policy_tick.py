@@ -34,6 +34,7 @@ from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.control.strategies.auto import Auto
 from lowlat_nodes.nodes.child import channel_from_parent
+from lowlat_nodes.nodes.counting import CHUNK, open_counts
 from lowlat_nodes.nodes.policy_commands import CommandPublisher
 from lowlat_nodes.nodes.policy_figures import Figures
 from lowlat_nodes.nodes.policy_messages import HISTORY_ROOM, brief, floats, pack, unpack
@@ -89,6 +90,7 @@ class PolicyTick:
 
     def __init__(self, node: Channel, setup: dict[str, Any]) -> None:
         self._node = node
+        self._counts = open_counts(setup["counted"], CHUNK)  # of none, but its time is the node's
         self._workers: dict[int, _Worker] = {}  # by number
         self._corrector: Channel | None = None
         self._cameras: Channel | None = None  # tell of abrupt changes

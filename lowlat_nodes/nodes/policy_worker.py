@@ -22,6 +22,7 @@ from lowlat_nodes.control.policies.load import load_policy
 from lowlat_nodes.control.policies.policy import Observation, blank_observation, infer
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
+from lowlat_nodes.nodes.counting import CHUNK, open_counts
 from lowlat_nodes.nodes.policy_child import described, serve_as_child
 from lowlat_nodes.nodes.policy_messages import brief, check_size, floats, pack, unpack
 from lowlat_nodes.stream.config import build
@@ -47,6 +48,7 @@ class PolicyWorker:
     """
 
     def __init__(self, node: Channel, cameras: Channel, setup: dict[str, Any]) -> None:
+        self._counts = open_counts(setup["counted"], CHUNK)
         self._node = node
         self._cameras = CameraClient(cameras)
         self._tick: Channel | None = None
@@ -81,6 +83,7 @@ class PolicyWorker:
         if data is None:
             return
         _, launch = unpack(data)
+        self._counts.begin()
         started_ns = time.monotonic_ns()
         failure = problem = ""
         actions, image_ns = np.empty(0), 0
@@ -106,6 +109,7 @@ class PolicyWorker:
         else:
             times = {"started_ns": started_ns, "ended_ns": ended_ns, "image_ns": image_ns}
             tick.send(pack("answer", **common, **times, actions=actions.tobytes()))
+            self._counts.done()
 
     def _complain(self, problem: str) -> None:
         """Keep what is wrong now for the answers, and print what is new."""
