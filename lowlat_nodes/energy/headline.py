@@ -14,8 +14,8 @@ from lowlat_nodes.stream.meter import Kind
 NO_METER = "no meter: lowlat energy meters says what is missing"
 UNSEEN = "the sampler has not seen this node yet"
 
+_WHOLE = ("board", "battery")  # devices that include all others, the faster first
 _NAN = float("nan")
-_WHOLE = ("board", "battery")  # devices that include all others, the narrower first
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ class Headline:
 def headline(figures: Figures | None, node: str, why: str = "") -> Headline:
     """Return the figure of a node.
 
-    What is measured comes before what is modelled, and the two are never added. Of one kind, the meters of
-    devices (CPU, GPU, memory) are added, as they are attributed best, but none that another one includes;
-    without any, that of the board counts, else that of the battery, which is slow.
+    What is measured comes before what is modelled, and the two are never added. Meters of devices (CPU, GPU,
+    memory), where it is known best who used what, are added, but none that another one includes; without
+    any, the meter of the board counts, and the battery, which is slow, comes last.
 
     Args:
         figures: Of its host; None without a sampler.
@@ -64,12 +64,11 @@ def headline(figures: Figures | None, node: str, why: str = "") -> Headline:
     found = figures.node(node)
     if found is None:
         return Headline(Kind.UNAVAILABLE, why=UNSEEN)
-    known = [meter for meter in figures.meters if meter.name in found.watts]
+    known = [meter for meter in figures.meters if math.isfinite(_watts(found, meter.name))]
     for kind in (Kind.MEASURED, Kind.MODELLED):
-        meters = _chosen([meter for meter in known if meter.kind is kind])
+        meters = _disjoint([meter for meter in known if meter.kind is kind])
         if meters:
-            fakes = [meter.fake for meter in known if meter.name in meters and meter.fake]
-            return _add(found, kind, meters, fakes[0] if fakes else "")
+            return _add(found, kind, meters)
     return Headline(Kind.UNAVAILABLE, why=NO_METER)
 
 
@@ -88,16 +87,25 @@ def cost_of(node: NodeFigures, meter: str) -> Cost | None:
     return Cost(meter, "", watts / node.rate_hz, 0.0, "share", f"of {len(costs)} buckets together")
 
 
-def _chosen(meters: Sequence[MeterFigures]) -> tuple[str, ...]:
-    """Return whose figures to add, of meters of one kind."""
-    of_devices = [meter for meter in meters if meter.device not in _WHOLE]
-    if of_devices:
-        names = {meter.name for meter in of_devices}
-        return tuple(meter.name for meter in of_devices if meter.part_of not in names)
-    return tuple(meter.name for meter in sorted(meters, key=lambda each: _WHOLE.index(each.device))[:1])
+def _disjoint(meters: Sequence[MeterFigures]) -> list[MeterFigures]:
+    """Return meters none of whose figures includes another's."""
+    devices = [meter for meter in meters if meter.device not in _WHOLE]
+    if devices:
+        names = {meter.name for meter in devices}
+        return [meter for meter in devices if meter.part_of not in names]
+    return sorted(meters, key=lambda meter: _WHOLE.index(meter.device))[:1]
 
 
-def _add(node: NodeFigures, kind: Kind, names: tuple[str, ...], fake: str) -> Headline:
+def _watts(node: NodeFigures, meter: str) -> float:
+    """Return the power of a node by one meter: its share, or where that is not known, what results cost."""
+    cost = cost_of(node, meter)
+    if meter in node.watts or cost is None:
+        return node.watts.get(meter, _NAN)
+    return cost.joules * node.rate_hz
+
+
+def _add(node: NodeFigures, kind: Kind, meters: Sequence[MeterFigures]) -> Headline:
+    names = tuple(meter.name for meter in meters)
     used = [name for name in names if node.joules.get(name) != 0.0]  # not a GPU that it leaves alone
     costs = [cost for cost in (cost_of(node, name) for name in used) if cost is not None]
     known = bool(costs) and len(costs) == len(used)
@@ -105,13 +113,13 @@ def _add(node: NodeFigures, kind: Kind, names: tuple[str, ...], fake: str) -> He
     return Headline(
         kind=kind,
         meters=names,
-        watts=sum(node.watts[name] for name in names),
+        watts=sum(_watts(node, name) for name in names),
         rate_hz=node.rate_hz,
         joules=sum(node.joules.get(name, _NAN) for name in names),
         joules_per_result=sum(cost.joules for cost in costs) if known else _NAN,
         error_j=math.hypot(*(cost.error_j for cost in costs)) if known else _NAN,
         method=_method(costs) if known else "",
-        fake=fake,
+        fake=next((meter.fake for meter in meters if meter.fake), ""),
         why="; ".join(doubts),
     )
 

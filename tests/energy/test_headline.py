@@ -65,6 +65,19 @@ def test_a_device_that_the_node_leaves_alone_costs_it_nothing() -> None:
     assert found.joules_per_result == 0.2
 
 
+def test_a_device_stands_before_the_board_that_includes_it() -> None:
+    eye = node({"rapl": 2.0, "board": 4.0}, [regression("rapl", 0.2), regression("board", 0.5)])
+    meters = [meter("battery", "battery"), meter("board", "board"), meter("rapl", part_of="board")]
+    assert headline(figures(*meters, nodes=[eye]), "/eye").meters == ("rapl",)
+
+
+def test_a_board_of_which_nobody_knows_shares_counts_by_what_results_cost() -> None:
+    eye = node({}, [regression("board", 0.5)])
+    meters = [meter("battery", "battery"), meter("board", "board")]
+    found = headline(figures(*meters, nodes=[eye]), "/eye")
+    assert (found.meters, found.watts, found.joules_per_result) == (("board",), 5.0, 0.5)
+
+
 def test_a_cost_that_one_meter_does_not_know_is_not_known() -> None:
     eye = node({"rapl": 2.0, "nvml": 6.0}, [regression("rapl", 0.2)])
     found = headline(figures(meter("rapl"), meter("nvml", "gpu0"), nodes=[eye]), "/eye")
