@@ -17,9 +17,6 @@ from lowlat_nodes.stream.pipeline import PipelineStats
 MAX_VALUES = 64
 """Values of a label; what is beyond them is counted together, as `other`."""
 
-MAX_ROWS = 4096
-"""Of a `Labelled`."""
-
 OTHER = "other"
 
 LATENCIES_NS = tuple(digit * 10**power for power in range(5, 11) for digit in (1, 2, 5))
@@ -88,24 +85,7 @@ class Distribution:
     scale: float = 1e-9
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """Numbers that only their labels tell apart, and that must not be added up.
-
-    Attributes:
-        name: As of a `Metric`.
-        doc: One sentence.
-        labels: Names of the labels.
-        values: The numbers by the values of the labels; at most `MAX_ROWS` of them are shown.
-    """
-
-    name: str
-    doc: str
-    labels: Sequence[str]
-    values: Mapping[tuple[str, ...], float]
-
-
-Snapshot = Callable[[], Iterable[Metric | Distribution | Labelled]]
+Snapshot = Callable[[], Iterable[Metric | Distribution]]
 """Returns the present figures; called from a thread of the endpoint whenever somebody asks."""
 
 
@@ -171,22 +151,7 @@ class _Collector:
 
     def collect(self) -> Iterator[Any]:
         for metric in self._snapshot():
-            if isinstance(metric, Distribution):
-                yield from _distribution(metric)
-            elif isinstance(metric, Labelled):
-                yield _labelled(metric)
-            else:
-                yield from _numbers(metric)
-
-
-def _labelled(metric: Labelled) -> Any:
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
-    kind = CounterMetricFamily if metric.name.endswith("_total") else GaugeMetricFamily
-    family = kind(metric.name, metric.doc, labels=metric.labels)
-    for values, number in itertools.islice(metric.values.items(), MAX_ROWS):
-        family.add_metric(values, number)
-    return family
+            yield from _distribution(metric) if isinstance(metric, Distribution) else _numbers(metric)
 
 
 def _numbers(metric: Metric) -> Iterator[Any]:

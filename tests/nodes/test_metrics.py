@@ -14,7 +14,6 @@ import pytest
 from lowlat_nodes.nodes.metrics import (
     MAX_VALUES,
     Distribution,
-    Labelled,
     Metric,
     MetricsEndpoint,
     MetricsSettings,
@@ -65,13 +64,6 @@ def test_counters_and_gauges() -> None:
     assert found["lowlat_classes_total", "SN Ia"] == 2
     assert found["lowlat_classes_total", 'a "b"\n'] == 1
     assert found["process_resident_memory_bytes", ""] > 0
-
-
-def test_numbers_with_several_labels_are_never_added_up() -> None:
-    rows = {(f"/node_{number}", "measured"): float(number) for number in range(100)}
-    found = answered(lambda: [Labelled("lowlat_joules_total", "Energy.", ("node", "kind"), rows)])
-    assert found["lowlat_joules_total", "measured,/node_99"] == 99.0
-    assert len([key for key in found if key[0] == "lowlat_joules_total"]) == 100
 
 
 def test_distributions_are_histograms_and_quantiles() -> None:
