@@ -172,6 +172,7 @@ setup(
             "alert_node = lowlat_nodes.nodes.alert_node:main",
             "bridge_node = lowlat_nodes.nodes.bridge_node:main",
             "detector_node = lowlat_nodes.nodes.detector_node:main",
+            "energy_node = lowlat_nodes.nodes.energy_node:main",
             "policy_node = lowlat_nodes.nodes.policy_node:main",
             "shapes_camera_node = lowlat_nodes.nodes.shapes_camera_node:main",
             "sim_arm_node = lowlat_nodes.nodes.sim_arm_node:main",

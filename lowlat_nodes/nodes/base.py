@@ -74,9 +74,11 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         fatal: Why the process must end and be started anew, empty while it need not; set by subclasses.
         unit: What a result of the node is, for figures of energy; subclasses have their own.
         energy: Counts results, from before `setup` until after `teardown`.
+        tells_energy: Whether it says on `~/energy` what they cost.
     """
 
     unit = "result"
+    tells_energy = True
 
     def __init__(
         self,
@@ -100,7 +102,7 @@ class LifecycleHost(LifecycleNode, Generic[C]):
         except ConfigurationError:  # told when the node is configured
             reporting = DiagnosticSettings()
         self.diagnostics = DiagnosticsPublisher(self, task, self._full_report, reporting)
-        self.energy = NodeEnergy(self)
+        self.energy = NodeEnergy(self, tells=self.tells_energy)
         # A program may forget its nodes; threads that are in C++ when the interpreter ends would abort it.
         atexit.register(self._end)
 

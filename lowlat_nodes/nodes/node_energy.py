@@ -14,12 +14,13 @@ from rclpy.qos import QoSProfile
 
 from lowlat_nodes.energy.board import Board
 from lowlat_nodes.energy.budget import Budget, Leeway, Order
-from lowlat_nodes.energy.figures import Figures, MeterFigures, NodeFigures
+from lowlat_nodes.energy.figures import Figures
 from lowlat_nodes.energy.folder import energy_folder
 from lowlat_nodes.energy.headline import Headline, cost_of, headline
 from lowlat_nodes.energy.settings import EnergySettings
 from lowlat_nodes.energy.tally import Tally
 from lowlat_nodes.nodes.diagnostics import Level, Report, to_status
+from lowlat_nodes.nodes.energy_reports import own_report
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.meter import Kind
 from lowlat_nodes.transport.ros.topics import overridable
@@ -27,7 +28,6 @@ from lowlat_nodes.transport.ros.topics import overridable
 TOPIC = "~/energy"
 
 _PERIOD_S = 1.0
-_NAN = float("nan")
 _DISABLED = Headline(Kind.UNAVAILABLE, why="energy.enabled is false")
 
 
@@ -38,6 +38,7 @@ class NodeEnergy:
 
     Args:
         node: Owns publisher and timer.
+        tells: Whether there is a topic; a node that says the same of the whole host needs none.
 
     Attributes:
         headline: What the node uses, as it was last known.
@@ -45,8 +46,9 @@ class NodeEnergy:
         order: What the node is to do about it.
     """
 
-    def __init__(self, node: LifecycleNode) -> None:
+    def __init__(self, node: LifecycleNode, *, tells: bool = True) -> None:
         self._node = node
+        self._tells = tells
         self._tally: Tally | None = None
         self._board: Board | None = None
         self._unit = ""
@@ -77,9 +79,10 @@ class NodeEnergy:
         except ConfigurationError as error:  # no room, or a folder of somebody else
             self.headline = Headline(Kind.UNAVAILABLE, why=f"results are not counted: {error}")
             node.get_logger().warning(self.headline.why)
-        self._publisher = node.create_publisher(
-            DiagnosticArray, TOPIC, QoSProfile(depth=1), qos_overriding_options=overridable()
-        )
+        if self._tells:
+            self._publisher = node.create_publisher(
+                DiagnosticArray, TOPIC, QoSProfile(depth=1), qos_overriding_options=overridable()
+            )
         self._timer = node.create_timer(_PERIOD_S, self._turn, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def hold_to(self, budget: Budget, leeway: Callable[[], Leeway], obey: Callable[[Order], None]) -> None:
@@ -107,16 +110,6 @@ class NodeEnergy:
         if self._tally is not None:
             self._tally.cpu(ns, bucket)
 
-    def add_process(self, pid: int) -> None:
-        """Have the work of a child charged to the node."""
-        if self._tally is not None:
-            self._tally.add_process(pid)
-
-    def remove_process(self, pid: int) -> None:
-        """Charge a child no more."""
-        if self._tally is not None:
-            self._tally.remove_process(pid)
-
     def values(self) -> dict[str, str | int | float]:
         """Return what the node's own diagnostics say, and `lowlat top` shows; nothing unless it counts.
 
@@ -133,7 +126,7 @@ class NodeEnergy:
         energy.budget       how the budget is kept, empty without one
         =================== ===============================================================
         """
-        if self._publisher is None:
+        if self._timer is None:
             return {}
         found = self.headline
         return {
@@ -172,13 +165,14 @@ class NodeEnergy:
 
     def _turn(self) -> None:
         """Hear what the sampler said last, and tell."""
-        assert self._publisher is not None
         figures = None
         name = self._node.get_fully_qualified_name()
         if self._board is not None:
             figures = self._board.read()
             self.headline = headline(figures, name, self._board.why)
         self._hold()
+        if self._publisher is None:
+            return
         host = "" if figures is None else figures.host
         statuses = [
             to_status(f"{self._node.get_name()}: {task}", report, host)
@@ -216,9 +210,9 @@ def _reports(
     seen = 0
     for meter in meters:
         assert node is not None
-        if meter.name in node.watts or meter.name in node.joules:
+        if meter.name in node.joules or cost_of(node, meter.name) is not None:
             seen += 1
-            report = meter_report(node, meter)
+            report = own_report(node, meter)
             yield f"energy {meter.name}", _judged(report, order) if meter.name in found.meters else report
     if not seen:
         values: dict[str, str | int | float] = {"kind": Kind.UNAVAILABLE.value, "why": found.why}
@@ -231,47 +225,3 @@ def _judged(report: Report, order: Order) -> Report:
     if order.level:
         report.level, report.summary = Level(order.level), f"{report.summary}; {order.summary}"
     return report
-
-
-def meter_report(node: NodeFigures, meter: MeterFigures) -> Report:
-    """Return what one node used, by one meter.
-
-    ============================ ============================================================
-    kind                         measured, modelled or unavailable
-    unit, results, rate_hz       what the node makes, how many since it was seen, how many a second
-    watts                        power of the node in the last window
-    joules                       energy since it was seen
-    joules_per_result, error     energy of a result and its standard error, J
-    method                       regression or share
-    fake                         what stands behind the meter where that is no hardware
-    why                          what makes it doubtful
-    budget                       how the budget is kept, where there is one
-    joules_per_result.<bucket>   the same of results of one shape, with error.<bucket>
-    ============================ ============================================================
-    """
-    cost = cost_of(node, meter.name)
-    values: dict[str, str | int | float] = {
-        "meter": meter.name,
-        "device": meter.device,
-        "kind": meter.kind.value,
-        "unit": node.unit,
-        "results": node.results,
-        "rate_hz": node.rate_hz,
-        "watts": node.watts.get(meter.name, _NAN),
-        "joules": node.joules.get(meter.name, _NAN),
-        "joules_per_result": _NAN if cost is None else cost.joules,
-        "error": _NAN if cost is None else cost.error_j,
-        "method": "" if cost is None else cost.method,
-        "fake": meter.fake,
-        "why": meter.why or ("" if cost is None else cost.why),
-    }
-    for each in node.costs:
-        if each.meter == meter.name and each.bucket:
-            values[f"joules_per_result.{each.bucket}"] = each.joules
-            values[f"error.{each.bucket}"] = each.error_j
-    if meter.kind is Kind.UNAVAILABLE:
-        return Report(Level.STALE, f"unavailable: {meter.why}", values)
-    summary = f"{meter.kind.value} {values['watts']:.3g} W"
-    if cost is not None:
-        summary += f", {cost.joules:.3g} J per {node.unit}"
-    return Report(Level.OK, f"{summary} (fake: {meter.fake})" if meter.fake else summary, values)

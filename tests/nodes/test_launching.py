@@ -31,6 +31,7 @@ from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 FILES = [
     "bridge.launch.py",
     "detector.launch.py",
+    "energy.launch.py",
     "policy.launch.py",
     "shapes_camera.launch.py",
     "sim.launch.py",
