@@ -108,14 +108,19 @@ class AlertSession:
         self._receiver.hear()
         return told, np.load(self._out)
 
+    @property
+    def pid(self) -> int:
+        """Number of the classifier's process."""
+        return self._service.process.pid
+
     def rss_mb(self) -> float:
         """Return the memory of the classifier that is resident."""
-        pages = Path(f"/proc/{self._service.process.pid}/statm").read_text(encoding="ascii").split()[1]
+        pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * _PAGE / 1e6
 
     def cpu_s(self) -> float:
         """Return the CPU time of the classifier so far."""
-        fields = Path(f"/proc/{self._service.process.pid}/stat").read_text(encoding="ascii")
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii")
         user, system = fields.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 

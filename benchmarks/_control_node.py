@@ -41,6 +41,7 @@ class NodeUnderTest:
     Attributes:
         values: The newest diagnostics.
         inferences: What it told of each inference since this list was made or cleared.
+        pid: Number of its process.
     """
 
     def __init__(self, parameters: Mapping[str, Any], folder: Path) -> None:
@@ -59,6 +60,7 @@ class NodeUnderTest:
         self._process = subprocess.Popen(
             [*command, "--ros-args", "--params-file", str(path), "--log-level", "warn"]
         )
+        self.pid = self._process.pid
         try:
             self.change("configure")
         except BaseException:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 
+from lowlat_nodes.benchmarks._energy import Metered
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Image
 from lowlat_nodes.transport import cdr
@@ -86,8 +87,12 @@ class Camera:
         for source in self._sources:
             source.start(self._hear)
 
-    def show(self, offered: Offered) -> None:
-        """Publish frames on absolute deadlines, once the detector listens and has answered a first one."""
+    def show(self, offered: Offered, energy: Metered) -> dict[str, Any]:
+        """Publish frames on absolute deadlines, once the detector listens and has answered a first one.
+
+        Returns:
+            The energy of its answers to all of them.
+        """
         messages = [
             bytearray(cdr.encode(IMAGE, 0, "camera", Image(frame, "rgb8"))) for frame in offered.frames
         ]
@@ -99,14 +104,17 @@ class Camera:
             self._publish(messages[0])
             time.sleep(0.3)
         time.sleep(0.5)
-        next_s = time.monotonic()
-        for number in range(offered.warm_up + offered.count):
-            next_s += 1.0 / offered.rate_hz
-            time.sleep(max(0.0, next_s - time.monotonic()))
-            times = self._publish(messages[number % len(messages)])
-            if number >= offered.warm_up:
-                self.published.append(times)
-        time.sleep(_LAST_S)
+        with energy:
+            answered = len(self.answers)
+            next_s = time.monotonic()
+            for number in range(offered.warm_up + offered.count):
+                next_s += 1.0 / offered.rate_hz
+                time.sleep(max(0.0, next_s - time.monotonic()))
+                times = self._publish(messages[number % len(messages)])
+                if number >= offered.warm_up:
+                    self.published.append(times)
+            time.sleep(_LAST_S)
+        return energy.plain("detection", len(self.answers) - answered)
 
     def close(self) -> None:
         """Stop to listen."""
@@ -154,19 +162,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--warm-up", type=int, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--detector", required=True, help="name of the node")
+    parser.add_argument("--pid", type=int, required=True, help="of the node's process")
     options = parser.parse_args(argv)
+    energy = Metered([options.pid])
     prepare_process()
     rclpy.init(args=[])
     camera = Camera(options.detector)
     frames = np.load(options.frames, mmap_mode="r", allow_pickle=False)
     try:
-        camera.show(Offered(frames, options.rate_hz, options.warm_up, options.count))
+        spent = camera.show(Offered(frames, options.rate_hz, options.warm_up, options.count), energy)
     finally:
         camera.close()
     result = {
         "published": camera.published,
         "answers": camera.answers,
         "inferences": camera.inferences,
+        "energy": spent,
     }
     rclpy.try_shutdown()
     print(json.dumps(result))

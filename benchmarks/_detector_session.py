@@ -52,11 +52,13 @@ class Run:
         published_ns: int64 [n, 2]: stamp of each frame that counts, and when it was handed to `publish`.
         answers: Stamp, arrival in ns and rows of each answer to one of these, with names for classes.
         inferences: What the node told of each; empty for the naive one.
+        energy: Of its answers, those to frames of the warm-up among them.
     """
 
     published_ns: NDArray[np.int64]
     answers: list[tuple[int, int, list[list[Any]]]]
     inferences: list[dict[str, Any]]
+    energy: dict[str, Any]
 
     def ages_ms(self) -> Times:
         """Return for each answer how old its frame was when the answer was back at the camera."""
@@ -140,7 +142,7 @@ class DetectorSession:
         try:
             camera = [sys.executable, "-m", "lowlat_nodes.benchmarks._detector_camera"]
             camera += ["--frames", str(offer.frames), "--rate-hz", str(offer.rate_hz), "--detector", name]
-            camera += ["--count", str(offer.count), "--warm-up", str(offer.warm_up)]
+            camera += ["--count", str(offer.count), "--warm-up", str(offer.warm_up), "--pid", str(node.pid)]
             done = subprocess.run(
                 camera,
                 env=self._environment,
@@ -162,4 +164,5 @@ class DetectorSession:
             np.array(told["published"], np.int64),
             [tuple(answer) for answer in told["answers"] if answer[0] in counted],
             [inference for inference in told["inferences"] if inference["capture_ns"] in counted],
+            told["energy"],
         )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from lowlat_nodes.benchmarks._energy import Metered
 from lowlat_nodes.benchmarks._instrument import Instrument
 from lowlat_nodes.benchmarks._transport_newest_reader import RATE_HZ
 from lowlat_nodes.benchmarks._transport_pair import address_of
@@ -24,7 +25,12 @@ _MEETINGS: Final = 20
 
 
 class _Pair:
-    """A producer and a consumer."""
+    """A producer and a consumer.
+
+    Attributes:
+        energy: What they used in turns that were measured.
+        sent: How many messages these were.
+    """
 
     def __init__(self, link: str, folder: Path, stack: ExitStack) -> None:
         address = address_of(link, folder)
@@ -34,11 +40,20 @@ class _Pair:
         self._consumer = Instrument("_transport_newest_reader", link=link, address=endpoint)
         stack.callback(self._consumer.end)
         self._consumer.hear()
+        self.energy = Metered([self._producer.pid, self._consumer.pid])
+        self.sent = 0
+
+    def measured_turn(self, seconds: float) -> dict[str, Any]:
+        """Return what the consumer saw in a turn that counts."""
+        with self.energy:
+            seen = self.turn(seconds)
+        self.sent += _count(seconds)
+        return seen
 
     def turn(self, seconds: float) -> dict[str, Any]:
         """Return what the consumer saw."""
         self._consumer.ask("forget")
-        self._producer.tell(f"send 1mb {round(PRODUCER_HZ * (seconds + 0.5))} {PRODUCER_HZ}")
+        self._producer.tell(f"send 1mb {_count(seconds)} {PRODUCER_HZ}")
         seen: dict[str, Any] = self._consumer.ask(f"read {round(RATE_HZ * seconds)}")
         self._producer.hear()
         return seen
@@ -65,12 +80,19 @@ def measure(rounds: int, seconds: float, links: Sequence[str] = LINKS) -> dict[s
             pair.meet()
         for _ in range(rounds):
             for link in random.sample(links, len(links)):
-                seen[link].append(pairs[link].turn(seconds))
+                seen[link].append(pairs[link].measured_turn(seconds))
+        energy = {f"newest.{link}": pair.energy.plain("message", pair.sent) for link, pair in pairs.items()}
     by_link = {link: _summary(turns) for link, turns in seen.items()}
     return {
         "newest_age_p99_ms": max(by_link[link]["p99_ms"] for link in _INLINE),
         "newest_age": {"producer_hz": PRODUCER_HZ, "consumer_hz": RATE_HZ, "links": by_link},
+        "energy": energy,
     }
+
+
+def _count(seconds: float) -> int:
+    """Return how many messages a turn has; there are still some when the consumer has seen enough."""
+    return round(PRODUCER_HZ * (seconds + 0.5))
 
 
 def _summary(turns: list[dict[str, Any]]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from lowlat_nodes.alerts.wire import Wire
 from lowlat_nodes.benchmarks import _alerts_packets
 from lowlat_nodes.benchmarks._alerts_plots import draw
 from lowlat_nodes.benchmarks._alerts_session import AlertSession
+from lowlat_nodes.benchmarks._energy import Metered, merged
 from lowlat_nodes.nodes.alert_service import load_alert_classifier
 from lowlat_nodes.nodes.alert_settings import AlertSettings
 from lowlat_nodes.stream.message import Message
@@ -133,11 +134,13 @@ def measure_throughput(setup: Setup) -> dict[str, Any]:
     """Alerts a second over ZeroMQ, as fast as they are taken: the last of them classified and received."""
     count = max(2_000, round(40_000 * setup.scale))
     with _closing(setup.session()) as session:
+        energy = Metered([session.pid])
         session.offer(f"flood {count // 4}", count // 4)
         rates, cpu_us = [], []
         for _ in range(5):
             before_s = session.cpu_s()
-            told, came = session.offer(f"flood {count}", count)
+            with energy:
+                told, came = session.offer(f"flood {count}", count)
             _check(came, count)
             rates.append(count / ((came[:, 1].max() - told["begin_ns"]) * 1e-9))
             cpu_us.append((session.cpu_s() - before_s) / count * 1e6)
@@ -149,6 +152,7 @@ def measure_throughput(setup: Setup) -> dict[str, Any]:
             "cpu_us_per_alert": _rounded(np.median(cpu_us)),
             **packets,
         },
+        "energy": {"throughput": energy.plain("alert", count * len(rates))},
     }
 
 
@@ -158,7 +162,8 @@ def measure_open_loop(setup: Setup) -> dict[str, Any]:
     count = max(2_000, round(60_000 * setup.scale))
     with _closing(setup.session()) as session:
         session.offer(f"flood {count // 10}", count // 10)
-        told, came = session.offer(f"pace {count} {rate_hz}", count)
+        with Metered([session.pid]) as energy:
+            told, came = session.offer(f"pace {count} {rate_hz}", count)
     _check(came, count)
     order = np.argsort(came[:, 0])
     due_ns = told["begin_ns"] + np.arange(count) * told["step_ns"]
@@ -178,6 +183,7 @@ def measure_open_loop(setup: Setup) -> dict[str, Any]:
                 for share, value in zip(_SHARES, np.quantile(latency_ms, _SHARES), strict=True)
             ],
         },
+        "energy": {"open_loop": energy.plain("alert", count)},
     }
 
 
@@ -402,7 +408,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         setup = Setup(Path(name), options.data, options.scale, cores[0], cores[-1])
         for part in options.part or PARTS:
             print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)
-            figures |= _on_one_core(PARTS[part], setup) if part in _PINNED else PARTS[part](setup)
+            found = _on_one_core(PARTS[part], setup) if part in _PINNED else PARTS[part](setup)
+            figures = merged(figures, found)
     if options.plots:
         draw(figures, options.plots)
     if options.json:

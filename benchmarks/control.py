@@ -29,6 +29,7 @@ from lowlat_nodes.benchmarks._bare_loop import SHARES
 from lowlat_nodes.benchmarks._control_architectures import ARCHITECTURES
 from lowlat_nodes.benchmarks._control_node import NodeUnderTest, busy_parameters
 from lowlat_nodes.benchmarks._control_policies import INFERENCE_NS, SLOW_EVERY, SLOW_FACTOR, WORK
+from lowlat_nodes.benchmarks._energy import Metered
 from lowlat_nodes.benchmarks._instrument import Instrument
 from lowlat_nodes.benchmarks._ros_session import ros_session
 from lowlat_nodes.nodes.timeline import PHASE_NS
@@ -86,17 +87,19 @@ class Bench:
 
     def window(self, node: NodeUnderTest, action: Callable[[], object]) -> dict[str, Any]:
         """Let the inactive node tick, and measure while something is done to it."""
+        energy = Metered([node.pid])
         activated_ns = time.time_ns()
         node.change("activate")
         node.wait_for_inference(launched_after_ns=activated_ns)
-        self._robot.tell()
-        self._robot.hear()
-        instruments = [self._empty_loop, *self._watchers]
-        for instrument in instruments:
-            instrument.tell()
-        action()
-        self._robot.tell()
-        seen = self._robot.hear()
+        with energy:
+            self._robot.tell()
+            self._robot.hear()
+            instruments = [self._empty_loop, *self._watchers]
+            for instrument in instruments:
+                instrument.tell()
+            action()
+            self._robot.tell()
+            seen = self._robot.hear()
         for instrument in instruments:
             instrument.tell()
         empty, *watched = [instrument.hear() for instrument in instruments]
@@ -114,6 +117,7 @@ class Bench:
             "commands_lost": seen["commands_lost"],
             "longest_gap_ms": seen["longest_gap_ms"],
             **{name: node.count(name) for name in _COUNTS},  # since the activation
+            "energy": energy.plain("action", seen["commands"]),
         }
 
 
@@ -292,6 +296,7 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
         "without_fifo": headline(without_fifo),
         "workers": {worker: summarise(windows) for worker, windows in workers.items()},
         "architectures": architectures,
+        "energy": {worker: windows[-1]["energy"] for worker, windows in workers.items()},
         "setting": {
             "tick_hz": TICK_HZ,
             "windows": plan.windows,

@@ -33,6 +33,7 @@ from lowlat_nodes.benchmarks._detector_models import (
 )
 from lowlat_nodes.benchmarks._detector_plots import draw
 from lowlat_nodes.benchmarks._detector_session import DetectorSession, Offer
+from lowlat_nodes.benchmarks._energy import merged
 from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.sim.shapes import NAMES
 from lowlat_nodes.stream.payload import Detections
@@ -57,7 +58,7 @@ def measure_overhead(session: DetectorSession, folder: Path, scale: float) -> di
         "": (large, save_frames(folder / "720.npy", 1280, 720), 12.0),
         "_320_int8": (INT8, save_frames(folder / "480.npy", 640, 480), 30.0),
     }
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"energy": {}}
     for name, (model, frames, rate_hz) in cases.items():
         count = max(10, round(20 * rate_hz * scale))
         run = session.ours({"model": model}, Offer(frames, rate_hz, count, warm_up=10))
@@ -71,6 +72,7 @@ def measure_overhead(session: DetectorSession, folder: Path, scale: float) -> di
             f"stages_ms{name}": run.stages_ms(),
             f"answered{name}": f"{len(run.answers)} of {count}",
         }
+        figures["energy"][f"overhead{name}"] = run.energy
     return figures
 
 
@@ -79,9 +81,14 @@ def measure_naive(session: DetectorSession, folder: Path, scale: float) -> dict[
     model = write_large(folder / "n640.onnx", 640)
     offer = Offer(save_frames(folder / "720.npy", 1280, 720), 30.0, max(60, round(450 * scale)))
     ages: dict[str, list[Any]] = {"ours": [], "naive": []}
+    energy = {}
     for _ in range(2):
-        ages["ours"].append(session.ours({"model": str(model)}, offer).ages_ms())
-        ages["naive"].append(session.naive(model, _THRESHOLD, _LIMIT, offer).ages_ms())
+        for name, run in (
+            ("ours", session.ours({"model": str(model)}, offer)),
+            ("naive", session.naive(model, _THRESHOLD, _LIMIT, offer)),
+        ):
+            ages[name].append(run.ages_ms())
+            energy[f"naive.{name}"] = run.energy  # of the last round
     shares = [round(0.01 * number, 2) for number in range(101)]
     quantiles = {name: np.quantile(np.concatenate(rounds), shares) for name, rounds in ages.items()}
     p99 = {name: float(np.percentile(np.concatenate(rounds), 99)) for name, rounds in ages.items()}
@@ -94,6 +101,7 @@ def measure_naive(session: DetectorSession, folder: Path, scale: float) -> dict[
         "age_quantiles_ms": {
             name: list(zip(shares, map(_rounded, values), strict=True)) for name, values in quantiles.items()
         },
+        "energy": energy,
     }
 
 
@@ -112,6 +120,7 @@ def measure_overload(session: DetectorSession, folder: Path, scale: float) -> di
             "inference_p99_ms": _rounded(model),
             "answered": f"{len(run.inferences)} of {len(run.published_ns)}",
         },
+        "energy": {"overload": run.energy},
     }
 
 
@@ -260,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         session = DetectorSession(folder)
         for part in options.part or PARTS:
             print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)
-            figures |= PARTS[part](session, folder, options.scale)
+            figures = merged(figures, PARTS[part](session, folder, options.scale))
     if options.plots:
         draw(figures, options.plots)
     if options.json:

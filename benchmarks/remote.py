@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from lowlat_nodes.benchmarks._energy import Metered
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
 from lowlat_nodes.control.policies.policy import Observation, Policy, PolicySpec
 from lowlat_nodes.control.policies.remote import RemotePolicy
@@ -51,8 +52,8 @@ PROTOCOLS: Mapping[str, Mapping[str, Any]] = {"openpi": {}, "lowlat": {}}
 
 
 @contextmanager
-def served(protocol: str, case: Case) -> Iterator[str]:
-    """Run a server on a free port until the end of the block; yield its address."""
+def served(protocol: str, case: Case) -> Iterator[tuple[str, int]]:
+    """Run a server on a free port until the end of the block; yield its address and its process."""
     command = [sys.executable, "-m", "lowlat_nodes.cli.main", "serve", "policy", "--protocol", protocol]
     command += ["--port", "0"]
     for name, value in {**case.parameters, **PROTOCOLS[protocol]}.items():
@@ -63,7 +64,7 @@ def served(protocol: str, case: Case) -> Iterator[str]:
         greeting = process.stdout.readline()
         if " at " not in greeting:
             raise RuntimeError(f"{' '.join(command)} did not start")
-        yield greeting.split(" at ")[1].split()[0]
+        yield greeting.split(" at ")[1].split()[0], process.pid
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=_PATIENCE_S)
     finally:
@@ -85,12 +86,15 @@ def observation(spec: PolicySpec, request: int) -> Observation:
 def measure(case: Case, protocol: str, requests: int) -> dict[str, Any]:
     """Ask the policy here and there in turns."""
     near = load_policy(build(PolicyConfig, case.parameters))
-    with served(protocol, case) as address:
+    with served(protocol, case) as (address, pid):
         remote = {"kind": "remote", "remote.protocol": protocol, "remote.address": address}
         far = load_policy(build(PolicyConfig, {**remote, **PROTOCOLS[protocol]}), connect)
         assert isinstance(far, RemotePolicy)
         with closing(far):
-            return {"protocol": protocol, **compare(near, far, requests)}
+            with Metered([pid]) as energy:
+                figures = compare(near, far, requests)
+            spent = energy.plain("inference", _WARM_UP + requests)
+            return {"protocol": protocol, **figures, "energy": spent}
 
 
 def compare(near: Policy, far: Policy, requests: int) -> dict[str, Any]:
@@ -138,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for case in CASES
         if options.case in {None, case.name} and options.protocol in {None, protocol}
     }
+    figures["energy"] = {name: figure.pop("energy") for name, figure in figures.items()}
     if options.json:
         machine = {"cpus": os.cpu_count(), "python": platform.python_version()}
         print(json.dumps(figures | {"machine": machine}))

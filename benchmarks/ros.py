@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lowlat_nodes.benchmarks._energy import Metered
 from lowlat_nodes.benchmarks._plain_ros import plain_environment, rclpy_version
 
 VARIANTS = ("plain", "ours")
@@ -52,6 +53,12 @@ class Trial:
     latencies_ns: list[int]
     subscriber_cpu_ms: float
     publisher_cpu_ms: float
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that all its images took at both ends."""
+        taken = len(self.latencies_ns)
+        spent_ms = self.publisher_cpu_ms * self.published + (self.subscriber_cpu_ms * taken if taken else 0.0)
+        return spent_ms * 1e-3
 
 
 def run_trial(case: Case, variant: str, seconds: float, environment: dict[str, str]) -> Trial:
@@ -119,10 +126,12 @@ def _rounded(value: float) -> float:
 def measure(case: Case, trials: int, seconds: float) -> dict[str, Any]:
     """Run one case, plain and ours in turns."""
     results: dict[str, list[Trial]] = {variant: [] for variant in VARIANTS}
+    energy = {variant: Metered() for variant in VARIANTS}
     with tempfile.TemporaryDirectory() as logs:
         for number in range(trials):
             for variant in VARIANTS if number % 2 == 0 else reversed(VARIANTS):
-                trial = run_trial(case, variant, seconds, plain_environment(logs))
+                with energy[variant]:
+                    trial = run_trial(case, variant, seconds, plain_environment(logs))
                 results[variant].append(trial)
                 print(
                     f"{case.name} {number + 1}/{trials} {variant:5} {_median_ms(trial):7.2f} ms, "
@@ -146,6 +155,12 @@ def measure(case: Case, trials: int, seconds: float) -> dict[str, Any]:
         "height": case.height,
         "rate_hz": case.rate_hz,
         "reliability": "best_effort" if case.best_effort else "reliable",
+        "energy": {
+            variant: energy[variant].plain(
+                "message", sum(trial.published for trial in found), sum(trial.cpu_s() for trial in found)
+            )
+            for variant, found in results.items()
+        },
     }
 
 
@@ -161,6 +176,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         case.name: measure(case, options.trials, options.seconds)
         for case in CASES
         if options.case in {None, case.name}
+    }
+    figures["energy"] = {
+        f"{name}.{variant}": spent
+        for name, figure in figures.items()
+        for variant, spent in figure.pop("energy").items()
     }
     if options.json:
         machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "rclpy": rclpy_version()}

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lowlat_nodes.benchmarks._energy import Metered
 from lowlat_nodes.inference.tokens import TOKENS
 from lowlat_nodes.stream.errors import MissingExtra
 
@@ -101,7 +102,9 @@ def compare(
         loss().backward()
         optimiser.step()
 
-    times_ms = take_turns({"shared": lambda: step(shared), "repeated": lambda: step(repeated)}, rounds)
+    with Metered() as energy:
+        times_ms = take_turns({"shared": lambda: step(shared), "repeated": lambda: step(repeated)}, rounds)
+    took_ms = {name: float(values.sum()) for name, values in times_ms.items()}
     losses, gradients = [], []
     for loss in (shared(), repeated()):
         losses.append(loss.item())
@@ -116,6 +119,10 @@ def compare(
         "loss": losses[0],
         "loss_difference": abs(losses[0] - losses[1]),
         "gradient_relative_difference": apart.item(),
+        "energy": {
+            name: energy.plain("step", rounds, energy.cpu_s * spent_ms / sum(took_ms.values()))
+            for name, spent_ms in took_ms.items()
+        },
     }
 
 
@@ -185,6 +192,11 @@ def run(*, offsets: int = 5, rounds: int = 15, threads: int = 1) -> dict[str, An
         ways = attention(offsets, rounds)
     finally:
         torch.set_num_threads(before)
+    energy = {
+        f"{name}.{way}": spent
+        for name, found in (("transformer", tokens), ("flow_policy", features))
+        for way, spent in found.pop("energy").items()
+    }
     return {
         "shared_observation_speedup": tokens.pop("speedup"),
         "flow_policy_speedup": features.pop("speedup"),
@@ -193,6 +205,7 @@ def run(*, offsets: int = 5, rounds: int = 15, threads: int = 1) -> dict[str, An
         "transformer": tokens,
         "flow_policy": features,
         "attention": ways,
+        "energy": energy,
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "torch": torch.__version__},
     }
 

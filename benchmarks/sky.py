@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.alerts.classes import CLASSES
+from lowlat_nodes.benchmarks._energy import Metered
 from lowlat_nodes.benchmarks._sky_plots import draw
 from lowlat_nodes.sim.sky.population import generate
 from lowlat_nodes.sim.sky.surveys import SURVEYS
@@ -36,9 +37,10 @@ def run(*, count: int = 12_000, seed: int = 1) -> dict[str, Any]:
         seed: Of the sky.
     """
     generate(100, seed + 1)  # tables of spectra and dust are read once
-    started_ns = time.process_time_ns()
-    curves, labels, surveys = generate(count, seed)
-    seconds = (time.process_time_ns() - started_ns) * 1e-9
+    with Metered() as energy:
+        started_ns = time.process_time_ns()
+        curves, labels, surveys = generate(count, seed)
+        seconds = (time.process_time_ns() - started_ns) * 1e-9
     detections = np.add.reduceat(curves.detected.astype(int), curves.offsets[:-1])
     epochs = np.diff(curves.offsets)
     return {
@@ -52,6 +54,7 @@ def run(*, count: int = 12_000, seed: int = 1) -> dict[str, Any]:
             }
             for label, name in enumerate(CLASSES)
         },
+        "energy": {"simulation": energy.plain("object", count)},
     }
 
 

@@ -32,6 +32,7 @@ from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.t2_classifier import SHIPPED
 from lowlat_nodes.alerts.t2_inputs import around_detections, t2_inputs
 from lowlat_nodes.benchmarks import _alerts_t2_chain as chain
+from lowlat_nodes.benchmarks._energy import Metered
 from lowlat_nodes.benchmarks._t2_files import load_ms, session, write_forms
 
 Inputs = dict[str, NDArray[np.float32]]
@@ -168,7 +169,9 @@ def run(model: Path, *, objects: int, seconds: float, rounds: int) -> dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         made = make(model, Path(folder), objects, seconds)
         onnx, ort = ({name: forms[form] for name, forms in made.items()} for form in ("onnx", "ort"))
-        onnx_us, ort_us = (latencies(paths, inputs, rounds) for paths in (onnx, ort))
+        with Metered() as energy:
+            onnx_us = latencies(onnx, inputs, rounds)
+        ort_us = latencies(ort, inputs, rounds)
         # ONNX Runtime heeds this in the first session of a process only.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             flushed_us = process.submit(latencies, onnx, inputs, rounds, flush=True).result()
@@ -206,6 +209,10 @@ def run(model: Path, *, objects: int, seconds: float, rounds: int) -> dict[str, 
         },
         "gp_us": gp_us,
         "rungs": rungs,
+        "energy": {
+            name: energy.plain("alert", rounds, 1e-6 * rounds * took["single"])
+            for name, took in onnx_us.items()
+        },
         "parameters": sum(weight.numel() for weight in net.parameters()),
         "objects": objects,
         "seconds": seconds,

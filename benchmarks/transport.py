@@ -22,6 +22,7 @@ from lowlat_nodes.benchmarks import (
     _transport_soak,
     _transport_torn,
 )
+from lowlat_nodes.benchmarks._energy import merged
 from lowlat_nodes.benchmarks._transport_machine import machine, missing_ros
 from lowlat_nodes.benchmarks._transport_plots import draw
 
@@ -134,7 +135,7 @@ def _measured(options: argparse.Namespace, parts: Sequence[str]) -> dict[str, An
         return figures
     for part in parts:
         print(f"{part}: {PARTS[part].__doc__}", file=sys.stderr, flush=True)
-        figures |= PARTS[part](options)
+        figures = merged(figures, PARTS[part](options))
     return figures
 
 
@@ -142,7 +143,7 @@ def _saved(files: Sequence[Path]) -> dict[str, Any]:
     """Return the figures of several runs as those of one; the last that has one counts."""
     figures: dict[str, Any] = {}
     for file in files:
-        figures |= json.loads(file.read_text())
+        figures = merged(figures, json.loads(file.read_text()))
     return figures
 
 

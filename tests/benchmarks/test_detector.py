@@ -72,6 +72,7 @@ def test_ages_are_those_of_the_frames_that_were_answered() -> None:
         np.array([[1_000_000, 2_000_000], [40_000_000, 41_000_000]]),
         [(1_000_000, 14_000_000, [[0.0, 0.0, 1.0, 1.0, 0.5, "star"]])],
         [told],
+        {},
     )
     assert run.ages_ms().tolist() == [12.0]
     assert run.published_ages_ms().tolist() == [10.0]

@@ -17,7 +17,9 @@ def test_it_prints_one_json_object_with_the_named_fields(capsys: pytest.CaptureF
     assert remote.main(["--json", "--requests", "20"]) == 0
     figures = json.loads(capsys.readouterr().out)
     names = {f"{protocol}.{case}" for protocol in ("openpi", "lowlat") for case in ("noop", "reach_flow")}
-    assert figures.keys() == {"machine"} | names
+    assert figures.keys() == {"machine", "energy"} | names
+    assert figures["energy"].keys() == names
+    assert all("j_per_inference" in spent for spent in figures["energy"].values())
     for name in names:
         figure = figures[name]
         assert figure["answers_equal"]
