@@ -21,11 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from lowlat_nodes.energy.meters.discovery import MeterSettings, find_meters
-
 from lowlat_nodes.energy.board import Board
 from lowlat_nodes.energy.figures import Figures, Missing
 from lowlat_nodes.energy.folder import energy_folder
+from lowlat_nodes.energy.meters.discovery import MeterSettings, find_meters
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.meter import Kind, Meter
 
@@ -37,10 +36,10 @@ LEAST: Final = 10
 
 MODEL: Final = "model/cpu"
 
-_WHOLE: Final = ("board", "battery")  # devices whose meters are of everything; the first that there is counts
 _ENDED = "the processes whose energy it would be have ended"
 _PATIENCE_PERIODS = 5
 _LOOK_S = 0.05
+_PROOF_S = 2.5
 _TICKS_HZ = os.sysconf("SC_CLK_TCK")
 _IDLE, _IOWAIT, _COUNTED = 3, 4, 7  # of the first line of /proc/stat; what follows is in others already
 
@@ -176,9 +175,15 @@ def _host_meters() -> HostMeters:
     """Open the meters once for all parts of a benchmark."""
     settings = MeterSettings()
     found = find_meters(settings)
-    return HostMeters(
-        found.meters, found.missing, {MODEL: settings.model_idle_w * (os.cpu_count() or 1)}
-    )
+    idle_w = {MODEL: settings.model_idle_w * (os.cpu_count() or 1)}
+    meters = HostMeters(found.meters, found.missing, idle_w)
+    # A counter that has not moved yet may be a dead one; once that is known, the model stands in for it.
+    give_up_s = time.monotonic() + _PROOF_S
+    while time.monotonic() < give_up_s and any(
+        count.kind is Kind.UNAVAILABLE for count in meters.read() if count.name != MODEL
+    ):
+        time.sleep(_LOOK_S)
+    return meters
 
 
 def _refuse_fakes(meters: Iterable[Any]) -> None:
@@ -353,17 +358,20 @@ class _Metered:
 def _charged(usable: Sequence[Count]) -> list[str]:
     """Return the meters that make the figure: of one kind, none within another, the processor among them.
 
-    Measured ones come first; those of everything, before those of parts.
+    Measured ones come first; of them that of the board, those of devices, and the battery, which is slow.
     """
     for kind in (Kind.MEASURED, Kind.MODELLED):
-        of_kind = [count for count in usable if count.kind is kind]
-        for device in _WHOLE:
-            whole = [count.name for count in of_kind if count.device == device]
-            if whole:
-                return whole[:1]
-        names = {count.name for count in of_kind}
-        if any(count.device == "cpu" for count in of_kind):
-            return [count.name for count in of_kind if count.part_of not in names]
+        names = {count.name for count in usable if count.kind is kind}
+        tops = [count for count in usable if count.kind is kind and count.part_of not in names]
+        devices = [count for count in tops if count.device not in {"board", "battery"}]
+        if not any(count.device == "cpu" for count in devices):
+            devices = []
+        whole = {
+            device: [count for count in tops if count.device == device] for device in ("board", "battery")
+        }
+        chosen = whole["board"][:1] or devices or whole["battery"][:1]
+        if chosen:
+            return [count.name for count in chosen]
     return []
 
 

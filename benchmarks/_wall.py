@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from lowlat_nodes import resources
+from lowlat_nodes.cli.demo.energy import RunEnergy
 from lowlat_nodes.cli.demo.recording import Recording, read_bag
 from lowlat_nodes.cli.demo.result import StrategyResult, evaluate
 from lowlat_nodes.cli.demo.run import BAG, RunError, own_domain, run_strategy
@@ -158,6 +159,7 @@ def cell_figures(result: StrategyResult) -> dict[str, Any]:
         "ticks",
         "inferences",
         "inference_p50_ms",
+        "energy",
     )
     return {
         **{name: figures[name] for name in kept},
@@ -224,7 +226,7 @@ def _run(
         try:
             with own_domain() as domain:
                 run_strategy(name, settings, folder, params_file, domain, lambda _: None)
-            found = figures(evaluate(name, read_bag(folder / BAG)))
+            found = figures(evaluate(name, read_bag(folder / BAG), RunEnergy.load(folder)))
         except (RunError, LowlatError, ValueError) as error:
             found = {"problem": str(error)}
     took_s = time.monotonic() - began_s

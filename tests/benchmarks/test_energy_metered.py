@@ -164,13 +164,23 @@ def test_kinds_are_not_added_and_no_part_beside_its_whole() -> None:
     assert len(figures["meters"]) == 4
 
 
-def test_a_meter_of_everything_comes_before_those_of_parts() -> None:
-    parts, board = ScriptedMeter(), ScriptedMeter("ina3221/VDD_IN", "board")
-    with metered(parts, board) as energy:
+@pytest.mark.parametrize(
+    ("devices", "charged"),
+    [
+        (["cpu", "board", "battery"], ["board"]),
+        (["cpu", "gpu0", "battery"], ["cpu", "gpu0"]),
+        (["gpu0", "battery"], ["battery"]),
+    ],
+)
+def test_the_board_comes_before_its_devices_and_the_battery_last(
+    devices: list[str], charged: list[str]
+) -> None:
+    meters = [ScriptedMeter(device, device) for device in devices]
+    with metered(*meters) as energy:
         compute(0.05)
-        parts.count(1.0)
-        board.count(2.0)
-    assert energy.plain("alert", 1)["charged"] == ["ina3221/VDD_IN"]
+        for meter in meters:
+            meter.count(1.0)
+    assert energy.plain("alert", 1)["charged"] == charged
 
 
 def test_a_measured_gpu_is_no_measure_of_a_modelled_processor() -> None:
@@ -209,7 +219,8 @@ def test_a_part_of_the_cpu_time_is_charged_its_part() -> None:
 
 def test_cpu_time_is_that_of_a_process_and_its_children_also_of_ended_ones() -> None:
     inner = "import time\nwhile time.process_time() < 0.3: pass"
-    outer = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {inner!r}])\nprint(flush=True)\ninput()"
+    run = f"subprocess.run([sys.executable, '-c', {inner!r}])"
+    outer = f"import subprocess, sys\n{run}\nprint(flush=True)\ninput()"
     begin_s, busy_s = cpu_s_of(frozenset({os.getpid()})), host_busy_s()
     child = subprocess.Popen([sys.executable, "-c", outer], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
@@ -224,7 +235,11 @@ def test_cpu_time_is_that_of_a_process_and_its_children_also_of_ended_ones() -> 
 
 def test_processes_that_have_gone_cannot_be_charged() -> None:
     child = subprocess.Popen(
-        [sys.executable, "-c", "import time\nwhile time.process_time() < 0.2: pass\nprint(flush=True)\ninput()"],
+        [
+            sys.executable,
+            "-c",
+            "import time\nwhile time.process_time() < 0.2: pass\nprint(flush=True)\ninput()",
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -24,6 +24,7 @@ from lowlat_nodes.benchmarks._wall import (
     reaction_figures,
     wall_takes_s,
 )
+from lowlat_nodes.cli.demo.energy import unavailable
 from lowlat_nodes.cli.demo.recording import Inference, Recording
 from lowlat_nodes.cli.demo.result import StrategyResult
 from lowlat_nodes.cli.demo.ways import NAMES
@@ -58,7 +59,7 @@ def recording(tip_m: np.ndarray | None = None, **policy: int) -> Recording:
 def result(*reaction_ms: float, **policy: int) -> StrategyResult:
     reactions = np.array(reaction_ms) * 1e6
     score = Score(4, 3, (0.3, 0.95), reactions, np.zeros(1), 9)
-    return StrategyResult("vlash", recording(**policy), score)
+    return StrategyResult("vlash", recording(**policy), score, unavailable("not sampled"))
 
 
 def test_a_cell_says_how_often_it_held_and_missed() -> None:

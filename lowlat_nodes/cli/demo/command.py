@@ -19,6 +19,7 @@ from pathlib import Path
 
 from lowlat_nodes import resources
 from lowlat_nodes.cli.demo import report
+from lowlat_nodes.cli.demo.energy import RunEnergy
 from lowlat_nodes.cli.demo.machine import describe
 from lowlat_nodes.cli.demo.recording import read_bag
 from lowlat_nodes.cli.demo.result import Check, StrategyResult, checks, comparison, evaluate
@@ -111,7 +112,7 @@ def _conclude(settings: DemoSettings, folder: Path, problems: Sequence[str], *, 
 
 def _score(name: str, folder: Path) -> StrategyResult | Check:
     try:
-        return evaluate(name, read_bag(folder / name / BAG))
+        return evaluate(name, read_bag(folder / name / BAG), RunEnergy.load(folder / name))
     except (LowlatError, ValueError) as error:
         return Check(False, f"{name}: its bag cannot be scored: {error}")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from lowlat_nodes.cli.demo import plots, ways
 from lowlat_nodes.cli.demo.result import Check, StrategyResult
@@ -32,13 +33,15 @@ def render(
         command: The command line that gives the same runs again.
     """
     failed = [check for check in checks if not check.passed]
+    notes = _energy_notes(results)
     page = Template((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
     return page.substitute(
         colours="\n".join(_colour(name) for name in results),
         verdict=escape(verdict(results, failed)),
         details="".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(results)),
         failures=_failures(failed),
-        rows="".join(_row(result) for result in results.values()),
+        rows="".join(_row(result, notes) for result in results.values()),
+        notes=_notes(notes),
         meanings="".join(
             f'<div class="{name}"><dt>{name}</dt><dd>{escape(ways.meaning(name))}</dd></div>'
             for name in results
@@ -79,7 +82,7 @@ def sentences(results: Mapping[str, StrategyResult]) -> list[str]:
     ]
     found[-1] += f" Half of the reactions came within {_list(parts)}."
     if "vlash" not in results:
-        return found
+        return [*found, *_energy_sentence(results)]
     vlash = results["vlash"]
     found += [_difference(vlash, results[name]) for name in ("naive_async", "sync") if name in results]
     stalled = vlash.recording.policy.get("stalled_ticks", 0)
@@ -89,7 +92,18 @@ def sentences(results: Mapping[str, StrategyResult]) -> list[str]:
         if stalled == 0
         else f"With vlash the arm was without a valid plan at {stalled} of {ticks} ticks."
     )
-    return found
+    return [*found, *_energy_sentence(results)]
+
+
+def _energy_sentence(results: Mapping[str, StrategyResult]) -> list[str]:
+    """Return what an action of the policy node costs, where anybody knows."""
+    known = {name: run.figures()["energy"] for name, run in results.items()}
+    parts = [
+        f"{joules(energy['j_per_action'])} with {name} ({energy['kind']})"
+        for name, energy in known.items()
+        if energy["j_per_action"] is not None
+    ]
+    return [f"An action costs {_list(parts)}."] if parts else []
 
 
 def _difference(vlash: StrategyResult, other: StrategyResult) -> str:
@@ -104,7 +118,7 @@ def _difference(vlash: StrategyResult, other: StrategyResult) -> str:
     return f"{head}: this many targets cannot tell them apart."
 
 
-def _row(result: StrategyResult) -> str:
+def _row(result: StrategyResult, notes: Sequence[str]) -> str:
     figures = result.figures()
     low, high = (100.0 * bound for bound in result.score.hit_ci95)
     rate = 100.0 * result.score.hit_rate
@@ -121,10 +135,48 @@ def _row(result: StrategyResult) -> str:
         "stalled ticks": _count(figures["stalled_ticks"]) + f"<small>of {_count(figures['ticks'])}</small>",
         "stalls": _count(figures["stalls"]),
         "inferences": _count(figures["inferences"]),
-        "energy": '<span class="none">not measured yet</span>',
+        "energy of an action": _energy(figures["energy"], notes),
     }
     body = "".join(f'<td data-name="{name}">{cell}</td>' for name, cell in cells.items())
     return f'<tr class="{result.name}"><th scope="row">{result.name}</th>{body}</tr>'
+
+
+def _energy(energy: Mapping[str, Any], notes: Sequence[str]) -> str:
+    """Return joules for an action with how they are known, and the number of the note that says more."""
+    note = _energy_note(energy)
+    mark = f"<sup>{notes.index(note) + 1}</sup>" if note else ""
+    if energy["j_per_action"] is None:
+        return f'<span class="none">no meter</span>{mark}'
+    return f"{joules(energy['j_per_action'])}<small>{energy['kind']}{mark}</small>"
+
+
+def _energy_notes(results: Mapping[str, StrategyResult]) -> list[str]:
+    """Return what is to be said of the figures of energy, each thing once."""
+    notes = (_energy_note(result.figures()["energy"]) for result in results.values())
+    return [note for note in dict.fromkeys(notes) if note]
+
+
+def _energy_note(energy: Mapping[str, Any]) -> str:
+    """Return what is to be known of a figure, or why there is none."""
+    if energy["j_per_action"] is None:
+        return f"No meter: {energy['why'] or 'there were no actions'}."
+    source = f"By {', '.join(energy['charged'])}: what the policy node with all its processes used above idle"
+    if energy["kind"] == "modelled":
+        return f"Modelled, not measured. {source}; {energy['why']}."
+    return f"{source}{'; ' + energy['why'] if energy['why'] else ''}."
+
+
+def _notes(notes: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<ol class="notes">{items}</ol>' if notes else ""
+
+
+def joules(value: float) -> str:
+    """Return an energy with three digits, in the unit that suits it."""
+    for unit, scale in (("J", 1.0), ("mJ", 1e3)):
+        if value * scale >= 1.0:
+            return f"{value * scale:.3g} {unit}"
+    return f"{value * 1e6:.3g} µJ"
 
 
 def _colour(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lowlat_nodes.cli.demo.energy import RunEnergy
 from lowlat_nodes.cli.demo.recording import IMAGES, JOINTS, Recording
 from lowlat_nodes.cli.demo.settings import DemoSettings
 from lowlat_nodes.sim.score import Score, score
@@ -45,11 +46,12 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class StrategyResult:
-    """A strategy's run and its score."""
+    """A strategy's run, its score, and what its policy node used."""
 
     name: str
     recording: Recording
     score: Score
+    energy: RunEnergy
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of `lowlat demo --json`; NaN becomes None, which JSON can say."""
@@ -80,7 +82,7 @@ class StrategyResult:
             "command_gap_max_ms": _ms(float(gaps_ns.max()) if gaps_ns.size else math.nan),
             "duration_s": round(recording.seconds, 3),
             "messages": sum(recording.messages.values()),
-            "energy_j": None,
+            "energy": self.energy.figures(recording.seconds, recording.commands()),
         }
 
     def cause_ns(self) -> Floats:
@@ -106,13 +108,13 @@ class StrategyResult:
         return int((self.score.reaction_ns < self.cause_ns() - _TICK_SLACK_NS).sum())
 
 
-def evaluate(name: str, recording: Recording) -> StrategyResult:
+def evaluate(name: str, recording: Recording, energy: RunEnergy) -> StrategyResult:
     """Score a recorded run.
 
     Raises:
         ValueError: If it is too short to be scored.
     """
-    return StrategyResult(name, recording, score(recording.targets, recording.track))
+    return StrategyResult(name, recording, score(recording.targets, recording.track), energy)
 
 
 def checks(settings: DemoSettings, results: Mapping[str, StrategyResult]) -> list[Check]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from lowlat_nodes.cli.demo.energy import EnergyWatch, sampled
 from lowlat_nodes.cli.demo.processes import ProcessError, Processes
 from lowlat_nodes.cli.demo.recording import IMAGES, TOPICS
 from lowlat_nodes.cli.demo.settings import DemoSettings
@@ -40,7 +41,7 @@ class RunError(LowlatError):
 def run_strategy(
     name: str, settings: DemoSettings, folder: Path, params_file: Path, domain: int, tell: Tell
 ) -> None:
-    """Run a strategy to the end of its lights and leave its bag in `folder`.
+    """Run a strategy to the end of its lights and leave its bag and its energy in `folder`.
 
     Args:
         name: The strategy or preset.
@@ -48,14 +49,18 @@ def run_strategy(
         folder: An existing folder for the bag and what the processes print.
         params_file: ROS parameter file of `sim_arm_node` and `policy_node`.
         domain: The ROS domain to use.
-        tell: Called with everything that the driver of the run says; see `nodes.demo_driver`.
+        tell: Called with everything that the driver of the run says, see `nodes.demo_driver`, and with what
+            the policy node uses then: `"energy": {"kind": word, "watts": number or None}`.
 
     Raises:
         RunError: If a process ended early, or something never got ready.
     """
     topics = [topic for topic in TOPICS if settings.record_images or topic != IMAGES]
     try:
-        with Processes(folder, _environment(folder, domain)) as processes:
+        with (
+            sampled(folder, _environment(folder, domain)) as (watch, environment),
+            Processes(folder, environment) as processes,
+        ):
             processes.start("sim_arm_node", _node("sim_arm_node", params_file, _sim_parameters(settings)))
             processes.start("recorder", _recorder(folder / BAG, topics))
             driver = [sys.executable, "-m", "lowlat_nodes.nodes.demo_driver", "--recorder", RECORDER, *topics]
@@ -63,7 +68,8 @@ def run_strategy(
             # Last, so that the others do not join while it already drives.
             policy = policy_parameters(name, settings)
             processes.start("policy_node", _node("policy_node", params_file, policy))
-            _follow(processes, tell)
+            _follow(processes, tell, watch)
+            watch.result().save(folder)
             # The recorder first, so that its bag holds no half-stopped system.
             _stop_recorder(processes)
     except ProcessError as error:
@@ -102,7 +108,7 @@ def _is_free(domain: int, claim: IO[str]) -> bool:
     return True
 
 
-def _follow(processes: Processes, tell: Tell) -> None:
+def _follow(processes: Processes, tell: Tell, watch: EnergyWatch) -> None:
     """Hand on what the driver says until it ends."""
     problem = ""
     for line in processes.lines("driver"):
@@ -110,7 +116,7 @@ def _follow(processes: Processes, tell: Tell) -> None:
             continue
         said = json.loads(line)
         problem = said.get("problem", problem)
-        tell(said)
+        tell({**said, "energy": watch.hear(said)})
     code = processes.finish("driver")
     if problem or code:
         raise ProcessError(problem or f"the driver ended with exit code {code}")

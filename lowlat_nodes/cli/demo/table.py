@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-_COLUMNS = "{:<9} {:>8} {:>8} {:>8} {:>8} {:>7} {:>11}"
+_COLUMNS = "{:<8} {:>7} {:>7} {:>7} {:>7} {:>6} {:>10} {:>8}"
 _LEAST_NAME = 12  # the names that are compared by default, in 80 columns
-_HEAD = _COLUMNS.format("state", "lights", "touched", "within", "stalled", "stalls", "inferences")
+_HEAD = _COLUMNS.format("state", "lights", "touched", "within", "stalled", "stalls", "inferences", "W")
 _EVERY = 10
 
 
@@ -23,11 +23,14 @@ class _Row:
     touched_ns: list[int] = field(default_factory=list)
     policy: dict[str, int] = field(default_factory=dict)
     before: dict[str, int] = field(default_factory=dict)
+    power: str = ""
 
     def hear(self, said: dict[str, Any]) -> None:
         self.state = said.get("phase", self.state)
         if "policy" in said:
             self.policy = {name: int(text) for name, text in said["policy"].items() if text.isdecimal()}
+        if "energy" in said:
+            self.power = power(**said["energy"])
         event = said.get("event")
         if event == "start":
             self.asked, self.before = said["targets"], self.policy
@@ -46,11 +49,18 @@ class _Row:
         touched = str(len(self.touched_ns)) if self.asked else ""
         within = f"{statistics.median(self.touched_ns) * 1e-6:.0f} ms" if self.touched_ns else ""
         counts = (self.count("stalled_ticks"), self.count("stalls"), self.count("inferences"))
-        return _COLUMNS.format(self.state, lights, touched, within, *counts)
+        return _COLUMNS.format(self.state, lights, touched, within, *counts, self.power)
+
+
+def power(kind: str, watts: float | None) -> str:
+    """Return the power of the policy node, with `~` where it is modelled; `no meter` where there is none."""
+    if watts is None:
+        return "no meter"
+    return f"~{watts:.2f}" if kind == "modelled" else f"{watts:.2f}"
 
 
 class LiveTable:
-    """Shows the runs while they go on: lights so far, touched ones, the median time to a touch, and counters.
+    """Shows the runs while they go on: lights so far, touched ones, the median time to a touch, counters, W.
 
     Args:
         stream: Where to write; redrawn in place if it is a terminal, otherwise a row now and then.

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lowlat_nodes.cli.demo import report
+from lowlat_nodes.cli.demo.energy import RunEnergy, unavailable
 from lowlat_nodes.cli.demo.recording import read
 from lowlat_nodes.cli.demo.result import Check, StrategyResult, evaluate
 from lowlat_nodes.cli.demo.settings import DemoSettings
@@ -19,6 +20,8 @@ from lowlat_nodes.cli.demo.settings import DemoSettings
 pytest.importorskip("matplotlib")
 
 Make = Callable[..., Any]
+
+NO_METER = unavailable("nobody samples")
 
 
 class Page(HTMLParser):
@@ -39,8 +42,13 @@ class Page(HTMLParser):
         self.words += data
 
 
-def make(fake_run: Make, **runs: dict[str, Any]) -> dict[str, StrategyResult]:
-    return {name: evaluate(name, read(fake_run(**made).in_order())) for name, made in runs.items()}
+def make(
+    fake_run: Make, energy: RunEnergy | None = None, **runs: dict[str, Any]
+) -> dict[str, StrategyResult]:
+    return {
+        name: evaluate(name, read(fake_run(**made).in_order()), energy or NO_METER)
+        for name, made in runs.items()
+    }
 
 
 def test_the_page_stands_alone_and_has_a_figure_of_each_kind(fake_run: Make) -> None:
@@ -61,7 +69,8 @@ def test_the_page_stands_alone_and_has_a_figure_of_each_kind(fake_run: Make) -> 
     assert "script" not in page.tags
     assert page.tags.count("svg") == 5
     assert "all <is> well" in page.words
-    assert "not measured yet" in page.words
+    assert page.words.count("no meter") == 3
+    assert "No meter: nobody samples." in page.words
     for name in results:
         assert name in page.words
     assert "$" not in page.words

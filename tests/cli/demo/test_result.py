@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lowlat_nodes.cli.demo.energy import unavailable
 from lowlat_nodes.cli.demo.recording import read
 from lowlat_nodes.cli.demo.result import StrategyResult, checks, comparison, evaluate
 from lowlat_nodes.cli.demo.settings import DemoSettings
 
 Make = Callable[..., Any]
 SETTINGS = DemoSettings(strategies=("vlash",), targets=12)
+NO_METER = unavailable("nobody samples")
 
 # What `lowlat demo --json` promises.
 PROMISED = {
@@ -34,7 +36,7 @@ PROMISED = {
 
 
 def result(run: Any, name: str = "vlash") -> StrategyResult:
-    return evaluate(name, read(run.in_order()))
+    return evaluate(name, read(run.in_order()), NO_METER)
 
 
 def failing(settings: DemoSettings, *results: StrategyResult) -> list[str]:
@@ -51,7 +53,8 @@ def test_figures_are_those_that_were_made(fake_run: Make) -> None:
     assert figures["reaction_p50_ms"] == pytest.approx(255.0, abs=10.0)
     assert (figures["stalled_ticks"], figures["stalls"]) == (4, 1)
     assert figures["inference_p50_ms"] == 150.0
-    assert figures["energy_j"] is None
+    assert (figures["energy"]["kind"], figures["energy"]["j_per_action"]) == ("unavailable", None)
+    assert figures["energy"]["why"] == "nobody samples"
 
 
 def test_reactions_before_any_chunk_that_knew_are_counted(fake_run: Make) -> None:
@@ -69,7 +72,7 @@ def test_the_first_chunk_that_knew_is_found(fake_run: Make) -> None:
 
 def test_figures_are_json_even_without_reactions(fake_run: Make) -> None:
     run = result(fake_run())
-    blind = StrategyResult("vlash", run.recording, replace(run.score, reaction_ns=np.full(12, math.nan)))
+    blind = replace(run, score=replace(run.score, reaction_ns=np.full(12, math.nan)))
 
     text = json.dumps(blind.figures(), allow_nan=False)
 
@@ -111,12 +114,14 @@ def test_lost_commands_and_images_fail(fake_run: Make) -> None:
         if record.topic not in {"/arm/commands", "/camera/image"} or number % 8
     ]
 
-    failed = failing(SETTINGS, evaluate("vlash", read(thinned)))
+    failed = failing(SETTINGS, evaluate("vlash", read(thinned), NO_METER))
 
     assert any("commands were recorded" in sentence for sentence in failed)
     assert any("images were recorded" in sentence for sentence in failed)
     without = replace(SETTINGS, record_images=False)
-    assert not any("images" in sentence for sentence in failing(without, evaluate("vlash", read(thinned))))
+    assert not any(
+        "images" in sentence for sentence in failing(without, evaluate("vlash", read(thinned), NO_METER))
+    )
 
 
 def test_stalls_of_the_other_strategies_are_no_failure(fake_run: Make) -> None:

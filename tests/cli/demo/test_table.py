@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 
-from lowlat_nodes.cli.demo.table import LiveTable
+from lowlat_nodes.cli.demo.table import LiveTable, power
 
 MS = 1_000_000
 
@@ -38,7 +38,7 @@ def play(table: LiveTable, name: str, lights: int) -> None:
         if light:
             table.hear(name, {"event": "hit", "id": light, "stamp_ns": (light * 1000 + 321) * MS})
     table.hear(name, {"policy": {"stalled_ticks": "43", "stalls": "1", "inferences": "30"}})
-    table.hear(name, {"phase": "done"})
+    table.hear(name, {"phase": "done", "energy": {"kind": "modelled", "watts": 0.31}})
 
 
 def test_a_log_gets_a_row_now_and_then_and_no_control_characters() -> None:
@@ -56,10 +56,23 @@ def test_a_log_gets_a_row_now_and_then_and_no_control_characters() -> None:
         "stalled",
         "stalls",
         "inferences",
+        "W",
     ]
     assert len(rows) == 3  # after 10 and 20 lights, and at the end
-    assert rows[-1].split() == ["sync", "done", "25/25", "24", "321", "ms", "3", "1", "28"]
+    assert rows[-1].split() == ["sync", "done", "25/25", "24", "321", "ms", "3", "1", "28", "~0.31"]
     assert "\x1b" not in out.getvalue()
+
+
+def test_power_is_told_as_it_is_known() -> None:
+    assert power("measured", 12.345) == "12.35"
+    assert power("modelled", 0.5) == "~0.50"
+    assert power("unavailable", None) == "no meter"
+
+
+def test_the_names_that_are_compared_by_default_fit_a_terminal_of_80_columns() -> None:
+    out = io.StringIO()
+    play(LiveTable(out, ["sync", "naive_async", "vlash"]), "naive_async", 25)
+    assert max(map(len, out.getvalue().splitlines())) <= 80
 
 
 def test_a_terminal_is_redrawn_in_place_with_all_strategies() -> None:
