@@ -73,7 +73,7 @@ class Count:
 class Counts(Protocol):
     """Where counts are from."""
 
-    missing: Sequence[Missing]
+    missing: tuple[Missing, ...]
 
     def read(self) -> list[Count]:
         """Return what all meters count."""
@@ -99,7 +99,7 @@ class HostMeters:
         idle_w: Mapping[str, float] | None = None,
     ) -> None:
         _refuse_fakes(meters)
-        self.missing = missing
+        self.missing = tuple(missing)
         self._meters = meters
         self._idle_w = idle_w or {}
 

@@ -130,8 +130,9 @@ def _parsed(path: Path, lines: Iterable[list[str]]) -> list[Row]:
 def _row(cells: list[str]) -> Row:
     if len(cells) != len(COLUMNS):
         raise ValueError(f"expected {len(COLUMNS)} cells, got {len(cells)}")
-    time_ns, *texts, value, error = cells
-    row = Row(int(time_ns), *texts, float(value), float(error or math.nan))  # type: ignore[arg-type]
+    time_ns, host, meter, kind, fake, quantity, node, bucket, unit, value, error = cells
+    about = (int(time_ns), host, meter, kind, fake, quantity, node, bucket, unit)
+    row = Row(*about, float(value), float(error or math.nan))
     if row.quantity not in QUANTITIES:
         raise ValueError(f"expected one of {', '.join(QUANTITIES)}, got {row.quantity!r}")
     if not math.isfinite(row.value):

@@ -111,7 +111,7 @@ class _Drawn:
                 found.setdefault((row.node, row.bucket), []).append(
                     (self._s(row.time_ns), row.value, row.error)
                 )
-        return {name: tuple(np.array(points).T) for name, points in found.items()}  # type: ignore[misc]
+        return {name: tuple(np.array(points).T) for name, points in found.items()}
 
     def _of(self, quantity: str, meter: str = "") -> Iterable[Row]:
         return (row for row in self._rows if row.quantity == quantity and meter in ("", row.meter))

@@ -25,7 +25,6 @@ from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.errors import ConfigurationError
 
 _PLAIN_WIDTH = 160
-_WAIT_S = 5.0  # for the first figures, which come once a second
 _LOOK_S = 1.0
 
 
@@ -109,7 +108,7 @@ def _follow(source: FigureSource, show: _Show, stop: StopRequest, options: argpa
     """Show figures until there were enough, or somebody has seen enough."""
     begin_s = time.monotonic()
     if options.once:
-        figures = source.next(stop, min(_WAIT_S, options.seconds))
+        figures = source.next(stop, min(options.wait, options.seconds))
         if figures is not None:
             show.take(figures)
         return
@@ -135,6 +134,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "sampler of this host publishes it once a second (lowlat energyd, or energy_node).",
     )
     parser.add_argument("--once", action="store_true", help="print the tables once and end")
+    parser.add_argument(
+        "--wait", type=positive, default=10.0, metavar="S", help="how long --once waits for figures (10)"
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object a second instead")
     parser.add_argument(
         "--for", dest="seconds", type=positive, default=math.inf, metavar="S", help="end after so long"

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import queue
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from lowlat_nodes.cli.printable import printable
@@ -81,7 +81,7 @@ class RemoteSource:
     def __init__(self, endpoint: str, keys: ClientKeys | None) -> None:
         from lowlat_nodes.transport.zmq.tap import Tap
 
-        self._came: queue.Queue[Figures] = queue.Queue(_WAITING)
+        self._came: deque[Figures] = deque(maxlen=_WAITING)  # who looks wants the newest
         self._refused = ""
         self._tap = Tap(endpoint, [TOPIC], clock=SystemClock(), keys=keys)
         self._tap.start(self._take)
@@ -89,11 +89,11 @@ class RemoteSource:
     def next(self, stop: StopRequest, timeout_s: float) -> Figures | None:
         """Wait for figures; None if none came in time, or `stop` was set."""
         left_s = timeout_s
-        while self._came.empty():
+        while not self._came:
             if left_s <= 0.0 or stop.wait(min(_LOOK_S, left_s)):
                 return None
             left_s -= _LOOK_S
-        return self._came.get()
+        return self._came.popleft()
 
     def why(self) -> str:
         """Say why nothing has come, and what to do."""
@@ -108,10 +108,6 @@ class RemoteSource:
 
     def _take(self, tapped: Tapped) -> None:
         try:
-            figures = from_plain(tapped.header.fields.get("fields"))
+            self._came.append(from_plain(tapped.header.fields.get("fields")))
         except UnreadableFigures as error:
             self._refused = str(error)
-            return
-        if self._came.full():  # the oldest goes: who looks wants the newest
-            self._came.get_nowait()
-        self._came.put_nowait(figures)
