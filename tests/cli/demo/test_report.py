@@ -137,3 +137,39 @@ def test_stalled_ticks_are_told(fake_run: Make) -> None:
     results = make(fake_run, vlash={"stalled_ticks": 5})
 
     assert any("without a valid plan at 5 of" in sentence for sentence in report.sentences(results))
+
+
+def test_energy_is_marked_as_it_is_known_with_a_note_for_each_reason(fake_run: Make) -> None:
+    model = RunEnergy("modelled", 0.31, ("model/cpu",), "0.74 W idle, 3.5 W busy")
+    known = {
+        "sync": model,
+        "naive_async": RunEnergy("measured", 1.9, ("rapl/package-0", "nvml/0")),
+        "vlash": unavailable("may not be read: chgrp"),
+        "ours": model,
+    }
+    results = {name: evaluate(name, read(fake_run().in_order()), energy) for name, energy in known.items()}
+
+    page = Page(text := report.render(DemoSettings(tuple(known)), results, [], {}, "lowlat demo"))
+
+    assert text.count("<small>modelled<sup>1</sup></small>") == 2
+    assert text.count("<small>measured<sup>2</sup></small>") == 1
+    assert text.count('<span class="none">no meter</span><sup>3</sup>') == 1
+    assert "Modelled, not measured. By model/cpu" in page.words
+    assert "0.74 W idle, 3.5 W busy." in page.words
+    assert "By rapl/package-0, nvml/0: what the policy node" in page.words
+    assert "No meter: may not be read: chgrp." in page.words
+    assert page.words.count("0.74 W idle") == 1
+
+
+def test_without_a_meter_no_energy_is_told(fake_run: Make) -> None:
+    results = make(fake_run, sync={}, vlash={})
+
+    assert not any("An action costs" in sentence for sentence in report.sentences(results))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12.345, "12.3 J"), (1.0, "1 J"), (0.02, "20 mJ"), (0.000_31, "310 µJ"), (0.0, "0 µJ")],
+)
+def test_an_energy_has_a_unit_that_suits_it(value: float, text: str) -> None:
+    assert report.joules(value) == text
