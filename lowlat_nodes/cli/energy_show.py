@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import math
 import os
@@ -22,7 +23,7 @@ from lowlat_nodes.cli.zmq_arguments import add_client_keys, client_keys
 from lowlat_nodes.energy.figures import Figures
 from lowlat_nodes.energy.plain import to_plain
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
-from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 _PLAIN_WIDTH = 160
 _LOOK_S = 1.0
@@ -35,6 +36,8 @@ def main(argv: Sequence[str]) -> int:
         0; 1 if no figures came.
     """
     options = _parse(argv)
+    if options.plot is not None and importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtra("matplotlib", extra="viz")  # now, and not after an hour of figures
     if options.recorded is not None:
         energy_plot.draw(energy_history.read(options.recorded), options.plot)
         print(f"wrote {options.plot}")
