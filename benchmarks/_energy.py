@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Energy of a result in a benchmark: meters before and after what is measured, and nothing in between.
 
-Where a sampler runs (`lowlat energyd`), its board is read, which knows what the host uses without work;
+Where a sampler (`lowlat energyd`) measures, its board is read, which knows what the host uses without work;
 otherwise the meters of the host. What is used above that is charged to the processes that made the results
 by their share of the CPU time; a GPU is charged whole. A counter tells nothing about a window that is not
 much longer than its period, so that there is no figure for one: 5 ms of a counter of 100 ms read 0 to 19
@@ -160,14 +160,20 @@ def merged(figures: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def counts_of_host() -> Counts:
-    """Return the counts of the sampler where one runs, otherwise of the meters of this host.
+    """Return the counts of the sampler where one measures, otherwise of the meters of this host.
+
+    A model is made here, by constants that are known here.
 
     Raises:
         FakeMeter: If a meter is a fake.
     """
     board = Board(energy_folder())
     figures = board.read()
-    return _host_meters() if figures is None else BoardMeters(board, figures)
+    if figures is not None:
+        sampled = BoardMeters(board, figures)
+        if any(meter.kind is Kind.MEASURED for meter in figures.meters):
+            return sampled
+    return _host_meters()
 
 
 @functools.cache

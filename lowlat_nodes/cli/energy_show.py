@@ -27,6 +27,7 @@ from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 _PLAIN_WIDTH = 160
 _LOOK_S = 1.0
+_SILENT_S = 3.0  # of a sampler that publishes once a second
 
 
 def main(argv: Sequence[str]) -> int:
@@ -115,15 +116,15 @@ def _follow(source: FigureSource, show: _Show, stop: StopRequest, options: argpa
         if figures is not None:
             show.take(figures)
         return
-    told = ""
+    heard_s, told = begin_s, ""
     while not stop.is_set() and (left_s := begin_s + options.seconds - time.monotonic()) > 0.0:
         figures = source.next(stop, min(_LOOK_S, left_s))
         if figures is not None:
             show.take(figures)
-            told = ""
-        elif not stop.is_set() and time.monotonic() - begin_s > _LOOK_S and (why := source.why()) != told:
-            show.say(why)
-            told = why
+            heard_s, told = time.monotonic(), ""
+        elif time.monotonic() - heard_s > _SILENT_S and not stop.is_set() and source.why() != told:
+            told = source.why()
+            show.say(told)
 
 
 def _width() -> int:

@@ -51,7 +51,8 @@ def tables(figures: Figures, width: int) -> list[str]:
     if doubts:
         lines += ["", *doubts]
     if figures.meters and figures.missing:
-        lines += ["", f"{len(figures.missing)} meters cannot be read here: --why says why"]
+        names = printable(", ".join(each.name for each in figures.missing))
+        lines += ["", f"cannot be read here: {names}; --why says why"]
     return [line[:width].rstrip() for line in lines]
 
 
@@ -75,8 +76,8 @@ def _title(figures: Figures) -> str:
 
 
 def _no_meter(figures: Figures) -> str:
-    count = len(figures.missing)
-    return f"no meter counts here; {count} were looked for: --why says what is missing and the remedy"
+    names = printable(", ".join(each.name for each in figures.missing)) or "none"
+    return f"no meter counts here; looked for: {names}; --why says what is missing and the remedy"
 
 
 def _meters(figures: Figures) -> list[str]:

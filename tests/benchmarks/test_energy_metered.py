@@ -320,6 +320,24 @@ def test_a_sampler_is_read_instead_and_knows_the_idle_power(
     assert figures["joules"] == pytest.approx(40.0 * figures["cpu_share"], rel=1e-3)
 
 
+def test_a_sampler_that_measures_comes_before_meters_and_a_model_is_made_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir(mode=0o700)
+    monkeypatch.setenv("LOWLAT_ENERGY_DIR", str(pages))
+    assert isinstance(_energy.counts_of_host(), HostMeters)
+    measured = figures_of_board(time.monotonic_ns(), 1.0, 0.0)
+    Board(pages).publish(measured)
+    assert isinstance(_energy.counts_of_host(), BoardMeters)
+    modelled = replace(measured, meters=(replace(measured.meters[0], kind=Kind.MODELLED),))
+    Board(pages).publish(modelled)
+    assert isinstance(_energy.counts_of_host(), HostMeters)
+    Board(pages).publish(figures_of_board(time.monotonic_ns(), 1.0, 0.0, fake="simulated"))
+    with pytest.raises(FakeMeter):
+        _energy.counts_of_host()
+
+
 def test_a_sampler_that_reads_fakes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FakeMeter):
         BoardMeters(Board(tmp_path), figures_of_board(0, 0.0, 0.0, fake="simulated"))

@@ -71,7 +71,7 @@ def test_a_meter_that_is_away_has_no_power() -> None:
 
 def test_a_host_without_meters_and_nodes_says_what_to_do() -> None:
     text = "\n".join(tables(host(meters=(), nodes=()), 200))
-    assert "no meter counts here; 1 were looked for: --why" in text
+    assert "no meter counts here; looked for: nvml; --why" in text
     assert "no node counts its results here; start one" in text
 
 

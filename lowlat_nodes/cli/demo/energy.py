@@ -32,7 +32,7 @@ _MOST_TEXT = 2000
 
 @dataclass(frozen=True)
 class RunEnergy:
-    """What the policy node used, all its processes together, above the power that the machine idles at.
+    """What the policy node used, all its processes together, as the sampler charged it.
 
     Attributes:
         kind: measured, modelled or unavailable.

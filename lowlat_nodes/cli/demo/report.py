@@ -160,7 +160,7 @@ def _energy_note(energy: Mapping[str, Any]) -> str:
     """Return what is to be known of a figure, or why there is none."""
     if energy["j_per_action"] is None:
         return f"No meter: {energy['why'] or 'there were no actions'}."
-    source = f"By {', '.join(energy['charged'])}: what the policy node with all its processes used above idle"
+    source = f"By {', '.join(energy['charged'])}: what the policy node with all its processes was charged for"
     if energy["kind"] == "modelled":
         return f"Modelled, not measured. {source}; {energy['why']}."
     return f"{source}{'; ' + energy['why'] if energy['why'] else ''}."
