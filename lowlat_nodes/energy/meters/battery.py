@@ -42,7 +42,7 @@ class BatteryMeter:
         self.refused = Counters()
         self._now_ns = (clock or SteadyClock()).now_ns
         self._lock = threading.Lock()
-        self._integral = Integral(GAP_NS)
+        self._integral = Integral(GAP_NS, _HIGHEST_V * _HIGHEST_A)
         self._heard_ns = self._period_ns = self._stamp_ns = 0
         self._why = "nothing was heard of the battery yet"
 

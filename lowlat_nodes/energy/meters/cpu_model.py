@@ -12,6 +12,9 @@ from lowlat_nodes.energy.meters.proved import Proved
 from lowlat_nodes.stream.clock import Clock, SteadyClock
 from lowlat_nodes.stream.meter import Kind, Reading
 
+MODEL = "model/cpu"
+"""Name of the meter."""
+
 IDLE_W, BUSY_W = 0.74, 3.5
 """Averages that Cloud Carbon Footprint made of SPECpower results, for one CPU of the kernel's count."""
 
@@ -45,7 +48,7 @@ class CpuModel:
         proc: Path = Path("/proc"),
         clock: Clock | None = None,
     ) -> None:
-        self.name, self.device, self.part_of = "model/cpu", "cpu", ""
+        self.name, self.device, self.part_of = MODEL, "cpu", ""
         self.covers: tuple[str, ...] = ("cpu",)
         self.fake = fake
         self._idle_w, self._busy_w = idle_w, busy_w

@@ -12,7 +12,7 @@ from pathlib import Path
 from lowlat_nodes.energy.figures import MAX_METERS, Missing
 from lowlat_nodes.energy.meters import hwmon, ina, nvml, rapl
 from lowlat_nodes.energy.meters.battery import BatteryMeter
-from lowlat_nodes.energy.meters.cpu_model import BUSY_W, IDLE_W, CpuModel
+from lowlat_nodes.energy.meters.cpu_model import BUSY_W, IDLE_W, MODEL, CpuModel
 from lowlat_nodes.energy.meters.found import Found
 from lowlat_nodes.energy.meters.proved import Proved
 from lowlat_nodes.energy.meters.sysfs import fake_of, root_of
@@ -122,7 +122,7 @@ def find_meters(
             Missing("battery", "only energy_node hears topics; run that in place of lowlat energyd")
         )
     found = _prove(meters, clock)
-    if given.model_busy_w > 0.0:
+    if given.model_busy_w > 0.0 and not MODEL.startswith(without):
         better = [each for each in found if each.device in {"cpu", "board", "battery"}]
         model = CpuModel(given.model_idle_w, given.model_busy_w, better, fake=fake_of(sysfs), clock=clock)
         return Found((*found, model), tuple(missing[:MAX_METERS]))
@@ -153,7 +153,13 @@ def _prove(meters: Sequence[Meter], clock: Clock | None) -> list[Proved]:
 
 
 def _whole(meter: Meter, meters: Sequence[Meter]) -> Meter | None:
-    """Return the narrowest meter that includes one of which nothing else is known."""
+    """Return the narrowest meter that includes one of which nothing else is known.
+
+    Of two that are of the same, such as a board, the first is taken to include the other.
+    """
     own = _INCLUSIVE.index(meter.covers) if meter.covers in _INCLUSIVE else -1
+    same = next(each for each in meters if each.covers == meter.covers)
+    if own >= 0 and same is not meter:
+        return same
     wider = _INCLUSIVE[own + 1 :]
     return next((each for covers in wider for each in meters if each.covers == covers), None)

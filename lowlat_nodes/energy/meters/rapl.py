@@ -4,9 +4,9 @@
 
 The format is that of Documentation/power/powercap/powercap.rst of the kernel. Zones nest by their names:
 `intel-rapl:0` is a package, `intel-rapl:0:1` a part of it. What a zone is of stands in its file `name`:
-`package-0`, `core`, `uncore` (the graphics of client processors), `dram`; and `psys`, all that the platform
-feeds, memory and cards in its slots included (Intel SDM volume 4, MSR_PLATFORM_ENERGY_COUNTER). AMD has the
-same tree under the same names, of packages and cores.
+`package-0`, `core`, `uncore` (the graphics of client processors), `dram`; and `psys`, the whole platform, of
+which the maker of the machine decides what it is. AMD has the same tree under the same names, of packages and
+cores.
 """
 
 from __future__ import annotations

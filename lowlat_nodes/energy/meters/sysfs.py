@@ -98,12 +98,7 @@ class NumberFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = -1
-        self._opened = 0
-
-    @property
-    def reopened(self) -> int:
-        """How often it was opened again after it had gone."""
-        return max(0, self._opened - 1)
+        self._was_there = False
 
     def read(self) -> int:
         """Return the number.
@@ -114,12 +109,12 @@ class NumberFile:
         try:
             if self._file < 0:
                 self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-                self._opened += 1
+                self._was_there = True
             text = os.pread(self._file, _NUMBER_BYTES, 0)
         except FileNotFoundError as error:
             self.close()
             raise Unreadable(
-                Fault.GONE if self._opened else Fault.MISSING, self.path, "there is no such file"
+                Fault.GONE if self._was_there else Fault.MISSING, self.path, "there is no such file"
             ) from error
         except PermissionError as error:
             self.close()

@@ -12,6 +12,7 @@ import pytest
 from fake_sysfs import FakeSysfs
 
 from lowlat_nodes.energy.meters.discovery import MeterSettings, find_meters
+from lowlat_nodes.energy.meters.rapl import REMEDY
 from lowlat_nodes.stream.clock import ManualClock
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -133,3 +134,23 @@ def test_the_root_comes_from_the_environment(sysfs: FakeSysfs, monkeypatch: pyte
 def test_a_model_that_takes_less_for_work_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="model_busy_w of at least model_idle_w"):
         build(MeterSettings, {"model_idle_w": 5.0, "model_busy_w": 3.0})
+
+
+def test_two_sensors_of_the_same_board_are_not_added(sysfs: FakeSysfs, clock: ManualClock) -> None:
+    sysfs.chip(0, "power_meter", "ACPI000D:00", {"power1_average": 150_000_000})
+    sysfs.chip(1, "ina226", "2-0045", {"power1_input": 160_000_000})
+    settings = MeterSettings(sensors=("ina226/2-0045/1=board",), without=("model/",))
+    meters = find_meters(settings, sysfs.root, clock).meters
+    for _ in range(2):
+        clock.advance(100_000_000)
+        for meter in meters:
+            meter.read()
+    assert {meter.name: meter.part_of for meter in meters} == {
+        "ina226/2-0045/1": "",
+        "power_meter/ACPI000D:00/power1": "ina226/2-0045/1",
+    }
+
+
+def test_the_remedies_of_the_documentation_are_those_of_the_program() -> None:
+    page = Path(__file__).parents[3] / "docs" / "energy_meters.md"
+    assert f"```\n{REMEDY}\n```" in page.read_text(encoding="utf-8")

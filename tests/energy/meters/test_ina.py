@@ -108,7 +108,7 @@ def test_without_labels_nothing_is_guessed(sysfs: FakeSysfs) -> None:
     found = ina.find(sysfs.root)
     assert not found.meters
     assert [each.name for each in found.missing] == ["ina3221/1-0040/1", "ina3221/1-0040/2"]
-    assert found.missing[0].why.endswith("\n    -p sensors:=[ina3221/1-0040/1=board]")
+    assert found.missing[0].why.endswith("\n    -p 'sensors:=[ina3221/1-0040/1=board]'")
 
 
 def test_a_sensor_that_the_settings_name(sysfs: FakeSysfs, clock: ManualClock) -> None:
@@ -178,3 +178,18 @@ def test_a_rail_that_is_switched_off_at_times_stays_a_meter(orin_nx: FakeSysfs, 
         clock.advance(1_000_000_000)
         reading = rail.read()
     assert (reading.kind, reading.joules) == (Kind.MEASURED, pytest.approx(joules + 1.0))
+
+
+def test_power_that_cannot_be_is_not_counted(orin_nx: FakeSysfs, clock: ManualClock) -> None:
+    (total, *_) = ina.find(orin_nx.root, clock=clock).meters
+    total.read()
+    clock.advance(100_000_000)
+    orin_nx.write("class/hwmon/hwmon1/curr1_input", 2**32 - 1)  # a driver that forgot the sign
+    reading = total.read()
+    assert (reading.kind, reading.joules) == (Kind.UNAVAILABLE, 0.0)
+    assert reading.why == "it says 21474836 W, which cannot be"
+    orin_nx.write("class/hwmon/hwmon1/curr1_input", 2_000)
+    for _ in range(2):
+        clock.advance(100_000_000)
+        reading = total.read()
+    assert (reading.kind, reading.joules, reading.breaks) == (Kind.MEASURED, pytest.approx(1.0), 1)
