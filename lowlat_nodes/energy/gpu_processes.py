@@ -32,6 +32,10 @@ _MIG = (
     "the GPU is divided (MIG), and the driver then samples no process; its energy stays unattributed, unless "
     "MIG is turned off (nvidia-smi -mig 0)"
 )
+_NO_SAMPLES = (
+    "this GPU's driver samples no process (Not Supported), as on Jetsons and with virtual GPUs; its energy "
+    "stays unattributed, but for what nodes measure themselves"
+)
 _BLIND = (
     "the GPU is {percent} % busy and the driver names no process; run the sampler on the host itself, in no "
     "container and no WSL"
@@ -133,7 +137,7 @@ class _Gpu:
             if error.code == INSUFFICIENT_SIZE:  # one more has come since the driver said how many; next time
                 return ""
             self._newest_us = self._read_ns = 0
-            return str(error)
+            return _NO_SAMPLES if error.never else str(error)
         self._blind_ns = None
         self._count(samples, since_us, now, unix)
         self._read_ns = now

@@ -153,7 +153,7 @@ class Device:
             Refused: It has no answer.
         """
         if self._away is not None and self._clock.now_ns() < self._retry_ns:
-            raise self._away
+            raise Refused(str(self._away), self._away.code)
         try:
             answer = call(getattr(_nvml(), function), self._found(), *arguments)
         except Refused as error:

@@ -129,7 +129,10 @@ def read_graph(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Graph:
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # the C++ part of onnx has errors of its own
         raise ConfigurationError(f"{path} does not fit its inputs' shapes: {error}") from error
-    return _Reader(onnx, model).graph(assumed)
+    try:
+        return _Reader(onnx, model).graph(assumed)
+    except (LookupError, ValueError) as error:  # a type that does not exist, a node without what it needs
+        raise ConfigurationError(f"{path} is no ONNX model: {error}") from error
 
 
 def _bind(model: Any, shapes: Mapping[str, tuple[int, ...]], path: Path) -> tuple[str, ...]:

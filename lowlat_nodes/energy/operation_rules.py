@@ -53,7 +53,8 @@ def _tensor(node: Node, place: int) -> Tensor | None:
 
 def _input(node: Node, place: int) -> Tensor:
     found = _tensor(node, place)
-    assert found is not None, "an input that the operator requires"
+    if found is None:
+        raise ValueError(f"it needs an input {place}, and has none")
     return found
 
 

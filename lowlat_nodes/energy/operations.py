@@ -163,7 +163,10 @@ def count(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Co
         if why:
             left[node.op] = (left.get(node.op, (0, ""))[0] + 1, why)
         else:
-            layers.append(_layer(node, late, seen))
+            try:
+                layers.append(_layer(node, late, seen))
+            except (LookupError, ValueError) as error:
+                raise ConfigurationError(f"{path}: {node.name} is no {node.op}: {error}") from error
             multiplies = multiplies or layers[-1].work.macs > 0
         if multiplies:
             late.update(each.name for each in node.outputs if each)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -237,6 +238,16 @@ def test_integer_operators(model: Model) -> None:
     assert model.count().total("macs") == {"int8": 5 * 8 * 4}
 
 
+def test_weights_in_another_file_need_not_be_there(model: Model) -> None:
+    model.node("MatMul", model.input("x", [2, 64]), model.weight("w", [64, 64]))
+    model.count()
+    whole = onnx.load(model.path)
+    onnx.save(whole, model.path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    (model.path.parent / "weights.bin").unlink()
+    counted = count(model.path)
+    assert (counted.macs, counted.weight_bytes) == (2 * 64 * 64, 64 * 64 * 4)
+
+
 def test_what_is_not_known_is_listed(model: Model) -> None:
     x = model.input("x", [2, 4])
     strange = model.node("Gelu", x, domain=MS)
@@ -303,6 +314,27 @@ def test_what_is_no_model(tmp_path: Path, content: bytes | None) -> None:
         path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"model\.onnx"):
         count(path)
+
+
+def test_a_model_that_was_damaged_is_refused_or_counted(tmp_path: Path) -> None:
+    """And nothing else: no other error, whatever the bytes."""
+    good = resources.model("alerts_t2").read_bytes()
+    random = np.random.default_rng(0)
+    path = tmp_path / "model.onnx"
+    for _ in range(100):
+        damaged = np.frombuffer(good, np.uint8).copy()
+        # Half of them in the graph, which comes first, half in what describes the weights and the values.
+        ahead = random.random() < 0.5
+        places = random.integers(0 if ahead else len(good) - 12_000, 6000 if ahead else len(good), 5)
+        damaged[places] = random.integers(0, 256, 5)
+        path.write_bytes(damaged.tobytes()[: random.choice([len(good), len(good), len(good) // 2])])
+        with contextlib.suppress(ConfigurationError):
+            assert estimate(count(path), HOROWITZ_45NM).arithmetic_j >= 0.0
+
+
+def test_a_node_without_what_it_needs(model: Model) -> None:
+    model.node("Conv", model.input("x", [1, 3, 8, 8]), output="y")
+    assert "a run with zeros fails" in model.count().uncounted["Conv"][1]
 
 
 def test_the_tables_are_the_published_ones() -> None:
