@@ -82,7 +82,10 @@ def _share(text: str) -> float:
     except ValueError:
         share = -1.0
     if not 0.0 <= share <= 1.0:
-        raise ConfigurationError(f"expected MODEL@SHARE with a share of inputs from 0 to 1, got {text!r}")
+        raise ConfigurationError(
+            f"expected MODEL@SHARE with a share of inputs from 0 to 1, got {text!r} after the @; "
+            "a file with an @ in its name needs @1 after it"
+        )
     return share
 
 
@@ -251,6 +254,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--against", metavar="MODEL", help="compare with another model")
     parser.add_argument("--spike-rate", type=float, metavar="R", help="spikes of a neuron in a time step")
     parser.add_argument("--steps", type=whole, metavar="T", help="time steps of a spiking network")
-    parser.add_argument("--layers", type=int, default=0, metavar="N", help="list the N heaviest layers")
+    parser.add_argument("--layers", type=whole, default=0, metavar="N", help="list the N heaviest layers")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

@@ -128,6 +128,7 @@ class _Gpu:
         since_us = self._since_us()
         try:
             if self._is_divided():
+                self._newest_us = self._read_ns = 0
                 return _MIG
             samples = self._device.ask("nvmlDeviceGetProcessUtilization", since_us)
         except Refused as error:

@@ -207,11 +207,18 @@ class _Reader:
     def _is_fixed(self, node: Any) -> bool:
         """Whether a node gives the same for every input; its outputs are weights to those that follow."""
         fixed = node.op_type in _OF_SHAPES or (
-            node.op_type not in _RANDOM and all(name in self._fixed for name in node.input if name)
+            node.op_type not in _RANDOM
+            and all(name in self._fixed for name in node.input if name)
+            # What is inside an If, Loop or Scan may see values of the outside without naming them as inputs.
+            and not any(self._has_graphs(each) for each in node.attribute)
         )
         if fixed:
             self._fixed.update(node.output)
         return fixed
+
+    def _has_graphs(self, attribute: Any) -> bool:
+        kinds = self._onnx.AttributeProto
+        return attribute.type in (kinds.GRAPH, kinds.GRAPHS)
 
     def _measure(self, nodes: Iterable[Any]) -> None:
         """Find out the shapes, by a run where inference left some open."""
@@ -251,7 +258,7 @@ class _Reader:
         attributes = {
             each.name: helper.get_attribute_value(each)
             for each in node.attribute
-            if each.type not in (self._onnx.AttributeProto.GRAPH, self._onnx.AttributeProto.GRAPHS)
+            if not self._has_graphs(each)
         }
         own = node.domain in ("", "ai.onnx")
         return Node(

@@ -75,7 +75,7 @@ def test_a_node_gets_the_energy_of_its_share_of_the_gpu(host: Host, tmp_path: Pa
     assert meter.kind is Kind.MEASURED
     assert meter.joules == pytest.approx(1000.0, abs=200.0)
     assert node.gpu_s == pytest.approx(6.0, abs=0.7)
-    # Idle power cannot be told from rates that never vary: the node gets the energy of the time it was at work.
+    # Idle power cannot be told from rates that never vary; the node gets the energy of its time at work.
     assert meter.nodes_j == pytest.approx(0.6 * meter.joules, rel=0.05)
     assert node.joules["nvml/0"] == pytest.approx(meter.nodes_j)
     assert meter.imbalance_j == pytest.approx(0.0, abs=1e-6)

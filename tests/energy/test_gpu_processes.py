@@ -191,8 +191,13 @@ def test_a_divided_gpu_is_said(host: Host, processes: GpuProcesses) -> None:
     host.sleep(1.0)
     assert processes.read() == before
     host.fake.say(mig0=0)
-    processes.read()
+    host.sleep(3600.0)
+    host.sample(7, 50)
+    assert processes.read() == before  # whatever was before is not known
     assert processes.why == {}
+    host.sleep(1.0)
+    host.sample(7, 50)
+    assert processes.read()["gpu0", 7] - before["gpu0", 7] == pytest.approx(0.5e9)
 
 
 def test_a_container_with_process_ids_of_its_own_is_said_and_nothing_is_counted(host: Host) -> None:

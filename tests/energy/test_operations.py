@@ -248,6 +248,15 @@ def test_weights_in_another_file_need_not_be_there(model: Model) -> None:
     assert (counted.macs, counted.weight_bytes) == (2 * 64 * 64, 64 * 64 * 4)
 
 
+def test_what_is_inside_a_branch_is_listed(model: Model) -> None:
+    """Even where it is known which branch is taken, as what is inside sees the input all the same."""
+    x = model.input("x", [2, 4])
+    inside = [helper.make_node("Relu", [x], ["inner"])]
+    branch = helper.make_graph(inside, "branch", [], [helper.make_tensor_value_info("inner", FLOAT, [2, 4])])
+    model.node("If", model.constant("which", np.bool_(True)), then_branch=branch, else_branch=branch)
+    assert model.count().uncounted["If"][0] == 1
+
+
 def test_what_is_not_known_is_listed(model: Model) -> None:
     x = model.input("x", [2, 4])
     strange = model.node("Gelu", x, domain=MS)

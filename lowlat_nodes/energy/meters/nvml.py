@@ -194,9 +194,10 @@ def _open(driver: Driver, device: Device, clock: Clock, count_mj: int | None) ->
 
 def _open_power(driver: Driver, device: Device, clock: Clock) -> IntegratedPower:
     try:
-        watts, instant = _watts(device, instant=True), True
+        instant = _watts(device, instant=True) > 0.0
     except Refused:
-        watts, instant = _watts(device, instant=False), False
+        instant = False
+    watts = _watts(device, instant=instant)
     if watts == 0.0:
         raise Refused("its power reads 0 W, and its counter of energy does not advance", NOT_SUPPORTED)
     return IntegratedPower(driver, device, clock, watts, instant=instant)

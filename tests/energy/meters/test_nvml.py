@@ -109,6 +109,14 @@ def test_power_at_the_instant_goes_before_the_average(fake_nvml: FakeDriver, hos
     meter.close()
 
 
+def test_power_at_the_instant_that_reads_nothing_is_not_used(fake_nvml: FakeDriver, host: Host) -> None:
+    fake_nvml.say(energy0=None, power0=100_000, instant0=0)
+    meter = find_one(host)
+    host.sleep(1.0)
+    assert meter.read().joules == pytest.approx(100.0)
+    meter.close()
+
+
 def test_power_seen_long_ago_says_nothing_about_the_time_since(fake_nvml: FakeDriver, host: Host) -> None:
     fake_nvml.say(energy0=None, power0=100_000)
     meter = find_one(host)
