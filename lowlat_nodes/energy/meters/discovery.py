@@ -25,6 +25,9 @@ _DEVICE = re.compile(r"(cpu|memory|other|board|gpu[0-9]{1,2})\Z")
 _INCLUSIVE = (("module",), ("psys",), ("board",), ("robot",))
 """What the meters are of that include others, from the narrowest."""
 
+_AWAKE = {("package",), ("core",), ("dram",), ("psys",), ("gpu", "gpu_memory")}
+"""What the meters are of that count without end, unless they are dead."""
+
 
 @dataclass(frozen=True)
 class MeterSettings:
@@ -57,7 +60,7 @@ class MeterSettings:
     )
 
     def __post_init__(self) -> None:
-        for text in self.sensors:
+        for text in filter(None, self.sensors):
             if not _DEVICE.match(text.rpartition("=")[2]):
                 raise ConfigurationError(
                     f"parameter 'sensors': expected NAME=DEVICE, with cpu, memory, gpu0, gpu1, ..., other or "
@@ -69,9 +72,15 @@ class MeterSettings:
                 f"got {self.model_busy_w:g} W"
             )
 
+    def left_out(self) -> tuple[str, ...]:
+        """Return the beginnings of names in `without`; empty ones, which fit any name, stand for none."""
+        return tuple(filter(None, self.without))
+
     def named(self) -> dict[str, str]:
         """Return the device of each sensor in `sensors`, by name."""
-        return {name: device for name, _, device in (text.rpartition("=") for text in self.sensors)}
+        return {
+            name: device for name, _, device in (text.rpartition("=") for text in filter(None, self.sensors))
+        }
 
 
 def find_meters(
@@ -93,45 +102,60 @@ def find_meters(
     """
     given = settings or MeterSettings()
     sysfs = root_of(root)
+    found = _choose(_search(given, sysfs, clock), given.left_out(), battery)
+    meters, missing = _prove(found.meters, clock), list(found.missing)
+    if given.battery and battery is None:
+        missing.append(Missing("battery", "lowlat energyd hears no topics; run energy_node in its place"))
+    if given.model_busy_w <= 0.0 or MODEL.startswith(given.left_out()):
+        return Found(tuple(meters), tuple(missing[:MAX_METERS]))
+    better = [meter for meter in meters if meter.device in {"cpu", "board", "battery"}]
+    model = CpuModel(given.model_idle_w, given.model_busy_w, better, fake=fake_of(sysfs), clock=clock)
+    return Found((*meters, model), tuple(missing[:MAX_METERS]))
+
+
+def _search(settings: MeterSettings, sysfs: Path, clock: Clock | None) -> Found:
     processors = rapl.find(sysfs, clock)
-    nvidia = _nvidia(sysfs)
-    others = hwmon.find(
-        sysfs,
-        given.named(),
-        without_processors=bool(processors.meters),
-        first_gpu=len(nvidia.meters),
-        clock=clock,
+    graphics = _nvidia(sysfs, clock)
+    counted = any(not meter.name.startswith(settings.left_out()) for meter in processors.meters)
+    parts = (
+        processors,
+        ina.find(sysfs, settings.named(), clock),
+        graphics,
+        hwmon.find(
+            sysfs,
+            settings.named(),
+            without_processors=counted,
+            first_gpu=len(graphics.meters),
+            clock=clock,
+        ),
     )
-    parts = [processors, ina.find(sysfs, given.named(), clock), nvidia, others]
-    missing = [each for part in parts for each in part.missing]
-    without = tuple(filter(None, given.without))
+    meters = tuple(meter for part in parts for meter in part.meters)
+    return Found(meters, tuple(each for part in parts for each in part.missing))
+
+
+def _choose(found: Found, left_out: tuple[str, ...], battery: BatteryMeter | None) -> Found:
+    """Return the meters that are wanted, with names of their own, and no more than there may be."""
     meters: list[Meter] = []
-    for meter in [each for part in parts for each in part.meters] + ([battery] if battery else []):
-        why = "left out, as the settings say" if meter.name.startswith(without) else ""
-        if any(meter.name == other.name for other in meters):
+    missing = list(found.missing)
+    for meter in (*found.meters, *([battery] if battery else [])):
+        why = ""
+        if meter.name.startswith(left_out):
+            why = "left out, as the settings say"
+        elif any(meter.name == other.name for other in meters):
             why = "there is a second one of this name"
-        if len(meters) == MAX_METERS - 1:
+        elif len(meters) == MAX_METERS - 1:  # and the model
             why = f"there are more than {MAX_METERS} meters"
         if why:
             missing.append(Missing(meter.name, why))
             meter.close()
         else:
             meters.append(meter)
-    if given.battery and battery is None:
-        missing.append(
-            Missing("battery", "only energy_node hears topics; run that in place of lowlat energyd")
-        )
-    found = _prove(meters, clock)
-    if given.model_busy_w > 0.0 and not MODEL.startswith(without):
-        better = [each for each in found if each.device in {"cpu", "board", "battery"}]
-        model = CpuModel(given.model_idle_w, given.model_busy_w, better, fake=fake_of(sysfs), clock=clock)
-        return Found((*found, model), tuple(missing[:MAX_METERS]))
-    return Found(tuple(found), tuple(missing[:MAX_METERS]))
+    return Found(tuple(meters), tuple(missing))
 
 
-def _nvidia(sysfs: Path) -> Found:
+def _nvidia(sysfs: Path, clock: Clock | None) -> Found:
     """Return the GPUs of the driver, which must be a fake as well beside a fake tree."""
-    found = nvml.find()
+    found = nvml.find(clock)
     fitting = tuple(meter for meter in found.meters if meter.fake or not fake_of(sysfs))
     for meter in set(found.meters) - set(fitting):
         meter.close()
@@ -146,7 +170,8 @@ def _prove(meters: Sequence[Meter], clock: Clock | None) -> list[Proved]:
     def prove(meter: Meter) -> Proved:
         if meter.name not in proved:
             whole = by_name.get(meter.part_of) or _whole(meter, meters)
-            proved[meter.name] = Proved(meter, prove(whole) if whole else None, clock)
+            sleeps = meter.covers not in _AWAKE
+            proved[meter.name] = Proved(meter, prove(whole) if whole else None, sleeps=sleeps, clock=clock)
         return proved[meter.name]
 
     return [prove(meter) for meter in meters]

@@ -125,6 +125,12 @@ def test_meters_can_be_left_out(sysfs: FakeSysfs) -> None:
     assert found.missing[-1].name == "rapl/package-0/core"
 
 
+def test_empty_texts_stand_for_none(sysfs: FakeSysfs) -> None:
+    sysfs.zone("intel-rapl:0", "package-0")
+    found = find_meters(MeterSettings(without=("",), sensors=("",)), sysfs.root)
+    assert [meter.name for meter in found.meters] == ["rapl/package-0", "model/cpu"]
+
+
 def test_the_root_comes_from_the_environment(sysfs: FakeSysfs, monkeypatch: pytest.MonkeyPatch) -> None:
     sysfs.zone("intel-rapl:0", "package-0")
     monkeypatch.setenv("LOWLAT_SYSFS_ROOT", str(sysfs.root))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from fake_sysfs import FakeSysfs
 
+from lowlat_nodes.energy.figures import MAX_METERS
 from lowlat_nodes.energy.meters import hwmon
 from lowlat_nodes.energy.meters.discovery import MeterSettings, find_meters
 from lowlat_nodes.energy.meters.found import Found
@@ -94,3 +95,22 @@ def test_a_laptop_battery_is_no_meter(sysfs: FakeSysfs) -> None:
     found = hwmon.find(sysfs.root)
     assert not found.meters
     assert not found.missing
+
+
+def test_another_source_of_the_same_counts_where_the_first_is_left_out(sysfs: FakeSysfs) -> None:
+    sysfs.zone("intel-rapl:0", "package-0")
+    sysfs.chip(0, "amd_energy", "amd_energy.0", {"energy1_input": 1, "energy1_label": "Esocket0"})
+    socket = "amd_energy/amd_energy.0/Esocket0"
+    settings = MeterSettings(without=("model/",))
+    assert list(_devices(find_meters(settings, sysfs.root))) == ["rapl/package-0"]
+    settings = MeterSettings(without=("model/", "rapl/"))
+    assert list(_devices(find_meters(settings, sysfs.root))) == [socket]
+
+
+def test_there_is_a_bound(sysfs: FakeSysfs) -> None:
+    for chip in range(100):
+        sysfs.chip(chip, "power_meter", f"ACPI{chip}", {"power1_average": 1_000_000})
+    found = find_meters(root=sysfs.root)
+    assert len(found.meters) == MAX_METERS
+    assert "more than 64 meters" in found.missing[-1].why
+    assert len(found.missing) <= MAX_METERS
