@@ -11,6 +11,7 @@ from typing import Any
 
 from lowlat_nodes.alerts.alert_classifier import ALERTS, RESULTS, AlertClassifier
 from lowlat_nodes.alerts.filters import Filters
+from lowlat_nodes.energy.budget import LEAST_HZ, Leeway, Order
 from lowlat_nodes.nodes.alert_config import AlertNodeConfig
 from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.base import LifecycleHost
@@ -89,6 +90,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         self._service = AlertService(
             config, processor, clock, tell=tell, name=name, ros=ros, packets=packets, counts=self.energy
         )
+        self.obey(self.energy.order)
         self._service.start()
 
     def halt(self) -> None:
@@ -116,6 +118,16 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         if config.filter != self._config.filter:
             self._processor.filters = Filters(config.filter)
         self._config = config
+
+    def leeway(self) -> Leeway:
+        """Return that alerts may be asked for more slowly, where they wait until they are."""
+        waits = self._config is not None and self._config.source.waits
+        return Leeway(LEAST_HZ) if waits else Leeway()
+
+    def obey(self, order: Order) -> None:
+        """Ask for fewer alerts a second, in about one batch a second."""
+        if self._service is not None:
+            self._service.delivery.pace(order.max_hz)
 
     def report(self) -> Report:
         """Return rates, latencies, lag, dead letters and failures."""

@@ -73,6 +73,11 @@ class SourceSettings:
     topic: str = setting("alerts", doc="Topic of std_msgs/UInt8MultiArray, with kind ros.")
     simulated: Simulation = section(Simulation, doc="With kind simulated.")
 
+    @property
+    def waits(self) -> bool:
+        """Return whether alerts that nobody asks for wait where they come from, and none is lost."""
+        return self.kind != "ros" and not (self.kind == "zmq" and self.zmq.subscribe)
+
 
 @dataclass(frozen=True)
 class SchemaSettings:

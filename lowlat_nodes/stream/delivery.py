@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ DEAD_LETTERS = "dead_letters"
 _IDLE_S = 0.2
 _FLUSH_S = 0.5
 _KEEP_S = 0.2  # how often a source is polled that is to keep its place
+_PACED_S = 1.0  # of messages in a batch, with a pace
 _BACK_OFF_S = 0.05
 _BACK_OFF_MAX_S = 1.0  # recovery is to take no longer than two
 _LONGEST_STATE = 200  # characters
@@ -145,6 +147,8 @@ class Delivery:
         self._stopped = False
         self._give_up_s = 0.0
         self._commit_due_s = 0.0
+        self._max_hz = math.inf
+        self._paced_s = 0.0  # when the pace lets the next batch be asked for
         self._done = self._latency_ns = 0  # by the thread
 
     def start(self) -> None:
@@ -160,6 +164,13 @@ class Delivery:
         except BaseException:
             self.stop()
             raise
+
+    def pace(self, max_hz: float) -> None:
+        """Ask for at most so many messages a second, in about one batch a second; infinite for all that come.
+
+        What is not asked for waits where it comes from. For any thread.
+        """
+        self._max_hz = max_hz
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the source is exhausted and all is committed; return whether that is so."""
@@ -213,7 +224,7 @@ class Delivery:
         self._turn(IDLE)
         try:
             while not self._stopping.is_set():
-                messages = self._poll(self._batch, self._idle_s())
+                messages = self._next()
                 if messages:
                     self._in_hand = True
                     self._turn(RUNNING)
@@ -239,6 +250,21 @@ class Delivery:
             self.pulse.end(reason, self._done, self._latency_ns)
             return
         self.pulse.end(STOPPED, self._done, self._latency_ns)
+
+    def _next(self) -> list[Message]:
+        """Return the next batch, or nothing while the pace holds it back."""
+        max_hz, now_s = self._max_hz, time.monotonic()
+        if math.isinf(max_hz):
+            return self._poll(self._batch, self._idle_s())
+        if now_s < self._paced_s:
+            self._wait(min(self._paced_s - now_s, self._idle_s(), _KEEP_S))
+            return self._poll(0, 0.0)
+        most = min(self._batch, math.ceil(max_hz * _PACED_S))
+        messages = self._poll(most, self._idle_s())
+        # From when it was due, so that the rate is right; from now on after a lull, so that no burst follows.
+        due_s = self._paced_s if time.monotonic() - self._paced_s < _PACED_S else time.monotonic()
+        self._paced_s = due_s + len(messages) / max_hz
+        return messages
 
     def _idle_s(self) -> float:
         longest_s = self.pulse.wait_s(_IDLE_S)

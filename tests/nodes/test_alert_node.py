@@ -27,6 +27,7 @@ from std_msgs.msg import String, UInt8MultiArray
 
 from lowlat_nodes import resources
 from lowlat_nodes.alerts.classes import CLASSES
+from lowlat_nodes.energy.budget import LEAST_HZ, Leeway, Order
 from lowlat_nodes.nodes import alert_service
 from lowlat_nodes.nodes.alert_node import AlertNode
 from lowlat_nodes.stream.payload import Packet
@@ -214,6 +215,23 @@ def test_alerts_that_come_again_are_said_to(robot: Any, make: Make, tmp_path: Pa
     robot.spin_until(again)
     assert told[-1]["level"] == "0"
     assert int(told[-1]["repeated"]) > 0
+
+
+def test_a_budget_holds_alerts_back_where_they_wait_and_loses_none(
+    robot: Any, make: Make, tmp_path: Path
+) -> None:
+    node = make()
+    assert node.leeway() == Leeway(LEAST_HZ)
+    results = listen(robot, "/alert_node/results")
+    send_until(robot, tmp_path, lambda: results)
+    node.obey(Order(max_hz=20.0))
+    before = {record["alert_id"] for record in results}
+    send(alerts(30, first=10_000), tmp_path)
+    robot.spin_until(lambda: len({record["alert_id"] for record in results} - before) >= 30)
+
+
+def test_a_source_that_does_not_wait_is_not_held_back(make: Make) -> None:
+    assert make(source__kind="ros").leeway() == Leeway()
 
 
 def test_an_inactive_node_takes_nothing_and_goes_on_where_it_was(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -550,3 +551,29 @@ def test_a_processor_that_hangs_stops_the_heart() -> None:
     assert delivery.wait(PATIENCE_S)
     delivery.stop()
     assert heard[-1].sequence == 1
+
+
+def test_a_pace_asks_for_less_at_a_time_and_loses_nothing() -> None:
+    source, names = Packets(*(b"%d" % number for number in range(60))), Names()
+    sink = Safe()
+    delivery = deliver(source, sink, processor=names)
+    delivery.pace(20.0)
+    began_s = time.monotonic()
+    run_to_the_end(delivery)
+    assert time.monotonic() - began_s >= 1.9  # 20 at once, and the others 20 a second
+    assert len(sink.names) == source.committed == 60
+    assert max(names.batches) <= 20
+    assert 0 in source.polls, "the source had to keep its place"
+
+
+def test_a_pace_that_is_lifted_holds_nothing_back() -> None:
+    source = Packets(*(b"%d" % number for number in range(60)))
+    sink = Safe()
+    delivery = deliver(source, sink)
+    delivery.pace(1e-3)
+    delivery.start()
+    until(lambda: sink.written)
+    delivery.pace(math.inf)
+    assert delivery.wait(PATIENCE_S)
+    assert len(sink.names) == 60
+    delivery.stop()
