@@ -13,6 +13,7 @@ from lowlat_nodes.stream.meter import Kind
 
 NO_METER = "no meter: lowlat energy meters says what is missing"
 UNSEEN = "the sampler has not seen this node yet"
+UNUSED = "no meter has seen this node use anything yet"
 
 _WHOLE = ("board", "battery")  # devices that include all others, the faster first
 _NAN = float("nan")
@@ -69,7 +70,8 @@ def headline(figures: Figures | None, node: str, why: str = "") -> Headline:
         meters = _disjoint([meter for meter in known if meter.kind is kind])
         if meters:
             return _add(found, kind, meters)
-    return Headline(Kind.UNAVAILABLE, why=NO_METER)
+    there = any(meter.kind is not Kind.UNAVAILABLE for meter in figures.meters)
+    return Headline(Kind.UNAVAILABLE, why=UNUSED if there else NO_METER)
 
 
 def cost_of(node: NodeFigures, meter: str) -> Cost | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lowlat_nodes.energy.figures import Cost, Figures, MeterFigures, NodeFigures
-from lowlat_nodes.energy.headline import NO_METER, UNSEEN, cost_of, headline
+from lowlat_nodes.energy.headline import NO_METER, UNSEEN, UNUSED, cost_of, headline
 from lowlat_nodes.stream.meter import Kind
 
 
@@ -102,6 +102,7 @@ def test_why_there_is_no_figure() -> None:
     assert headline(figures(nodes=[]), "/eye").why == UNSEEN
     gone = headline(figures(meter("rapl", kind=Kind.UNAVAILABLE), nodes=[node({"rapl": 2.0})]), "/eye")
     assert (gone.kind, gone.why) == (Kind.UNAVAILABLE, NO_METER)
+    assert headline(figures(meter("rapl"), nodes=[node({})]), "/eye").why == UNUSED
 
 
 def test_a_fake_is_called_one() -> None:
