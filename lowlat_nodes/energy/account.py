@@ -72,7 +72,7 @@ class Account:
         reading, last = self._checked(self.meter.read()), self._reading
         before_ns, self._now_ns = self._now_ns, now_ns
         was_good, self._good = self._good, reading.kind is not Kind.UNAVAILABLE
-        self.why = "" if self._good else reading.why
+        self.why = reading.why
         follows = self._good and was_good and last is not None and reading.breaks == last.breaks
         if follows and last is not None and reading.joules >= last.joules:
             self._metered_ns += max(0, reading.time_ns - last.time_ns)

@@ -24,6 +24,7 @@ from lowlat_nodes.stream.meter import Kind
 
 FILE = "energy.json"
 NODE = "/policy_node"
+_OURS = "energyd"
 _LEAST_S = 5.0  # of a run, whose figures come once a second
 _MEMORY = Path("/dev/shm")  # noqa: S108 - pages of nodes must never wait for a disk
 _MOST_METERS = 64
@@ -98,10 +99,12 @@ class EnergyWatch:
 
     Args:
         folder: Of the sampler.
+        log: What a sampler of our own prints; None for another.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, log: Path | None = None) -> None:
         self._board = Board(folder)
+        self._log = log
         self._first: Figures | None = None
         self._last: Figures | None = None
         self._running = False
@@ -121,7 +124,8 @@ class EnergyWatch:
     def result(self) -> RunEnergy:
         """Return what the node used from the start of the lights to their end."""
         if self._first is None or self._last is None:
-            return unavailable(self._board.why or "the sampler of energy published nothing during the lights")
+            where = f"{self._log.parent.name}/{self._log.name} says why" if self._log else self._board.why
+            return unavailable(f"the sampler of energy published nothing during the lights; {where}")
         before, after = (headline(figures, NODE) for figures in (self._first, self._last))
         seconds = (self._last.steady_ns - self._first.steady_ns) * 1e-9
         if after.kind is Kind.UNAVAILABLE:
@@ -160,8 +164,8 @@ def sampled(folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[Ener
         ours = {**environment, VARIABLE: pages}
         # By itself: a run does not end because its sampler does.
         with Processes(folder, ours) as alone:
-            alone.start("energyd", [sys.executable, "-m", "lowlat_nodes.cli.main", "energyd"])
-            yield EnergyWatch(Path(pages)), ours
+            alone.start(_OURS, [sys.executable, "-m", "lowlat_nodes.cli.main", "energyd"])
+            yield EnergyWatch(Path(pages), folder / f"{_OURS}.log"), ours
 
 
 def _of_host() -> Path | None:

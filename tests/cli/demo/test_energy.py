@@ -93,6 +93,8 @@ def test_a_sampler_that_is_not_there_is_no_figure(tmp_path: Path) -> None:
     watch = EnergyWatch(tmp_path)
     assert watch.hear({"event": "start"}) == {"kind": "unavailable", "watts": None}
     assert "nobody samples this host" in watch.result().why
+    ours = EnergyWatch(tmp_path, tmp_path / "vlash" / "energyd.log")
+    assert "during the lights; vlash/energyd.log says why" in ours.result().why
 
 
 def test_the_live_table_gets_the_power_of_the_node(tmp_path: Path) -> None:
