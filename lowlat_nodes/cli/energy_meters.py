@@ -15,13 +15,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from lowlat_nodes.cli.arguments import assignment, positive
+from lowlat_nodes.cli.arguments import positive
+from lowlat_nodes.cli.meter_arguments import add_meters, meter_settings
 from lowlat_nodes.cli.printable import printable
 from lowlat_nodes.energy.figures import Missing
-from lowlat_nodes.energy.meters.discovery import MeterSettings, find_meters
+from lowlat_nodes.energy.meters.discovery import find_meters
 from lowlat_nodes.energy.meters.sysfs import ROOT_VARIABLE
-from lowlat_nodes.nodes import parameter_file
-from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.meter import Kind, Meter, Reading
 
 EXIT_NOT_MEASURED = 1
@@ -38,8 +37,7 @@ def main(argv: Sequence[str]) -> int:
         0; 1 if nothing is measured here, a model being no measurement.
     """
     options = _parse(argv)
-    given = {name: parameter_file.value(text) for name, text in options.parameter}
-    found = find_meters(build(MeterSettings, given), options.root)
+    found = find_meters(meter_settings(options), options.root)
     try:
         watched = _watch(found.meters, options.seconds)
     finally:
@@ -186,10 +184,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--for", dest="seconds", type=positive, default=2.5, metavar="S",
         help="how long to watch (2.5 s); a counter must be seen to move",
     )  # fmt: skip
-    parser.add_argument(
-        "-p", dest="parameter", action="append", default=[], type=assignment, metavar="NAME:=VALUE",
-        help="what to read: without, sensors, model_idle_w, model_busy_w",
-    )  # fmt: skip
+    add_meters(parser)
     parser.add_argument(
         "--root", type=Path, metavar="FOLDER",
         help=f"read a copy of /sys, or a fake (${ROOT_VARIABLE}); all meters then say that they are",

@@ -11,19 +11,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from lowlat_nodes.cli.meter_arguments import add_meters, meter_settings
 from lowlat_nodes.cli.printable import printable
 from lowlat_nodes.cli.zmq_arguments import add_server_keys, server_keys
 from lowlat_nodes.energy.figures import Figures, MeterFigures
 from lowlat_nodes.energy.folder import energy_folder
 from lowlat_nodes.energy.gpu_processes import GpuProcesses
-from lowlat_nodes.energy.meters.cpu_model import BUSY_W, IDLE_W
-from lowlat_nodes.energy.meters.discovery import MeterSettings, find_meters
+from lowlat_nodes.energy.meters.discovery import find_meters
 from lowlat_nodes.energy.plain import to_plain
 from lowlat_nodes.energy.sampler import RATE_HZ, Sampler, run
 from lowlat_nodes.nodes.energy_metrics import energy_metrics
 from lowlat_nodes.nodes.metrics import MetricsEndpoint
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
-from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.heartbeat import RUNNING, STOPPED
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.meter import Kind
@@ -46,8 +45,7 @@ def main(argv: Sequence[str]) -> int:
         0 after a clean end.
     """
     options = _parse(argv)
-    model = {"model_busy_w": options.model_w, "model_idle_w": options.model_idle_w}
-    settings = build(MeterSettings, {**model, "without": options.without})
+    settings = meter_settings(options)
     with stop_on_signals(ends=True) as stop, contextlib.ExitStack() as opened:
         folder = energy_folder()
         found = find_meters(settings)
@@ -183,16 +181,6 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--rate", type=_rate, default=RATE_HZ, metavar="HZ", help="samples a second (%(default)g)"
     )
-    parser.add_argument(
-        "--model-w", type=float, default=BUSY_W, metavar="W",
-        help="power of a busy CPU in the model, for where nothing measures; 0: no model (%(default)g)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--model-idle-w", type=float, default=IDLE_W, metavar="W", help="of an idle one (%(default)g)"
-    )
-    parser.add_argument(
-        "--without", action="append", default=[], metavar="METER",
-        help="leave out meters whose name begins so; may be repeated",
-    )  # fmt: skip
+    add_meters(parser)
     parser.add_argument("--once", action="store_true", help="end after the first window, of a second")
     return parser.parse_args(argv)

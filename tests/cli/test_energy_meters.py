@@ -64,18 +64,18 @@ def test_a_dead_counter_says_why(sysfs: FakeSysfs, capsys: pytest.CaptureFixture
 
 
 def test_no_meter_and_no_model(sysfs: FakeSysfs, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run(sysfs, "-p", "model_busy_w:=0.0", "--json") == 1
+    assert _run(sysfs, "--model-w", "0", "--json") == 1
     assert json.loads(capsys.readouterr().out)["meters"] == []
-    assert _run(sysfs, "-p", "model_busy_w:=0.0") == 1
+    assert _run(sysfs, "--model-w", "0") == 1
     assert "Nothing is measured here." in capsys.readouterr().out
 
 
 def test_a_sensor_that_the_user_names(sysfs: FakeSysfs, capsys: pytest.CaptureFixture[str]) -> None:
     sysfs.ina3221(1, "1-0040", {1: ("", 5_000, 2_000)})
-    assert _run(sysfs, "-p", "sensors:=[ina3221/1-0040/1=board]") == 0
+    assert _run(sysfs, "--sensor", "ina3221/1-0040/1=board") == 0
     assert "ina3221/1-0040/1  board" in capsys.readouterr().out
 
 
 def test_a_wrong_setting_is_refused(sysfs: FakeSysfs, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run(sysfs, "-p", "sensors:=[ina3221/1-0040/1]") == 2
+    assert _run(sysfs, "--sensor", "ina3221/1-0040/1") == 2
     assert "NAME=DEVICE" in capsys.readouterr().err

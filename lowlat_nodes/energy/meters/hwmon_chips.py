@@ -12,8 +12,8 @@ from lowlat_nodes.energy.meters.sysfs import word
 
 UNKNOWN = (
     "nobody says what it measures; if you know, say whose work moves it (cpu, memory, gpu0, other, or board "
-    "for a sensor of everything), here and in the settings of the sampler:\n"
-    "    -p 'sensors:=[{}=board]'"
+    "for a sensor of everything), here and to the sampler:\n"
+    "    --sensor {}=board"
 )
 """Why a sensor is not read, and the remedy."""
 

@@ -73,7 +73,7 @@ def test_sensors_of_which_nothing_is_known_are_for_the_user_to_name(sysfs: FakeS
     found = find_meters(MeterSettings(model_busy_w=0.0), sysfs.root)
     assert not found.meters
     assert {each.name: each.why for each in found.missing}["ucd9000/3-0060/pout1"].endswith(
-        "-p 'sensors:=[ucd9000/3-0060/pout1=board]'"
+        "--sensor ucd9000/3-0060/pout1=board"
     )
     settings = MeterSettings(sensors=("ucd9000/3-0060/pout1=memory",), model_busy_w=0.0)
     assert _devices(find_meters(settings, sysfs.root)) == {"ucd9000/3-0060/pout1": ("memory", ("memory",))}

@@ -108,7 +108,7 @@ def test_without_labels_nothing_is_guessed(sysfs: FakeSysfs) -> None:
     found = ina.find(sysfs.root)
     assert not found.meters
     assert [each.name for each in found.missing] == ["ina3221/1-0040/1", "ina3221/1-0040/2"]
-    assert found.missing[0].why.endswith("\n    -p 'sensors:=[ina3221/1-0040/1=board]'")
+    assert found.missing[0].why.endswith("\n    --sensor ina3221/1-0040/1=board")
 
 
 def test_a_sensor_that_the_settings_name(sysfs: FakeSysfs, clock: ManualClock) -> None:
