@@ -80,6 +80,42 @@ def test_thor_on_a_board_without_an_ina238(agx_thor: FakeSysfs, clock: ManualClo
     assert _tenth(found, clock)["ina3221/sum"] == pytest.approx(1.3)
 
 
+def test_agx_xavier(sysfs: FakeSysfs, clock: ManualClock) -> None:
+    sysfs.ina3221(0, "1-0040", {1: ("GPU", 19_000, 100), 2: ("CPU", 19_000, 100), 3: ("SOC", 19_000, 100)})
+    sysfs.ina3221(1, "1-0041", {1: ("CV", 19_000, 0), 2: ("VDDRQ", 19_000, 100), 3: ("SYS5V", 5_000, 400)})
+    found = ina.find(sysfs.root, clock=clock)
+    assert _place(found)["ina3221/sum"] == ("board", ("module",), "")
+    assert {meter.part_of for meter in found.meters} == {"ina3221/sum", ""}
+    _tenth(found, clock)
+    assert _tenth(found, clock)["ina3221/sum"] == pytest.approx(0.96)
+
+
+def test_jetson_nano(sysfs: FakeSysfs) -> None:
+    rails = {1: ("POM_5V_IN", 5_000, 500), 2: ("POM_5V_GPU", 5_000, 50), 3: ("POM_5V_CPU", 5_000, 200)}
+    sysfs.ina3221(0, "6-0040", rails)
+    assert _place(ina.find(sysfs.root)) == {
+        "ina3221/POM_5V_IN": ("board", ("module",), ""),
+        "ina3221/POM_5V_GPU": ("gpu0", ("gpu",), "ina3221/POM_5V_IN"),
+        "ina3221/POM_5V_CPU": ("cpu", ("cpu",), "ina3221/POM_5V_IN"),
+    }
+
+
+def test_igx_orin_has_rails_beside_the_module(agx_orin: FakeSysfs) -> None:
+    """Whether those of its power supply include the module is not documented."""
+    agx_orin.ina3221(
+        5,
+        "2-0041",
+        {1: ("CVB_ATX_12V", 12_000, 900), 2: ("CVB_ATX_3V3", 3_300, 100), 3: ("CVB_ATX_5V", 5_000, 100)},
+    )
+    found = ina.find(agx_orin.root)
+    assert "ina3221/sum" in _place(found)
+    assert [each.name for each in found.missing] == [
+        "ina3221/CVB_ATX_12V",
+        "ina3221/CVB_ATX_3V3",
+        "ina3221/CVB_ATX_5V",
+    ]
+
+
 def test_trapezoids(orin_nx: FakeSysfs, clock: ManualClock) -> None:
     found = ina.find(orin_nx.root, clock=clock)
     _tenth(found, clock)

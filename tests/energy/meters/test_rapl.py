@@ -52,6 +52,24 @@ def test_two_packages_without_a_platform(sysfs: FakeSysfs) -> None:
     }
 
 
+def test_amd_has_the_same_tree(sysfs: FakeSysfs, clock: ManualClock) -> None:
+    sysfs.zone("intel-rapl:0", "package-0", range_uj=65_532_610_987)
+    sysfs.zone("intel-rapl:0:0", "core", range_uj=65_532_610_987)
+    meters = rapl.find(sysfs.root, clock).meters
+    assert [meter.name for meter in meters] == ["rapl/package-0", "rapl/package-0/core"]
+    assert meters[0].read().resolution_j == pytest.approx(15.26e-6, rel=1e-3)
+
+
+def test_dies_of_a_package(sysfs: FakeSysfs) -> None:
+    for die in (0, 1):
+        sysfs.zone(f"intel-rapl:{die}", f"package-0-die-{die}")
+    meters = rapl.find(sysfs.root).meters
+    assert {meter.name: meter.covers for meter in meters} == {
+        "rapl/package-0-die-0": ("package",),
+        "rapl/package-0-die-1": ("package",),
+    }
+
+
 def test_several_counters_of_the_platform_are_none(sysfs: FakeSysfs) -> None:
     for zone, name in enumerate(("package-0", "package-1", "psys", "psys-1")):
         sysfs.zone(f"intel-rapl:{zone}", name)
