@@ -67,10 +67,11 @@ class CpuModel:
 
     def read(self) -> Reading:
         """Return what the processor would have used."""
-        better = next((meter.name for meter in self._instead_of if meter.may_count), "")
+        better = next((meter for meter in self._instead_of if meter.may_count), None)
         kind, why = Kind.MODELLED, self._why
-        if better:
-            kind, why = Kind.UNAVAILABLE, f"not needed: {better} measures it"
+        if better is not None:
+            head = "not needed:" if better.counts else "perhaps not needed: it is to be seen whether"
+            kind, why = Kind.UNAVAILABLE, f"{head} {better.name} measures it"
             self._interrupt()
         else:
             try:
@@ -101,9 +102,10 @@ class CpuModel:
 
     def _hear(self, idle_s: float, busy_s: float) -> None:
         if self._last is not None:
-            # The kernel lets idle time fall by a tick now and then; what a model counts never does.
-            idled, worked = max(0.0, idle_s - self._last[0]), max(0.0, busy_s - self._last[1])
-            self._joules += self._idle_w * idled + self._busy_w * worked
+            # The kernel lets these times fall by a tick now and then.
+            idle_s, busy_s = max(idle_s, self._last[0]), max(busy_s, self._last[1])
+            idled_s, worked_s = idle_s - self._last[0], busy_s - self._last[1]
+            self._joules += self._idle_w * idled_s + self._busy_w * worked_s
         self._last = idle_s, busy_s
 
     def _interrupt(self) -> None:

@@ -117,13 +117,16 @@ def _parent(zone: str) -> str:
 
 
 def _zone(folder: Path) -> _Zone | Unreadable:
-    file = NumberFile(folder / "energy_uj")
+    file, wraps = NumberFile(folder / "energy_uj"), folder / "max_energy_range_uj"
     try:
         file.read()
-        range_uj = number(folder / "max_energy_range_uj")
+        range_uj = number(wraps)
     except Unreadable as error:
         file.close()
         return error
+    if range_uj <= 0:
+        file.close()
+        return Unreadable(Fault.NOT_A_NUMBER, wraps, f"got {range_uj}, no energy to wrap at")
     return _Zone(folder, word(folder / "name"), _meter(folder), _parent(folder.name), file, range_uj)
 
 

@@ -187,6 +187,13 @@ def test_a_zone_without_a_number(sysfs: FakeSysfs) -> None:
     assert "1_000" in found.missing[0].why
 
 
+def test_a_zone_that_does_not_say_where_it_wraps(sysfs: FakeSysfs) -> None:
+    sysfs.zone("intel-rapl:0", "package-0", range_uj=0)
+    found = rapl.find(sysfs.root)
+    assert not found.meters
+    assert "max_energy_range_uj" in found.missing[0].why
+
+
 def test_events_of_perf_prove_nothing(sysfs: FakeSysfs) -> None:
     sysfs.write("bus/event_source/devices/power/events/energy-psys", "event=0x05")
     found = rapl.find(sysfs.root)
