@@ -7,9 +7,6 @@ from __future__ import annotations
 HIGHEST_W = 2000.0
 """More than any one counter of a computer is of: the largest processors take 500 W, whole servers 2 kW."""
 
-STILL_NS = 10_000_000_000
-"""Whatever is switched on uses something in this time, so that a counter that stands still for it is dead."""
-
 _SLACK_NS = 100_000_000  # a reader can be preempted between the counter and the clock
 
 
@@ -30,23 +27,22 @@ class Counting:
         microjoules: Counted since the first reading; never falls.
         breaks: How often the counter started anew, or was away.
         resolution_j: As given.
+        doubt: Empty: what cannot be is a break, and is forgotten.
     """
 
     def __init__(self, range_uj: int, resolution_j: float, highest_w: float = HIGHEST_W) -> None:
         self.microjoules: float = 0  # a sum of whole numbers, exact however long it grows
         self.resolution_j = resolution_j
+        self.doubt = ""
         self.breaks = 0
         self._range_uj = range_uj
         self._highest_w = highest_w
         self._last_uj = -1
         self._last_ns = 0
-        self._moved_ns = 0
 
     def hear(self, counter_uj: int, now_ns: int) -> None:
         """Take over a reading of the counter, at a time on the steady clock."""
         last_uj, elapsed_ns = self._last_uj, now_ns - self._last_ns
-        if counter_uj != last_uj:
-            self._moved_ns = now_ns
         self._last_uj, self._last_ns = counter_uj, now_ns
         if last_uj < 0:
             return
@@ -58,11 +54,6 @@ class Counting:
             self.microjoules += gained_uj
         else:
             self.breaks += 1
-
-    def doubt(self, now_ns: int) -> str:
-        """Return that it stands still, if it has for so long that it must be dead."""
-        still_ns = now_ns - self._moved_ns
-        return f"its counter has stood still for {still_ns * 1e-9:.0f} s" if still_ns > STILL_NS else ""
 
     def interrupt(self) -> None:
         """Note that the counter is away: what it gains until its next reading is not counted."""

@@ -20,11 +20,13 @@ class Account(Protocol):
         microjoules: Since the first reading; never falls.
         breaks: How often it was interrupted.
         resolution_j: Smallest step.
+        doubt: Why what was heard last cannot be believed; empty if it can.
     """
 
     microjoules: float
     breaks: int
     resolution_j: float
+    doubt: str
 
     def hear(self, value: int, now_ns: int) -> None:
         """Take over what the file said, at a time on the steady clock."""
@@ -32,10 +34,6 @@ class Account(Protocol):
 
     def interrupt(self) -> None:
         """Note that nothing can be read: what is used until the next reading is not counted."""
-        ...
-
-    def doubt(self, now_ns: int) -> str:
-        """Return why what it says cannot be believed at the moment; empty if it can."""
         ...
 
 
@@ -88,7 +86,7 @@ class FileMeter:
             value = math.prod(file.read() for file in self._files)
             self._read_ns = self._now_ns()
             self._account.hear(value, self._read_ns)
-            if why := self._account.doubt(self._read_ns):
+            if why := self._account.doubt:
                 kind = Kind.UNAVAILABLE
         except Unreadable as error:
             self._account.interrupt()

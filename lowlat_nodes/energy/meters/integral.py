@@ -25,6 +25,7 @@ class Integral:
     Attributes:
         microjoules: Since the first reading; never falls.
         breaks: How often nothing was heard for too long, or the sensor was away.
+        doubt: What was said last, if that cannot be; that is a break as well.
         resolution_j: What a step of the power was worth from the last reading but one to the last.
     """
 
@@ -34,16 +35,16 @@ class Integral:
         self.resolution_j = 0.0
         self._gap_ns = gap_ns
         self._highest_uw = highest_w * 1e6
-        self._doubt = ""
+        self.doubt = ""
         self._step_uw = step_uw
         self._last_uw = 0.0
         self._last_ns: int | None = None
 
     def hear(self, power_uw: float, now_ns: int) -> None:
         """Take over a reading of the power, at a time on a clock of which only differences matter."""
-        self._doubt = ""
+        self.doubt = ""
         if power_uw > self._highest_uw:
-            self._doubt = f"it says {power_uw * 1e-6:.0f} W, which cannot be"
+            self.doubt = f"it says {power_uw * 1e-6:.0f} W, which cannot be"
             self.interrupt()
             return
         power_uw = max(0.0, power_uw)
@@ -55,10 +56,6 @@ class Integral:
             else:
                 self.breaks += 1
         self._last_uw, self._last_ns = power_uw, now_ns
-
-    def doubt(self, now_ns: int) -> str:  # noqa: ARG002
-        """Return what it said, if that cannot be; it may well say the same, or 0 W, for long."""
-        return self._doubt
 
     def interrupt(self) -> None:
         """Note that the sensor is away."""

@@ -71,7 +71,7 @@ def test_a_proved_counter_that_stops_is_unavailable(sysfs: FakeSysfs, clock: Man
     sysfs.energy("intel-rapl:0", 2_000_000)
     assert meter.read().kind is Kind.MEASURED
     clock.advance(11_000_000_000)
-    assert meter.read().why == "its counter has stood still for 11 s"
+    assert meter.read().why == "its counter has stood still for 11.0 s, and so measures nothing"
     sysfs.energy("intel-rapl:0", 3_000_000)
     reading = meter.read()
     assert (reading.kind, reading.joules) == (Kind.MEASURED, 2.0)
