@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat_nodes.energy.regression import MAX_KEYS, Estimate, Key, Regression
+from lowlat_nodes.sim.power import NodeConfig, Work
 
 A: Key = ("/a", "")
 B: Key = ("/b", "640x640")
@@ -82,7 +83,7 @@ def test_constant_rates_are_told() -> None:
 def test_rates_that_go_together_are_told_with_the_name_of_the_other() -> None:
     regression = Regression()
     rates = varying(5)
-    windows(regression, {A: rates[A], B: rates[A] // 2 * 2 / 4}, 1.0)
+    windows(regression, {A: rates[A], B: rates[A] / 4}, 1.0)
     assert "/b 640x640" in regression.costs()[A].why
     assert "/a" in regression.costs()[B].why
 
@@ -93,6 +94,19 @@ def test_a_key_that_comes_late_and_one_that_goes() -> None:
     windows(regression, {B: varying(1)[B]})
     assert regression.costs()[A] == Estimate(pytest.approx(1.5), pytest.approx(0.0, abs=1e-3), "")
     assert regression.costs()[B] == Estimate(pytest.approx(8.0), pytest.approx(0.0, abs=1e-3), "")
+
+
+@pytest.mark.parametrize("busy_s", [0.4, 1.0, 2.0])
+def test_results_that_take_longer_than_a_window(busy_s: float) -> None:
+    found = []
+    for seed in range(5):
+        config = NodeConfig(joules=100.0 * busy_s, busy_s=busy_s, rate_hz=0.4 / busy_s, variation=0.5)
+        work, edges_s = Work(config, 400.0, seed), np.arange(0.0, 400.0)
+        regression = Regression()
+        for joules, count in zip(np.diff(work.joules(edges_s)), np.diff(work.counts(edges_s)), strict=True):
+            regression.add({A: float(count)}, 1.0, IDLE_W + joules)
+        found.append(regression.costs()[A].joules / config.joules)
+    assert float(np.median(found)) == pytest.approx(1.0, abs=0.06)
 
 
 def test_it_follows_a_cost_that_changes() -> None:
