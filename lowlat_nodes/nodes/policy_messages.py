@@ -7,7 +7,7 @@ from      to        messages
 ========= ========= =======================================================================
 node      tick      `setup`, `policy` (with a channel to the worker), `corrector` (with one
                     to the corrector), `cameras` (with one to the camera server), `task`,
-                    `activate`, `deactivate`, `start`, `stop`
+                    `activate`, `deactivate`, `start`, `stop`, `pace`
 tick      node      `ready` or `refused`, `status`, `inference`
 node      worker    `setup` (with a channel to the cameras), `tick` (with one to the tick)
 worker    node      `ready` or `refused`

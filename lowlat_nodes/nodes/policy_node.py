@@ -108,6 +108,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         )
         self._endpoints.append(cameras.close)
         self._processes = PolicyProcesses(config, wiring, cameras, self._hear, self.stop)
+        self._steps = config.steps(self._processes.spec)
         self._start_on_activate = config.start_on_activate
         self._timeout_ms = config.policy.timeout_ms
         self._strategy = config.execution.strategy
@@ -162,15 +163,17 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             self._endpoints.pop()()
 
     def leeway(self) -> Leeway:
-        """Return that inferences may be as rare as chunks last, less the time that one takes."""
-        return Leeway(1e3 / self._status["longest_pace_ms"]) if self._status else Leeway()
+        """Return that inferences may be as rare as chunks last, less the time that one takes, or cheaper."""
+        if not self._status:
+            return Leeway()
+        return Leeway(1e3 / self._status["longest_pace_ms"], len(self._steps))
 
     def obey(self, order: Order) -> None:
-        """Infer more rarely; the ticks go on as ever, and so does a chunk until the next is there."""
+        """Infer more rarely or in fewer steps; ticks go on as ever, and a chunk until the next is there."""
         if self._processes is None:
             return
         try:
-            self._processes.tell("pace", period_ns=round(1e9 / order.max_hz))
+            self._processes.tell("pace", period_ns=round(1e9 / order.max_hz), steps=self._steps[order.model])
         except TickLostError as error:
             self.get_logger().error(f"energy budget: {error}")
 

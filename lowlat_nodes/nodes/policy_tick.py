@@ -103,6 +103,7 @@ class PolicyTick:
         self._accepts = frozenset(spec.accepts)
         self._align = self._config.observation.align == "image"
         self._task = self._config.observation.task.text
+        self._steps = 0  # of a chunk; as many as the policy makes by itself
         self._ros = rclpy.create_node(
             setup["name"],
             namespace=setup["namespace"],
@@ -277,6 +278,8 @@ class PolicyTick:
         worker, state = self._workers[number], launch.state
         launched_ns = self._timeline.ros_ns(launch.launched_ns)
         conditions: dict[str, Any] = {}
+        if self._steps:
+            conditions["steps"] = self._steps
         if "delay" in self._accepts:
             conditions["start_ns"] = launched_ns + launch.start_ns - launch.launched_ns
         if len(launch.decided):
@@ -453,6 +456,7 @@ class PolicyTick:
                 self._loop.stop()
             elif kind == "pace":
                 self._loop.pace(content["period_ns"])
+                self._steps = content["steps"]
             elif kind == "task" and content["text"] != self._task:
                 self._task = content["text"]
                 self._loop.restart_plan()

@@ -83,12 +83,15 @@ class PolicyWorker:
         if data is None:
             return
         _, launch = unpack(data)
-        self._counts.begin()
+        steps = launch.get("steps", 0)
+        bucket = f"{steps} steps" if steps else ""
+        self._counts.begin(bucket)
         started_ns = time.monotonic_ns()
         failure = problem = ""
         actions, image_ns = np.empty(0), 0
         try:
             observation, image_ns = self._observe(launch)
+            observation.steps = steps
             actions = self._contract.targets(infer(self._policy, observation))
         except NoObservation as error:
             failure = error.reason
@@ -109,7 +112,7 @@ class PolicyWorker:
         else:
             times = {"started_ns": started_ns, "ended_ns": ended_ns, "image_ns": image_ns}
             tick.send(pack("answer", **common, **times, actions=actions.tobytes()))
-            self._counts.done()
+            self._counts.done(1, bucket)
 
     def _complain(self, problem: str) -> None:
         """Keep what is wrong now for the answers, and print what is new."""

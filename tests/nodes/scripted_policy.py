@@ -52,6 +52,20 @@ def make(_config: Any) -> ScriptedPolicy:
     return ScriptedPolicy()
 
 
+class SteppedPolicy(ScriptedPolicy):
+    """Takes as many times as long as it is to make steps, four unless told."""
+
+    spec = dataclasses.replace(ScriptedPolicy.spec, accepts=("steps",), steps=4)
+
+    def infer(self, observation: Observation) -> np.ndarray:
+        time.sleep(INFERENCE_S * ((observation.steps or 4) - 1))
+        return super().infer(observation)
+
+
+def make_stepped(_config: Any) -> SteppedPolicy:
+    return SteppedPolicy()
+
+
 def make_broken(_config: Any) -> ScriptedPolicy:
     raise RuntimeError("no such accelerator")
 

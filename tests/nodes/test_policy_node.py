@@ -95,8 +95,14 @@ def test_it_reports_what_it_does(rig: Rig) -> None:
         assert item["inference_ms"] >= 50.0
 
 
-def test_a_budget_makes_inferences_rarer_and_never_the_ticks(start: Start) -> None:
-    rig = start({"energy": {"budget": {"w": 1.0}}})
+def test_a_budget_makes_inferences_rarer_and_cheaper_and_never_the_ticks(start: Start) -> None:
+    rig = start(
+        {
+            "energy": {"budget": {"w": 1.0}},
+            "policy": {"factory": "scripted_policy:make_stepped"},
+            "cheaper_steps": [1],
+        }
+    )
     rig.until_moving()
     board = Board(energy_folder())
     meter = MeterFigures(
@@ -114,6 +120,10 @@ def test_a_budget_makes_inferences_rarer_and_never_the_ticks(start: Start) -> No
         return "at most" in rig.robot.values.get("energy.budget", "") and min(np.diff(launches)) > 0.2 * S
 
     rig.until(rarer, "rare inferences")
+    dear_ms = rig.robot.inferences[-1]["inference_ms"]
+    assert dear_ms >= 200.0
+    rig.until(lambda: rarer() and rig.robot.inferences[-1]["inference_ms"] < 150.0, "fewer steps")
+    assert "model 2 of 2" in rig.robot.values["energy.budget"]
     rig.until_moving()
     board.withdraw()
 
