@@ -95,6 +95,7 @@ class Budget:
         self.settings = settings
         self._leeway = Leeway()
         self._mean = MeanCost()
+        self._joules = math.nan  # what a result costs, as far as is known
         self._rate = RateControl()
         self._choice = ModelChoice()
         self._judged_ns: int | None = None
@@ -138,7 +139,7 @@ class Budget:
         return self._say(self._warning, f"no figures, the last order stands: {use.why}")
 
     def _release(self) -> None:
-        self._mean = MeanCost()
+        self._mean, self._joules = MeanCost(), math.nan
         self._rate.release()
         self._choice.dearest()
         self._settling, self._doomed_s = False, 0.0
@@ -160,10 +161,11 @@ class Budget:
 
     def _respond(self, use: Headline, now_ns: int, elapsed_s: float) -> None:
         settings, mean, floor_hz = self.settings, self._mean, self._floor_hz
-        joules, error_j = (
-            (use.joules_per_result, use.error_j) if _by_regression(use) else (math.nan, math.nan)
-        )
+        known = _by_regression(use)
+        joules, error_j = (use.joules_per_result, use.error_j) if known else (math.nan, math.nan)
         wanted_hz = mean.rate_at(settings.w or math.inf, joules, error_j)
+        recent = self._switched_ns is not None and now_ns - self._switched_ns < _REGRESSION_S * 1e9
+        self._joules = joules if known and not recent else mean.joules
         if self._settling:
             if mean.age_s < _FRESH_S:
                 return
@@ -173,39 +175,33 @@ class Budget:
                 self._rate.start_at(max(floor_hz, wanted_hz))
         if self._slows:
             self._rate.step(settings.w, mean, wanted_hz, elapsed_s, hold_s=settings.hold_s, floor_hz=floor_hz)
-        if (
-            use.rate_hz < 0.5 * mean.rate_hz
-        ):  # input goes away: what runs on without results is no result's cost
+        if use.rate_hz >= 0.5 * mean.rate_hz:  # where input goes away, what runs on is no result's cost
+            self._choose(now_ns, elapsed_s)
+
+    def _choose(self, now_ns: int, elapsed_s: float) -> None:
+        """Change the model where that is called for."""
+        settings, choice, joules = self.settings, self._choice, self._mean.joules
+        before = choice.index
+        choice.step(joules, self._load(), elapsed_s, hold_s=settings.hold_s, models=self._models)
+        if choice.index == before:
             return
-        joules = self._joules(use, now_ns)
-        before = self._choice.index
-        expected_j = self._choice.step(
-            joules, self._allowed_j(joules), elapsed_s, hold_s=settings.hold_s, models=self._models
-        )
-        if self._choice.index == before:
-            return
-        if self._choice.index < before and self._slows:
-            self._rate.start_at(max(floor_hz, settings.w / expected_j))
+        if choice.index < before and self._slows:
+            self._rate.start_at(max(self._floor_hz, settings.w / choice.expected_j))
         self._switched_ns = now_ns
         self._settling = True
-        self._mean = MeanCost()
+        self._mean, self._joules = MeanCost(), math.nan
 
-    def _joules(self, use: Headline, now_ns: int) -> float:
-        """Return what a result costs: by regression, unless that still remembers another model."""
-        recent = self._switched_ns is not None and now_ns - self._switched_ns < _REGRESSION_S * 1e9
-        return self._mean.joules if recent or not _by_regression(use) else use.joules_per_result
-
-    def _allowed_j(self, joules: float) -> float:
-        """Return what a result may cost for both budgets to be kept."""
-        settings = self.settings
-        allowed_j = settings.j_per_result or math.inf
+    def _load(self) -> float:
+        """Return what a result costs as a multiple of what it may, for both budgets to be kept."""
+        settings, mean = self.settings, self._mean
+        load = self._joules / settings.j_per_result if settings.j_per_result else 0.0
         if not settings.w:
-            return allowed_j
-        if not self._slows:  # at the present rate
-            return min(allowed_j, joules * settings.w / max(self._mean.watts, 1e-9))
+            return load
+        if not self._slows:
+            return max(load, mean.watts / settings.w)
         if self._choice.index or self._at_floor:
-            return min(allowed_j, settings.w / self._floor_hz)
-        return allowed_j  # while the rate can still fall, no model is too dear
+            return max(load, mean.joules * self._floor_hz / settings.w)
+        return load  # while the rate can still fall, no model is too dear for the power
 
     @property
     def _at_floor(self) -> bool:
@@ -216,7 +212,7 @@ class Budget:
         used, excess = [], 0.0
         for value, allowed, unit in (
             (mean.watts, settings.w, "W"),
-            (mean.joules, settings.j_per_result, "J a result"),
+            (self._joules, settings.j_per_result, "J a result"),
         ):
             if allowed and not math.isnan(value):
                 used.append(f"{value:.3g} of {allowed:.3g} {unit}")

@@ -24,10 +24,12 @@ class ModelChoice:
 
     Attributes:
         index: The present one, 0 for the dearest.
+        expected_j: What a result of it was thought to cost when it was chosen; NaN where nobody knew.
     """
 
     def __init__(self) -> None:
         self.index = 0
+        self.expected_j = math.nan
         self._ratios: dict[int, float] = {}  # by index: the cost of the next dearer one to its own
         self._left_j = math.nan  # what a result of the model cost that was left, until the ratio is known
         self._needed_s = self._room_s = 0.0
@@ -39,32 +41,30 @@ class ModelChoice:
             self._ratios[self.index] = self._left_j / joules
             self._left_j = math.nan
 
-    def step(self, joules: float, allowed_j: float, elapsed_s: float, *, hold_s: float, models: int) -> float:
-        """Choose, and return what a result of the chosen model is thought to cost: NaN for nobody knows.
+    def step(self, joules: float, load: float, elapsed_s: float, *, hold_s: float, models: int) -> None:
+        """Choose.
 
         Args:
             joules: What a result costs now.
-            allowed_j: What a result may cost.
+            load: The same as a multiple of what it may cost.
             elapsed_s: Time since the last step.
             hold_s: How long there must be room before the dearer model returns.
             models: How many there are.
         """
         self._risen_s += elapsed_s
-        self._needed_s = self._needed_s + elapsed_s if joules > _NOISE * allowed_j else 0.0
+        self._needed_s = self._needed_s + elapsed_s if load > _NOISE else 0.0
         if self._needed_s > _CONFIRM_S and self.index + 1 < models:
             # A return that does not last was wrong; the next one takes twice the patience.
             lasted = self._risen_s > _LASTED * self._patience * hold_s
             self._patience = 1.0 if lasted else min(2.0 * self._patience, _MOST_PATIENCE)
-            self._left_j = joules
+            self._left_j, self.expected_j = joules, math.nan
             self._move(1)
-            return math.nan
-        dearer_j = joules * self._ratios.get(self.index, math.nan)
-        self._room_s = self._room_s + elapsed_s if dearer_j < _ROOM * allowed_j else 0.0
+            return
+        ratio = self._ratios.get(self.index, math.nan)
+        self._room_s = self._room_s + elapsed_s if ratio * load < _ROOM else 0.0
         if self._room_s > self._patience * hold_s:
-            self._left_j, self._risen_s = math.nan, 0.0
+            self._left_j, self._risen_s, self.expected_j = math.nan, 0.0, ratio * joules
             self._move(-1)
-            return dearer_j
-        return joules
 
     def dearest(self) -> None:
         """Go back to the first model."""

@@ -200,9 +200,18 @@ def test_where_no_model_is_cheap_enough_that_is_an_error() -> None:
 
 def test_a_regression_counts_for_the_cost_of_a_result_unless_it_remembers_another_model() -> None:
     plant = Plant(10.0, [1.0, 0.5], base_w=10.0, regression=1.0)  # 2 J by share, 1 J by regression
-    assert run(budget(j_per_result=1.2), plant, 60)[-1][0].model == 0
+    order = run(budget(j_per_result=1.2), plant, 60)[-1][0]
+    assert (order.model, order.level) == (0, Level.OK)
+    assert order.summary == "1 of 1.2 J a result"
     plant = Plant(10.0, [1.0, 0.5], base_w=10.0)
     assert run(budget(j_per_result=1.2), plant, 60)[-1][0].model == 1
+
+
+def test_what_a_node_uses_without_results_counts_at_the_floor_whatever_regression_says() -> None:
+    plant = Plant(10.0, [1.0, 0.1], base_w=4.0, regression=1.0)  # 6 W at the floor, and 4.2
+    history = run(budget(5.0), plant, 600, floor_hz=2.0)
+    assert sum(order.model for order, _, _ in history) > 0.75 * len(history)
+    assert switches(history) <= 11  # at a higher rate the dear one seems to fit; ever more rarely
 
 
 def test_the_dearer_model_returns_once_there_is_room_for_long_enough() -> None:
