@@ -100,18 +100,17 @@ def module_ros_domain_id() -> Iterator[int]:
     os.close(lock)
 
 
-@pytest.fixture(scope="session")
-def _energy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("energy")
+@pytest.fixture(scope="session", autouse=True)
+def _energy_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nodes of tests are no business of a sampler of this machine."""
+    with mock.patch.dict(os.environ, LOWLAT_ENERGY_DIR=str(tmp_path_factory.mktemp("energy"))):
+        yield
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(_energy_folder: Path) -> Iterator[None]:
-    """Undo what a test changes in the environment; a node that runs in the tests' process prepares it.
-
-    Nodes of tests are no business of a sampler of this machine.
-    """
-    with mock.patch.dict(os.environ, LOWLAT_ENERGY_DIR=str(_energy_folder)):
+def _own_environment() -> Iterator[None]:
+    """Undo what a test changes in the environment; a node that runs in the tests' process prepares it."""
+    with mock.patch.dict(os.environ):
         yield
 
 

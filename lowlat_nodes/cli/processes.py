@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from lowlat_nodes.cli.reports import Report
@@ -13,6 +14,8 @@ from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.peer import PeerState
 from lowlat_nodes.transport.zmq.curve import ClientKeys
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
+
+_UNKNOWN: Mapping[str, str] = MappingProxyType({})
 
 
 class Processes:
@@ -53,9 +56,9 @@ class Processes:
             subscriber.stop()
 
 
-def report(endpoint: str, state: PeerState) -> Report:
-    """Return a row of the table."""
-    values = {"state": state.state}
+def report(endpoint: str, state: PeerState, energy: Mapping[str, str] = _UNKNOWN) -> Report:
+    """Return a row of the table, with the values `energy.*` of the process where they are known."""
+    values = {"state": state.state, **energy}
     if state.said:
         values["sequence"] = str(state.sequence)
         values["rate_out_hz"] = str(state.rate_hz)
@@ -65,7 +68,7 @@ def report(endpoint: str, state: PeerState) -> Report:
     return Report(state.name or endpoint, "loop", _level(state), message, state.for_ns * 1e-9, values)
 
 
-def plain(endpoint: str, state: PeerState) -> dict[str, Any]:
+def plain(endpoint: str, state: PeerState, energy: Mapping[str, str] = _UNKNOWN) -> dict[str, Any]:
     """Return the state of a loop for `--json`; a figure that it did not give is null."""
     heard = bool(state.said)
     return {
@@ -79,6 +82,7 @@ def plain(endpoint: str, state: PeerState) -> dict[str, Any]:
         "latency_ms": state.latency_ns * 1e-6 if state.latency_ns else None,
         "rate_out_hz": None if math.isnan(state.rate_hz) else round(state.rate_hz, 3),
         "message": state.explain(),
+        "values": dict(energy),
     }
 
 

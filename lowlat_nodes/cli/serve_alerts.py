@@ -12,10 +12,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from lowlat_nodes.alerts.alert_classifier import ALERTS
 from lowlat_nodes.cli.arguments import assignment
 from lowlat_nodes.cli.node_parameters import read_parameters
 from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.alert_settings import AlertSettings
+from lowlat_nodes.nodes.counting import open_counts
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.config import build
@@ -37,7 +39,8 @@ def main(argv: Sequence[str]) -> int:
     settings = build(AlertSettings, parameters)
     with stop_on_signals(ends=True) as stop:
         processor = load_alert_classifier(settings)
-        service = AlertService(settings, processor, SystemClock(), tell=_say)
+        counts = open_counts(ALERTS, "alert")
+        service = AlertService(settings, processor, SystemClock(), tell=_say, counts=counts)
         gc.collect()
         gc.freeze()  # a collection need not look at models and libraries again
         service.start()

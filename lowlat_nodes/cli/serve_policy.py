@@ -8,7 +8,7 @@ import argparse
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,6 +19,7 @@ from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
 from lowlat_nodes.control.policies.policy import blank_observation
 from lowlat_nodes.control.policies.serving import PolicyResponder
 from lowlat_nodes.nodes import parameter_file
+from lowlat_nodes.nodes.counting import CHUNK, Counts, open_counts
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.pulse import Pulse
@@ -43,7 +44,10 @@ def main(argv: Sequence[str]) -> int:
     config = build(PolicyConfig, _parameters(options))
     token = read_token(options.token_file)
     policy = load_policy(config, connect, ProcessClient)
-    responder = PolicyResponder(policy, config.remote.request_form(policy.spec.images))
+    responder = _Counted(
+        PolicyResponder(policy, config.remote.request_form(policy.spec.images)),
+        open_counts(_name(config), CHUNK),
+    )
     policy.infer(blank_observation(policy.spec))
     server = make_server(
         options.protocol,
@@ -62,6 +66,26 @@ def main(argv: Sequence[str]) -> int:
         server.serve(Pulse(_name(config), heart.beat if heart is not None else None))
     print(", ".join(f"{name} {count}" for name, count in server.counts().items()) or "nobody asked")
     return 0
+
+
+class _Counted:
+    """A responder whose answers are counted for the energy sampler of this host."""
+
+    def __init__(self, responder: PolicyResponder, counts: Counts) -> None:
+        self._responder = responder
+        self._counts = counts
+
+    def describe(self) -> Mapping[str, Any]:
+        return self._responder.describe()
+
+    def respond(self, request: Mapping[str, Any], client: str = "") -> Mapping[str, Any]:
+        self._counts.begin()
+        answer = self._responder.respond(request, client)
+        self._counts.done()
+        return answer
+
+    def reset(self) -> None:
+        self._responder.reset()
 
 
 @contextmanager

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from lowlat_nodes.cli.arguments import positive
 from lowlat_nodes.cli.processes import Processes, plain, report
 from lowlat_nodes.cli.reports import Report, Reports
+from lowlat_nodes.cli.top_energy import HostBoard
 from lowlat_nodes.cli.top_table import Line, summary, table
 from lowlat_nodes.cli.zmq_arguments import add_client_keys, client_keys
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.errors import MissingExtra
+from lowlat_nodes.stream.peer import PeerState
 
 if TYPE_CHECKING:
     import curses
@@ -82,6 +84,7 @@ class View:
         self._monitor = monitor
         self._processes = processes
         self._topic = topic
+        self._board = HostBoard()
 
     def listen(self, duration_s: float, stop: StopRequest) -> None:
         """Hear everybody for this long, or until `stop` is set."""
@@ -92,14 +95,14 @@ class View:
 
     def rows(self) -> list[Report]:
         """Return what is known of each."""
-        return self._nodes() + [report(endpoint, state) for endpoint, state in self._processes.states()]
+        return self._nodes() + [report(*each) for each in self._heard()]
 
     def plain(self) -> dict[str, Any]:
         """Return the same for `--json`."""
         return {
             "domain_id": None if self._monitor is None else _domain(),
             "nodes": summary(self._nodes()),
-            "processes": [plain(endpoint, state) for endpoint, state in self._processes.states()],
+            "processes": [plain(*each) for each in self._heard()],
         }
 
     def missing(self) -> str:
@@ -116,6 +119,12 @@ class View:
     def title(self) -> str:
         """Return what the table is of."""
         return f"lowlat top{_GAP}{'without ROS' if self._monitor is None else f'domain {_domain()}'}"
+
+    def _heard(self) -> list[tuple[str, PeerState, dict[str, str]]]:
+        """Return the endpoint, the state and the energy of each loop over ZeroMQ."""
+        states = self._processes.states()
+        energies = self._board.values([(endpoint, state.name) for endpoint, state in states])
+        return [(*state, energy) for state, energy in zip(states, energies, strict=True)]
 
     def _nodes(self) -> list[Report]:
         return self._reports.newest(None if self._monitor is None else self._monitor.present())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lowlat_nodes.cli.reports import Report
+from lowlat_nodes.cli.top_energy import KIND, cost_cell
 
 _FIGURES = (
     "rate_in_hz",
@@ -21,6 +22,7 @@ _FIGURES = (
     "failures",
 )
 _LONGEST_NAME = 40
+_LONGEST_COST = 24
 _SHORTEST_MESSAGE = 16
 _GAP = "  "
 
@@ -75,10 +77,11 @@ _COLUMNS = {
     "out": _Column("out Hz", _single("rate_out_hz")),
     "latency": _Column("latency p50/p99 ms", _latency),
     "age": _Column("age p50/p99 ms", _pair("age_p50_ms", "age_p99_ms")),
+    "energy": _Column("energy", lambda report: _shorten(cost_cell(report), _LONGEST_COST)),
     "drops": _Column("drops", _single("drops")),
     "failures": _Column("fail", _single("failures")),
 }
-_LEAVE_OUT_FIRST = ("in", "failures", "age", "drops", "sequence", "state", "out", "latency")
+_LEAVE_OUT_FIRST = ("in", "failures", "age", "energy", "drops", "sequence", "state", "out", "latency")
 
 
 def table(newest: Sequence[Report], width: int) -> list[Line]:
@@ -89,6 +92,8 @@ def table(newest: Sequence[Report], width: int) -> list[Line]:
     columns = {name: [column.title, *map(column.cell, newest)] for name, column in _COLUMNS.items()}
     if not any("sequence" in report.values for report in newest):
         del columns["sequence"]
+    if not any(KIND in report.values for report in newest):
+        del columns["energy"]
     widths = {name: max(map(len, cells)) for name, cells in columns.items()}
 
     def used() -> int:

@@ -47,6 +47,36 @@ class Headline:
     fake: str = ""
     why: str = ""
 
+    def values(self, unit: str) -> dict[str, str | float]:
+        """Return what diagnostics say of it.
+
+        =================== ===============================================================
+        energy.kind         measured, modelled or unavailable
+        energy.unit         what a result is: chunk, detection, alert or result
+        energy.j_per_result energy of one, NaN where it is not known
+        energy.error_j      its standard error; 0 for a share
+        energy.w            power
+        energy.meters       whose figures these are
+        energy.method       regression or share
+        energy.fake         what stands behind a meter that is no hardware
+        energy.why          what makes it doubtful, or why there is none
+        =================== ===============================================================
+
+        Args:
+            unit: What a result is.
+        """
+        return {
+            "energy.kind": self.kind.value,
+            "energy.unit": unit,
+            "energy.j_per_result": self.joules_per_result,
+            "energy.error_j": self.error_j,
+            "energy.w": self.watts,
+            "energy.meters": " ".join(self.meters),
+            "energy.method": self.method,
+            "energy.fake": self.fake,
+            "energy.why": self.why,
+        }
+
 
 def headline(figures: Figures | None, node: str, why: str = "") -> Headline:
     """Return the figure of a node.

@@ -111,36 +111,13 @@ class NodeEnergy:
             self._tally.cpu(ns, bucket)
 
     def values(self) -> dict[str, str | int | float]:
-        """Return what the node's own diagnostics say, and `lowlat top` shows; nothing unless it counts.
+        """Return what the node's own diagnostics say; nothing unless it counts.
 
-        =================== ===============================================================
-        energy.kind         measured, modelled or unavailable
-        energy.unit         what a result is: action, chunk, detection, alert or result
-        energy.j_per_result energy of one, NaN where it is not known
-        energy.error_j      its standard error; 0 for a share
-        energy.w            power
-        energy.meters       whose figures these are
-        energy.method       regression or share
-        energy.fake         what stands behind a meter that is no hardware
-        energy.why          what makes it doubtful, or why there is none
-        energy.budget       how the budget is kept, empty without one
-        =================== ===============================================================
+        They are those of `Headline.values`, and `energy.budget`: how the budget is kept, empty without one.
         """
         if self._timer is None:
             return {}
-        found = self.headline
-        return {
-            "energy.kind": found.kind.value,
-            "energy.unit": self._unit,
-            "energy.j_per_result": found.joules_per_result,
-            "energy.error_j": found.error_j,
-            "energy.w": found.watts,
-            "energy.meters": " ".join(found.meters),
-            "energy.method": found.method,
-            "energy.fake": found.fake,
-            "energy.why": found.why,
-            "energy.budget": self.order.summary,
-        }
+        return {**self.headline.values(self._unit), "energy.budget": self.order.summary}
 
     def judge(self, report: Report) -> Report:
         """Return a report of the node with `values`; it is no better than its budget is kept."""

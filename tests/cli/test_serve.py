@@ -19,6 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pages import pages
+
 from lowlat_nodes.cli import main as lowlat
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
 from lowlat_nodes.control.policies.policy import Policy, blank_observation
@@ -90,6 +94,17 @@ def test_a_shipped_model_acts_the_same_far_as_near() -> None:
                 image[:] = random.integers(0, 255, image.shape)
             assert np.array_equal(far.infer(observation), near.infer(observation))
         assert served.end(signal.SIGTERM) == (0, "connections 1, requests 5\n")
+
+
+def test_answers_count_for_the_energy_sampler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWLAT_ENERGY_DIR", str(tmp_path))
+    with serving(*LOCAL, SHIPPED) as served, remote(served.address) as far:
+        for request in range(3):
+            far.infer(dataclasses.replace(blank_observation(far.spec), request=request))
+        [page] = pages(tmp_path)
+        assert (page.unit, page.counts[""].started, page.counts[""].finished) == ("chunk", 3, 3)
+        assert served.end(signal.SIGTERM)[0] == 0
+    assert not pages(tmp_path)
 
 
 def test_parameters_of_the_command_line_come_last(tmp_path: Path) -> None:

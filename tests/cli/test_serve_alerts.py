@@ -23,6 +23,7 @@ pytest.importorskip("onnx")
 sys.path.insert(0, str(Path(__file__).parent))
 
 from alert_model import write_alert_model
+from pages import counted
 
 from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.passbands import CODES
@@ -130,6 +131,21 @@ def test_replayed_alerts_are_classified_until_a_signal(
     assert code == 0
     assert " 0 dead letters" in complaints
     assert {message.payload.fields["object_id"] for message in heard} == {f"ZTF{i}" for i in range(ALERTS)}
+
+
+def test_alerts_count_for_the_energy_sampler(
+    night: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "energy"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("LOWLAT_ENERGY_DIR", str(folder))
+    with serving(*parameters(model=model, source__zmq__endpoint="tcp://127.0.0.1:0")) as served:
+        assert lowlat.main(["replay", str(night), "--to", served.ready["source"], "--rate", "max"]) == 0
+        deadline = time.monotonic() + PATIENCE_S
+        while counted(folder, "alerts").get("", (0, 0)) != (ALERTS, ALERTS):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        served.end(signal.SIGTERM)
 
 
 def test_heartbeats_come_from_the_delivery(model: Path, tmp_path: Path) -> None:

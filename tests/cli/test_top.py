@@ -131,6 +131,35 @@ def test_reports_of_other_peoples_nodes_have_no_figures() -> None:
     assert line.text.split() == ["cpu", "usage", "ok", "-", "-", "-/-", "-/-", "-", "-", "12", "%"]
 
 
+ENERGY = {
+    "energy.kind": "measured",
+    "energy.unit": "detection",
+    "energy.j_per_result": "0.4123",
+    "energy.fake": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "cell"),
+    [
+        ({}, "0.412 J/detection"),
+        ({"energy.kind": "modelled"}, "~0.412 J/detection"),
+        ({"energy.fake": "fake sysfs"}, "fake 0.412 J/detection"),
+        ({"energy.kind": "unavailable"}, "-"),
+        ({"energy.j_per_result": "nan"}, "-"),
+        ({"energy.unit": "chunk", "energy.j_per_action": "0.0051"}, "0.0051 J/action"),
+        ({"energy.unit": "chunk", "energy.j_per_action": "nan"}, "0.412 J/chunk"),
+        ({"energy.j_per_result": "123456"}, "123456 J/detection"),
+        ({"energy.unit": "\x1b[2J" + "x" * 99}, "0.412 J/ [2Jxxxxxxxxx..."),
+    ],
+)
+def test_what_a_result_costs_says_how_that_is_known(changes: dict[str, str], cell: str) -> None:
+    head, row, other = (line.text for line in table([report(**ENERGY | changes), report("/arm")], 200))
+    end = head.index("energy") + len("energy")
+    assert row[:end].endswith(f"  {cell}")
+    assert other[end - 2 : end] == "  "
+
+
 def test_control_characters_in_a_message_cannot_reach_the_terminal() -> None:
     line = table([Report("/arm\x1b[2J", "", "ok", "a\nb\x1b[31mc", 0.1, {"state": "\x07"})], 160)[1]
     assert line.text.isprintable()

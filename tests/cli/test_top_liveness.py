@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -19,7 +20,11 @@ from typing import Any
 import pytest
 
 from lowlat_nodes.cli.processes import plain, report
+from lowlat_nodes.cli.top_energy import HostBoard
 from lowlat_nodes.cli.top_table import table
+from lowlat_nodes.energy.board import Board
+from lowlat_nodes.energy.figures import Cost, Figures, MeterFigures, NodeFigures
+from lowlat_nodes.stream.meter import Kind
 from lowlat_nodes.stream.peer import PeerState
 
 PATIENCE_S = 90.0
@@ -253,6 +258,28 @@ def test_processes_and_nodes_share_one_table() -> None:
     assert "at tcp://h:2" in first
     assert second.startswith("tcp://h:1  stale  never seen")
     assert "nobody listens there" in second
+
+
+def test_the_energy_of_a_process_is_that_of_the_sampler_of_this_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOWLAT_ENERGY_DIR", str(tmp_path))
+    meter = MeterFigures(
+        "model/cpu", "cpu", ("cpu",), "", "", Kind.MODELLED, 0.01, 0.03, 5.0, 50.0, 1.0, 10.0, 30.0, 10.0,
+        0.0, 0.0,
+    )  # fmt: skip
+    cost = Cost("model/cpu", "", 0.02, 0.0, "share")
+    watts, joules = {"model/cpu": 2.0}, {"model/cpu": 20.0}
+    used = NodeFigures("/alerts", "alert", 9, 3.0, 1.0, math.nan, watts, joules, (cost,))
+    Board(tmp_path).publish(Figures("host", 0, time.monotonic_ns(), 1.0, (meter,), (), (used,)))
+    named = [("tcp://127.0.0.1:1", "/alerts"), ("tcp://elsewhere:1", "/alerts"), ("ipc:///tmp/a", "/others")]
+    here, elsewhere, unknown = HostBoard().values(named)
+    assert (here["energy.kind"], here["energy.unit"]) == ("modelled", "alert")
+    assert here["energy.j_per_result"] == "0.02"
+    assert elsewhere == unknown == {}
+    process = PeerState("/alerts", "running", 10**9, 4123, 2_500_000, 17.25, "running")
+    assert "  ~0.02 J/alert  " in table([report("tcp://127.0.0.1:1", process, here)], 200)[1].text
+    assert plain("tcp://127.0.0.1:1", process, here)["values"]["energy.w"] == "2.0"
 
 
 def test_a_loop_that_is_kept_from_going_on_is_a_warning() -> None:

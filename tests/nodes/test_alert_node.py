@@ -19,6 +19,7 @@ pytest.importorskip("onnx")
 from alert_model import write_alert_model
 from alert_night import alerts
 from diagnostic_msgs.msg import DiagnosticArray
+from pages import counted, pages
 from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -111,6 +112,19 @@ def test_results_and_what_filters_keep_are_topics(robot: Any, make: Make, tmp_pa
     assert record["object_id"] == f"ZTF{record['alert_id']}"
     assert (record["survey"], record["model"]) == ("ztf", "tokens")
     assert record["published_ns"] >= record["received_ns"] > 0
+
+
+def test_each_alert_counts_for_the_energy_sampler(
+    robot: Any, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOWLAT_ENERGY_DIR", str(tmp_path))
+    node = make(filter__many__keep="detections >= 0")
+    results = listen(robot, "/alert_node/results")
+    send_until(robot, tmp_path, lambda: len(results) > 4)
+    node.trigger_deactivate()
+    robot.spin_until(lambda: counted(tmp_path, "/alert_node")[""][1] >= len(results))
+    [page] = pages(tmp_path)
+    assert (page.unit, page.counts[""].started) == ("alert", page.counts[""].finished)
 
 
 def test_packets_come_from_a_ros_topic(robot: Any, make: Make) -> None:

@@ -24,6 +24,7 @@ pytest.importorskip("onnx")
 
 import onnx
 from diagnostic_msgs.msg import DiagnosticArray
+from pages import counted, pages
 from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -124,6 +125,22 @@ def test_detections_carry_stamp_and_frame_and_boxes_of_the_source(robot: Any, de
     assert set(middles) == {"red", "green"}
     assert np.allclose(middles["red"], (20, 30), atol=7.0)
     assert np.allclose(middles["green"], (40, 50), atol=7.0)
+
+
+def test_each_frame_counts_for_the_energy_sampler(
+    robot: Any, detector: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOWLAT_ENERGY_DIR", str(tmp_path))
+    node = detector()
+    found = robot.listen(Detection2DArray, "/detector_node/detections")
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    robot.publish_until(publisher, image(), lambda: len(found) > 2)
+    node.trigger_deactivate()  # all that began is over
+    [(started, finished)] = counted(tmp_path, "/detector_node").values()
+    assert started == finished >= len(found)
+    [page] = pages(tmp_path)
+    assert (page.unit, list(page.counts)) == ("detection", [node._detector.shape])
+    assert sum(counts.cpu_ns for counts in page.counts.values()) > 0
 
 
 def test_labels_backend_and_times_are_told(robot: Any, detector: Make) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from pages import counted, pages
 from policy_rig import Rig, S, children, merged, runs, until
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from scripted_policy import HEIGHT, JOINTS, WIDTH
@@ -126,6 +127,22 @@ def test_a_budget_makes_inferences_rarer_and_cheaper_and_never_the_ticks(start: 
     assert "model 2 of 2" in rig.robot.values["energy.budget"]
     rig.until_moving()
     board.withdraw()
+
+
+def test_its_processes_count_as_one_node_for_the_energy_sampler(rig: Rig) -> None:
+    folder = Path(os.environ["LOWLAT_ENERGY_DIR"])
+    family = {rig.process.pid, *children(rig.process.pid).values()}
+
+    def finished() -> int:
+        return sum(done for _, done in counted(folder, "/policy_node").values())
+
+    before = finished()
+    rig.until(lambda: finished() > before + 3, "counts of inferences")
+    mine = [page for page in pages(folder) if page.processes and page.processes[0].pid in family]
+    assert {page.processes[0].pid for page in mine} == family
+    assert {(page.node, page.unit) for page in mine} == {("/policy_node", "chunk")}
+    assert float(rig.robot.values["ticks_of_chunks"]) > 0
+    assert rig.robot.values["energy.unit"] == "chunk"
 
 
 def test_a_killed_policy_comes_back_and_the_robot_moves_on(rig: Rig) -> None:

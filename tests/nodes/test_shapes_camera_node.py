@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from diagnostic_msgs.msg import DiagnosticArray
+from pages import counted
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
@@ -96,6 +97,18 @@ def test_images_are_frames_of_the_stream_at_stamps_a_period_apart(robot: Any) ->
     apart = np.diff([stamp_ns(image) for image in images]) / 1e9 * RATE_HZ
     # A busy machine may take long between the readings of the two clocks, now and then.
     assert np.median(np.abs(apart - np.diff(frames))) < 0.2
+
+
+def test_each_image_counts_for_the_energy_sampler(
+    robot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOWLAT_ENERGY_DIR", str(tmp_path))
+    node = make(robot)
+    assert node.start(), node.problem
+    images = robot.listen(Image, "/camera/image")
+    robot.spin_until(lambda: len(images) > 2)
+    [(started, finished)] = counted(tmp_path, "/shapes_camera_node").values()
+    assert started >= finished >= len(images)
 
 
 def test_the_truth_has_the_stamp_of_its_image_and_what_is_in_it(robot: Any) -> None:
