@@ -3,7 +3,7 @@
 """The figures of an energy sampler for Prometheus.
 
 What is measured and what is modelled has names of its own, so that no query adds the two by mistake. A query
-that adds meters must leave out those which another one includes: `part_of!=""`.
+that adds meters takes those alone which no other one includes, and no fakes: `part_of="", fake=""`.
 """
 
 from __future__ import annotations
@@ -64,13 +64,17 @@ def _of_kind(figures: Figures, kind: Kind) -> Iterator[Metric]:
     costs: Values = {}
     errors: Values = {}
     for node in figures.nodes:
-        used |= {(node.node, name): joules for name, joules in node.joules.items() if name in meters}
-        power |= {(node.node, name): watts for name, watts in node.watts.items() if name in meters}
+        for name, meter in meters.items():
+            if name in node.joules:
+                used[node.node, name, meter.fake] = node.joules[name]
+            if name in node.watts:
+                power[node.node, name, meter.fake] = node.watts[name]
         for cost in node.costs:
             if cost.meter in meters:
-                key = (node.node, cost.meter, cost.bucket, cost.method)
+                key = (node.node, cost.meter, meters[cost.meter].fake, cost.bucket, cost.method)
                 costs[key], errors[key] = cost.joules, cost.error_j
-    by_node, by_bucket = ("node", "meter"), ("node", "meter", "bucket", "method")
+    by_node = ("node", "meter", "fake")
+    by_bucket = (*by_node, "bucket", "method")
     yield Metric(f"{start}_node_joules_total", "Energy that a node caused.", used, by_node, _MOST)
     yield Metric(f"{start}_node_watts", "Power of a node in the last window.", power, by_node, _MOST)
     yield Metric(f"{start}_result_joules", "Energy of one result.", costs, by_bucket, _MOST)

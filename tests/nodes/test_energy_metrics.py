@@ -56,10 +56,11 @@ def test_the_parts_of_the_energy_of_a_meter_are_one_counter() -> None:
 
 def test_what_is_modelled_has_names_of_its_own() -> None:
     found = metrics()
-    assert found["lowlat_energy_measured_node_joules_total"].values == {("/arm", RAPL): 50.0}
-    assert found["lowlat_energy_modelled_node_joules_total"].values == {("/arm", MODEL): 20.0}
-    assert found["lowlat_energy_measured_node_watts"].values == {("/arm", RAPL): 5.0}
-    assert found["lowlat_energy_measured_result_joules"].values == {("/arm", RAPL, "640", "regression"): 2.5}
+    assert found["lowlat_energy_measured_node_joules_total"].values == {("/arm", RAPL, "a test"): 50.0}
+    assert found["lowlat_energy_modelled_node_joules_total"].values == {("/arm", MODEL, "a test"): 20.0}
+    assert found["lowlat_energy_measured_node_watts"].values == {("/arm", RAPL, "a test"): 5.0}
+    cost = ("/arm", RAPL, "a test", "640", "regression")
+    assert found["lowlat_energy_measured_result_joules"].values == {cost: 2.5}
     assert found["lowlat_energy_modelled_result_joules"].values == {}
     assert found["lowlat_energy_results_total"].values == {("/arm", "action"): 7}
 
