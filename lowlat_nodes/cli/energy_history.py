@@ -67,7 +67,7 @@ def rows(figures: Figures) -> Iterator[Row]:
         yield Row(*head, POWER, "", "", "W", meter.watts)
         if not math.isnan(parts.idle_w):
             yield Row(*head, IDLE, "", "", "W", parts.idle_w)
-            yield Row(*head, UNATTRIBUTED, "", "", "W", parts.unattributed_w)
+        yield Row(*head, UNATTRIBUTED, "", "", "W", parts.unattributed_w)
         for node in figures.nodes:
             if meter.name in node.watts:
                 yield Row(*head, NODE, node.node, "", "W", node.watts[meter.name])

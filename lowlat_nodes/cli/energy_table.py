@@ -26,7 +26,8 @@ class Split:
     Attributes:
         idle_w: Power without work.
         nodes_w: What the nodes caused, all together.
-        unattributed_w: The rest: other processes, and what nobody can be charged for.
+        unattributed_w: The rest: other processes, and what nobody can be charged for; idle power too, where
+            that is not known.
     """
 
     idle_w: float
@@ -39,7 +40,8 @@ def split(figures: Figures, meter: MeterFigures) -> Split:
     nodes_w = math.fsum(node.watts.get(meter.name, 0.0) for node in figures.nodes)
     # A window without work may lie below the power that is idle on average.
     idle_w = min(meter.idle_w, meter.watts) if not math.isnan(meter.idle_w) else math.nan
-    return Split(idle_w, nodes_w, max(0.0, meter.watts - idle_w - nodes_w))
+    known_w = nodes_w if math.isnan(idle_w) else idle_w + nodes_w
+    return Split(idle_w, nodes_w, max(0.0, meter.watts - known_w))
 
 
 def tables(figures: Figures, width: int) -> list[str]:

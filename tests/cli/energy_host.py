@@ -8,6 +8,10 @@ import math
 import time
 
 from lowlat_nodes.energy.figures import Cost, Figures, MeterFigures, Missing, NodeFigures
+from lowlat_nodes.energy.ledger import Ledger, Window
+from lowlat_nodes.energy.node_use import NodeUse
+from lowlat_nodes.sim.power import NodeConfig, SimulatedMeter, Work
+from lowlat_nodes.stream.clock import ManualClock
 from lowlat_nodes.stream.meter import Kind
 
 BEGIN_NS = 1_790_000_000_000_000_000
@@ -48,3 +52,39 @@ def host(second: float = 0.0, **changes: object) -> Figures:
         "nodes": (node("/detector_node", Cost("rapl/package-0", "", 0.5, 0.02, "regression")),),
     }
     return Figures(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def simulated(seconds: int, seed: int = 1) -> list[Figures]:
+    """Figures of a simulated GPU that two nodes use, by the real ledger: 1.5 J a detection, 8 J an action.
+
+    docs/images/energy_show.svg is of 300 s of it.
+    """
+    clock = ManualClock()
+    nodes = {
+        "/detector_node": (
+            "detection",
+            Work(NodeConfig(joules=1.5, rate_hz=20.0, busy_s=0.02), seconds, seed),
+        ),
+        "/policy_node": ("action", Work(NodeConfig(joules=8.0, rate_hz=3.0, busy_s=0.1), seconds, seed + 1)),
+    }
+    works = tuple(work for _, work in nodes.values())
+    ledger = Ledger([SimulatedMeter(70.0, works, clock=clock, seed=seed, name="simulated/gpu0")])
+    made = []
+    ledger.read(clock.now_ns())
+    for second in range(1, seconds + 1):
+        for _ in range(10):
+            clock.advance(100_000_000)
+            ledger.read(clock.now_ns())
+        used = {}
+        for name, (unit, work) in nodes.items():
+            before, after = work.counts([second - 1.0, second])
+            busy_ns = 1e9 * work.config.busy_s * float(after - before)
+            used[name] = NodeUse(
+                unit, int(after) - int(before), {"": float(after - before)}, 0.0, {"gpu0": busy_ns}
+            )
+        busy = {"gpu0": sum(use.gpu_ns["gpu0"] for use in used.values()) + 5e7}
+        ledger.settle(Window(1.0, used, 2, 1e8, busy))
+        time_ns = BEGIN_NS + second * 1_000_000_000
+        made.append(Figures("robot1", time_ns, clock.now_ns(), 1.0, ledger.meters(), (), ledger.nodes()))
+    ledger.close()
+    return made

@@ -34,7 +34,7 @@ def test_each_figure_is_a_row() -> None:
 
 def test_what_is_not_known_has_no_row() -> None:
     unknown = host(meters=(meter(idle_w=math.nan), meter("gone", kind=Kind.UNAVAILABLE, watts=math.nan)))
-    assert [row.quantity for row in rows(unknown)] == ["power", "node", "cost"]
+    assert [row.quantity for row in rows(unknown)] == ["power", "unattributed", "node", "cost"]
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:

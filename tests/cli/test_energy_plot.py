@@ -14,9 +14,9 @@ pytest.importorskip("matplotlib")
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from energy_host import host, meter, node
+from energy_host import host, meter, node, simulated
 
-from lowlat_nodes.cli.energy_history import Row, rows
+from lowlat_nodes.cli.energy_history import COST, Row, rows
 from lowlat_nodes.cli.energy_plot import _unbroken, draw
 from lowlat_nodes.energy.figures import Cost
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -90,3 +90,12 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_nothing_is_drawn_where_figures_are_missing() -> None:
     times_s = np.array([0.0, 1.0, 2.0, 30.0, 31.0, 32.0])
     assert _unbroken(times_s) == [slice(0, 3), slice(3, 6)]
+
+
+def test_a_simulated_host_is_drawn_with_the_costs_that_are_true(tmp_path: Path) -> None:
+    made = [row for figures in simulated(300) for row in rows(figures)]
+    draw(made, tmp_path / "energy.svg")
+    assert "FAKE METERS: simulated" in (tmp_path / "energy.svg").read_text(encoding="utf-8")
+    last = {row.unit: row.value for row in made if row.quantity == COST}
+    assert last["J/detection"] == pytest.approx(1.5, rel=0.1)
+    assert last["J/action"] == pytest.approx(8.0, rel=0.1)

@@ -36,6 +36,13 @@ def test_a_window_below_the_idle_power_is_idle_and_nothing_is_negative() -> None
     assert (parts.idle_w, parts.nodes_w, parts.unattributed_w) == (18.0, 6.0, 0.0)
 
 
+def test_idle_power_that_is_not_known_is_unattributed() -> None:
+    figures = host(meters=(meter(idle_w=math.nan),))
+    parts = split(figures, figures.meters[0])
+    assert math.isnan(parts.idle_w)
+    assert parts.unattributed_w == 24.0
+
+
 def test_a_meter_has_a_line_and_a_node_one_for_each_meter() -> None:
     costs = (
         Cost("rapl/package-0", "640x640", 0.5, 0.0213, "regression"),
