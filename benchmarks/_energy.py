@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from lowlat_nodes.energy.board import Board
 from lowlat_nodes.energy.figures import Figures, Missing
 from lowlat_nodes.energy.folder import energy_folder
-from lowlat_nodes.energy.meters.discovery import MeterSettings, find_meters
+from lowlat_nodes.energy.meters.discovery import find_meters
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.meter import Kind, Meter
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 LEAST: Final = 10
 """Periods of a counter that a window lasts, and steps that it counts in one: they are known to 10 % then."""
 
-MODEL: Final = "model/cpu"
+_MODEL: Final = "model/cpu"
 
 _ENDED = "the processes whose energy it would be have ended"
 _PATIENCE_PERIODS = 5
@@ -86,29 +86,22 @@ class HostMeters:
     Args:
         meters: In the order in which they are to be read.
         missing: What cannot be read.
-        idle_w: Power without work of those of which it is known.
 
     Raises:
         FakeMeter: If one of them is a fake.
     """
 
-    def __init__(
-        self,
-        meters: Sequence[Meter],
-        missing: Sequence[Missing] = (),
-        idle_w: Mapping[str, float] | None = None,
-    ) -> None:
+    def __init__(self, meters: Sequence[Meter], missing: Sequence[Missing] = ()) -> None:
         _refuse_fakes(meters)
         self.missing = tuple(missing)
         self._meters = meters
-        self._idle_w = idle_w or {}
 
     def read(self) -> list[Count]:
         """Return what all meters count now."""
         found = []
         for meter in self._meters:
             read = meter.read()
-            idle_j = self._idle_w.get(meter.name, math.nan) * time.monotonic()
+            idle_j = read.idle_w * time.monotonic()
             about = (meter.name, meter.device, meter.part_of, read.kind, read.period_s, read.resolution_j)
             found.append(Count(*about, read.joules, idle_j, read.breaks, read.why))
         return found
@@ -179,14 +172,12 @@ def counts_of_host() -> Counts:
 @functools.cache
 def _host_meters() -> HostMeters:
     """Open the meters once for all parts of a benchmark."""
-    settings = MeterSettings()
-    found = find_meters(settings)
-    idle_w = {MODEL: settings.model_idle_w * (os.cpu_count() or 1)}
-    meters = HostMeters(found.meters, found.missing, idle_w)
+    found = find_meters()
+    meters = HostMeters(found.meters, found.missing)
     # A counter that has not moved yet may be a dead one; once that is known, the model stands in for it.
     give_up_s = time.monotonic() + _PROOF_S
     while time.monotonic() < give_up_s and any(
-        count.kind is Kind.UNAVAILABLE for count in meters.read() if count.name != MODEL
+        count.kind is Kind.UNAVAILABLE for count in meters.read() if count.name != _MODEL
     ):
         time.sleep(_LOOK_S)
     return meters

@@ -148,7 +148,7 @@ class Account:
             resolution_j=reading.resolution_j if reading else 0.0,
             watts=self.watts if self._good else math.nan,
             joules=self._settled,
-            idle_w=_reliable(self._idle),
+            idle_w=self._idle_w(),
             idle_j=self._idle_j,
             nodes_j=self._nodes_j,
             unattributed_j=self._unattributed_j,
@@ -181,7 +181,7 @@ class Account:
         shared = self._shared.get(node)
         if estimate.why and shared is not None and shared.results > 0.0:
             why = estimate.why
-            if math.isnan(_reliable(self._idle)):
+            if math.isnan(self._idle_w()):
                 why += "; idle power is not known, and this is the energy of the time at work"
             if buckets > 1:
                 why += "; the mean over all buckets"
@@ -197,8 +197,16 @@ class Account:
         else:
             self._regression.interrupt()
 
+    def _idle_w(self) -> float:
+        """Return power without work: as the meter knows it, otherwise as it was found, NaN where it was not.
+
+        Work of others that never varies looks like idle power; a model knows better.
+        """
+        known_w = self._reading.idle_w if self._reading is not None else math.nan
+        return _reliable(self._idle) if math.isnan(known_w) else known_w
+
     def _parts(self, joules: float, seconds: float) -> Parts:
-        idle_j = _reliable(self._idle) * seconds
+        idle_j = self._idle_w() * seconds
         if self._use is not None:
             return by_use(joules, idle_j, self._use)
         caused_j: dict[str, float] = {}

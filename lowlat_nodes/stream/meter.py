@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -30,6 +31,7 @@ class Reading:
         breaks: How often the counter has started anew, or was away: what was used across a break is unknown,
             and is not in `joules`.
         why: Why it is unavailable, with the remedy; what a model takes for granted; empty for a measurement.
+        idle_w: What there would be without work, where the meter knows that, as a model does; NaN otherwise.
     """
 
     joules: float
@@ -39,6 +41,7 @@ class Reading:
     resolution_j: float
     breaks: int = 0
     why: str = ""
+    idle_w: float = math.nan
 
 
 class Meter(Protocol):

@@ -59,9 +59,10 @@ def compute(seconds: float) -> None:
         math.sqrt(2.0)
 
 
-def metered(*meters: ScriptedMeter, idle_w: float | None = 0.0, missing: tuple[Missing, ...] = ()) -> Metered:
-    idle = {} if idle_w is None else {meter.name: idle_w for meter in meters}
-    return Metered(counts=HostMeters(meters, missing, idle))
+def metered(*meters: ScriptedMeter, idle_w: float = 0.0, missing: tuple[Missing, ...] = ()) -> Metered:
+    for meter in meters:
+        meter.reading = replace(meter.reading, idle_w=idle_w)
+    return Metered(counts=HostMeters(meters, missing))
 
 
 def test_what_is_above_idle_is_charged_by_share_of_cpu_time() -> None:
@@ -89,7 +90,7 @@ def test_idle_power_is_not_charged() -> None:
 
 def test_where_nobody_knows_the_idle_power_the_figure_has_it_and_says_so() -> None:
     meter = ScriptedMeter()
-    with metered(meter, idle_w=None) as energy:
+    with metered(meter, idle_w=math.nan) as energy:
         compute(0.05)
         meter.count(10.0)
     figures = energy.plain("alert", 2)
@@ -245,8 +246,8 @@ def test_processes_that_have_gone_cannot_be_charged() -> None:
     )
     assert child.stdout is not None
     child.stdout.readline()
-    meter = ScriptedMeter()
-    with Metered([child.pid], HostMeters([meter], (), {meter.name: 0.0})) as energy:
+    meter = ScriptedMeter(reading=Reading(0.0, 0, Kind.MEASURED, 0.001, 1e-6, idle_w=0.0))
+    with Metered([child.pid], HostMeters([meter])) as energy:
         child.communicate(b"\n")
         compute(0.05)
         meter.count(10.0)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from lowlat_nodes.stream.clock import Clock
@@ -25,11 +26,12 @@ class Told:
     breaks: int = 0
     why: str = ""
     moved_ns: int = -1
+    idle_w: float = math.nan
     closed: bool = False
 
     def read(self) -> Reading:
         moved_ns = self.clock.now_ns() if self.moved_ns < 0 else self.moved_ns
-        return Reading(self.joules, moved_ns, self.kind, 0.1, 0.001, self.breaks, self.why)
+        return Reading(self.joules, moved_ns, self.kind, 0.1, 0.001, self.breaks, self.why, self.idle_w)
 
     def close(self) -> None:
         self.closed = True

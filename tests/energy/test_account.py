@@ -254,3 +254,16 @@ def test_the_parts_are_what_was_counted_whatever_happens(steps: list[Step], devi
             assert figures.unattributed_j >= -1e-8
             assert figures.nodes_j == pytest.approx(math.fsum(nodes_j.values()), abs=1e-8)
     assert all(later >= earlier for earlier, later in pairwise(totals))
+
+
+def test_idle_power_that_the_meter_knows_is_not_found_anew() -> None:
+    """Work of others that never varies looks like idle power to whoever does not know it."""
+    rig = Rig()
+    rig.meter.idle_w = 4.0
+    for _ in range(60):
+        rig.read(10.0)
+        assert rig.settle({"/a": 0.25}, busy=1.0) == {"/a": pytest.approx(1.5)}
+    figures = rig.figures
+    assert figures.idle_w == 4.0
+    assert figures.idle_j == pytest.approx(240.0)
+    assert figures.unattributed_j == pytest.approx(270.0)

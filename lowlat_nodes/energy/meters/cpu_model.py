@@ -52,6 +52,7 @@ class CpuModel:
         self.covers: tuple[str, ...] = ("cpu",)
         self.fake = fake
         self._idle_w, self._busy_w = idle_w, busy_w
+        self._cpus = os.cpu_count() or 1
         self._instead_of = instead_of
         self._now_ns = (clock or SteadyClock()).now_ns
         self._stat = proc / "stat"
@@ -80,7 +81,10 @@ class CpuModel:
                 kind, why = Kind.UNAVAILABLE, f"expected processor times in {self._stat}: {error}"
                 self._interrupt()
         resolution_j = (self._busy_w - self._idle_w) / _TICKS_HZ
-        return Reading(self._joules, self._read_ns, kind, 1.0 / _TICKS_HZ, resolution_j, self._breaks, why)
+        idle_w = self._idle_w * self._cpus
+        return Reading(
+            self._joules, self._read_ns, kind, 1.0 / _TICKS_HZ, resolution_j, self._breaks, why, idle_w
+        )
 
     def close(self) -> None:
         """Close the file."""

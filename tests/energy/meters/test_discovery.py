@@ -83,6 +83,7 @@ def test_nothing_but_the_model(sysfs: FakeSysfs) -> None:
     reading = model.read()
     assert (model.name, model.device, reading.kind) == ("model/cpu", "cpu", Kind.MODELLED)
     assert "0.74 W per idle and 3.5 W per busy" in reading.why
+    assert reading.idle_w == pytest.approx(0.74 * (os.cpu_count() or 1))
     assert model.fake == f"fake sysfs at {sysfs.root}"
 
 
