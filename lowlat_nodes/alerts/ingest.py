@@ -26,6 +26,8 @@ from lowlat_nodes.stream.payload import Packet
 
 SURVEYS = (Ztf, Lsst)
 
+_UNNAMED = "alerts"  # the source of packets without an origin
+
 
 @dataclass(slots=True, eq=False)
 class Ingested:
@@ -72,8 +74,9 @@ class Ingest:
     Args:
         registry: Where schemas are found that come by number or name.
         most_bytes: A larger packet, or one that decompresses to more, is refused.
-        bound: How many epochs an alert may have, by `Packet.source` and the name of the survey. One with more
-            is refused: without some of its epochs it might be classified as something else.
+        bound: How many epochs an alert may have, by `Packet.source` (`alerts` for packets without one) and
+            the name of the survey. One with more is refused: without some of its epochs it might be
+            classified as something else.
     """
 
     def __init__(
@@ -108,7 +111,7 @@ class Ingest:
             if isinstance(known, str):
                 refused.update(dict.fromkeys(numbers, known))
             else:
-                sources = [packets[number].source for number in numbers]
+                sources = [packets[number].source or _UNNAMED for number in numbers]
                 parts.append(_read(known, np.array(numbers), bodies, sources, self._bound))
         return _together(parts, refused)
 

@@ -18,6 +18,7 @@ from lowlat_nodes.cli.node_parameters import read_parameters
 from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.alert_settings import AlertSettings
 from lowlat_nodes.nodes.counting import open_counts
+from lowlat_nodes.nodes.guards import epoch_guard
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.config import build
@@ -38,7 +39,8 @@ def main(argv: Sequence[str]) -> int:
     parameters = read_parameters("alert", options.parameters, options.node, options.parameter)
     settings = build(AlertSettings, parameters)
     with stop_on_signals(ends=True) as stop:
-        processor = load_alert_classifier(settings)
+        guard = epoch_guard(settings.energy.guard)
+        processor = load_alert_classifier(settings, guard)
         counts = open_counts(ALERTS, "alert")
         service = AlertService(settings, processor, SystemClock(), tell=_say, counts=counts)
         gc.collect()

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,11 @@ from lowlat_nodes.cli.arguments import assignment
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
 from lowlat_nodes.control.policies.policy import blank_observation
 from lowlat_nodes.control.policies.serving import PolicyResponder
+from lowlat_nodes.energy.settings import GuardOnly
 from lowlat_nodes.nodes import parameter_file
 from lowlat_nodes.nodes.counting import CHUNK, Counts, open_counts
-from lowlat_nodes.stream.config import build
+from lowlat_nodes.nodes.guards import step_guard
+from lowlat_nodes.stream.config import build, section
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.stream.token import read_token
@@ -31,7 +34,13 @@ from lowlat_nodes.transport.policy.serve import SERVERS, PolicyServer, make_serv
 if TYPE_CHECKING:
     from lowlat_nodes.transport.zmq.publisher import Publisher
 
-_OURS = "policy."
+_OURS = ("policy.", "energy.guard.")
+
+
+@dataclass(frozen=True)
+class _Served:
+    policy: PolicyConfig = section(PolicyConfig, doc="The policy.")
+    energy: GuardOnly = section(GuardOnly, doc="What one request may cost.")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -41,11 +50,13 @@ def main(argv: Sequence[str]) -> int:
         0 after a signal.
     """
     options = _parse(argv)
-    config = build(PolicyConfig, _parameters(options))
+    served = build(_Served, _parameters(options))
+    config = served.policy
     token = read_token(options.token_file)
     policy = load_policy(config, connect, ProcessClient)
+    guard = step_guard(served.energy.guard, policy.spec)
     responder = _Counted(
-        PolicyResponder(policy, config.remote.request_form(policy.spec.images)),
+        PolicyResponder(policy, config.remote.request_form(policy.spec.images), guard),
         open_counts(_name(config), CHUNK),
     )
     policy.infer(blank_observation(policy.spec))
@@ -64,7 +75,9 @@ def main(argv: Sequence[str]) -> int:
         where = f", heartbeats at {heart.endpoint}" if heart is not None else ""
         print(f"serving {_name(config)} at {server.address} ({options.protocol}){where}", flush=True)
         server.serve(Pulse(_name(config), heart.beat if heart is not None else None))
-    print(", ".join(f"{name} {count}" for name, count in server.counts().items()) or "nobody asked")
+    state = guard.state()
+    counts = server.counts() | ({"cut": state.cuts} if state.cuts else {})
+    print(", ".join(f"{name} {count}" for name, count in counts.items()) or "nobody asked")
     return 0
 
 
@@ -148,7 +161,7 @@ def _name(config: PolicyConfig) -> str:
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the parameters below `policy.`, from the file, then from the command line."""
+    """Return the parameters that count here, from the file, then from the command line."""
     found: dict[str, Any] = {}
     if options.parameters:
         sections = parameter_file.read(options.parameters)
@@ -158,15 +171,15 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
     found |= {name: parameter_file.value(text) for name, text in options.parameter}
     wrong = [name for name, _ in options.parameter if not name.startswith(_OURS)]
     if wrong:
-        raise ConfigurationError(f"-p: expected parameters that begin with {_OURS}, got {wrong}")
-    return {name.removeprefix(_OURS): value for name, value in found.items() if name.startswith(_OURS)}
+        raise ConfigurationError(f"-p: expected parameters that begin with {' or '.join(_OURS)}, got {wrong}")
+    return {name: value for name, value in found.items() if name.startswith(_OURS)}
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="lowlat serve policy",
         description="Serve a policy to clients of a known protocol.",
-        epilog="Of the parameters of a policy node, those below policy. count.",
+        epilog="Of the parameters of a policy node, those below policy. and energy.guard. count.",
     )
     parser.add_argument(
         "parameters",

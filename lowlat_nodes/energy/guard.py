@@ -59,7 +59,7 @@ class GuardSettings:
         200, low=10, high=100_000, doc="So many calls are looked at before any is cut by those before it."
     )
     doubling_h: float = setting(
-        1.0,
+        4.0,
         unit="h",
         low=0.01,
         high=8760.0,
@@ -122,11 +122,11 @@ class Guard:
     mean, at least `free`, at most `most`. All sources share the statistics of a shape, so that a source
     cannot escape by a new name; breakers are of one source each.
 
-    Against poisoning: a cut call counts as the limit; calls of a source whose breaker is not closed do not
-    count; and `most_factor` counts from a mean that follows the true one slowly, `doubling_h`. An attacker
-    with many calls just below the limit can raise it to `most_factor` times the mean, and from there at that
-    rate. With many cheap calls the mean can be lowered, but `sigmas` deviations then stay above the honest
-    calls as long as these are more than about 1 / `sigmas`^2 of all.
+    Against poisoning: a cut call counts as the limit, and `most_factor` counts from a mean that follows the
+    true one slowly, `doubling_h`. With many calls at the limit an attacker can raise it to `most_factor`
+    times the mean, and from there at that rate; that is also how fast a lasting change is learnt. With many
+    cheap calls the mean can be lowered, but `sigmas` deviations then stay above the honest calls as long as
+    these are more than about 1 / `sigmas`^2 of all.
 
     Args:
         settings: How far.
@@ -136,7 +136,7 @@ class Guard:
         clock: Measures the time of cool-downs and drift.
 
     Raises:
-        ConfigurationError: If `most` is less than `free`, or infinite.
+        ConfigurationError: If the least that the settings let cut is more than the most, or that infinite.
     """
 
     def __init__(
@@ -149,14 +149,13 @@ class Guard:
         clock: Clock | None = None,
     ) -> None:
         self._settings = settings
-        self._most = settings.most or most
-        self._free = free = settings.free or free
+        self._most = most = settings.most or most
+        self._free = free = settings.free or min(free, most)
         chosen = settings.breaker.while_open
         self._while_open = while_open if chosen == "auto" else chosen
-        if not 0.0 < free <= self._most < math.inf:
+        if not 0.0 < free <= most < math.inf:
             raise ConfigurationError(
-                f"energy.guard.most: expected at least {free:g}, up to which no call is cut here, got "
-                f"{self._most:g}"
+                f"energy.guard.most: expected at least energy.guard.free, {free:g}, got {most:g}"
             )
         self._clock = clock or SteadyClock()
         self._lock = threading.Lock()
@@ -186,10 +185,8 @@ class Guard:
             self._cuts += cut
             if not self._settings.enabled:
                 return
-            breaker = self._breaker(source)
-            if breaker.closed:
-                self._costs(bucket, now_ns).add(cost, now_ns)
-            self._opened += breaker.note(cut, now_ns)
+            self._costs(bucket, now_ns).add(cost, now_ns)
+            self._opened += self._breaker(source).note(cut, now_ns)
 
     def state(self) -> GuardState:
         """Return what it has done so far."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lowlat_nodes.energy.guard import GuardSettings
 from lowlat_nodes.stream.config import section, setting
 
 
@@ -46,3 +47,15 @@ class EnergySettings:
         True, doc="Whether the node counts its results for the energy sampler of its host."
     )
     budget: BudgetSettings = section(BudgetSettings, doc="What the node may use.")
+
+
+@dataclass(frozen=True)
+class GuardOnly:
+    """The group `energy` of a program that is no node, and bounds what a call may cost."""
+
+    guard: GuardSettings = section(GuardSettings, doc="What one call may cost.")
+
+
+@dataclass(frozen=True)
+class GuardedEnergySettings(EnergySettings, GuardOnly):
+    """The group `energy` of a node whose calls differ in what they cost."""

@@ -12,10 +12,12 @@ from typing import Any
 from lowlat_nodes.alerts.alert_classifier import ALERTS, RESULTS, AlertClassifier
 from lowlat_nodes.alerts.filters import Filters
 from lowlat_nodes.energy.budget import LEAST_HZ, Leeway, Order
+from lowlat_nodes.energy.guard import Guard
 from lowlat_nodes.nodes.alert_config import AlertNodeConfig
 from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.base import LifecycleHost
-from lowlat_nodes.nodes.diagnostics import Level, Report, Window, judge_loop, standard_values
+from lowlat_nodes.nodes.diagnostics import Level, Report, Window, judge_guard, judge_loop, standard_values
+from lowlat_nodes.nodes.guards import epoch_guard
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.endpoint import PullSource, Sink
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -49,6 +51,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
     def __init__(self, **ros: Any) -> None:
         self._config: AlertNodeConfig | None = None
         self._processor: AlertClassifier | None = None
+        self._guard: Guard | None = None
         self._ros: RosSink | None = None
         self._service: AlertService | None = None
         self._window = Window()
@@ -59,7 +62,8 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
     def setup(self, config: AlertNodeConfig) -> None:
         """Load the model, check filters and schemas, and advertise the topics."""
         self._config = config
-        self._processor = load_alert_classifier(config)
+        self._guard = epoch_guard(config.energy.guard)
+        self._processor = load_alert_classifier(config, self._guard)
         if config.publish:
             outputs = {
                 output: Output(topic=f"~/{topic}", type_name="std_msgs/msg/String", depth=_DEPTH)
@@ -102,7 +106,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
     def teardown(self) -> None:
         """Release the model and withdraw the topics."""
         sink, self._ros = self._ros, None
-        self._processor = None
+        self._processor = self._guard = None
         if sink is not None:
             sink.close()
 
@@ -134,6 +138,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         service, processor = self._service, self._processor
         assert service is not None
         assert processor is not None
+        assert self._guard is not None
         stats = service.delivery.stats()
         lost = stats.lost or {}
         unprocessed = sum(count for kind, count in stats.failures.items() if kind.startswith("process:"))
@@ -155,7 +160,8 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         if stats.lag is not None:
             values["lag"] = stats.lag
         level, summary = self._judge(service, values)
-        return judge_loop(Report(level, summary, values), service.delivery.pulse)
+        report = judge_guard(Report(level, summary, values), self._guard.state(), "epochs")
+        return judge_loop(report, service.delivery.pulse)
 
     def _judge(self, service: AlertService, values: dict[str, Any]) -> tuple[Level, str]:
         """Return what the figures mean, and warn of what has grown since the last report."""

@@ -23,6 +23,7 @@ from lowlat_nodes.nodes.counting import Counts
 from lowlat_nodes.nodes.dead_letter_tally import DeadLetterTally
 from lowlat_nodes.nodes.metrics import Distribution, Metric, pipeline_metrics
 from lowlat_nodes.sim.alert_source import SimulatedAlerts
+from lowlat_nodes.stream.bound import UNBOUNDED, Bound
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.delivery import DEAD_LETTERS, Delivery, DeliveryStats
 from lowlat_nodes.stream.endpoint import PullSource, Sink
@@ -57,14 +58,19 @@ _BATCHES = tuple(1 << power for power in range(13))
 Sinks = Mapping[str, list[Sink]]
 
 
-def load_alert_classifier(settings: AlertSettings) -> AlertClassifier:
+def load_alert_classifier(settings: AlertSettings, bound: Bound = UNBOUNDED) -> AlertClassifier:
     """Return the processor: packets in, results, dead letters and what filters keep out.
+
+    Args:
+        settings: The parameters.
+        bound: How many epochs an alert may have, see `Ingest`.
 
     Raises:
         ConfigurationError: If model, filters or schemas are not as they should be.
     """
     classifier = load_classifier(settings.model)
-    processor = AlertClassifier(Ingest(alert_registry(settings)), classifier, Filters(settings.filter))
+    ingest = Ingest(alert_registry(settings), bound=bound)
+    processor = AlertClassifier(ingest, classifier, Filters(settings.filter))
     processor.abstain_below(settings.threshold)
     return processor
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowlat_nodes.alerts.filters import FilterSettings
+from lowlat_nodes.energy.settings import GuardOnly
 from lowlat_nodes.nodes.metrics import MetricsSettings
 from lowlat_nodes.nodes.zmq_output import ZmqSettings
 from lowlat_nodes.stream.config import group, section, setting
@@ -147,4 +148,5 @@ class AlertSettings:
     zmq: ZmqSettings = section(ZmqSettings, doc="Results over ZeroMQ.")
     parquet: ParquetOutput = section(ParquetOutput, doc="Results as Parquet files.")
     dead_letters: DeadLetterFiles = section(DeadLetterFiles, doc="What could not be read, as files.")
+    energy: GuardOnly = section(GuardOnly, doc="What an alert may cost.")
     metrics: MetricsSettings = section(MetricsSettings, doc="Figures for Prometheus.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from lowlat_nodes.energy.settings import GuardedEnergySettings
 from lowlat_nodes.nodes.base import NodeSettings
 from lowlat_nodes.nodes.zmq_input import ZmqInput
 from lowlat_nodes.nodes.zmq_output import ZmqSettings
@@ -33,6 +34,7 @@ class DetectorNodeConfig(NodeSettings, CamerasConfig):
         "an energy budget asks for it; all are loaded.",
     )
     zmq: ZmqSettings = section(ZmqSettings, doc="Detections over ZeroMQ as well.")
+    energy: GuardedEnergySettings = section(GuardedEnergySettings, doc="What results cost, and what one may.")
 
     def tiers(self) -> list[DetectorConfig]:
         """Return the configuration of each model, the dearest first."""

@@ -12,8 +12,10 @@ from typing import Any
 from std_srvs.srv import SetBool
 
 from lowlat_nodes.energy.budget import Leeway, Order
+from lowlat_nodes.energy.guard import Guard
 from lowlat_nodes.nodes.detector_config import DetectorNodeConfig
-from lowlat_nodes.nodes.diagnostics import MS, Level, Report
+from lowlat_nodes.nodes.diagnostics import MS, Level, Report, judge_guard
+from lowlat_nodes.nodes.guards import candidate_guard
 from lowlat_nodes.nodes.processor_node import Hosted, ProcessorNode
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.heartbeat import Heartbeat
@@ -63,6 +65,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
 
     def __init__(self, **ros: Any) -> None:
         self._tiers: DetectorTiers | None = None
+        self._guard: Guard | None = None
         self._latched: RosSink | None = None
         self._told: RosSink | None = None
         self._zmq: Publisher | None = None
@@ -90,7 +93,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         for sink in (self._told, self._latched, self._zmq):
             if sink is not None:
                 sink.close()
-        self._told = self._latched = self._zmq = self._tiers = None
+        self._told = self._latched = self._zmq = self._tiers = self._guard = None
         super().teardown()
 
     def check(self, config: DetectorNodeConfig) -> None:
@@ -162,6 +165,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
 
     def report(self) -> Report:
         """Return what every processor node does, and how long model and preparation took."""
+        assert self._guard is not None
         report = super().report()
         if self.silent and report.summary == "running":
             report.level, report.summary = Level.STALE, f"no input from {', '.join(self.silent)}"
@@ -174,7 +178,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         for name, times in (("model", model), ("prepare", prepare)):
             for share, value in zip(("p50", "p99"), times.quantiles((0.5, 0.99)), strict=True):
                 report.values[f"{name}_{share}_ms"] = value / MS if times.count else float("nan")
-        return report
+        return judge_guard(report, self._guard.state(), "boxes")
 
     @property
     def _loaded(self) -> DetectorTiers:
@@ -188,8 +192,12 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
 
     def _make(self, config: DetectorNodeConfig) -> Hosted:
         inputs, outputs = config.inputs(), dict(_outputs(config))
+        self._guard = guard = candidate_guard(config.energy.guard, config.max_detections)
         self._tiers = DetectorTiers(
-            [Detector(tier, tuple(inputs), wanted=self.wanted, stop=self.stopping) for tier in config.tiers()]
+            [
+                Detector(tier, tuple(inputs), wanted=self.wanted, stop=self.stopping, bound=guard)
+                for tier in config.tiers()
+            ]
         )
         return Hosted(
             self._tiers,

@@ -16,6 +16,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from lowlat_nodes.energy.guard import GuardState
 from lowlat_nodes.stream.clock import Clock as StreamClock
 from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.config import setting
@@ -188,6 +189,38 @@ def to_status(name: str, report: Report, hardware_id: str) -> DiagnosticStatus:
         hardware_id=hardware_id,
         values=[KeyValue(key=key, value=_text(value)) for key, value in report.values.items()],
     )
+
+
+def judge_guard(report: Report, state: GuardState, unit: str) -> Report:
+    """Return a report with what a guard has done; a warning while a breaker is open.
+
+    ======================= ==========================================================================
+    guard.calls, guard.cut  calls, and those that wanted more than they may
+    guard.refused           calls that were not worked on, as the breaker of their source was open
+    guard.opened            how often a breaker opened
+    guard.open              the sources whose breaker is open or half open
+    guard.limit, .mean      what a call may cost now, and what it does on average, in `guard.unit`;
+                            with the name of the bucket behind where there are several
+    ======================= ==========================================================================
+    """
+    report.values |= {
+        "guard.calls": state.calls,
+        "guard.cut": state.cuts,
+        "guard.refused": state.refused,
+        "guard.opened": state.opened,
+        "guard.open": ", ".join(state.open),
+        "guard.unit": unit,
+    }
+    for each in state.buckets:
+        behind = f".{each.bucket}" if each.bucket else ""
+        report.values |= {f"guard.limit{behind}": each.limit, f"guard.mean{behind}": each.mean}
+    if state.open and report.level in {Level.OK, Level.STALE}:
+        report.level = Level.WARN
+        report.summary = (
+            f"{', '.join(state.open)}: too many calls wanted far more {unit} than is usual; look at what "
+            "comes from there, or raise energy.guard.sigmas and energy.guard.most_factor if all is well"
+        )
+    return report
 
 
 class DiagnosticsPublisher:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.policies.policy import MOST_STEPS, PolicySpec
+from lowlat_nodes.energy.settings import GuardedEnergySettings
 from lowlat_nodes.nodes.base import NodeSettings
 from lowlat_nodes.nodes.realtime import RealtimeConfig
 from lowlat_nodes.stream.config import section, setting
@@ -28,6 +29,7 @@ class PolicyNodeConfig(NodeSettings, ControlConfig):
         low=1,
         high=MOST_STEPS,
     )
+    energy: GuardedEnergySettings = section(GuardedEnergySettings, doc="What results cost, and what one may.")
     realtime: RealtimeConfig = section(RealtimeConfig, doc="Scheduling of the tick process.")
 
     def steps(self, spec: PolicySpec) -> tuple[int, ...]:

@@ -22,10 +22,12 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lowlat_nodes.energy.budget import Leeway, Order
+from lowlat_nodes.energy.guard import Guard
 from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.counting import CHUNK
-from lowlat_nodes.nodes.diagnostics import Level, Report, standard_values
+from lowlat_nodes.nodes.diagnostics import Level, Report, judge_guard, standard_values
+from lowlat_nodes.nodes.guards import inference_guard
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_messages import LONGEST_TASK
 from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, Wiring
@@ -34,6 +36,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.ros.topics import Input, overridable
 
 _WATCH_S = 0.05
+_POLICY = "the policy"  # the only source of inferences
 _SILENT_S = 1.0
 _QUEUE = 10
 _ACCEPTED = frozenset({"chunks_scheduled", "chunks_swapped", "chunks_aligned", "chunks_trimmed"})
@@ -63,6 +66,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
 
     def __init__(self, **ros: Any) -> None:
         self._processes: PolicyProcesses | None = None
+        self._guard: Guard | None = None
         self._activation = 0
         self._status: dict[str, Any] = {}  # of this activation
         self._reported: dict[str, Any] = {}
@@ -109,6 +113,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         self._endpoints.append(cameras.close)
         self._processes = PolicyProcesses(config, wiring, cameras, self._hear, self.stop)
         self._steps = config.steps(self._processes.spec)
+        self._guard = inference_guard(config.energy.guard, self._processes.spec, config.policy.timeout_ms)
         self._start_on_activate = config.start_on_activate
         self._timeout_ms = config.policy.timeout_ms
         self._strategy = config.execution.strategy
@@ -158,7 +163,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         """End the processes."""
         if self._processes is not None:
             self._processes.close()
-            self._processes = None
+            self._processes = self._guard = None
         while self._endpoints:
             self._endpoints.pop()()
 
@@ -231,7 +236,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
         if status["choice"]:
             values["strategy_choice"] = status["choice"]
         level, summary = self._judge(status, problems)
-        return Report(level, summary, values)
+        assert self._guard is not None
+        return judge_guard(Report(level, summary, values), self._guard.state(), "ms")
 
     def _joules_per_action(self, counters: dict[str, int]) -> float:
         """Return the energy of a row of a chunk that the robot executed; NaN where it is not known."""
@@ -304,6 +310,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
 
     def _hear(self, kind: str, content: dict[str, Any]) -> None:
         if kind == "inference":
+            self._note(content["inference_ms"])
             self._inferences.publish(String(data=json.dumps(content)))
             return
         if kind != "status":
@@ -317,6 +324,13 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
                 reason = f"an inference took longer than {self._timeout_ms:g} ms"
                 self._processes.workers[number].replace(reason)
         self._processes.judge_corrector(content["corrector_silent_ms"])
+
+    def _note(self, inference_ms: float) -> None:
+        """Count the time of an inference, which nobody knew before."""
+        if self._guard is None:
+            return
+        limit_ms = self._guard.limit(_POLICY)
+        self._guard.note(inference_ms, cut=inference_ms > limit_ms, source=_POLICY)
 
     def _on_task(self, message: String) -> None:
         if len(message.data) > LONGEST_TASK:

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -71,8 +72,8 @@ class Detector(Processor):
         wanted: Tells whether anybody looks at a stream, by name; what is only for viewers is not made unless
             somebody does.
         stop: Tells whether `open` is to give up while it finds out what is fastest.
-        bound: How many boxes of a frame are looked at before suppression and tracking, by camera; the best
-            ones. A frame of a camera that is refused has no result.
+        bound: How many boxes of a frame are looked at before suppression and tracking, by camera and model;
+            the best ones. A frame of a camera that is refused has no result.
 
     Attributes:
         stages: How long the last frame took, where.
@@ -96,6 +97,7 @@ class Detector(Processor):
         self._config = config
         self._stop = stop
         self._bound = bound
+        self._kind = Path(config.model).stem  # models of one node find different numbers of boxes
         self._loaded: Loaded | None = None
         self._layout: Layout | None = None
         self._preprocessor: Preprocessor | None = None
@@ -233,11 +235,11 @@ class Detector(Processor):
     def process(self, message: Message) -> Iterator[Message]:
         """Detect in a frame; then, with the detections on their way, draw on it while somebody looks."""
         camera = message.topic
-        limit = self._bound.limit(camera)
+        limit = self._bound.limit(camera, self._kind)
         if limit < 1.0:
             return
         found = self._look(message, None if math.isinf(limit) else int(limit))
-        self._bound.note(self.stages.candidates, cut=self.stages.cut > 0, source=camera)
+        self._bound.note(self.stages.candidates, cut=self.stages.cut > 0, source=camera, bucket=self._kind)
         yield message.derive(f"{camera}/{DETECTIONS}", found)
         if self.wanted(f"{camera}/{MARKERS}"):
             yield message.derive(f"{camera}/{MARKERS}", found)

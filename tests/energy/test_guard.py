@@ -110,7 +110,7 @@ def test_an_attacker_below_the_limit_raises_it_at_the_rate_of_the_settings_only(
     for _ in range(5000):  # calls of eight hours, all just below the limit
         caller.clock.advance(HOUR_NS // 1250 * 2)
         caller.call(0.999 * caller.limit())
-    assert caller.limit() <= 7.0 * calm * 2.0**8.2
+    assert caller.limit() <= 7.0 * calm * 2.0 ** (8.5 / GuardSettings().doubling_h)
 
 
 def test_cheap_calls_of_one_source_do_not_get_the_others_cut() -> None:
@@ -131,14 +131,17 @@ def test_less_than_half_of_the_first_calls_may_be_absurd() -> None:
     assert caller.cuts([30.0]) == 1
 
 
-def test_a_lasting_change_is_learnt_in_hours() -> None:
-    caller = Caller()
+@pytest.mark.parametrize("while_open", ["mean", "warn"])
+def test_a_lasting_change_is_learnt_in_hours(while_open: str) -> None:
+    caller = Caller(GuardSettings(breaker=BreakerSettings(while_open=while_open)))
     caller.cuts(log_normal(0, 0.2, 1000))
-    assert caller.cuts([20.0]) == 1
+    assert caller.cuts([20.0] * 100) == 100
+    assert caller.guard.state().open == ("camera",)
     for _ in range(20_000):
-        caller.clock.advance(4 * HOUR_NS // 20_000)
+        caller.clock.advance(12 * HOUR_NS // 20_000)
         caller.call(20.0)
-    assert caller.cuts([20.0]) == 0
+    assert caller.cuts([20.0] * 10) == 0
+    assert caller.guard.state().open == ()
 
 
 def test_before_anything_is_known_the_hard_maximum_holds() -> None:
@@ -232,7 +235,7 @@ def test_a_source_with_an_open_breaker_may_be_as_any_other() -> None:
     assert guard.state().open == ("bad",)
     assert guard.limit("bad") == guard.limit("good")
     assert guard.state().refused == 0
-    assert guard.state().buckets[0].calls == 305
+    assert guard.state().buckets[0].calls == 600
 
 
 def test_many_names_do_not_close_an_open_breaker() -> None:
@@ -252,10 +255,17 @@ def test_a_guard_that_is_off_has_the_hard_maximum_only() -> None:
     assert caller.call(51.0) is True
 
 
-@pytest.mark.parametrize("most", [0.5, math.inf])
-def test_a_maximum_that_makes_no_sense_is_refused(most: float) -> None:
-    with pytest.raises(ConfigurationError, match=r"energy\.guard\.most: expected at least 1"):
-        Guard(GuardSettings(), most=most, free=1.0)
+@pytest.mark.parametrize(("most", "free"), [(0.5, 1.0), (math.inf, 0.0)])
+def test_a_maximum_that_makes_no_sense_is_refused(most: float, free: float) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"energy\.guard\.most: expected at least energy\.guard\.free"
+    ):
+        Guard(GuardSettings(free=free), most=most, free=1.0)
+
+
+def test_a_maximum_of_the_settings_below_what_is_usually_free_counts() -> None:
+    guard = Guard(GuardSettings(most=20.0), most=1000.0, free=100.0)
+    assert guard.limit("camera") == 20.0
 
 
 def test_factors_in_the_wrong_order_are_refused() -> None:

@@ -340,3 +340,18 @@ def test_a_wrong_configuration_is_refused_with_a_reason(
 ) -> None:
     node = make(starts=False, **{name.replace(".", "__"): value for name, value in values.items()})
     assert expected in node.problem
+
+
+def test_alerts_with_too_many_epochs_are_dead_letters_and_their_source_is_named(
+    robot: Any, make: Make, tmp_path: Path
+) -> None:
+    make(energy__guard__most=3.0, energy__guard__free=3.0, energy__guard__breaker__calls=64)
+    told = diagnostics(robot)
+    results = listen(robot, "/alert_node/results")
+    send_until(robot, tmp_path, lambda: told and told[-1].get("guard.open") == "alerts" and results)
+    assert max(record["detections"] for record in results) <= 3
+    assert int(told[-1]["dead_letters.too many epochs for an alert of ztf"]) >= 5
+    assert int(told[-1]["guard.cut"]) >= 5
+    assert told[-1]["guard.refused"] == "0"
+    warned = [each["message"] for each in told if each["message"].startswith("alerts: too many calls")]
+    robot.spin_until(lambda: warned or told[-1]["message"].startswith("alerts: too many calls"))

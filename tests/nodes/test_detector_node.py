@@ -505,6 +505,43 @@ def test_a_wrong_configuration_is_refused_with_a_reason(
     assert expected in node.problem
 
 
+def test_frames_with_too_many_boxes_are_cut_and_a_camera_that_keeps_sending_them_is_named(
+    robot: Any, detector: Make
+) -> None:
+    detector(energy__guard__most=1.0, energy__guard__free=1.0)
+    told = diagnostics(robot)
+    results = robot.listen(Detection2DArray, "/detector_node/detections")
+    records = robot.listen(String, "/detector_node/inferences")
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    robot.publish_until(
+        publisher, image(), lambda: told and told[-1].get("guard.open") == "image" and records
+    )
+    assert {len(each.detections) for each in results} == {1}
+    record = json.loads(records[-1].data)
+    assert (record["candidates"], record["cut"]) == (2, 1)
+    warned = next(each for each in reversed(told) if each.get("guard.open"))
+    assert warned["guard.open"] == "image"
+    assert warned["level"] == "WARN"
+    assert "image: too many calls wanted far more boxes" in warned["message"]
+    assert int(warned["guard.cut"]) >= 5
+    assert warned["guard.refused"] == "0"
+    before = len(results)  # a robot is not blinded by a picture
+    robot.publish_until(publisher, image(), lambda: len(results) > before + 3)
+
+
+def test_a_camera_can_be_refused(robot: Any, detector: Make) -> None:
+    detector(
+        energy__guard__most=1.0,
+        energy__guard__free=1.0,
+        energy__guard__breaker__while_open="refuse",
+        energy__guard__breaker__cool_down_s=3600.0,
+    )
+    told = diagnostics(robot)
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    robot.publish_until(publisher, image(), lambda: told and int(told[-1].get("guard.refused", 0)) > 2)
+    assert told[-1]["guard.cut"] == "5"
+
+
 def test_a_budget_leaves_out_frames_and_takes_a_cheaper_model(
     robot: Any, detector: Make, tmp_path: Path
 ) -> None:

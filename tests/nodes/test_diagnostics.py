@@ -17,12 +17,14 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 
+from lowlat_nodes.energy.guard import Guard, GuardSettings
 from lowlat_nodes.nodes.diagnostics import (
     DiagnosticSettings,
     DiagnosticsPublisher,
     Level,
     Report,
     Window,
+    judge_guard,
     standard_values,
 )
 from lowlat_nodes.stream.clock import ManualClock
@@ -83,6 +85,26 @@ def test_the_standard_values_name_every_drop() -> None:
     assert {"rate_in_hz", "rate_out_hz", "age_p50_ms", "age_p99_ms", "latency_p50_ms"} <= set(values)
     assert values["state"] == "active"
     assert values["last_failure"] == "x"
+
+
+def test_a_guard_is_told_of_and_an_open_breaker_is_a_warning_with_the_name_and_the_remedy() -> None:
+    guard = Guard(GuardSettings(), most=100.0, free=1.0)
+    guard.note(3.0, cut=False, source="front", bucket="wide")
+    report = judge_guard(Report(Level.OK, "running"), guard.state(), "boxes")
+    assert (report.level, report.summary) == (Level.OK, "running")
+    assert report.values["guard.mean.wide"] == 3.0
+    assert report.values["guard.limit.wide"] == 100.0
+    for _ in range(5):
+        guard.note(200.0, cut=True, source="rear", bucket="wide")
+    guard.limit("rear", "wide")
+    report = judge_guard(Report(Level.OK, "running"), guard.state(), "boxes")
+    assert report.level == Level.WARN
+    assert report.summary.startswith("rear: too many calls wanted far more boxes than is usual")
+    assert "raise energy.guard.sigmas" in report.summary
+    counts = {name: report.values[f"guard.{name}"] for name in ("calls", "cut", "refused", "opened", "open")}
+    assert counts == {"calls": 6, "cut": 5, "refused": 1, "opened": 1, "open": "rear"}
+    error = judge_guard(Report(Level.ERROR, "stuck"), guard.state(), "boxes")
+    assert (error.level, error.summary) == (Level.ERROR, "stuck")
 
 
 def test_a_report_is_published_periodically(robot: Any) -> None:

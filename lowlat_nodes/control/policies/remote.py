@@ -165,7 +165,8 @@ class RemotePolicy:
             RequestError: If there is no usable answer in time.
         """
         request = self._form.write_request(observation)
-        observation.steps = observation.steps or self._steps
+        if self._steps and not observation.steps:
+            observation = replace(observation, steps=self._steps)
         request |= write_conditions(observation, self.spec.accepts)
         if self._numbered:
             request[REQUEST_NUMBER] = observation.request

@@ -17,6 +17,8 @@ from lowlat_nodes.stream.bound import UNBOUNDED, Bound
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import RequestRefused
 
+_LOCAL = "local clients"  # who asks over a Unix socket has no address
+
 
 class PolicyResponder:
     """Answers requests of one form with the actions of a policy.
@@ -67,7 +69,7 @@ class PolicyResponder:
         observation = self._form.read_request(request, spec, self._number)
         read_conditions(request, observation, spec)
         if spec.steps:
-            self._keep_within_bounds(observation, client)
+            self._keep_within_bounds(observation, client or _LOCAL)
         self._number += 1
         answer = self._form.write_answer(self._policy.infer(observation))
         if STEPS in request and spec.steps:
@@ -80,7 +82,7 @@ class PolicyResponder:
         limit = self._bound.limit(client)
         if limit < 1.0:
             raise RequestRefused(
-                f"{STEPS}: too many requests of {client or 'this client'} asked for far more steps than is "
+                f"{STEPS}: too many requests of {client} asked for far more steps than is "
                 "usual; ask for fewer, later"
             )
         wanted = observation.steps or self._policy.spec.steps

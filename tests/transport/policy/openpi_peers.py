@@ -43,6 +43,7 @@ class Doubler:
 
     def __init__(self) -> None:
         self.requests: list[Mapping[str, Any]] = []
+        self.clients: list[str] = []
         self.threads: set[int] = set()
         self.at_work = self.most_at_work = 0
         self.go = threading.Event()
@@ -52,7 +53,8 @@ class Doubler:
     def describe(self) -> Mapping[str, Any]:
         return {"robot": "doubler", "pose": np.arange(3.0)}
 
-    def respond(self, request: Mapping[str, Any], _client: str = "") -> Mapping[str, Any]:
+    def respond(self, request: Mapping[str, Any], client: str = "") -> Mapping[str, Any]:
+        self.clients.append(client)
         self.at_work += 1
         self.most_at_work = max(self.most_at_work, self.at_work)
         self.requests.append(request)

@@ -52,7 +52,8 @@ def get(server: OpenpiServer, path: str) -> tuple[int, bytes]:
 
 
 def test_the_conversation() -> None:
-    with serving(Doubler()) as server:
+    doubler = Doubler()
+    with serving(doubler) as server:
         from websockets.sync.client import connect
 
         with connect(server.address, compression=None, proxy=None) as connection:
@@ -65,6 +66,7 @@ def test_the_conversation() -> None:
                 timing = reply["server_timing"]
                 assert timing["infer_ms"] >= 0.0
                 assert ("prev_total_ms" in timing) == (index > 0)
+    assert doubler.clients == ["127.0.0.1"] * 2
 
 
 def test_the_plan_and_the_delay_come_along() -> None:

@@ -22,9 +22,10 @@ from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec, blank_observation
 from lowlat_nodes.control.policies.remote import RemoteConfig
 from lowlat_nodes.control.policies.serving import PolicyResponder
+from lowlat_nodes.energy.guard import Guard, GuardSettings
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.stream.requester import AnswerRefused, RequestLate
+from lowlat_nodes.stream.requester import AnswerRefused, RequestError, RequestLate
 from lowlat_nodes.transport.policy.connect import connect
 from lowlat_nodes.transport.policy.serve import PolicyServer, make_server
 
@@ -64,6 +65,16 @@ class Continuing(Seeing):
         return super().infer(observation)
 
 
+class Stepping(Seeing):
+    """A policy that makes as many steps as it is asked for, and keeps how many."""
+
+    spec = dataclasses.replace(SPEC, accepts=("steps",), steps=5)
+
+    def infer(self, observation: Observation) -> np.ndarray:
+        self.made = observation.steps
+        return super().infer(observation)
+
+
 EXPECTED = np.tile([10.5, 4.0], (3, 1))
 
 
@@ -74,10 +85,13 @@ def serve(protocol: str, **options: Any) -> PolicyServer:
     )
 
 
-def ask(address: str, remote: Mapping[str, Any], observation: Observation = OBSERVATION) -> np.ndarray:
+def ask(
+    address: str, remote: Mapping[str, Any], observation: Observation = OBSERVATION, steps: int = 0
+) -> np.ndarray:
     """Return the actions that the policy node would get."""
     values = {"address": address, **remote}
     parameters = {"kind": "remote", "remote": values, "action_kind": "absolute", "action_period_ms": 20.0}
+    parameters["steps"] = steps
     policy = load_policy(build(PolicyConfig, parameters), connect)
     try:
         return policy.infer(observation)
@@ -156,6 +170,36 @@ def test_keys_in_files_let_a_client_in_from_anywhere(started: Start, tmp_path: P
     port = address.rpartition(":")[2]
     keys = {"key_file": str(tmp_path / "robot.key_secret"), "server_key_file": str(tmp_path / "server.key")}
     assert np.array_equal(ask(f"tcp://127.0.0.1:{port}", {**client_of("lowlat"), **keys}), EXPECTED)
+
+
+@pytest.mark.parametrize("with_keys", [False, True])
+def test_a_client_that_keeps_asking_for_too_much_gets_less_and_then_nothing(
+    started: Start, tmp_path: Path, with_keys: bool
+) -> None:
+    served, asked, name = {}, {}, "127.0.0.1"
+    if with_keys:
+        for owner in ("server", "robot"):
+            _, secret = zmq.auth.create_certificates(tmp_path, owner)
+            Path(secret).chmod(0o600)
+        served = {"key_file": str(tmp_path / "server.key_secret"), "allow": [str(tmp_path / "robot.key")]}
+        asked = {
+            "key_file": str(tmp_path / "robot.key_secret"),
+            "server_key_file": str(tmp_path / "server.key"),
+        }
+        name = zmq.auth.load_certificate(tmp_path / "robot.key")[0].decode()
+    policy, form = Stepping(), build(RemoteConfig, FORMS["lowlat"]).request_form({"eye": ""})
+    guard = Guard(GuardSettings(most=12.0), most=1000.0, free=5.0)
+    address = started(
+        make_server("lowlat", PolicyResponder(policy, form, guard), host="127.0.0.1", port=0, **served)
+    )
+    client = {**client_of("lowlat"), **asked}
+    for steps, made in ((0, 5), (8, 8), *[(80, 12)] * 5):
+        assert np.array_equal(ask(address, client, steps=steps), EXPECTED)
+        assert policy.made == made
+    with pytest.raises(RequestError, match="asked for far more steps than is usual"):
+        ask(address, client, steps=80)
+    state = guard.state()
+    assert (state.calls, state.cuts, state.refused, state.open) == (7, 5, 1, (name,))
 
 
 @pytest.mark.parametrize(

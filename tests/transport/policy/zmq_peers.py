@@ -59,6 +59,7 @@ class Doubler:
 
     def __init__(self) -> None:
         self.requests: list[Mapping[str, Any]] = []
+        self.clients: list[str] = []
         self.resets = 0
         self.go = threading.Event()
         self.go.set()
@@ -67,8 +68,9 @@ class Doubler:
     def describe(self) -> Mapping[str, Any]:
         return {"modality": MODALITY}
 
-    def respond(self, request: Mapping[str, Any], _client: str = "") -> Mapping[str, Any]:
+    def respond(self, request: Mapping[str, Any], client: str = "") -> Mapping[str, Any]:
         self.requests.append(request)
+        self.clients.append(client)
         self.begun.release()
         assert self.go.wait(PATIENCE_S)
         state = request["state"]["arm"]
