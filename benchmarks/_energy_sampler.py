@@ -24,7 +24,7 @@ from lowlat_nodes.energy.figures import Figures
 from lowlat_nodes.energy.process_time import ProcessClock
 from lowlat_nodes.energy.tally import ProcessId, Tally
 
-NODES, BUCKETS = 8, 8
+NODES, NODE_BUCKETS, BUCKETS = 8, 2, 8
 RATE_HZ = 10.0
 
 _ZONES = {
@@ -49,14 +49,16 @@ def measure(quick: bool) -> dict[str, Any]:
 
 def _sampler(seconds: float) -> tuple[float, dict[str, Any]]:
     """Run the sampler beside nodes, and return what part of a core it takes."""
-    with tempfile.TemporaryDirectory(prefix="lowlat_energy_") as name, ExitStack() as running:
+    with tempfile.TemporaryDirectory(prefix="lowlat_energy_", dir="/dev/shm") as name, ExitStack() as running:
         folder, sysfs = Path(name) / "energy", Path(name) / "sys"
         folder.mkdir(mode=0o700)
         counters = running.enter_context(_counters(sysfs))
         environment = {**os.environ, "LOWLAT_ENERGY_DIR": str(folder), "LOWLAT_SYSFS_ROOT": str(sysfs)}
         for number in range(NODES):
             node = "lowlat_nodes.benchmarks._energy_sampler_node"
-            running.enter_context(_process(environment, node, f"/node{number}", str(folder), str(BUCKETS)))
+            running.enter_context(
+                _process(environment, node, f"/node{number}", str(folder), str(NODE_BUCKETS))
+            )
         command = ("lowlat_nodes.cli.main", "energyd", "--rate", str(RATE_HZ))
         energyd = running.enter_context(_process(environment, *command))
         board = Board(folder)
@@ -75,7 +77,7 @@ def _sampler(seconds: float) -> tuple[float, dict[str, Any]]:
     share = used_ns / passed_ns
     return share, {
         "nodes": _working(figures),
-        "buckets": BUCKETS,
+        "buckets": NODE_BUCKETS,
         "results_per_s": sum(node.rate_hz for node in figures.nodes),
         "rate_hz": RATE_HZ,
         "seconds": passed_ns * 1e-9,
@@ -157,7 +159,7 @@ def _until(board: Board, counters: _Counters, holds: Any) -> Figures:
 
 def _pairs_us() -> list[float]:
     """Return what `begin` and `done` of one result take, by batch."""
-    with tempfile.TemporaryDirectory(prefix="lowlat_energy_") as name:
+    with tempfile.TemporaryDirectory(prefix="lowlat_energy_", dir="/dev/shm") as name:
         tally = Tally("/node", folder=Path(name))
         buckets = [f"{64 * (1 + number)}x480" for number in range(BUCKETS)]
         pairs_us = []

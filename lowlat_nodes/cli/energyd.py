@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -69,6 +70,8 @@ def main(argv: Sequence[str]) -> int:
             if publisher is not None:
                 publisher.write(_message(figures))
 
+        gc.collect()
+        gc.freeze()  # a collection need not look at libraries again
         _sample(sampler, published, publisher, stop, options)
     return 0
 

@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from lowlat_nodes.energy.figures import Cost, MeterFigures
 from lowlat_nodes.energy.regression import Estimate, Regression
@@ -37,6 +40,12 @@ class Account:
     Args:
         meter: Whose; closed with the account.
         half_life_s: How soon the costs of results forget.
+
+    Attributes:
+        why: What the meter says of itself.
+        watts: Power in the last window; NaN where it is not known.
+        nodes_w: That of each node.
+        unsolved: How many windows there were since `solve`.
     """
 
     def __init__(self, meter: Meter, half_life_s: float) -> None:
@@ -65,6 +74,7 @@ class Account:
         self._idle_j = self._nodes_j = self._unattributed_j = 0.0
         self.watts = math.nan
         self.nodes_w: dict[str, float] = {}
+        self.unsolved = 0
         self._shared: dict[str, _Shared] = {}
 
     def read(self, now_ns: int) -> None:
@@ -128,10 +138,28 @@ class Account:
         self._begin_window()
         return parts.nodes_j
 
-    def costs(self, node: str) -> list[Cost]:
-        """Return what a result of a node costs, by bucket."""
-        own = {bucket: estimate for (whose, bucket), estimate in self._costs.items() if whose == node}
-        return [cost for bucket in own if (cost := self._cost(node, bucket, own[bucket], len(own)))]
+    def solve(self) -> bool:
+        """Find anew what results cost, from all windows so far; takes a millisecond, or many of them.
+
+        Returns:
+            Whether it could be found; otherwise the former costs stay.
+        """
+        self.unsolved = 0
+        try:
+            self._costs, self._idle = self._regression.costs(), self._regression.idle()
+        except np.linalg.LinAlgError:
+            return False
+        return True
+
+    def costs(self) -> dict[str, list[Cost]]:
+        """Return what results cost, of each node by bucket."""
+        several = {node for node, buckets in Counter(node for node, _ in self._costs).items() if buckets > 1}
+        costs: dict[str, list[Cost]] = {}
+        for (node, bucket), estimate in self._costs.items():
+            cost = self._cost(node, bucket, estimate, node in several)
+            if cost is not None:
+                costs.setdefault(node, []).append(cost)
+        return costs
 
     def figures(self) -> MeterFigures:
         """Return where the energy went."""
@@ -177,13 +205,13 @@ class Account:
             return replace(reading, kind=Kind.UNAVAILABLE, why=why)
         return reading
 
-    def _cost(self, node: str, bucket: str, estimate: Estimate, buckets: int) -> Cost | None:
+    def _cost(self, node: str, bucket: str, estimate: Estimate, several: bool) -> Cost | None:
         shared = self._shared.get(node)
         if estimate.why and shared is not None and shared.results > 0.0:
             why = estimate.why
             if math.isnan(self._idle_w()):
                 why += "; idle power is not known, and this is the energy of the time at work"
-            if buckets > 1:
+            if several:
                 why += "; the mean over all buckets"
             return Cost(self.meter.name, bucket, shared.joules / shared.results, 0.0, "share", why)
         if not (math.isfinite(estimate.joules) and math.isfinite(estimate.error_j)):
@@ -193,7 +221,7 @@ class Account:
     def _learn(self, joules: float, seconds: float) -> None:
         if self._whole and seconds > 0.0:
             self._regression.add(self._work, seconds, joules)
-            self._costs, self._idle = self._regression.costs(), self._regression.idle()
+            self.unsolved += 1
         else:
             self._regression.interrupt()
 

@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lowlat_nodes.energy.account import Account
-from lowlat_nodes.energy.figures import MAX_NODES, MeterFigures, NodeFigures
+from lowlat_nodes.energy.figures import MAX_NODES, Cost, MeterFigures, NodeFigures
 from lowlat_nodes.energy.node_use import NodeUse
 from lowlat_nodes.energy.share import Use
+from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.meter import Meter
 
 _KEPT_S = 600.0  # of a node that has gone: it may come back
+_SOLVING, _SPARE_S = 0.0005, 0.005  # part of a core that finding costs may take, and what it may save up
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,19 @@ class Ledger:
     Args:
         meters: Closed with the ledger.
         half_life_s: How soon the costs of results forget.
+        counts: Where to count; None for counters of its own.
+
+    Attributes:
+        counts: How often the costs of results could not be found (`costs`); the former ones stayed.
     """
 
-    def __init__(self, meters: Sequence[Meter], half_life_s: float = 120.0) -> None:
+    def __init__(
+        self, meters: Sequence[Meter], half_life_s: float = 120.0, counts: Counters | None = None
+    ) -> None:
         self._accounts = [Account(meter, half_life_s) for meter in meters]
         self._books: dict[str, _Book] = {}
+        self.counts = Counters() if counts is None else counts
+        self._spare_s = _SPARE_S
 
     def read(self, now_ns: int) -> None:
         """Read all meters."""
@@ -90,6 +101,7 @@ class Ledger:
                 if node in self._books:
                     book = self._books[node]
                     book.joules[account.meter.name] = book.joules.get(account.meter.name, 0.0) + joules
+        self._solve(window.seconds)
         return self._forget(window)
 
     def meters(self) -> tuple[MeterFigures, ...]:
@@ -98,7 +110,11 @@ class Ledger:
 
     def nodes(self) -> tuple[NodeFigures, ...]:
         """Return what each node used."""
-        return tuple(self._figures(node, book) for node, book in self._books.items())
+        costs: dict[str, list[Cost]] = {}
+        for account in self._accounts:
+            for node, found in account.costs().items():
+                costs.setdefault(node, []).extend(found)
+        return tuple(self._figures(node, book, costs.get(node, ())) for node, book in self._books.items())
 
     def close(self) -> None:
         """Close the meters."""
@@ -116,6 +132,17 @@ class Ledger:
         if use.gpu_ns or use.own_gpu_ns:
             book.gpu_ns = gpu_ns if math.isnan(book.gpu_ns) else book.gpu_ns + gpu_ns
 
+    def _solve(self, seconds: float) -> None:
+        """Find anew what results cost, by one meter after the other, in a bounded part of the time."""
+        self._spare_s = min(_SPARE_S, self._spare_s + _SOLVING * seconds)
+        for account in sorted(self._accounts, key=lambda account: -account.unsolved):
+            if self._spare_s <= 0.0 or not account.unsolved:
+                break
+            begin_s = time.thread_time()
+            if not account.solve():
+                self.counts.add("costs")
+            self._spare_s -= time.thread_time() - begin_s
+
     def _forget(self, window: Window) -> list[str]:
         gone = [node for node in self._books if node not in window.nodes]
         for node in gone:
@@ -132,7 +159,7 @@ class Ledger:
                 account.forget(node)
         return forgotten
 
-    def _figures(self, node: str, book: _Book) -> NodeFigures:
+    def _figures(self, node: str, book: _Book, costs: Iterable[Cost]) -> NodeFigures:
         here = book.gone_s == 0.0
         return NodeFigures(
             node=node,
@@ -147,7 +174,7 @@ class Ledger:
                 if account.meter.name in book.joules and not math.isnan(account.watts)
             },
             joules=dict(book.joules),
-            costs=tuple(cost for account in self._accounts for cost in account.costs(node)),
+            costs=tuple(costs),
         )
 
 

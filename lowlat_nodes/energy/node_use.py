@@ -110,6 +110,8 @@ class NodeUses:
         former = former or {}
         delta = {}
         for bucket, counts in page.counts.items():
+            if counts == former.get(bucket):
+                continue
             change = Counts(
                 *(new - old for new, old in zip(counts, former.get(bucket, _NOTHING), strict=True))
             )

@@ -7,9 +7,9 @@ Names are those of `energy.figures`. A number that is not known is null, as JSON
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, TypeVar
 
 from lowlat_nodes.energy.figures import (
@@ -39,8 +39,23 @@ class UnreadableFigures(LowlatError):
 
 def to_plain(figures: Figures) -> dict[str, Any]:
     """Return figures as dicts, lists, strings and finite numbers."""
-    plain: dict[str, Any] = _plain(figures)
-    return plain
+    return {
+        **_values(figures),
+        "meters": [
+            {**_values(meter), "covers": list(meter.covers), "kind": meter.kind.value}
+            for meter in figures.meters
+        ],
+        "missing": [_values(missing) for missing in figures.missing],
+        "nodes": [
+            {
+                **_values(node),
+                "watts": {meter: _number(watts) for meter, watts in node.watts.items()},
+                "joules": {meter: _number(joules) for meter, joules in node.joules.items()},
+                "costs": [_values(cost) for cost in node.costs],
+            }
+            for node in figures.nodes
+        ],
+    }
 
 
 def from_plain(plain: Any) -> Figures:
@@ -61,18 +76,17 @@ def from_plain(plain: Any) -> Figures:
     )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Kind):
-        return value.value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return value
+def _values(of: Figures | MeterFigures | NodeFigures | Cost | Missing) -> dict[str, Any]:
+    """Return the fields of one dataclass, a number that is not finite as None."""
+    values = {name: getattr(of, name) for name in of.__slots__}
+    for name, value in values.items():
+        if value.__class__ is float and not isfinite(value):
+            values[name] = None
+    return values
+
+
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None
 
 
 class _Fields:

@@ -68,7 +68,8 @@ class Sampler:
         slept_ns: How long the machine has been suspended since its start.
 
     Attributes:
-        counts: Boards that could not be written (`board`), windows after a suspended machine (`suspended`).
+        counts: Boards that could not be written (`board`), windows after a suspended machine (`suspended`),
+            costs that could not be found anew (`costs`).
 
     Raises:
         SamplerRunning: If another process samples this host.
@@ -90,7 +91,7 @@ class Sampler:
         slept_ns: Callable[[], int] | None = None,
     ) -> None:
         self.counts = Counters()
-        self._ledger = Ledger(meters, half_life_s)
+        self._ledger = Ledger(meters, half_life_s, self.counts)
         self._gpu_processes = gpu_processes
         self._gpus = {meter.device for meter in meters if meter.device.startswith("gpu")}
         self._lock: SamplerLock | None = None
@@ -122,7 +123,7 @@ class Sampler:
         self._follow(self._reader.pages)
 
     def sample(self) -> Figures | None:
-        """Read the meters and the clocks of processes.
+        """Read the meters, and look for new nodes.
 
         Returns:
             The figures, which are on the board too, where this closed a window; otherwise None.
@@ -134,7 +135,6 @@ class Sampler:
             self._ledger.interrupt()
         self._slept_before_ns = slept_ns
         self._ledger.read(now_ns)
-        self._processes.read()
         if self._reader.scan():
             self._follow(self._reader.pages)
         if now_ns < self._due_ns:
@@ -168,6 +168,7 @@ class Sampler:
             self._due_ns = now_ns + round(self._window_s * 1e9)
         pages = self._reader.read()
         self._follow(pages)
+        self._processes.read()
         busy_gpu_ns = self._read_gpus()
         nodes = self._nodes.window(pages, self._processes.used_ns, self._on_gpus, self._processes.living())
         window = Window(seconds, nodes, self._cpus, self._busy_cpu_ns(), busy_gpu_ns)
