@@ -9,14 +9,18 @@ moves every 100 ms at a phase that nobody knows, and each move is wrong by 3 %.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lowlat_nodes.energy.regression import Estimate, Key, Regression
+from lowlat_nodes.energy.account import Account
+from lowlat_nodes.energy.figures import Cost
+from lowlat_nodes.energy.node_use import NodeUses
+from lowlat_nodes.energy.regression import Key
+from lowlat_nodes.energy.tally_reader import Counts, Page
 from lowlat_nodes.sim.power import NodeConfig, SimulatedMeter, Work
 from lowlat_nodes.stream.clock import ManualClock
 
@@ -27,6 +31,7 @@ NODES: Final[dict[Key, NodeConfig]] = {
 KEYS: Final = tuple(NODES)
 TRUE_J: Final = np.array([node.joules for node in NODES.values()])
 IDLE_W: Final = 70.0
+HALF_LIFE_S: Final = 120.0  # as in `lowlat energyd`
 WINDOW_LENGTHS_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 _SAMPLE_S: Final = 0.1
@@ -35,7 +40,7 @@ _DRIFT: Final = 5e-5  # of the counter's clock
 _MOMENTS_S: Final = (60, 300)
 _COURSE_S: Final = 5
 _NEARLY_ALL: Final = 0.98
-_UNKNOWN: Final = Estimate(math.nan, math.nan, "it has not made a result")
+_UNKNOWN: Final = Cost("", "", math.nan, math.nan, "regression", "nothing is known yet")
 
 
 @dataclass(frozen=True)
@@ -88,16 +93,32 @@ class Host:
         self._phase = random.random()
         self._late_s = np.abs(_LATE_S * random.normal(size=round(seconds / _SAMPLE_S) + 1))
 
+    def account(self) -> Iterator[tuple[float, Account]]:
+        """Yield the account of the meter after each window, as the sampler of a host keeps it, and the time.
+
+        Readings and counts go through the sampler's own code, on a clock of their own.
+        """
+        clock, meter = self._counter()
+        account, uses = Account(meter, HALF_LIFE_S), NodeUses(begin_ns=0)
+        pages = [Page(node, "result", uid=0, made_ns=0, processes=(), foreign=False) for node, _ in KEYS]
+        for now_s, closes in self._samples():
+            clock.set(round(now_s * 1e9))
+            account.read(clock.now_ns())
+            if closes:
+                for page, work in zip(pages, self.works, strict=True):
+                    page.counts = {"": Counts(work.started(now_s), work.finished(now_s), 0, 0)}
+                nodes = uses.window(pages, {}, {}, ())
+                account.settle(None, {(node, ""): use.work.get("", 0.0) for node, use in nodes.items()})
+                yield now_s, account
+
     def windows(self) -> NDArray[np.float64]:
         """Return one row per window: seconds, joules, and the results of each node."""
         clock, meter = self._counter()
-        each = round(self._case.window_s / _SAMPLE_S)
         edges = []
-        for number, late_s in enumerate(self._late_s):
-            now_s = _SAMPLE_S * number + late_s
+        for now_s, closes in self._samples():
             clock.set(round(now_s * 1e9))
             reading = meter.read()
-            if number % each == 0:
+            if closes:
                 edges.append((now_s, reading.joules, *(work.counts(now_s) for work in self.works)))
         return np.diff(np.array(edges), axis=0)
 
@@ -110,6 +131,12 @@ class Host:
             clock.set(round(times_s[index] * 1e9))
             shown[index] = meter.read().joules
         return shown
+
+    def _samples(self) -> Iterator[tuple[float, bool]]:
+        """Yield when the sampler wakes up, and whether a window is over then."""
+        each = round(self._case.window_s / _SAMPLE_S)
+        for number, late_s in enumerate(self._late_s):
+            yield _SAMPLE_S * number + late_s, number % each == 0
 
     def _counter(self) -> tuple[ManualClock, SimulatedMeter]:
         clock = ManualClock()
@@ -176,7 +203,7 @@ class _Trials:
         self._costs = [[costs for _, costs, _ in course] for course in courses]
         self._idle = [[idle for _, _, idle in course] for course in courses]
 
-    def costs(self, moment: int) -> list[list[Estimate]]:
+    def costs(self, moment: int) -> list[list[Cost]]:
         """Return the costs of each host at a moment, node by node."""
         return [each[self._seconds.index(moment)] for each in self._costs]
 
@@ -191,20 +218,20 @@ class _Trials:
 
     def error(self, moment: int) -> float:
         """Return the relative error of the worse node, in the median over hosts."""
-        return _rounded(np.median(np.abs(self.errors(moment)).max(1)))
+        return _rounded(np.nanmedian(np.abs(self.errors(moment)).max(1)))
 
     def summary(self, moment: int) -> dict[str, Any]:
         """Return the errors of a moment."""
         errors = self.errors(moment)
         said = np.array([[cost.error_j for cost in costs] for costs in self.costs(moment)]) / TRUE_J
         at = self._seconds.index(moment)
-        idle = np.array([each[at].joules for each in self._idle]) - IDLE_W
+        idle = np.array([each[at] for each in self._idle]) - IDLE_W
         return {
             "error_p90": _rounded(np.percentile(np.abs(errors).max(1), 90)),
             "error": _by_node(np.median(np.abs(errors), axis=0)),
             "bias": _by_node(errors.mean(0)),
             "within_2_errors": _by_node((np.abs(errors) <= 2.0 * said).mean(0)),
-            "idle_error_w": _rounded(np.median(np.abs(idle))),
+            "idle_error_w": _rounded(np.nanmedian(np.abs(idle))),
         }
 
     def course(self) -> list[dict[str, Any]]:
@@ -220,16 +247,14 @@ class _Trials:
         ]
 
 
-def _course(case: Case, seed: int, seconds: int) -> list[tuple[int, list[Estimate], Estimate]]:
+def _course(case: Case, seed: int, seconds: int) -> list[tuple[int, list[Cost], float]]:
     """Return costs and idle power every five seconds."""
-    regression = Regression()
     course = []
-    for number, (window_s, joules, *counts) in enumerate(Host(case, seed, seconds).windows().tolist(), 1):
-        regression.add(dict(zip(KEYS, counts, strict=True)), window_s, joules)
-        second = number * case.window_s
-        if second >= 2 * _COURSE_S and second % _COURSE_S == 0 and second <= seconds:
-            costs = regression.costs()
-            course.append((round(second), [costs.get(key, _UNKNOWN) for key in KEYS], regression.idle()))
+    for now_s, account in Host(case, seed, seconds).account():
+        second = round(now_s)
+        if second >= 2 * _COURSE_S and round(now_s / _SAMPLE_S) % round(_COURSE_S / _SAMPLE_S) == 0:
+            costs = [(*account.costs(node), _UNKNOWN)[0] for node, _ in KEYS]
+            course.append((second, costs, account.figures().idle_w))
     return course
 
 

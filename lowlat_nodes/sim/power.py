@@ -73,6 +73,14 @@ class Work:
         times = np.asarray(times_s, np.float64)
         return np.asarray(np.interp(times, self._knots_s, self._joules, left=0.0))
 
+    def started(self, time_s: float) -> int:
+        """Return how many results it has begun until a time."""
+        return int(np.searchsorted(self.starts_s, time_s, "right"))
+
+    def finished(self, time_s: float) -> int:
+        """Return how many results it has made until a time."""
+        return int(np.searchsorted(self.ends_s, time_s, "right"))
+
     def counts(self, times_s: ArrayLike) -> NDArray[np.float64]:
         """Return how many results it has made until each of some times, one that is not finished as half."""
         started = np.searchsorted(self.starts_s, times_s, "right")
