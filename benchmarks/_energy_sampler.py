@@ -38,7 +38,7 @@ _BATCH, _BATCHES = 1000, 101
 
 def measure(quick: bool) -> dict[str, Any]:
     """Return the two figures, and how they came about."""
-    share, details = _sampler(10.0 if quick else 60.0)
+    share, details = _sampler(4.0 if quick else 60.0)
     pairs_us = _pairs_us()
     return {
         "sampler_cpu_share": share,
@@ -62,10 +62,8 @@ def _sampler(seconds: float) -> tuple[float, dict[str, Any]]:
         command = ("lowlat_nodes.cli.main", "energyd", "--rate", str(RATE_HZ))
         energyd = running.enter_context(_process(environment, *command))
         board = Board(folder)
-        # The regression takes some windows until it has seen each bucket.
         figures = _until(board, counters, lambda found: _working(found) == NODES)
-        warm_s = 0.25 * seconds
-        _pass_by(warm_s, counters)
+        _pass_by(0.25 * seconds, counters)  # until the regression has seen each bucket
         process = ProcessId.of(energyd.pid)
         assert process is not None
         clock = ProcessClock(process)
