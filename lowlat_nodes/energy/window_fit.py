@@ -217,12 +217,13 @@ class _Fit:
         self._blur = untold / (untold + told)
         self._partial = 1.0 / (untold + np.maximum(told, (spread / true)[:, ~blurred].sum(1)))
         self.values = solution / scale
-        # Residuals of neighbours cancel where blur causes them. They add up where something else does, and
-        # then it lasts: as a first-order process, which its first two correlations tell.
+        # Residuals of neighbours cancel where blur causes them, which few windows cannot prove. They add up
+        # where something else does, and then it lasts: as a first-order process, as far as is known.
         residual = np.concatenate(([1.0], -solution))
         spare = effective / max(1.0, effective - np.count_nonzero(solution)) / windows
         own = max(0.0, float(residual @ gram @ residual)) * spare
-        shared = min(float(residual @ following @ residual) * spare, _MOST_LASTING * own)
+        shared = float(residual @ following @ residual) * spare + 0.5 * own / math.sqrt(effective)
+        shared = min(shared, _MOST_LASTING * own)
         if shared > 0.0:
             shared /= 1.0 - shared / own
         noise = own * instruments + shared * (instruments_following + instruments_following.T)
