@@ -17,11 +17,11 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from lowlat_nodes.energy.window_fit import MAX_KEYS, UNKNOWN, Estimate, Key, WindowFit
+from lowlat_nodes.energy.window_fit import MAX_KEYS, UNKNOWN, Estimate, Key, Solution, WindowFit
 
 __all__ = ["MAX_KEYS", "Estimate", "Key", "Regression"]
 
-_JOINED: Final = 5  # windows in a long one; and from one solution to the next
+_JOINED: Final = 5  # windows in a long one
 _APART: Final = 3.0  # standard errors
 _MOST: Final = 1e15  # joules, results or seconds in a window
 
@@ -40,8 +40,8 @@ class Regression:
         self.refused = 0
         self._short, self._long = WindowFit(half_life_s), WindowFit(half_life_s)
         self._joined: list[tuple[Mapping[Key, float], float, float]] = []
-        self._costs: dict[Key, Estimate] = {}
-        self._idle = UNKNOWN
+        self._found: Solution | None = None
+        self._found_long: Solution | None = None
 
     def add(self, counts: Mapping[Key, float], seconds: float, joules: float) -> None:
         """Learn from a window, which follows the one before; figures that cannot be are refused and counted.
@@ -61,10 +61,8 @@ class Regression:
         if len(self._joined) == _JOINED:
             self._long.add(*_join(self._joined))
             self._joined.clear()
-            self._solve()
-        for key in counts:
-            if key not in self._costs and len(self._costs) < MAX_KEYS - 1:
-                self._costs[key] = UNKNOWN
+            self._found_long = None
+        self._found = None
 
     def interrupt(self) -> None:
         """Note that the next window does not follow the last one."""
@@ -73,18 +71,22 @@ class Regression:
         self._joined.clear()
 
     def costs(self) -> dict[Key, Estimate]:
-        """Return the energy of a result, by node and bucket; found anew every five windows."""
-        return dict(self._costs)
+        """Return the energy of a result, by node and bucket; takes a millisecond after a new window."""
+        return self._solution()[0]
 
     def idle(self) -> Estimate:
-        """Return the power without results, in W; found anew every five windows."""
-        return self._idle
+        """Return the power without results, in W; takes a millisecond after a new window."""
+        return self._solution()[1]
 
-    def _solve(self) -> None:
-        short, short_idle = self._short.solution()
-        long, long_idle = self._long.solution()
-        self._costs = {key: _agreed(cost, long.get(key, UNKNOWN)) for key, cost in short.items()}
-        self._idle = _agreed(short_idle, long_idle)
+    def _solution(self) -> Solution:
+        if self._found_long is None:
+            self._found_long = self._long.solution()
+        if self._found is None:
+            short, short_idle = self._short.solution()
+            long, long_idle = self._found_long
+            costs = {key: _agreed(cost, long.get(key, UNKNOWN)) for key, cost in short.items()}
+            self._found = costs, _agreed(short_idle, long_idle)
+        return self._found
 
 
 def _join(windows: list[tuple[Mapping[Key, float], float, float]]) -> tuple[dict[Key, float], float, float]:

@@ -56,6 +56,9 @@ class Estimate:
     why: str = ""
 
 
+Solution = tuple[dict[Key, Estimate], Estimate]
+"""What results cost, by node and bucket, and idle power."""
+
 UNKNOWN: Final = Estimate(math.nan, math.nan, "nothing is known yet")
 
 
@@ -101,7 +104,7 @@ class WindowFit:
         self._past[:] = 0.0
         self._in_a_row = 0
 
-    def solution(self) -> tuple[dict[Key, Estimate], Estimate]:
+    def solution(self) -> Solution:
         """Return the energy of a result by node and bucket, in J, and the power without results, in W."""
         found = dict.fromkeys((key for key in self._columns if key != _OTHERS), UNKNOWN)
         used = np.flatnonzero(self._sums[0].diagonal() > 0.0)
