@@ -341,7 +341,7 @@ def plot(done: Run, path: Path) -> None:
     """Draw power over time as an SVG file."""
     with svg_pyplot() as plt:
         figure, axes = plt.subplots(figsize=(7.0, 2.8))
-        seconds = np.arange(done.begun_s + 1.0, done.power.times_s[-1], 0.5)
+        seconds = np.arange(done.begun_s + 2.0, done.power.times_s[-1], 0.5)
         axes.plot(
             [at_s - done.budget_s for at_s, _ in done.published],
             [watts for _, watts in done.published],
@@ -350,9 +350,9 @@ def plot(done: Run, path: Path) -> None:
         )
         axes.plot(
             seconds - done.budget_s,
-            [done.power.watts(at_s, 1.0) for at_s in seconds],
+            [done.power.watts(at_s, 2.0) for at_s in seconds],
             color="#1f77b4",
-            label="of the results that were made",
+            label="of the results that were made, mean of 2 s",
         )
         axes.axhspan(0.9 * done.budget_w, 1.1 * done.budget_w, color="#2ca02c", alpha=0.15, lw=0.0)
         axes.plot([0.0, done.end_s - done.budget_s], [done.budget_w] * 2, color="#2ca02c", label="budget")
