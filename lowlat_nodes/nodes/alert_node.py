@@ -27,6 +27,7 @@ from lowlat_nodes.transport.ros import Output, RosClock, RosSink
 from lowlat_nodes.transport.ros.packets import RosPackets
 
 _DEPTH = 1000  # a burst of results waits for slow readers
+_LEAST_SHARE = 0.1  # of alerts that have a result: fewer tell nothing of what one costs
 _QUIET_S = 10.0  # between two warnings of what fails
 _TOPIC = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
 
@@ -130,8 +131,12 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
 
     def obey(self, order: Order) -> None:
         """Ask for fewer alerts a second, in about one batch a second."""
-        if self._service is not None:
-            self._service.delivery.pace(order.max_hz)
+        if self._service is None:
+            return
+        stats = self._service.delivery.stats()
+        # The order is of results, and not every alert has one.
+        without = (stats.repeated + stats.dead_letters) / max(stats.processed, 1)
+        self._service.delivery.pace(order.max_hz / max(1.0 - without, _LEAST_SHARE))
 
     def report(self) -> Report:
         """Return rates, latencies, lag, dead letters and failures."""

@@ -40,6 +40,7 @@ C = TypeVar("C", bound=NodeSettings)
 _STUCK_S = 5.0  # without a message being finished while others come
 _Process = Callable[[], Iterable[Message]]
 _Count = Callable[[Sequence[Message], _Process], Iterable[Message]]
+_FEW_INPUTS = 10  # before it is known how many results one makes
 _BY_DESIGN = frozenset({"superseded", "budget", "closed"})  # drops that nobody needs to look into
 
 
@@ -95,6 +96,7 @@ class ProcessorNode(LifecycleHost[C]):
         self._pipeline: Pipeline | None = None
         self._lost = 0
         self._given = 0  # results of the call in hand, by the worker
+        self._taken = self._made = 0  # inputs and results, since the activation
         self._max_hz = math.inf
         self._received: dict[str, int] = {}
         self._finished, self._finished_s = 0, 0.0
@@ -125,9 +127,11 @@ class ProcessorNode(LifecycleHost[C]):
 
     def obey(self, order: Order) -> None:
         """Leave out inputs beyond a rate; those that are taken are as new as ever."""
-        self._max_hz = order.max_hz
+        # The order is of results, of which an input may make none or several.
+        per_input = self._made / self._taken if self._made and self._taken >= _FEW_INPUTS else 1.0
+        self._max_hz = order.max_hz / per_input
         if self._pipeline is not None and isinstance(self._pipeline.mailbox, NewestOfEach):
-            self._pipeline.mailbox.pace(order.max_hz)
+            self._pipeline.mailbox.pace(self._max_hz)
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Hear a heartbeat of the worker; called in the worker, override where somebody else should hear."""
@@ -163,6 +167,7 @@ class ProcessorNode(LifecycleHost[C]):
         self._window = Window()
         self._lost = 0
         self._received = {}
+        self._taken = self._made = 0
         self._finished, self._finished_s = 0, time.monotonic()
         self._sources = {
             name: wired.source(name, clock)
@@ -267,6 +272,8 @@ class ProcessorNode(LifecycleHost[C]):
         try:
             yield from process()
         finally:
+            self._taken += len(messages)
+            self._made += self._given
             energy.done(self._given, bucket)
             energy.cpu(time.thread_time_ns() - began_ns, bucket)
 

@@ -27,10 +27,12 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from lowlat_nodes.energy.budget import Leeway, Order
 from lowlat_nodes.nodes import processor_node
 from lowlat_nodes.nodes.diagnostics import Level
 from lowlat_nodes.nodes.processor_node import Hosted
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.message import Message
 from lowlat_nodes.transport.ros import Input, Output
 
 pytestmark = pytest.mark.ros
@@ -254,3 +256,39 @@ def test_a_node_that_was_destroyed_is_gone(ros_domain_id: int) -> None:
     gc.collect()
     assert left() is None
     rclpy.shutdown(context=context)
+
+
+class Twice(Amplifier):
+    def process(self, message: Message) -> list[Message]:
+        return [*super().process(message), *super().process(message)]
+
+
+class TwiceNode(AmplifierNode):
+    def _make(self, config: AmplifierSettings) -> Hosted:
+        return replace(super()._make(config), processor=Twice(config))
+
+
+def test_an_order_is_of_results_of_which_an_input_may_make_several(robot: Any) -> None:
+    node: TwiceNode = robot.add(TwiceNode())
+    assert node.start(), node.problem
+    found: list[float] = []
+    robot.outside.create_subscription(
+        Float64MultiArray, "/amplifier/amplified", lambda _message: found.append(time.monotonic()), 100
+    )
+    publisher = robot.outside.create_publisher(JointState, "/joint_states", 10)
+
+    def made(count: int) -> bool:
+        publisher.publish(STATE)
+        return len(found) >= count
+
+    robot.spin_until(lambda: made(40))
+    node.obey(Order(max_hz=20.0))
+    robot.spin_until(lambda: time.monotonic() - found[-1] > 1.0)  # what was on its way has come
+    found.clear()
+    began_s = time.monotonic()
+    robot.spin_until(lambda: made(20))
+    assert len(found) <= 20.0 * (time.monotonic() - began_s) + 6
+
+
+def test_a_processor_whose_mailbox_keeps_all_is_not_held_back(robot: Any) -> None:
+    assert AmplifierNode.leeway(robot.add(AmplifierNode())) == Leeway()
