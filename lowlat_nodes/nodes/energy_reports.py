@@ -40,11 +40,11 @@ def meter_report(meter: MeterFigures) -> Report:
         "part_of": meter.part_of,
         "fake": meter.fake,
         "watts": meter.watts,
-        "joules": meter.joules,
+        "joules": _counted(meter.joules),
         "idle_w": meter.idle_w,
-        "idle_j": meter.idle_j,
-        "nodes_j": meter.nodes_j,
-        "unattributed_j": meter.unattributed_j,
+        "idle_j": _counted(meter.idle_j),
+        "nodes_j": _counted(meter.nodes_j),
+        "unattributed_j": _counted(meter.unattributed_j),
         "imbalance_j": meter.imbalance_j,
         "unmetered_s": meter.unmetered_s,
         "period_s": meter.period_s,
@@ -78,7 +78,7 @@ def node_report(figures: Figures, node: NodeFigures) -> Report:
         "results": node.results,
         "rate_hz": node.rate_hz,
         "watts": found.watts,
-        "joules": found.joules,
+        "joules": _counted(found.joules),
         "joules_per_result": found.joules_per_result,
         "error": found.error_j,
         "method": found.method,
@@ -92,7 +92,7 @@ def node_report(figures: Figures, node: NodeFigures) -> Report:
         cost = cost_of(node, meter.name)
         if meter.name in node.joules:
             values[f"watts.{meter.name}"] = node.watts.get(meter.name, math.nan)
-            values[f"joules.{meter.name}"] = node.joules[meter.name]
+            values[f"joules.{meter.name}"] = _counted(node.joules[meter.name])
         if cost is not None:
             values[f"joules_per_result.{meter.name}"] = cost.joules
     if found.kind is Kind.UNAVAILABLE:
@@ -130,7 +130,7 @@ def own_report(node: NodeFigures, meter: MeterFigures) -> Report:
         "results": node.results,
         "rate_hz": node.rate_hz,
         "watts": watts,
-        "joules": node.joules.get(meter.name, math.nan),
+        "joules": _counted(node.joules.get(meter.name, math.nan)),
         "joules_per_result": joules_per_result,
         "error": math.nan if cost is None else cost.error_j,
         "method": "" if cost is None else cost.method,
@@ -151,6 +151,11 @@ def _summary(kind: Kind, watts: float, joules_per_result: float, node: NodeFigur
     if math.isfinite(joules_per_result):
         words += f", {joules_per_result:.3g} J per {node.unit}"
     return _marked(words, fake)
+
+
+def _counted(joules: float) -> str:
+    """Return what a counter says with all of its digits: its differences are what people look for."""
+    return f"{joules:.12g}"
 
 
 def _watts(watts: float) -> str:

@@ -19,6 +19,7 @@ pytest.importorskip("rclpy")
 from bridge_rig import Rig, rig
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
+from pages import counted
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage as RosCompressedImage
 from sensor_msgs.msg import Image as RosImage
@@ -120,6 +121,23 @@ def test_a_message_crosses_to_another_domain_with_its_stamp(world: Rig, module_r
     said.pose.position.x = 1.5
     world.publish_until(there.create_publisher(PoseStamped, "/chat", 10), said, lambda: heard)
     assert heard[0] == said
+
+
+def test_messages_that_go_on_count_for_the_energy_sampler_both_ways(
+    world: Rig, module_ros_domain_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOWLAT_ENERGY_DIR", str(tmp_path))
+    other = module_ros_domain_id
+    there, here = world.node("there"), world.node("here", other)
+    world.bridge("sends", **chat(world, "to_zmq"))
+    world.bridge("receives", domain=other, **chat(world, "to_ros"))
+    heard: list[PoseStamped] = []
+    here.create_subscription(PoseStamped, "/chat", heard.append, 10)
+    publisher = there.create_publisher(PoseStamped, "/chat", 10)
+    world.publish_until(publisher, pose(1), lambda: len(heard) > 2)
+    for name in ("/sends", "/receives"):
+        started, finished = counted(tmp_path, name)[""]
+        assert started >= finished >= len(heard)
 
 
 def test_images_joints_and_texts_are_sent_for_any_reader(world: Rig, subscribe: Any) -> None:

@@ -145,7 +145,7 @@ def test_it_says_where_energy_went_and_that_the_meter_is_a_fake(robot: Any, host
     assert str(host.sysfs) in values["fake"]
     assert (values["kind"], values["device"]) == ("measured", "cpu")
     parts = sum(float(values[name]) for name in ("idle_j", "nodes_j", "unattributed_j"))
-    assert parts == pytest.approx(float(values["joules"]), rel=0.01)  # written with four digits
+    assert parts == pytest.approx(float(values["joules"]), abs=1e-6)
     assert float(values["imbalance_j"]) == pytest.approx(0.0, abs=1e-6)
     _, _, values = own[f"amplifier: energy {METER}"]
     assert str(host.sysfs) in values["fake"]
