@@ -170,6 +170,8 @@ class EnergyNode(LifecycleHost[EnergyNodeConfig]):
         former, self._lost = self._lost, lost
         if lost > former:
             return Level.WARN, host.last_failure
+        if figures is None and host.last_failure:
+            return Level.ERROR, f"no figures: {host.last_failure}"
         if figures is None:
             return Level.STALE, f"no figures yet. {host.other}".strip()
         wrong = [task for task, report in host_reports(figures) if report.level is Level.ERROR]
