@@ -190,10 +190,10 @@ class Steps(Part):
 
 
 class Epochs(Part):
-    """Reads and classifies alerts of a simulated sky; those of an attacker have histories of 4000 epochs."""
+    """Reads and classifies alerts of a simulated sky; an attacker's have histories of 10,000 epochs."""
 
     unit = "epochs"
-    _LONG = 4000
+    _LONG = 10_000
 
     def __init__(self, quick: bool) -> None:
         super().__init__()

@@ -16,11 +16,18 @@ from lowlat_nodes.stream.errors import ConfigurationError
 
 # What a node declares of itself and no processor knows.
 _OF_THE_NODE = {"use_sim_time", "autostart", "start_type_description_service", "publish"}
+_GUARD = "energy.guard."
 _GROUPS_OF_THE_NODE = ("qos_overrides.", "diagnostic_updater.", "energy.")
 
 
 def read_parameters(
-    name: str, file: Path | None, node: str | None, given: Sequence[tuple[str, str]], *, default: str = ""
+    name: str,
+    file: Path | None,
+    node: str | None,
+    given: Sequence[tuple[str, str]],
+    *,
+    default: str = "",
+    guarded: bool = False,
 ) -> dict[str, Any]:
     """Return the parameters from a file, then those of the command line, flat.
 
@@ -30,6 +37,7 @@ def read_parameters(
         node: Whose section to take instead.
         given: Names and values as the command line has them; they replace those of the file.
         default: Name of the file of config/ to take where none is given; empty for none.
+        guarded: Whether the processor is guarded as in the node, and takes its `energy.guard` parameters.
 
     Raises:
         ConfigurationError: If the file cannot be read, or has no such node.
@@ -49,7 +57,11 @@ def read_parameters(
             raise ConfigurationError(f"{file}: expected parameters of a node {node!r}")
         found = dict(parameter_file.parameters_of(f"/{(named or candidates)[0]}", sections))
     values = {key: parameter_file.value(text) for key, text in given}
-    return {key: value for key, value in {**found, **values}.items() if not _of_the_node(key)}
+    return {
+        key: value
+        for key, value in {**found, **values}.items()
+        if not _of_the_node(key) or (guarded and key.startswith(_GUARD))
+    }
 
 
 def plain_name(processor: str) -> str:

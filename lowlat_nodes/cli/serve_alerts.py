@@ -15,10 +15,11 @@ from pathlib import Path
 from lowlat_nodes.alerts.alert_classifier import ALERTS
 from lowlat_nodes.cli.arguments import assignment
 from lowlat_nodes.cli.node_parameters import read_parameters
+from lowlat_nodes.energy.guard import Guard
 from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.alert_settings import AlertSettings
 from lowlat_nodes.nodes.counting import open_counts
-from lowlat_nodes.nodes.guards import epoch_guard
+from lowlat_nodes.nodes.guards import EPOCHS, epoch_guard, explain_open
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.config import build
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         0 after a clean end; 1 if alerts came and none of them could be read.
     """
     options = _parse(argv)
-    parameters = read_parameters("alert", options.parameters, options.node, options.parameter)
+    parameters = read_parameters("alert", options.parameters, options.node, options.parameter, guarded=True)
     settings = build(AlertSettings, parameters)
     with stop_on_signals(ends=True) as stop:
         guard = epoch_guard(settings.energy.guard)
@@ -54,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
         }
         print(json.dumps(ready), flush=True)
         try:
-            _watch(service, stop)
+            _watch(service, guard, stop)
         finally:
             service.stop()
     stats, results = service.delivery.stats(), processor.classes.total
@@ -65,14 +66,17 @@ def main(argv: Sequence[str]) -> int:
     return EXIT_NONE_READ if stats.dead_letters and not results else 0
 
 
-def _watch(service: AlertService, stop: StopRequest) -> None:
+def _watch(service: AlertService, guard: Guard, stop: StopRequest) -> None:
     """Say when trouble begins and ends, and what fails otherwise, until the end."""
-    trouble = failure = ""
+    trouble = failure = too_much = ""
     quiet_until_s = 0.0
     while not stop.is_set() and not service.delivery.wait(_WAIT_S):
         former, trouble = trouble, service.trouble()
         if bool(trouble) != bool(former):
             _say(f"error: {trouble}" if trouble else "going on")
+        former, too_much = too_much, explain_open(guard.state(), EPOCHS)
+        if too_much != former:
+            _say(f"warning: {too_much}" if too_much else "no source sends too much any more")
         newest = service.delivery.stats().last_failure
         if not trouble and newest != failure and time.monotonic() >= quiet_until_s:
             failure, quiet_until_s = newest, time.monotonic() + _QUIET_S

@@ -26,6 +26,7 @@ OTHER = "other"
 """The bucket of all that came after `MOST_BUCKETS`."""
 
 _MEMORY = 10_000  # calls; of a burst that is 1.5 % of them, mean + 8 sigma is above its height
+_EVERY = 16  # calls between two looks at the limit, which one call hardly moves
 _NAME = 80  # characters of a source, whose name may come from outside
 _HOUR_NS = 3_600_000_000_000
 
@@ -245,7 +246,8 @@ class _Costs:
 
     def add(self, cost: float, now_ns: int) -> None:
         """Take in the cost of a call, up to the limit of its time; what is no number counts as the limit."""
-        cost = max(cost, 0.0) if cost <= self.limit else self.limit
+        if not 0.0 <= cost <= self.limit:
+            cost = 0.0 if cost < 0.0 else self.limit
         self.count += 1
         if self.count < self._settings.warm_up_calls:
             self._first.append(cost)
@@ -253,12 +255,14 @@ class _Costs:
             return
         if self._first:
             self._begin([*self._first, cost], now_ns)
-        else:
-            weight = 1.0 / min(self.count, _MEMORY)
-            apart = cost - self.mean
-            self.mean += weight * apart
-            self._variance = (1.0 - weight) * (self._variance + weight * apart * apart)
-        self._follow(now_ns)
+            self._follow(now_ns)
+            return
+        weight = 1.0 / (min(_MEMORY, self.count))
+        apart = cost - self.mean
+        self.mean += weight * apart
+        self._variance = (1.0 - weight) * (self._variance + weight * apart * apart)
+        if self.count % _EVERY == 0:
+            self._follow(now_ns)
 
     def _begin(self, costs: list[float], now_ns: int) -> None:
         """Begin with the first costs, of which less than half may be absurd."""

@@ -17,7 +17,7 @@ from lowlat_nodes.nodes.alert_config import AlertNodeConfig
 from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.diagnostics import Level, Report, Window, judge_guard, judge_loop, standard_values
-from lowlat_nodes.nodes.guards import epoch_guard
+from lowlat_nodes.nodes.guards import EPOCHS, epoch_guard
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.endpoint import PullSource, Sink
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -165,7 +165,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         if stats.lag is not None:
             values["lag"] = stats.lag
         level, summary = self._judge(service, values)
-        report = judge_guard(Report(level, summary, values), self._guard.state(), "epochs")
+        report = judge_guard(Report(level, summary, values), self._guard.state(), EPOCHS)
         return judge_loop(report, service.delivery.pulse)
 
     def _judge(self, service: AlertService, values: dict[str, Any]) -> tuple[Level, str]:

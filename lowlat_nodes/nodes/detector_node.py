@@ -15,7 +15,7 @@ from lowlat_nodes.energy.budget import Leeway, Order
 from lowlat_nodes.energy.guard import Guard
 from lowlat_nodes.nodes.detector_config import DetectorNodeConfig
 from lowlat_nodes.nodes.diagnostics import MS, Level, Report, judge_guard
-from lowlat_nodes.nodes.guards import candidate_guard
+from lowlat_nodes.nodes.guards import BOXES, candidate_guard
 from lowlat_nodes.nodes.processor_node import Hosted, ProcessorNode
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.heartbeat import Heartbeat
@@ -178,7 +178,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         for name, times in (("model", model), ("prepare", prepare)):
             for share, value in zip(("p50", "p99"), times.quantiles((0.5, 0.99)), strict=True):
                 report.values[f"{name}_{share}_ms"] = value / MS if times.count else float("nan")
-        return judge_guard(report, self._guard.state(), "boxes")
+        return judge_guard(report, self._guard.state(), BOXES)
 
     @property
     def _loaded(self) -> DetectorTiers:

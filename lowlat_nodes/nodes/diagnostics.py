@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from lowlat_nodes.energy.guard import GuardState
+from lowlat_nodes.nodes.guards import explain_open
 from lowlat_nodes.stream.clock import Clock as StreamClock
 from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.config import setting
@@ -215,11 +216,7 @@ def judge_guard(report: Report, state: GuardState, unit: str) -> Report:
         behind = f".{each.bucket}" if each.bucket else ""
         report.values |= {f"guard.limit{behind}": each.limit, f"guard.mean{behind}": each.mean}
     if state.open and report.level in {Level.OK, Level.STALE}:
-        report.level = Level.WARN
-        report.summary = (
-            f"{', '.join(state.open)}: too many calls wanted far more {unit} than is usual; look at what "
-            "comes from there, or raise energy.guard.sigmas and energy.guard.most_factor if all is well"
-        )
+        report.level, report.summary = Level.WARN, explain_open(state, unit)
     return report
 
 

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 from lowlat_nodes.control.policies.policy import MOST_STEPS, PolicySpec
-from lowlat_nodes.energy.guard import Guard, GuardSettings
+from lowlat_nodes.energy.guard import Guard, GuardSettings, GuardState
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.vision.layouts.topk import MOST_PAIRS
+
+BOXES, EPOCHS, MS = "boxes", "epochs", "ms"
+"""What nodes count."""
 
 FREE_EPOCHS, MOST_EPOCHS = 1000, 20_000
 """Epochs of an alert: 1000 take some 8 times as long as the usual 30, and 20,000 some 100 times."""
@@ -38,3 +41,13 @@ def inference_guard(settings: GuardSettings, spec: PolicySpec, timeout_ms: float
     """Return a guard for the ms of an inference, known only afterwards; a row of the chunk is free."""
     row_ms = spec.action_period_ns * 1e-6
     return Guard(settings, most=timeout_ms, free=row_ms, while_open="warn")
+
+
+def explain_open(state: GuardState, unit: str) -> str:
+    """Return whose breakers are open, and the remedy; empty where none is."""
+    if not state.open:
+        return ""
+    return (
+        f"{', '.join(state.open)}: too many calls wanted far more {unit} than is usual; look at what comes "
+        "from there, or raise energy.guard.sigmas and energy.guard.most_factor if all is well"
+    )

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from pages import pages
 
+from lowlat_nodes import resources
 from lowlat_nodes.cli import main as lowlat
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
 from lowlat_nodes.control.policies.policy import Policy, blank_observation
@@ -118,6 +119,27 @@ def test_parameters_of_the_command_line_come_last(tmp_path: Path) -> None:
         assert np.array_equal(far.infer(observation), near.infer(observation))
 
 
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_client_that_wants_too_many_steps_gets_fewer_and_is_then_refused(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    from lowlat_nodes.train import loading
+    from lowlat_nodes.train.steps import write_program
+
+    path = tmp_path / "table.pt"
+    write_program(loading.load_policy(resources.model("table_vlash")), path)
+    options = ("-p", "policy.kind:=torch", "-p", f"policy.model:={path}", "-p", "energy.guard.most:=7.0")
+    near = load_policy(build(PolicyConfig, {"kind": "torch", "model": str(path), "steps": 7}))
+    with serving(*LOCAL, *options) as served, remote(served.address, steps=100) as far:
+        observation = blank_observation(near.spec, "catch the ball")
+        for _ in range(5):
+            assert np.allclose(far.infer(observation), near.infer(observation), atol=1e-5)
+        with pytest.raises(RequestError, match=r"127\.0\.0\.1 asked for far more steps than is usual"):
+            far.infer(observation)
+        assert served.end(signal.SIGTERM)[1].strip().endswith("cut 5")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_while_clients_are_there(number: signal.Signals) -> None:
     with serving(*LOCAL) as served, remote(served.address) as far:
@@ -168,7 +190,8 @@ def test_a_token_in_a_file(tmp_path: Path) -> None:
         (("--protocol", "openpi", "--host", "::", "--insecure-bind"), "--token-file"),
         (("--protocol", "openpi", "--token-file", "/no/such/file"), "expected a file with a token"),
         (("--protocol", "openpi", "-p", "tick_hz:=5"), "expected parameters that begin with policy."),
-        (("--protocol", "openpi", "-p", "policy.modle:=x"), "did you mean 'model'"),
+        (("--protocol", "openpi", "-p", "policy.modle:=x"), "did you mean 'policy.model'"),
+        (("--protocol", "openpi", "-p", "energy.guard.sigma:=5"), "did you mean 'energy.guard.sigmas'"),
         (("--protocol", "openpi", "-p", "policy.model:=/no/such.onnx"), "/no/such.onnx"),
         (("--protocol", "openpi", "/no/such.yaml"), "expected a ROS parameter file"),
         (

@@ -193,6 +193,37 @@ def test_a_bad_alert_is_told_and_the_others_are_classified(night: Path, model: P
     assert last == f"{ALERTS} results, 1 dead letters"
 
 
+def test_alerts_with_too_many_epochs_are_told_by_their_source(model: Path, tmp_path: Path) -> None:
+    counts = [30] * 6 + [3] * 4
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    total = int(offsets[-1])
+    curves = LightCurves(
+        np.arange(10) + 1000,
+        [f"ZTF{number}" for number in range(10)],
+        offsets,
+        60000.0 + np.arange(total),
+        np.full(total, CODES["ztf_g"], np.uint8),
+        np.full(total, 1e5),
+        np.full(total, 1e3),
+        np.ones(total, np.bool_),
+    )
+    for number, packet in enumerate(ztf_packets(curves, cutout_bytes=10)):
+        (tmp_path / f"{number}.avro").write_bytes(packet.data)
+    files = [tmp_path / f"{number}.avro" for number in range(10)]
+    options = parameters(
+        model=model,
+        source__kind="files",
+        source__files=f"[{','.join(map(str, files))}]",
+        energy__guard__most=10.0,
+        energy__guard__breaker__cuts=1,
+    )
+    with serving(*options) as served:
+        code, complaints = served.end()
+    assert code == 0
+    assert "too many epochs for an alert of ztf: 30, 10 may be" in complaints
+    assert complaints.splitlines()[-1] == "4 results, 6 dead letters"
+
+
 def test_where_no_alert_can_be_read_the_exit_code_says_so(tmp_path: Path, model: Path) -> None:
     (tmp_path / "bad.avro").write_bytes(b"rubbish")
     options = parameters(model=model, source__kind="files", source__files=f"[{tmp_path}/bad.avro]")

@@ -80,6 +80,9 @@ def test_it_reports_what_it_does(rig: Rig) -> None:
         assert values["state"] == "active"
         assert values["sched"] == "SCHED_OTHER"
         assert int(values["inferences"]) > 0
+        assert int(values["guard.calls"]) > 0
+        assert values["guard.unit"] == "ms"
+        assert float(values["guard.mean"]) >= 50.0
         for name in names:
             assert float(values[f"{name}_p50_ms"]) <= float(values[f"{name}_max_ms"])
         return True
