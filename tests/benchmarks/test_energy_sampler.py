@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The part of `lowlat bench energy` that says what energy costs, in miniature: no bars on a loaded machine."""
+"""What energy costs, as `lowlat bench energy` measures it, in miniature: no bars on a loaded machine."""
 
 from __future__ import annotations
 

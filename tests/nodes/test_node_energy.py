@@ -17,10 +17,9 @@ pytest.importorskip("rclpy")
 
 from amplifier_node import AmplifierNode
 from diagnostic_msgs.msg import DiagnosticArray
-from pages import counted, pages
+from pages import pages
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
 
 from lowlat_nodes.energy.board import Board
 from lowlat_nodes.energy.budget import Order
