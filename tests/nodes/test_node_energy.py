@@ -20,6 +20,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from pages import pages
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
 
 from lowlat_nodes.energy.board import Board
 from lowlat_nodes.energy.budget import Leeway, Order
