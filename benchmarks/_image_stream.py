@@ -58,8 +58,8 @@ def plain_publisher(node: Node, *, best_effort: bool) -> tuple[Publish, Callable
     return publish, lambda: publisher.get_subscription_count() > 0
 
 
-def plain_subscriber(node: Node, take: Take, *, best_effort: bool) -> None:
-    """Subscribe as rclpy has it by default."""
+def plain_subscriber(node: Node, take: Take, *, best_effort: bool) -> Callable[[], None]:
+    """Subscribe as rclpy has it by default, and return how to end that."""
 
     def on_image(message: RosImage) -> None:
         pixels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, -1)
@@ -67,6 +67,7 @@ def plain_subscriber(node: Node, take: Take, *, best_effort: bool) -> None:
         take(pixels, stamp.sec * _S + stamp.nanosec, message.header.frame_id)
 
     node.create_subscription(RosImage, TOPIC, on_image, qos_profile_sensor_data if best_effort else 10)
+    return lambda: None  # it ends with its node
 
 
 def our_publisher(node: Node, *, best_effort: bool) -> tuple[Publish, Callable[[], bool]]:
@@ -82,13 +83,18 @@ def our_publisher(node: Node, *, best_effort: bool) -> tuple[Publish, Callable[[
     return publish, lambda: sink.wanted("out")
 
 
-def our_subscriber(node: Node, take: Take, *, best_effort: bool) -> None:
-    """Subscribe through a source with its default settings, unless best effort is what is measured."""
+def our_subscriber(node: Node, take: Take, *, best_effort: bool) -> Callable[[], None]:
+    """Subscribe through a source with its default settings, unless best effort is what is measured.
+
+    Returns:
+        How to end that: a thread that waits in C++ when the interpreter ends would abort the process.
+    """
     config = Input(topic=TOPIC, type_name=TYPE)
     if best_effort:
         config = Input(topic=TOPIC, type_name=TYPE, reliability="best_effort", depth=_SENSOR_DEPTH)
     source = RosSource(node, "in", config, own_thread=True)
     source.start(lambda message: take(message.payload.data, message.trace.capture_ns, message.frame_id))
+    return source.stop
 
 
 def run_publisher(options: argparse.Namespace) -> dict[str, Any]:
@@ -134,7 +140,7 @@ def run_subscriber(options: argparse.Namespace) -> dict[str, Any]:
             raise ValueError(f"expected {options.width}x{options.height}, got {pixels.shape}")
 
     make = our_subscriber if options.variant == "ours" else plain_subscriber
-    make(node, take, best_effort=options.best_effort)
+    end = make(node, take, best_effort=options.best_effort)
     done = threading.Event()
 
     def wait_for_the_end() -> None:
@@ -146,6 +152,9 @@ def run_subscriber(options: argparse.Namespace) -> dict[str, Any]:
     executor.add_node(node)
     while not done.is_set():
         executor.spin_once(timeout_sec=0.1)
+    end()
+    executor.shutdown()
+    node.destroy_node()
     spent_s = cpu_s[-1] - cpu_s[0] if len(cpu_s) > 1 else float("nan")
     return {
         "received": len(latencies_ns),
