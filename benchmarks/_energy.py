@@ -25,6 +25,7 @@ from lowlat_nodes.energy.board import Board
 from lowlat_nodes.energy.figures import Figures, Missing
 from lowlat_nodes.energy.folder import energy_folder
 from lowlat_nodes.energy.meters.discovery import find_meters
+from lowlat_nodes.energy.process_time import HostTime
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.meter import Kind, Meter
 
@@ -41,7 +42,8 @@ _PATIENCE_PERIODS = 5
 _LOOK_S = 0.05
 _PROOF_S = 2.5
 _TICKS_HZ = os.sysconf("SC_CLK_TCK")
-_IDLE, _IOWAIT, _COUNTED = 3, 4, 7  # of the first line of /proc/stat; what follows is in others already
+_HOST: Final = HostTime()
+_SCHED = 2  # CPUCLOCK_SCHED of the kernel: of all threads, in ns
 
 
 class FakeMeter(LowlatError):
@@ -208,11 +210,11 @@ class Metered:
         self._counts = counts or counts_of_host()
         self._begin = _Moment(0.0, 0.0, 0.0, ())
         self._seconds = self._busy_s = self.cpu_s = 0.0
-        self._meters: dict[str, _Metered] = {}
+        self._meters: dict[str, _MeterSum] = {}
 
     def __enter__(self) -> Self:
         # What the processes compute while a sampler is waited for, here and at the end, is not charged.
-        counts, busy_s = self._counts.read(), host_busy_s()
+        counts, busy_s = self._counts.read(), _host_busy_s()
         self._begin = _Moment(time.monotonic(), busy_s, cpu_s_of(self._of), counts)
         return self
 
@@ -224,11 +226,11 @@ class Metered:
         begin, time_s, cpu_s = self._begin, time.monotonic(), cpu_s_of(self._of)
         counts = self._counts.read()
         self._seconds += time_s - begin.time_s
-        self._busy_s += host_busy_s() - begin.busy_s
+        self._busy_s += _host_busy_s() - begin.busy_s
         self.cpu_s += cpu_s - begin.cpu_s
         before, after = ({count.name: count for count in each} for each in (begin.counts, counts))
         for name in dict.fromkeys((*before, *after)):
-            meter = self._meters.setdefault(name, _Metered())
+            meter = self._meters.setdefault(name, _MeterSum())
             meter.add(before.get(name), after.get(name), time_s - begin.time_s)
 
     def plain(self, unit: str, results: int, cpu_s: float | None = None) -> dict[str, Any]:
@@ -292,7 +294,7 @@ class _Moment:
 
 
 @dataclass(slots=True)
-class _Metered:
+class _MeterSum:
     """What one meter counted in all windows."""
 
     joules: float = 0.0
@@ -372,18 +374,17 @@ def _charged(usable: Sequence[Count]) -> list[str]:
     return []
 
 
-def host_busy_s() -> float:
-    """Return for how long the cores of this host have worked, all together, in steps of 10 ms."""
-    ticks = [int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=8)[1:8]]
-    return (sum(ticks) - ticks[_IDLE] - ticks[_IOWAIT]) / _TICKS_HZ
+def _host_busy_s() -> float:
+    busy_ns = _HOST.busy_ns()
+    return math.nan if busy_ns is None else busy_ns * 1e-9
 
 
 def cpu_s_of(of: frozenset[int]) -> float:
     """Return the CPU time of processes and their children; of children that have ended, too.
 
-    A child that ends hands its time over to the parent that waits for it, so that the sum never falls.
+    That of a child that has ended is known to 10 ms, and is handed to the parent that waits for it.
     """
-    parents, times = {}, {}
+    parents, ended_s = {}, {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             words = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
@@ -391,8 +392,16 @@ def cpu_s_of(of: frozenset[int]) -> float:
             continue
         pid = int(path.parent.name)
         parents[pid] = int(words[1])
-        times[pid] = sum(map(int, words[11:15])) / _TICKS_HZ
-    return math.fsum(time_s for pid, time_s in times.items() if _descends(pid, of, parents))
+        ended_s[pid] = (int(words[13]) + int(words[14])) / _TICKS_HZ
+    return math.fsum(ended_s[pid] + _clock_s(pid) for pid in parents if _descends(pid, of, parents))
+
+
+def _clock_s(pid: int) -> float:
+    """Return the CPU time of all threads of a process, to a nanosecond (clock_getcpuclockid(3))."""
+    try:
+        return time.clock_gettime_ns((~pid << 3) | _SCHED) * 1e-9
+    except OSError:  # it has just ended
+        return 0.0
 
 
 def _descends(pid: int, of: frozenset[int], parents: Mapping[int, int]) -> bool:

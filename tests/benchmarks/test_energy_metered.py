@@ -23,7 +23,6 @@ from lowlat_nodes.benchmarks._energy import (
     HostMeters,
     Metered,
     cpu_s_of,
-    host_busy_s,
     merged,
 )
 from lowlat_nodes.energy.board import Board
@@ -222,7 +221,7 @@ def test_cpu_time_is_that_of_a_process_and_its_children_also_of_ended_ones() -> 
     inner = "import time\nwhile time.process_time() < 0.3: pass"
     run = f"subprocess.run([sys.executable, '-c', {inner!r}])"
     outer = f"import subprocess, sys\n{run}\nprint(flush=True)\ninput()"
-    begin_s, busy_s = cpu_s_of(frozenset({os.getpid()})), host_busy_s()
+    begin_s = cpu_s_of(frozenset({os.getpid()}))
     child = subprocess.Popen([sys.executable, "-c", outer], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()
@@ -231,7 +230,6 @@ def test_cpu_time_is_that_of_a_process_and_its_children_also_of_ended_ones() -> 
     child.communicate(b"\n")
     assert cpu_s_of(frozenset({os.getpid()})) - begin_s >= 0.3
     assert cpu_s_of(frozenset({child.pid})) == 0.0
-    assert host_busy_s() - busy_s >= 0.3
 
 
 def test_processes_that_have_gone_cannot_be_charged() -> None:
