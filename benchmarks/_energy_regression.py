@@ -218,7 +218,7 @@ class _Trials:
 
     def error(self, moment: int) -> float:
         """Return the relative error of the worse node, in the median over hosts."""
-        return _rounded(np.median(np.abs(self.errors(moment)).max(1)))
+        return _rounded(np.nanmedian(np.abs(self.errors(moment)).max(1)))
 
     def summary(self, moment: int) -> dict[str, Any]:
         """Return the errors of a moment."""
@@ -253,7 +253,6 @@ def _course(case: Case, seed: int, seconds: int) -> list[tuple[int, list[Cost], 
     for now_s, account in Host(case, seed, seconds).account():
         second = round(now_s)
         if second >= 2 * _COURSE_S and round(now_s / _SAMPLE_S) % round(_COURSE_S / _SAMPLE_S) == 0:
-            account.solve()
             known = account.costs()
             costs = [(*known.get(node, ()), _UNKNOWN)[0] for node, _ in KEYS]
             course.append((second, costs, account.figures().idle_w))

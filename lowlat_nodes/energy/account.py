@@ -14,6 +14,7 @@ import numpy as np
 from lowlat_nodes.energy.figures import Cost, MeterFigures
 from lowlat_nodes.energy.regression import Estimate, Regression
 from lowlat_nodes.energy.share import Parts, Use, by_cost, by_use
+from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.meter import Kind, Meter, Reading
 
 Key = tuple[str, str]
@@ -40,18 +41,19 @@ class Account:
     Args:
         meter: Whose; closed with the account.
         half_life_s: How soon the costs of results forget.
+        counts: Where to count windows after which costs could not be found anew (`costs`); None: nowhere.
 
     Attributes:
         why: What the meter says of itself.
         watts: Power in the last window; NaN where it is not known.
         nodes_w: That of each node.
-        unsolved: How many windows there were since `solve`.
     """
 
-    def __init__(self, meter: Meter, half_life_s: float) -> None:
+    def __init__(self, meter: Meter, half_life_s: float, counts: Counters | None = None) -> None:
         self.meter = meter
         self.why = "not read yet"
         self._half_life_s = half_life_s
+        self._counts = counts or Counters()
         self._regression = Regression(half_life_s=half_life_s)
         self._costs: Mapping[Key, Estimate] = {}
         self._idle = _UNKNOWN
@@ -74,7 +76,6 @@ class Account:
         self._idle_j = self._nodes_j = self._unattributed_j = 0.0
         self.watts = math.nan
         self.nodes_w: dict[str, float] = {}
-        self.unsolved = 0
         self._shared: dict[str, _Shared] = {}
 
     def read(self, now_ns: int) -> None:
@@ -137,19 +138,6 @@ class Account:
         self._remember(parts.nodes_j, seconds)
         self._begin_window()
         return parts.nodes_j
-
-    def solve(self) -> bool:
-        """Find anew what results cost, from all windows so far; takes a millisecond, or many of them.
-
-        Returns:
-            Whether it could be found; otherwise the former costs stay.
-        """
-        self.unsolved = 0
-        try:
-            self._costs, self._idle = self._regression.costs(), self._regression.idle()
-        except np.linalg.LinAlgError:
-            return False
-        return True
 
     def costs(self) -> dict[str, list[Cost]]:
         """Return what results cost, of each node by bucket."""
@@ -219,11 +207,14 @@ class Account:
         return Cost(self.meter.name, bucket, estimate.joules, estimate.error_j, "regression", estimate.why)
 
     def _learn(self, joules: float, seconds: float) -> None:
-        if self._whole and seconds > 0.0:
-            self._regression.add(self._work, seconds, joules)
-            self.unsolved += 1
-        else:
+        if not self._whole or seconds == 0.0:
             self._regression.interrupt()
+            return
+        try:
+            self._regression.add(self._work, seconds, joules)
+        except np.linalg.LinAlgError:  # what cannot be solved with this window may be with the next
+            self._counts.add("costs")
+        self._costs, self._idle = self._regression.costs(), self._regression.idle()
 
     def _idle_w(self) -> float:
         """Return power without work: as the meter knows it, otherwise as it was found, NaN where it was not.

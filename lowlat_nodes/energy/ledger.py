@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +16,6 @@ from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.meter import Meter
 
 _KEPT_S = 600.0  # of a node that has gone: it may come back
-_SOLVING, _SPARE_S = 0.0005, 0.005  # part of a core that finding costs may take, and what it may save up
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +61,14 @@ class Ledger:
     Args:
         meters: Closed with the ledger.
         half_life_s: How soon the costs of results forget.
-        counts: Where to count; None for counters of its own.
-
-    Attributes:
-        counts: How often the costs of results could not be found (`costs`); the former ones stayed.
+        counts: Where to count windows after which costs could not be found anew (`costs`); None: nowhere.
     """
 
     def __init__(
         self, meters: Sequence[Meter], half_life_s: float = 120.0, counts: Counters | None = None
     ) -> None:
-        self._accounts = [Account(meter, half_life_s) for meter in meters]
+        self._accounts = [Account(meter, half_life_s, counts) for meter in meters]
         self._books: dict[str, _Book] = {}
-        self.counts = Counters() if counts is None else counts
-        self._spare_s = _SPARE_S
 
     def read(self, now_ns: int) -> None:
         """Read all meters."""
@@ -101,7 +94,6 @@ class Ledger:
                 if node in self._books:
                     book = self._books[node]
                     book.joules[account.meter.name] = book.joules.get(account.meter.name, 0.0) + joules
-        self._solve(window.seconds)
         return self._forget(window)
 
     def meters(self) -> tuple[MeterFigures, ...]:
@@ -131,17 +123,6 @@ class Ledger:
         gpu_ns = math.fsum(use.gpu_ns.values()) if use.gpu_ns else use.own_gpu_ns
         if use.gpu_ns or use.own_gpu_ns:
             book.gpu_ns = gpu_ns if math.isnan(book.gpu_ns) else book.gpu_ns + gpu_ns
-
-    def _solve(self, seconds: float) -> None:
-        """Find anew what results cost, by one meter after the other, in a bounded part of the time."""
-        self._spare_s = min(_SPARE_S, self._spare_s + _SOLVING * seconds)
-        for account in sorted(self._accounts, key=lambda account: -account.unsolved):
-            if self._spare_s <= 0.0 or not account.unsolved:
-                break
-            begin_s = time.thread_time()
-            if not account.solve():
-                self.counts.add("costs")
-            self._spare_s -= time.thread_time() - begin_s
 
     def _forget(self, window: Window) -> list[str]:
         gone = [node for node in self._books if node not in window.nodes]

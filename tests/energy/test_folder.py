@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 
 HOLD = """
 import sys
+import time
 from pathlib import Path
 from lowlat_nodes.energy.folder import SamplerLock
 lock = SamplerLock(Path(sys.argv[1]), "a test")
@@ -82,6 +85,38 @@ def test_two_samplers_at_once(tmp_path: Path) -> None:
     lock.close()
     lock.close()
     SamplerLock(tmp_path, "a third").close()
+
+
+def test_of_many_that_start_at_once_one_samples(tmp_path: Path) -> None:
+    go, begin = os.pipe()
+    answers, answer = os.pipe()
+    children = []
+    for _ in range(8):
+        child = os.fork()
+        if child == 0:
+            try:
+                os.close(begin)
+                os.read(go, 1)  # the end of it, for all at once
+                try:
+                    SamplerLock(tmp_path, "one of many")
+                    os.write(answer, b"y")
+                except SamplerRunning:
+                    os.write(answer, b"n")
+                time.sleep(1000)
+            finally:
+                os._exit(0)
+        children.append(child)
+    os.close(go)
+    os.close(begin)
+    try:
+        said = b"".join(os.read(answers, 1) for _ in children)
+        assert sorted(said.decode()) == ["n"] * 7 + ["y"]
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        os.close(answers)
+        os.close(answer)
 
 
 def test_whoever_holds_the_lock_need_not_say_who_it_is(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from meters_for_tests import Told
 
 from lowlat_nodes.energy.figures import MAX_NODES, NodeFigures
 from lowlat_nodes.energy.ledger import Ledger, Window
 from lowlat_nodes.energy.node_use import NodeUse
 from lowlat_nodes.stream.clock import ManualClock
+from lowlat_nodes.stream.meter import Kind
 
 
 class Rig:
@@ -103,6 +106,42 @@ def test_costs_of_a_node_come_from_all_meters() -> None:
     assert costs["told/cpu"].joules == pytest.approx(0.5, rel=0.02)
     assert costs["told/board"].joules == pytest.approx(2.0, rel=0.02)
     assert rig.node("/one").watts["told/board"] == pytest.approx(2.0 * count, rel=0.05)
+
+
+_USE = st.builds(
+    NodeUse,
+    unit=st.just("result"),
+    results=st.integers(0, 100),
+    work=st.dictionaries(st.sampled_from(["", "640x480"]), st.floats(0.0, 100.0)),
+    cpu_ns=st.floats(0.0, 8e9),
+    gpu_ns=st.dictionaries(st.sampled_from(["gpu0", "gpu1"]), st.floats(0.0, 2e9)),
+)
+_DEVICES = ("cpu", "gpu0", "gpu1", "board", "memory")
+_STEP = st.tuples(
+    st.dictionaries(st.sampled_from(["/a", "/b", "/c"]), _USE),
+    st.dictionaries(st.sampled_from(["gpu0", "gpu1"]), st.floats(0.0, 3e9)),
+    st.tuples(*[st.floats(0.0, 500.0)] * len(_DEVICES)),
+    st.sets(st.sampled_from(_DEVICES), max_size=2),
+    st.floats(0.1, 3.0),
+)
+
+
+@settings(max_examples=60)
+@given(steps=st.lists(_STEP, max_size=10))
+def test_nodes_and_accounts_agree_whoever_comes_and_goes(
+    steps: list[tuple[dict[str, NodeUse], dict[str, float], tuple[float, ...], set[str], float]],
+) -> None:
+    rig = Rig(*_DEVICES)
+    for nodes, busy, joules, away, seconds in steps:
+        for device, meter in rig.meters.items():
+            meter.kind = Kind.UNAVAILABLE if device in away else Kind.MEASURED
+            meter.breaks += device in away
+        assert rig.window(nodes, seconds, busy, **dict(zip(_DEVICES, joules, strict=True))) == []
+        for figures in rig.ledger.meters():
+            of_nodes = math.fsum(node.joules.get(figures.name, 0.0) for node in rig.ledger.nodes())
+            assert figures.nodes_j == pytest.approx(of_nodes, abs=1e-7)
+            assert figures.imbalance_j == pytest.approx(0.0, abs=1e-7)
+            assert figures.joules <= rig.meters[figures.device].joules + 1e-7
 
 
 def test_a_window_of_no_time_has_no_rate() -> None:

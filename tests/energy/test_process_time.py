@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -173,6 +174,55 @@ def test_a_process_whose_number_was_given_to_another_is_not_charged(worker: Work
     assert times.used_ns == {former: 0}
     assert times.living() == set()
     times.close()
+
+
+def given_again(pid: int) -> int:
+    """Return a process that has a number which another one had, and works; 0 where there can be none."""
+    last = Path("/proc/sys/kernel/ns_last_pid")  # the kernel gives the next free number after it
+    for _ in range(100):  # another process may be quicker
+        try:
+            last.write_text(str(pid - 1))
+        except OSError:
+            return 0
+        child = os.fork()
+        if child == 0:
+            try:
+                if os.getpid() == pid:
+                    end_ns = time.process_time_ns() + 1_000_000_000
+                    while time.process_time_ns() < end_ns:
+                        pass
+                    signal.pause()
+            finally:
+                os._exit(0)
+        if child == pid:
+            return child
+        os.waitpid(child, 0)
+    return 0
+
+
+def test_a_process_that_got_the_number_of_a_dead_one_is_not_charged_to_its_node(worker: Worker) -> None:
+    times = ProcessTimes()
+    times.follow({worker.id: os.getuid()})
+    worker.work(10)
+    times.read()
+    used_ns = times.used_ns[worker.id]
+    worker.kill()
+    another = given_again(worker.id.pid)
+    if not another:
+        pytest.skip("this user may not choose the number of a process")
+    try:
+        while time.clock_gettime_ns((~another << 3) | 2) < used_ns + 50_000_000:
+            time.sleep(0.01)
+        times.read()
+        assert times.used_ns == {worker.id: used_ns}
+        assert times.living() == set()
+        found = ProcessId.of(another)
+        assert found is not None
+        assert (found.pid, found.start) > (worker.id.pid, worker.id.start)
+    finally:
+        os.kill(another, signal.SIGKILL)
+        os.waitpid(another, 0)
+        times.close()
 
 
 def test_the_host_is_busy_while_a_process_works(worker: Worker) -> None:
