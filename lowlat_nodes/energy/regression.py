@@ -23,7 +23,8 @@ __all__ = ["MAX_KEYS", "Estimate", "Key", "Regression"]
 
 _JOINED: Final = 5  # windows in a long one
 _APART: Final = 3.0  # standard errors
-_MOST: Final = 1e15  # joules, results or seconds in a window
+_MOST: Final = 1e12  # joules, results or seconds in a window
+_SHORTEST_S: Final = 1e-3
 
 
 class Regression:
@@ -52,7 +53,7 @@ class Regression:
             joules: What the meter counted.
         """
         figures = (seconds, joules, *counts.values())
-        if not all(0.0 <= figure <= _MOST for figure in figures) or seconds == 0.0:
+        if not all(0.0 <= figure <= _MOST for figure in figures) or seconds < _SHORTEST_S:
             self.refused += 1
             self.interrupt()
             return

@@ -26,17 +26,21 @@ Key = tuple[str, str]
 
 MAX_KEYS: Final = 64
 
-_Matrix = NDArray[np.float64]
 _OTHERS: Final = ("", "other")
 _POWER, _IDLE, _FIRST = 0, 1, 2  # columns of all sums of products; those of the keys follow
 _LEAST_WINDOWS: Final = 20.0
 _LEAST_TRUE: Final = 0.35  # of the variation; the rest is blur of the edges
+_MOST_TRUE: Final = (
+    10.0  # a steady rate has 3; beyond are a few windows that have nothing to do with the rest
+)
 _LEAST_COUNT: Final = 0.5  # standard deviation, where a window has more than one: an even rate has up to that
 _MOST_LASTING: Final = 0.9  # correlation of the residuals of neighbours
 _MOST_BLUR: Final = 0.5  # of the variance of an unknown
 _IDLE_SHARE: Final = 0.2  # of all power: idle power may be small, and need not be known better
 _MOST_ERROR: Final = 0.25  # standard error, of the value
 _KEPT_HALF_LIVES: Final = 10.0
+_LEAST_KEPT: Final = 1e-3  # windows: what is left of less is rounding
+_LEAST_NOISE: Final = 0.1  # of that of independent windows
 _RIDGE: Final = 1e-10
 _FLOOR_W: Final = 1e-9
 
@@ -109,7 +113,7 @@ class WindowFit:
         found = dict.fromkeys((key for key in self._columns if key != _OTHERS), UNKNOWN)
         used = np.flatnonzero(self._sums[0].diagonal() > 0.0)
         used = used[used != _POWER]
-        if not len(used):
+        if not len(used) or self._windows < _LEAST_KEPT:
             return found, UNKNOWN
         fit = _Fit(self._sums, used, self._windows, self._windows**2 / self._windows_squared)
         names = {column: key for key, column in self._columns.items()}
@@ -200,26 +204,9 @@ class _Fit:
         self._scale, self._effective = scale, effective
         self._gram, self._crossed = gram[1:, 1:], crossed[1:, 1:]
         self._mean_w = float(gram[0, 1] / scale[0])
-        count = len(scale)
-        # Directions that have not been seen cannot be told. Of the others, made independent and of one size,
-        # each is either seen beyond the edges of windows, or it is blur; then least squares must do.
-        sizes, axes = np.linalg.eigh(self._gram)
-        seen = sizes > _RIDGE * count
-        roots, null = np.sqrt(sizes[seen]), axes[:, ~seen]
-        whiten = axes[:, seen] / roots
-        true, turn = np.linalg.eigh(whiten.T @ self._crossed @ whiten)
-        blurred = true < _LEAST_TRUE
-        moments = np.where(blurred, turn.T @ whiten.T @ gram[1:, 0], turn.T @ whiten.T @ crossed[1:, 0])
-        true = np.where(blurred, 1.0, true)
-        basis = (axes[:, seen] * roots) @ turn
-        matrix = (basis * true) @ basis.T + _RIDGE * null @ null.T
-        solution = nonnegative(matrix, basis @ moments)
-        spread = (whiten @ turn) ** 2
-        untold = spread[:, blurred].sum(1) + (null**2).sum(1) / _RIDGE
-        told = spread[:, ~blurred].sum(1)
-        self._blur = untold / (untold + told)
-        self._partial = 1.0 / (untold + np.maximum(told, (spread / true)[:, ~blurred].sum(1)))
-        self.values = solution / scale
+        matrix, moment = self._equations(gram[1:, 0], crossed[1:, 0])
+        solution = nonnegative(matrix, moment)
+        self._values = solution / scale
         # Residuals of neighbours cancel where blur causes them, which few windows cannot prove. They add up
         # where something else does, and then it lasts: as a first-order process, as far as is known.
         residual = np.concatenate(([1.0], -solution))
@@ -230,17 +217,38 @@ class _Fit:
         if shared > 0.0:
             shared /= 1.0 - shared / own
         noise = own * instruments + shared * (instruments_following + instruments_following.T)
-        noise, least = noise[1:, 1:], 0.1 * own * instruments[1:, 1:]
-        variance = np.zeros(count)
-        free = solution > 0.0
-        for columns_in in (np.ones(count, bool), free):
-            index = np.ix_(columns_in, columns_in)
-            inverse = np.linalg.inv(matrix[index])
-            variance[columns_in] = np.maximum(
-                np.einsum("ij,jk,ki->i", inverse, noise[index], inverse),
-                np.einsum("ij,jk,ki->i", inverse, least[index], inverse),
-            )
-        self.errors = np.sqrt(np.maximum(variance, 0.0)) / scale
+        least = _LEAST_NOISE * own * instruments
+        variance = np.maximum(*(_variance(matrix, each[1:, 1:], solution > 0.0) for each in (noise, least)))
+        self._errors = np.sqrt(variance) / scale
+
+    def _equations(
+        self, plain: NDArray[np.float64], weighed: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the equations of the solution, a matrix and a right-hand side.
+
+        Unknowns are turned into directions that are independent and of one size. Those that have not been
+        seen cannot be told. Of the others each is either seen beyond the edges of windows, or it is blur;
+        then least squares must do.
+
+        Args:
+            plain: Right-hand side of least squares.
+            weighed: The same with instruments.
+        """
+        sizes, axes = np.linalg.eigh(self._gram)
+        seen = sizes > _RIDGE * len(sizes)
+        roots, null = np.sqrt(sizes[seen]), axes[:, ~seen]
+        whiten = axes[:, seen] / roots
+        true, turn = np.linalg.eigh(whiten.T @ self._crossed @ whiten)
+        blurred = (true < _LEAST_TRUE) | (true > _MOST_TRUE)
+        moments = np.where(blurred, turn.T @ whiten.T @ plain, turn.T @ whiten.T @ weighed)
+        true = np.where(blurred, 1.0, true)
+        spread = (whiten @ turn) ** 2
+        untold = spread[:, blurred].sum(1) + (null**2).sum(1) / _RIDGE
+        told = spread[:, ~blurred].sum(1)
+        self._blur = untold / (untold + told)
+        self._partial = 1.0 / (untold + np.maximum(told, (spread / true)[:, ~blurred].sum(1)))
+        basis = (axes[:, seen] * roots) @ turn
+        return (basis * true) @ basis.T + _RIDGE * null @ null.T, basis @ moments
 
     def estimate(self, place: int, names: list[Key], windows: float, seconds: float) -> Estimate:
         """Return one unknown, with what is wrong with it.
@@ -251,7 +259,7 @@ class _Fit:
             windows: How many there were since the unknown is one.
             seconds: Mean length of a window.
         """
-        value, error = float(self.values[place]), float(self.errors[place])
+        value, error = float(self._values[place]), float(self._errors[place])
         known = min(windows, self._effective)
         if known < _LEAST_WINDOWS:
             return Estimate(value, error, f"only {known:.0f} windows yet, of {_LEAST_WINDOWS:.0f}")
@@ -295,3 +303,15 @@ class _Fit:
         alike[[0, place]] = -1.0
         node, bucket = names[int(np.argmax(alike))]
         return f"{node} {bucket}".strip() or "others"
+
+
+def _variance(
+    matrix: NDArray[np.float64], noise: NDArray[np.float64], free: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the variance of each unknown: of a free one beside the free ones, of a bound one beside all."""
+    variance = np.zeros(len(free))
+    for which in (np.ones(len(free), bool), free):
+        index = np.ix_(which, which)
+        inverse = np.linalg.inv(matrix[index])
+        variance[which] = np.einsum("ij,jk,ki->i", inverse, noise[index], inverse)
+    return np.maximum(variance, 0.0)  # below it is rounding

@@ -191,6 +191,32 @@ def test_a_gap_costs_no_accuracy() -> None:
     assert regression.costs()[B].joules == pytest.approx(8.0)
 
 
+NUMBERS = st.one_of(
+    st.floats(), st.floats(0.0, 30.0), st.sampled_from([0.0, 1.0, 1e-300, 1e-3, 1e9, 1e15, 1e300])
+)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.dictionaries(st.sampled_from([A, B, ("/c", "")]), NUMBERS), NUMBERS, NUMBERS, st.booleans()
+        ),
+        min_size=1,
+        max_size=60,
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_comes_is_survived(rows: list[tuple[dict[Key, float], float, float, bool]]) -> None:
+    regression = Regression()
+    for counts, seconds, joules, gap in rows:
+        if gap:
+            regression.interrupt()
+        regression.add(counts, seconds, joules)
+        for found in (*regression.costs().values(), regression.idle()):
+            assert found.why or found.joules >= 0.0
+            assert found.why or found.error_j >= 0.0
+
+
 def test_no_energy_at_all() -> None:
     regression = Regression()
     for count in varying(0)[A]:
