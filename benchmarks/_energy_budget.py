@@ -224,7 +224,7 @@ class Nodes:
     def _hear(self, message: Any) -> None:
         for status in message.status:
             values = {item.key: item.value for item in status.values}
-            self.values[values["node"]] = values
+            self.values[values.get("node", status.name)] = values
 
 
 @dataclass(frozen=True)

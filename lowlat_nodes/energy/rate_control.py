@@ -15,9 +15,33 @@ _LONGEST_TAU_S = 30.0
 _MOVED, _MOVED_TAU_S = 0.2, 1.5  # where the rate is another, what was before soon counts for nothing
 _FALL_S, _TRIM_S, _RISE_S = 3.0, 8.0, 4.0  # time constants of steps
 _BAND = 0.1  # corrections within are made at any time, in both directions
-_LEAST_SLOPE = 0.7  # of the mean cost: a cost by regression below is not believed
+_LEAST_SLOPE, _MOST_SLOPE = 0.7, 1.6  # of the mean cost: others are not believed
+_LINE_S = 20.0  # of the line of power over rate
+_SPREAD = 0.15  # standard deviation of the rates, relative, from which on such a line tells anything
 _BOUND = 0.9  # a limit that the rate comes closer to is what bounds it
 _LONGEST_STEP_S = 5.0
+
+
+class _Line:
+    """The slope of a line through the newest points, older ones counting less."""
+
+    def __init__(self) -> None:
+        self._x = self._y = self._xx = self._xy = 0.0
+        self._age_s = 0.0
+
+    def take(self, x: float, y: float, elapsed_s: float) -> None:
+        """Take in a point."""
+        self._age_s += elapsed_s
+        share = max(1.0 - math.exp(-elapsed_s / _LINE_S), elapsed_s / max(self._age_s, 1e-9))
+        dx, dy = x - self._x, y - self._y
+        self._x += share * dx
+        self._y += share * dy
+        self._xx = (1.0 - share) * (self._xx + share * dx * dx)
+        self._xy = (1.0 - share) * (self._xy + share * dx * dy)
+
+    def slope(self, otherwise: float) -> float:
+        """Return it, or something else where the points lie too close together to tell."""
+        return self._xy / self._xx if self._xx > (_SPREAD * self._x) ** 2 else otherwise
 
 
 class MeanCost:
@@ -36,9 +60,11 @@ class MeanCost:
     def __init__(self) -> None:
         self.watts = self.rate_hz = math.nan
         self.age_s = 0.0
+        self._line = _Line()
 
     def take(self, watts: float, rate_hz: float, elapsed_s: float) -> None:
         """Take in a window."""
+        self._line.take(rate_hz, watts, elapsed_s)
         if math.isnan(self.watts):
             self.watts, self.rate_hz = watts, rate_hz
         else:
@@ -59,18 +85,20 @@ class MeanCost:
     def rate_at(self, watts: float, joules: float = math.nan, error_j: float = math.nan) -> float:
         """Return the rate at which the power would be `watts`.
 
+        One more result does not cost what the mean one does: part of the power needs no results, and clocks
+        rise with load. What it costs is the slope of the power over the rates of the newest windows, where
+        those differ enough, as they do while a limit falls; else what a regression says.
+
         Args:
             watts: The wanted power.
-            joules: Energy of one result by regression, which leaves out what the node uses without results;
-                then one more result costs less than the mean, and the answer is found in one step.
+            joules: Energy of one result by regression over minutes; NaN where there is none.
             error_j: Its standard error.
         """
         mean = self.joules
         if not mean > 0.0:
             return math.inf  # what is used without results, no rate lowers
-        slope = mean
-        if error_j <= BELIEVED * joules:
-            slope = min(max(joules + 2.0 * error_j, _LEAST_SLOPE * mean), mean)
+        believed = min(joules + 2.0 * error_j, mean) if error_j <= BELIEVED * joules else mean
+        slope = min(max(self._line.slope(believed), _LEAST_SLOPE * mean), _MOST_SLOPE * mean)
         return max(0.0, self.rate_hz + (watts - self.watts) / slope)
 
 
@@ -81,9 +109,9 @@ class RateControl:
     are made at any time; a greater rise, or the release, comes only after the power was below for `hold_s`.
 
     It settles within 10 % of the budget within 30 s where the budget is at least 40 % of the natural power;
-    power rises with the rate to the power of 0.7 to 1.5, or in proportion but for a part of at most 40 % of
-    the budget, which the node uses without any result; orders take effect within 2 s; and each window has at
-    most 5 % noise. What reacts more slowly or more strongly takes longer.
+    power rises with the rate to the power of 0.6 to 1.5, or in proportion but for a part of at most half the
+    budget, which the node uses without any result; orders take effect within 2 s; and each window has at most
+    5 % noise. What reacts more slowly or more strongly takes longer.
 
     Attributes:
         limit_hz: The present limit; infinite while there is none.
