@@ -17,7 +17,7 @@ pytest.importorskip("rclpy")
 
 from amplifier_node import AmplifierNode
 from diagnostic_msgs.msg import DiagnosticArray
-from pages import pages
+from pages import counted, pages
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
@@ -174,6 +174,21 @@ def test_a_folder_that_cannot_be_had_is_said_and_the_node_works(
     publisher = robot.outside.create_publisher(JointState, "joint_states", 1)
     results = robot.listen(Float64MultiArray, "/amplifier/amplified")
     robot.publish_until(publisher, STATE, lambda: results)
+
+
+def test_what_fails_has_begun_and_is_no_result(robot: Any, folder: Path) -> None:
+    made = node(robot)
+    assert made.start(), made.problem
+    results = robot.listen(Float64MultiArray, "/amplifier/amplified")
+    publisher = robot.outside.create_publisher(JointState, "joint_states", 1)
+    robot.publish_until(publisher, STATE, lambda: results)
+    broken = JointState(name=["a"], position=[math.nan])
+    robot.publish_until(publisher, broken, lambda: made._pipeline.stats().failures)
+    stats = made._pipeline.stats()
+    made.trigger_deactivate()
+    started, finished = counted(folder, NAME)[""]
+    assert finished == stats.published
+    assert started >= finished + sum(stats.failures.values())
 
 
 def test_disabled_it_makes_no_page_and_no_topic(robot: Any, folder: Path) -> None:
