@@ -11,22 +11,25 @@ from __future__ import annotations
 
 import itertools
 import time
+import timeit
 from typing import Any
 
 import numpy as np
 
 from lowlat_nodes.benchmarks._energy_guard_parts import PARTS, Part
+from lowlat_nodes.energy.guard import Guard, GuardSettings
 from lowlat_nodes.stream.bound import UNBOUNDED, Bound
 
 _NORMAL_CALLS, _QUICK_CALLS = 10_000, 2000
 _LEARNT = 1000  # normal calls before the first attack
 _EVERY = 50  # an attack comes after so many normal calls
 _MOST_FALSE_SHARE = 1e-3
+_PAIRS = 2000
 _PERIOD_NS = 1_000_000_000 // 30
 
 
 def measure(quick: bool) -> dict[str, Any]:
-    """Return `guard`: the figures of each part, and whether all of them are as they must be.
+    """Return `guard`: the figures of each part, `pair_us` of asking and telling, and whether all is `ok`.
 
     ====================== ==========================================================================
     unit                   what is counted of a call
@@ -44,7 +47,8 @@ def measure(quick: bool) -> dict[str, Any]:
     """
     calls = _QUICK_CALLS if quick else _NORMAL_CALLS
     found = {name: judge(make(quick), calls) for name, make in PARTS.items()}
-    return {"guard": {**found, "ok": all(each["ok"] for each in found.values())}}
+    ok = all(each["ok"] for each in found.values())
+    return {"guard": {**found, "pair_us": _pair_us(), "ok": ok}}
 
 
 def judge(part: Part, calls: int) -> dict[str, Any]:
@@ -84,6 +88,17 @@ def judge(part: Part, calls: int) -> dict[str, Any]:
         "time_ratio_guarded": float(np.mean(guarded_s)) / usual_s,
         "ok": attacks_cut == len(guarded_s) and false_cuts <= _MOST_FALSE_SHARE * calls,
     }
+
+
+def _pair_us() -> float:
+    """Return how long it takes to ask a guard and to tell it, the best of some rounds."""
+    guard = Guard(GuardSettings(), most=1e3, free=1.0)
+
+    def pair() -> None:
+        guard.limit("camera")
+        guard.note(5.0, cut=False, source="camera")
+
+    return min(timeit.repeat(pair, number=_PAIRS, repeat=20)) / _PAIRS * 1e6
 
 
 def _timed(part: Part, given: Any, source: str, bound: Bound) -> float:

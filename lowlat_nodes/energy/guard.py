@@ -189,6 +189,15 @@ class Guard:
             self._costs(bucket, now_ns).add(cost, now_ns)
             self._opened += self._breaker(source).note(cut, now_ns)
 
+    def set_free(self, free: float) -> None:
+        """Take another cost up to which no call is cut, unless the settings say one; at most `most`."""
+        if self._settings.free:
+            return
+        with self._lock:
+            self._free = min(free, self._most)
+            for costs in self._buckets.values():
+                costs.set_free(self._free)
+
     def state(self) -> GuardState:
         """Return what it has done so far."""
         with self._lock:
@@ -263,6 +272,10 @@ class _Costs:
         self._variance = (1.0 - weight) * (self._variance + weight * apart * apart)
         if self.count % _EVERY == 0:
             self._follow(now_ns)
+
+    def set_free(self, free: float) -> None:
+        """Take another cost up to which no call is cut; from now on."""
+        self._free, self.limit = free, max(self.limit, free)
 
     def _begin(self, costs: list[float], now_ns: int) -> None:
         """Begin with the first costs, of which less than half may be absurd."""

@@ -103,6 +103,8 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
 
     def changed(self, config: DetectorNodeConfig) -> None:
         """Take over threshold, classes and number of detections from the next frame on."""
+        assert self._guard is not None
+        self._guard.set_free(config.max_detections)
         assert self._latched is not None
         for detector in self._loaded.detectors:
             detector.report_on(config)

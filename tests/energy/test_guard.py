@@ -158,6 +158,20 @@ def test_what_is_free_is_never_cut() -> None:
     assert caller.call(101.0) is True
 
 
+def test_more_may_become_free() -> None:
+    caller = Caller(most=1000.0, free=100.0)
+    caller.cuts([0.0] * 1000)
+    caller.guard.set_free(300.0)
+    assert caller.cuts([300.0] * 50) == 0
+    caller.guard.set_free(1e9)
+    assert caller.guard.limit("camera") == 1000.0
+    fixed = Guard(GuardSettings(free=50.0), most=1000.0, free=100.0)
+    fixed.set_free(300.0)
+    for _ in range(1000):
+        fixed.note(0.0, cut=False, source="camera")
+    assert fixed.limit("camera") == 50.0
+
+
 def test_a_cost_that_is_no_number_is_cut_and_spoils_nothing() -> None:
     caller = Caller()
     caller.cuts([1.0] * 300)
