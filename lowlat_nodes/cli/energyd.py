@@ -52,7 +52,8 @@ def main(argv: Sequence[str]) -> int:
         found = find_meters(settings)
         sampler = Sampler(found.meters, found.missing, folder, GpuProcesses())
         opened.callback(sampler.close)
-        print(f"samples {len(found.meters)} meters for the nodes of {folder}", flush=True)
+        meters = "1 meter" if len(found.meters) == 1 else f"{len(found.meters)} meters"
+        print(f"samples {meters} for the nodes of {folder}", flush=True)
         log = _Log(sampler)
         publisher = _publisher(options)
         if publisher is not None:

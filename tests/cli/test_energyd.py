@@ -83,7 +83,7 @@ def test_once_says_what_is_measured_and_what_is_missing(
 ) -> None:
     assert lowlat.main(["energyd", "--once"]) == 0
     said = capfd.readouterr().out.splitlines()
-    assert said[0] == f"samples 1 meters for the nodes of {folder}"
+    assert said[0] == f"samples 1 meter for the nodes of {folder}"
     assert any(text.startswith("missing: rapl: ") for text in said)
     (model,) = [text for text in said if text.startswith("model/cpu")]
     assert "(fake: " in model
