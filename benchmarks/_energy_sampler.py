@@ -39,11 +39,11 @@ _BATCH, _BATCHES = 1000, 101
 def measure(quick: bool) -> dict[str, Any]:
     """Return the two figures, and how they came about."""
     share, details = _sampler(4.0 if quick else 60.0)
-    pairs_us = _pairs_us()
+    counts_us = _counts_us()
     return {
         "sampler_cpu_share": share,
-        "node_overhead_us": statistics.median(pairs_us),
-        "sampler": {**details, "node_overhead_p99_us": statistics.quantiles(pairs_us, n=100)[98]},
+        "node_overhead_us": statistics.median(counts_us),
+        "sampler": {**details, "node_overhead_p99_us": statistics.quantiles(counts_us, n=100)[98]},
     }
 
 
@@ -155,18 +155,20 @@ def _until(board: Board, counters: _Counters, holds: Any) -> Figures:
     raise TimeoutError(f"expected {NODES} nodes on the board within {_PATIENCE_S:.0f} s: {board.why}")
 
 
-def _pairs_us() -> list[float]:
-    """Return what `begin` and `done` of one result take, by batch."""
+def _counts_us() -> list[float]:
+    """Return what a node does for the sampler at one result, by batch: begin, done, and its CPU time."""
     with tempfile.TemporaryDirectory(prefix="lowlat_energy_", dir="/dev/shm") as name:
         tally = Tally("/node", folder=Path(name))
         buckets = [f"{64 * (1 + number)}x480" for number in range(BUCKETS)]
-        pairs_us = []
+        counts_us = []
         for _ in range(_BATCHES):
             begin_ns = time.perf_counter_ns()
             for number in range(_BATCH):
                 bucket = buckets[number % BUCKETS]
                 tally.begin(bucket)
+                cpu_ns = time.thread_time_ns()
                 tally.done(1, bucket)
-            pairs_us.append((time.perf_counter_ns() - begin_ns) / _BATCH * 1e-3)
+                tally.cpu(time.thread_time_ns() - cpu_ns, bucket)
+            counts_us.append((time.perf_counter_ns() - begin_ns) / _BATCH * 1e-3)
         tally.close()
-    return pairs_us
+    return counts_us
