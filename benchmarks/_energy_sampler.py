@@ -135,7 +135,7 @@ def _process(environment: dict[str, str], *arguments: str) -> Iterator[subproces
         try:
             yield process
         finally:
-            process.terminate()
+            process.kill()
 
 
 def _pass_by(seconds: float, counters: _Counters) -> None:

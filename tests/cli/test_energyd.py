@@ -33,6 +33,15 @@ T = TypeVar("T")
 PATIENCE_S = 60.0
 
 
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Give this process its handlers back: energyd leaves none, as its process ends with it."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The energy folder of a host that is this test alone, with an empty fake sysfs."""
