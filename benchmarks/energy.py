@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from lowlat_nodes.benchmarks._energy_plots import draw
+from lowlat_nodes.benchmarks._transport_machine import missing_ros
+from lowlat_nodes.stream.errors import MissingExtra
 
 # Each has `measure(quick: bool) -> dict`, with the fields of the result.
 PARTS = {
@@ -29,6 +31,7 @@ PARTS = {
     "budget": "lowlat_nodes.benchmarks._energy_budget",
     "guard": "lowlat_nodes.benchmarks._energy_guard",
 }
+NEED_ROS = {"budget"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the figures as SVG there")
     options = parser.parse_args(argv)
     figures: dict[str, Any] = {}
-    for part in dict.fromkeys(options.part or PARTS):
+    parts = list(dict.fromkeys(options.part or PARTS))
+    if missing_ros() and not options.part:
+        figures["left_out"] = {part: f"rclpy: {missing_ros()}" for part in NEED_ROS}
+        parts = [part for part in parts if part not in NEED_ROS]
+    elif missing_ros() and NEED_ROS.intersection(parts):
+        raise MissingExtra("rclpy", extra="ros")
+    for part in parts:
         module = importlib.import_module(PARTS[part])
         print(f"{part}: {(module.__doc__ or '').splitlines()[0]}", file=sys.stderr, flush=True)
         figures |= module.measure(quick=options.quick)
