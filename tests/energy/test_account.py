@@ -213,7 +213,9 @@ _STEPS = st.builds(
     interrupt=st.sampled_from([False] * 5 + [True]),
     settle=st.booleans(),
     nodes=_NODES,
-    results=_NODES,
+    results=st.dictionaries(
+        st.sampled_from(["/a", "/b", "/c"]), st.integers(0, 20).map(lambda halves: halves / 2)
+    ),
 )
 
 

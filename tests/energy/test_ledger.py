@@ -112,7 +112,9 @@ _USE = st.builds(
     NodeUse,
     unit=st.just("result"),
     results=st.integers(0, 100),
-    work=st.dictionaries(st.sampled_from(["", "640x480"]), st.floats(0.0, 100.0)),
+    work=st.dictionaries(
+        st.sampled_from(["", "640x480"]), st.integers(0, 200).map(lambda halves: halves / 2)
+    ),
     cpu_ns=st.floats(0.0, 8e9),
     gpu_ns=st.dictionaries(st.sampled_from(["gpu0", "gpu1"]), st.floats(0.0, 2e9)),
 )
