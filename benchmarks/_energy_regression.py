@@ -253,6 +253,7 @@ def _course(case: Case, seed: int, seconds: int) -> list[tuple[int, list[Cost], 
     for now_s, account in Host(case, seed, seconds).account():
         second = round(now_s)
         if second >= 2 * _COURSE_S and round(now_s / _SAMPLE_S) % round(_COURSE_S / _SAMPLE_S) == 0:
+            account.solve()
             known = account.costs()
             costs = [(*known.get(node, ()), _UNKNOWN)[0] for node, _ in KEYS]
             course.append((second, costs, account.figures().idle_w))

@@ -73,6 +73,7 @@ def main(argv: Sequence[str]) -> int:
 
         gc.collect()
         gc.freeze()  # a collection need not look at libraries again
+        gc.set_threshold(10_000)  # nor look often: windows leave no cycles
         _sample(sampler, published, publisher, stop, options)
     return 0
 

@@ -41,12 +41,13 @@ class Account:
     Args:
         meter: Whose; closed with the account.
         half_life_s: How soon the costs of results forget.
-        counts: Where to count windows after which costs could not be found anew (`costs`); None: nowhere.
+        counts: Where to count how often costs could not be found anew (`costs`); None: nowhere.
 
     Attributes:
         why: What the meter says of itself.
         watts: Power in the last window; NaN where it is not known.
         nodes_w: That of each node.
+        unsolved: How many windows there were since `solve`.
     """
 
     def __init__(self, meter: Meter, half_life_s: float, counts: Counters | None = None) -> None:
@@ -77,6 +78,7 @@ class Account:
         self.watts = math.nan
         self.nodes_w: dict[str, float] = {}
         self._shared: dict[str, _Shared] = {}
+        self.unsolved = 0
 
     def read(self, now_ns: int) -> None:
         """Read the meter."""
@@ -138,6 +140,14 @@ class Account:
         self._remember(parts.nodes_j, seconds)
         self._begin_window()
         return parts.nodes_j
+
+    def solve(self) -> None:
+        """Find anew what results cost, from all windows so far; takes a millisecond, or many of them."""
+        self.unsolved = 0
+        try:
+            self._costs, self._idle = self._regression.costs(), self._regression.idle()
+        except np.linalg.LinAlgError:  # what cannot be solved now may be after the next window
+            self._counts.add("costs")
 
     def costs(self) -> dict[str, list[Cost]]:
         """Return what results cost, of each node by bucket."""
@@ -210,11 +220,8 @@ class Account:
         if not self._whole or seconds == 0.0:
             self._regression.interrupt()
             return
-        try:
-            self._regression.add(self._work, seconds, joules)
-        except np.linalg.LinAlgError:  # what cannot be solved with this window may be with the next
-            self._counts.add("costs")
-        self._costs, self._idle = self._regression.costs(), self._regression.idle()
+        self._regression.add(self._work, seconds, joules)
+        self.unsolved += 1
 
     def _idle_w(self) -> float:
         """Return power without work: as the meter knows it, otherwise as it was found, NaN where it was not.

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.meter import Meter
 
 _KEPT_S = 600.0  # of a node that has gone: it may come back
+_SOLVING, _SPARE_S = 0.00025, 0.005  # part of a core that finding costs may take, and what it may save up
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Ledger:
     Args:
         meters: Closed with the ledger.
         half_life_s: How soon the costs of results forget.
-        counts: Where to count windows after which costs could not be found anew (`costs`); None: nowhere.
+        counts: Where to count how often costs could not be found anew (`costs`); None: nowhere.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Ledger:
     ) -> None:
         self._accounts = [Account(meter, half_life_s, counts) for meter in meters]
         self._books: dict[str, _Book] = {}
+        self._spare_s = _SPARE_S
 
     def read(self, now_ns: int) -> None:
         """Read all meters."""
@@ -94,6 +97,7 @@ class Ledger:
                 if node in self._books:
                     book = self._books[node]
                     book.joules[account.meter.name] = book.joules.get(account.meter.name, 0.0) + joules
+        self._solve(window.seconds)
         return self._forget(window)
 
     def meters(self) -> tuple[MeterFigures, ...]:
@@ -123,6 +127,16 @@ class Ledger:
         gpu_ns = math.fsum(use.gpu_ns.values()) if use.gpu_ns else use.own_gpu_ns
         if use.gpu_ns or use.own_gpu_ns:
             book.gpu_ns = gpu_ns if math.isnan(book.gpu_ns) else book.gpu_ns + gpu_ns
+
+    def _solve(self, seconds: float) -> None:
+        """Find anew what results cost, by one meter after the other, in a bounded part of the time."""
+        self._spare_s = min(_SPARE_S, self._spare_s + _SOLVING * seconds)
+        for account in sorted(self._accounts, key=lambda account: -account.unsolved):
+            if self._spare_s <= 0.0 or not account.unsolved:
+                break
+            begin_s = time.thread_time()
+            account.solve()
+            self._spare_s -= time.thread_time() - begin_s
 
     def _forget(self, window: Window) -> list[str]:
         gone = [node for node in self._books if node not in window.nodes]

@@ -37,7 +37,9 @@ class Rig:
     def settle(self, nodes: dict[str, float] | None = None, busy: float = 1.0) -> dict[str, float]:
         """Share out a second in which nodes were at work for parts of it, on one CPU."""
         nodes_ns = {node: part * 1e9 for node, part in (nodes or {}).items()}
-        return dict(self.account.settle(Use(nodes_ns, busy * 1e9, 1e9), {}))
+        found = dict(self.account.settle(Use(nodes_ns, busy * 1e9, 1e9), {}))
+        self.account.solve()
+        return found
 
     @property
     def figures(self) -> MeterFigures:
@@ -160,6 +162,7 @@ def test_a_board_is_shared_out_by_what_results_cost() -> None:
     for a, b in rates:
         rig.read(20.0 + 3.0 * a + 5.0 * b)
         parts = rig.account.settle(None, {("/a", ""): float(a), ("/b", ""): float(b)})
+        rig.account.solve()
     costs = {node: rig.account.costs()[node][0] for node in ("/a", "/b")}
     assert costs["/a"].joules == pytest.approx(3.0, rel=0.02)
     assert costs["/b"].joules == pytest.approx(5.0, rel=0.02)
@@ -174,6 +177,7 @@ def test_a_constant_rate_costs_its_share_and_says_why() -> None:
     for _ in range(60):
         rig.read(30.0)
         rig.account.settle(Use({"/a": 0.5e9}, 1e9, 1e9), {("/a", ""): 10.0})
+        rig.account.solve()
     (cost,) = rig.account.costs()["/a"]
     assert (cost.method, cost.error_j) == ("share", 0.0)
     assert cost.joules == pytest.approx(1.5)
@@ -246,6 +250,7 @@ def test_the_parts_are_what_was_counted_whatever_happens(steps: list[Step], devi
             for node, joules in rig.account.settle(use, work).items():
                 assert joules >= 0.0
                 nodes_j[node] = nodes_j.get(node, 0.0) + joules
+            rig.account.solve()
             figures = rig.figures
             totals.append(figures.joules)
             assert figures.imbalance_j == pytest.approx(0.0, abs=1e-8)
