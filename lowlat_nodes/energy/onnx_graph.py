@@ -17,7 +17,6 @@ from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 _BITS = {"bool": 8, "bfloat16": 16, "float8": 8, "uint4": 4, "int4": 4, "string": 0}
 # What always gives the same, once the shapes of the inputs are known.
 _OF_SHAPES = {"Constant", "Shape", "Size"}
-_MAX_REASON = 200
 _RANDOM = {
     "RandomNormal",
     "RandomNormalLike",
@@ -26,6 +25,7 @@ _RANDOM = {
     "Multinomial",
     "Bernoulli",
 }
+_MAX_REASON = 200
 
 
 @dataclass(frozen=True)
