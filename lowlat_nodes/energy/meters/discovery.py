@@ -117,6 +117,8 @@ def _search(settings: MeterSettings, sysfs: Path, clock: Clock | None) -> Found:
     processors = rapl.find(sysfs, clock)
     graphics = _nvidia(sysfs, clock)
     counted = any(not meter.name.startswith(settings.left_out()) for meter in processors.meters)
+    # One whose number is taken by the driver may itself be missing.
+    first_gpu = max((int(meter.device.removeprefix("gpu")) + 1 for meter in graphics.meters), default=0)
     parts = (
         processors,
         ina.find(sysfs, settings.named(), clock),
@@ -125,7 +127,7 @@ def _search(settings: MeterSettings, sysfs: Path, clock: Clock | None) -> Found:
             sysfs,
             settings.named(),
             without_processors=counted,
-            first_gpu=len(graphics.meters),
+            first_gpu=first_gpu,
             clock=clock,
         ),
     )
