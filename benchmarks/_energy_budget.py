@@ -43,6 +43,7 @@ _SETTLED_IN_S = 30.0
 _MEAN_S, _STEP_S = 5.0, 0.5
 _STAYS_S = 20.0
 _STAYED = 0.9  # of the time after; a busy machine may keep the detector from its work for some seconds
+_IDLE_S = 25.0
 _KNOWS = 0.25
 _PATIENCE_S = 120.0
 _END_S = 15.0
@@ -299,8 +300,10 @@ def run(seconds: float, hold_s: float) -> Run:
         energy = folder / "energy"
         energy.mkdir(mode=0o700)
         undo.enter_context(_environment(LOWLAT_ENERGY_DIR=str(energy), XDG_CACHE_HOME=str(folder)))
-        host = SimulatedHost(energy)  # before anybody works, so that it learns what idle power is
+        host = SimulatedHost(energy)
         undo.callback(host.close)
+        # Before anybody works, as on a robot: rates that never vary cannot tell idle power from work later.
+        time.sleep(_IDLE_S)
         nodes = Nodes(folder)
         undo.callback(nodes.close)
         nodes.wait(lambda: host.power.times_s and nodes.values.get(_POLICY, {}).get("served") == "chunk")

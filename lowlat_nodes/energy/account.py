@@ -20,6 +20,7 @@ from lowlat_nodes.stream.meter import Kind, Meter, Reading
 Key = tuple[str, str]
 """A node, and a bucket of its results."""
 
+_MOST_WINDOWS = 64
 _UNKNOWN = Estimate(math.nan, math.nan)
 
 
@@ -48,6 +49,7 @@ class Account:
         watts: Power in the last window; NaN where it is not known.
         nodes_w: That of each node.
         unsolved: How many windows there were since `solve`.
+        absences: How many readings there were since the last that had a figure.
     """
 
     def __init__(self, meter: Meter, half_life_s: float, counts: Counters | None = None) -> None:
@@ -78,13 +80,16 @@ class Account:
         self.watts = math.nan
         self.nodes_w: dict[str, float] = {}
         self._shared: dict[str, _Shared] = {}
-        self.unsolved = 0
+        self.unsolved = self.absences = 0
+        # Learned all at once before they are needed: ten in a row take little more than one.
+        self._windows: list[tuple[dict[Key, float], float, float] | None] = []  # None: a gap
 
     def read(self, now_ns: int) -> None:
         """Read the meter."""
         reading, last = self._checked(self.meter.read()), self._reading
         before_ns, self._now_ns = self._now_ns, now_ns
         was_good, self._good = self._good, reading.kind is not Kind.UNAVAILABLE
+        self.absences = 0 if self._good else self.absences + 1
         self.why = reading.why
         follows = self._good and was_good and last is not None and reading.breaks == last.breaks
         if follows and last is not None and reading.joules >= last.joules:
@@ -144,6 +149,12 @@ class Account:
     def solve(self) -> None:
         """Find anew what results cost, from all windows so far; takes a millisecond, or many of them."""
         self.unsolved = 0
+        for window in self._windows:
+            if window is None:
+                self._regression.interrupt()
+            else:
+                self._regression.add(*window)
+        self._windows.clear()
         try:
             self._costs, self._idle = self._regression.costs(), self._regression.idle()
         except np.linalg.LinAlgError:  # what cannot be solved now may be after the next window
@@ -217,11 +228,11 @@ class Account:
         return Cost(self.meter.name, bucket, estimate.joules, estimate.error_j, "regression", estimate.why)
 
     def _learn(self, joules: float, seconds: float) -> None:
-        if not self._whole or seconds == 0.0:
-            self._regression.interrupt()
-            return
-        self._regression.add(self._work, seconds, joules)
-        self.unsolved += 1
+        known = self._whole and seconds > 0.0
+        self._windows.append((self._work, seconds, joules) if known else None)
+        self.unsolved += known
+        if len(self._windows) >= _MOST_WINDOWS:
+            self.solve()
 
     def _idle_w(self) -> float:
         """Return power without work: as the meter knows it, otherwise as it was found, NaN where it was not.

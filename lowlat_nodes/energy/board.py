@@ -19,6 +19,7 @@ MAX_BYTES = 4 << 20
 """Of the file."""
 
 _NAME = "figures.msgpack"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _STALE_PERIODS = 10  # without new figures: a loaded machine is late, and a dead sampler is not
 
 
@@ -43,19 +44,19 @@ class Board:
             OSError: If the folder is full or gone.
         """
         data = msgpack.packb(to_plain(figures))
-        beside = self._path.with_name(f"{_NAME}.{os.getpid()}")
-        with contextlib.suppress(FileNotFoundError):  # of an earlier process of this number
-            beside.unlink()
-        descriptor = os.open(
-            beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
-        )
+        beside = f"{self._path}.{os.getpid()}"
+        try:
+            descriptor = os.open(beside, _NEW, 0o640)
+        except FileExistsError:  # of an earlier process of this number
+            os.unlink(beside)  # noqa: PTH108 - paths are slow, each second
+            descriptor = os.open(beside, _NEW, 0o640)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 os.fchmod(descriptor, 0o640)  # whatever the umask took from the group
                 file.write(data)
-            beside.rename(self._path)
+            os.rename(beside, self._path)  # noqa: PTH104
         except OSError:
-            beside.unlink()
+            os.unlink(beside)  # noqa: PTH108
             raise
 
     def withdraw(self) -> None:

@@ -17,7 +17,8 @@ from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.meter import Meter
 
 _KEPT_S = 600.0  # of a node that has gone: it may come back
-_SOLVING, _SPARE_S = 0.00025, 0.005  # part of a core that finding costs may take, and what it may save up
+_ABSENCES = 30  # readings in a row without a figure, after which a meter is tried once a window
+_SOLVING, _SPARE_S = 0.0004, 0.005  # part of a core that finding costs may take, and what it may save up
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,16 @@ class Ledger:
         self._books: dict[str, _Book] = {}
         self._spare_s = _SPARE_S
 
-    def read(self, now_ns: int) -> None:
-        """Read all meters."""
+    def read(self, now_ns: int, *, absent: bool = True) -> None:
+        """Read the meters.
+
+        Args:
+            now_ns: The time, steady clock.
+            absent: Whether to try those, too, that have not been there for many readings.
+        """
         for account in self._accounts:
-            account.read(now_ns)
+            if absent or account.absences < _ABSENCES:
+                account.read(now_ns)
 
     def interrupt(self) -> None:
         """Note that this host stood still: nobody knows what the counters did meanwhile."""

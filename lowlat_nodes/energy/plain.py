@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from math import isfinite
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from lowlat_nodes.energy.figures import (
@@ -31,6 +32,10 @@ _MAX_TEXT = 1000
 _MAX_COVERS = 16
 _MAX_COSTS = MAX_BUCKETS * MAX_METERS
 _U64 = 1 << 64
+# One call for all fields: this is done each second, for each cost of each node.
+_FIELDS_OF = {
+    kind: attrgetter(*kind.__slots__) for kind in (Figures, MeterFigures, NodeFigures, Cost, Missing)
+}
 
 
 class UnreadableFigures(LowlatError):
@@ -78,11 +83,10 @@ def from_plain(plain: Any) -> Figures:
 
 def _values(of: Figures | MeterFigures | NodeFigures | Cost | Missing) -> dict[str, Any]:
     """Return the fields of one dataclass, a number that is not finite as None."""
-    values = {name: getattr(of, name) for name in of.__slots__}
-    for name, value in values.items():
-        if value.__class__ is float and not isfinite(value):
-            values[name] = None
-    return values
+    return {
+        name: None if value.__class__ is float and not isfinite(value) else value
+        for name, value in zip(of.__slots__, _FIELDS_OF[of.__class__](of), strict=True)
+    }
 
 
 def _number(value: float) -> float | None:

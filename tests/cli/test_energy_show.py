@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -103,21 +103,18 @@ def test_json_lines_csv_and_a_picture_of_the_same_figures(
 
 
 @pytest.mark.usefixtures("sampling")
-def test_a_signal_ends_it_with_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_ends_it_with_what_there_is(tmp_path: Path) -> None:
     csv = tmp_path / "energy.csv"
-
-    def interrupt() -> None:
+    command = [sys.executable, "-m", "lowlat_nodes.cli.main", "energy", "show", "--csv", str(csv)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         deadline_s = time.monotonic() + 60.0
         while time.monotonic() < deadline_s and not (csv.exists() and csv.stat().st_size > 1000):
             time.sleep(0.02)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    assert lowlat.main(["energy", "show", "--csv", str(csv)]) == 0
-    thread.join()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate()
+    assert process.returncode == 0
     assert energy_history.read(csv)
-    assert "energy of robot1" in capsys.readouterr().out
+    assert "energy of robot1" in output
 
 
 @pytest.mark.usefixtures("board")

@@ -137,7 +137,8 @@ def test_of_a_time_in_which_the_machine_was_suspended_nothing_is_known(rig: Rig,
 def test_a_node_that_comes_and_goes(rig: Rig, tmp_path: Path) -> None:
     for results in (3, 6):
         tally = Tally("/node", folder=tmp_path)
-        rig.pass_by(0.5)
+        for _ in range(5):
+            rig.pass_by(0.1)
         tally.done(3)
         tally.close()
         figures = rig.pass_by(0.5)

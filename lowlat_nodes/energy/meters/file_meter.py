@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -83,7 +82,9 @@ class FileMeter:
         """Return the present reading."""
         kind, why = Kind.MEASURED, ""
         try:
-            value = math.prod(file.read() for file in self._files)
+            value = 1
+            for file in self._files:
+                value *= file.read()
             self._read_ns = self._now_ns()
             self._account.hear(value, self._read_ns)
             if why := self._account.doubt:
