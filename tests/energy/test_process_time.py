@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
+"""CPU time of processes and of the host, and process ids that are given anew."""
+
 from __future__ import annotations
 
 import os
@@ -10,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -79,6 +82,7 @@ def schedstat_ns(pid: int) -> int:
 
 
 def test_all_threads_count_and_those_that_have_ended(worker: Worker) -> None:
+    worker.work(1)  # or it may not have run at all yet
     clock = ProcessClock(worker.id)
     before_ns = clock.read_ns()
     assert before_ns >= schedstat_ns(worker.id.pid) > 0  # which may move in between
@@ -179,25 +183,33 @@ def test_a_process_whose_number_was_given_to_another_is_not_charged(worker: Work
 def given_again(pid: int) -> int:
     """Return a process that has a number which another one had, and works; 0 where there can be none."""
     last = Path("/proc/sys/kernel/ns_last_pid")  # the kernel gives the next free number after it
-    for _ in range(100):  # another process may be quicker
-        try:
+    try:
+        former = last.read_text()
+        for _ in range(100):  # another process may be quicker
             last.write_text(str(pid - 1))
-        except OSError:
-            return 0
-        child = os.fork()
-        if child == 0:
-            try:
-                if os.getpid() == pid:
-                    end_ns = time.process_time_ns() + 1_000_000_000
-                    while time.process_time_ns() < end_ns:
-                        pass
-                    signal.pause()
-            finally:
-                os._exit(0)
-        if child == pid:
-            return child
-        os.waitpid(child, 0)
+            child = os.fork()
+            if child == 0:
+                _work_as(pid)
+            # Nobody else is to get a number that was in use just now.
+            last.write_text(former)
+            if child == pid:
+                return child
+            os.waitpid(child, 0)
+    except OSError:
+        pass
     return 0
+
+
+def _work_as(pid: int) -> NoReturn:
+    """Work for a second of CPU time, and wait, if this is the process of that number."""
+    try:
+        if os.getpid() == pid:
+            end_ns = time.process_time_ns() + 1_000_000_000
+            while time.process_time_ns() < end_ns:
+                pass
+            signal.pause()
+    finally:
+        os._exit(0)
 
 
 def test_a_process_that_got_the_number_of_a_dead_one_is_not_charged_to_its_node(worker: Worker) -> None:
