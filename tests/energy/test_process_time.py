@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -77,8 +78,11 @@ def started() -> Iterator[Worker]:
 
 def schedstat_ns(pid: int) -> int:
     """Return the time of all threads that a process has now."""
-    paths = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(path.read_text().split()[0]) for path in paths)
+    total_ns = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            total_ns += int(path.read_text().split()[0])
+    return total_ns
 
 
 def test_all_threads_count_and_those_that_have_ended(worker: Worker) -> None:
