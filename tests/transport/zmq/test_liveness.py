@@ -239,7 +239,7 @@ def test_after_a_network_was_cut_messages_come_again(how: str, cut_s: float) -> 
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["recovered_s"] < PATIENCE_S
-    if cut_s > 2.0:
+    if how == "far":  # over a lossy link heartbeats may come through by chance
         assert "gone" in found["seen"]
 
 
