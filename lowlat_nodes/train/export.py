@@ -20,7 +20,7 @@ from lowlat_nodes.inference.tokens import SCHEME, TOKENS
 from lowlat_nodes.sim.camera import CameraConfig
 from lowlat_nodes.sim.kinematics import JOINT_NAMES
 from lowlat_nodes.train.corrector import PLANNED_ROWS, Corrector
-from lowlat_nodes.train.flow import DELAY_ROWS, Encoder, FlowConfig, Head, shrink
+from lowlat_nodes.train.flow import DELAY_ROWS, Encoder, FlowConfig, Head, Sight, shrink
 from lowlat_nodes.train.guidance import guided_sample
 from lowlat_nodes.train.variants import CORRECTED
 
@@ -108,18 +108,6 @@ class _Seeing(nn.Module):
 
     def forward(self, image: Tensor, tokens: Tensor, *others: Tensor) -> Tensor:
         made: Tensor = self.inner(self.encoder(shrink(image), tokens), *others)
-        return made
-
-
-class _Sight(nn.Module):
-    """The encoder alone."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, image: Tensor, tokens: Tensor) -> Tensor:
-        made: Tensor = self.encoder(shrink(image), tokens)
         return made
 
 
@@ -211,7 +199,7 @@ def export_encoder(encoder: Encoder, path: Path) -> float:
     """Write the encoder alone: `image` and `tokens` to `features`; return its largest error."""
     contract = {"contract": "lowlat-encoder-1", "token_scheme": SCHEME, "image_encoding": "rgb8"}
     return _write(
-        _Sight(encoder), ("image", "tokens"), "features", encoder.config, path, None, contract, False
+        Sight(encoder), ("image", "tokens"), "features", encoder.config, path, None, contract, False
     )
 
 

@@ -190,3 +190,16 @@ class Head(nn.Module):
 def shrink(image: Tensor) -> Tensor:
     """What the encoder takes of full-size images, uint8 [B, height, width, 3]."""
     return functional.avg_pool2d(image.permute(0, 3, 1, 2).to(torch.float32), IMAGE_SHRINK)
+
+
+class Sight(nn.Module):
+    """The encoder behind a camera's image: takes it as it comes, and makes features."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, image: Tensor, tokens: Tensor) -> Tensor:
+        """Return the features of images as `shrink` takes them, and tokens."""
+        made: Tensor = self.encoder(shrink(image), tokens)
+        return made

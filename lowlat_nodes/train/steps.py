@@ -18,20 +18,10 @@ from lowlat_nodes.inference import torchscript
 from lowlat_nodes.inference.tokens import TOKENS
 from lowlat_nodes.sim.camera import CameraConfig
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.train.flow import Encoder, Head, shrink
+from lowlat_nodes.train.flow import Head, Sight
 from lowlat_nodes.train.loading import ExportedPolicy
 
 _UNCONDITIONED = ("vlash", "vlash_last_action")
-
-
-class _See(nn.Module):
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, image: Tensor, tokens: Tensor) -> Tensor:
-        made: Tensor = self.encoder(shrink(image), tokens)
-        return made
 
 
 class _ToTargets(nn.Module):
@@ -86,7 +76,7 @@ def write_program(policy: ExportedPolicy, path: Path) -> None:
     x, time = torch.zeros(1, chunk), torch.zeros(1, 1)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # TorchScript is deprecated; see `inference.torchscript`
-        see = torch.jit.trace(_See(policy.encoder.eval()), (examples["image"], examples["tokens"]))
+        see = torch.jit.trace(Sight(policy.encoder.eval()), (examples["image"], examples["tokens"]))
         features = see(examples["image"], examples["tokens"])
         denoise = torch.jit.trace(head, (x, time, features, examples["state"]))
         to_targets = torch.jit.trace(_ToTargets(head), (x, examples["state"]))

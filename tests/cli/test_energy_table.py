@@ -61,8 +61,8 @@ def test_a_meter_has_a_line_and_a_node_one_for_each_meter() -> None:
 
 
 def test_fakes_are_called_so_in_the_title_and_in_the_table() -> None:
-    lines = tables(host(meters=(meter(fake="fake sysfs at /tmp/x"),)), 160)
-    assert "FAKE METERS: fake sysfs at /tmp/x" in lines[0]
+    lines = tables(host(meters=(meter(fake="fake sysfs at /a/tree"),)), 160)
+    assert "FAKE METERS: fake sysfs at /a/tree" in lines[0]
     assert "measured, FAKE" in lines[3]
 
 

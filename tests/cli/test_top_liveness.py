@@ -272,7 +272,11 @@ def test_the_energy_of_a_process_is_that_of_the_sampler_of_this_host(
     watts, joules = {"model/cpu": 2.0}, {"model/cpu": 20.0}
     used = NodeFigures("/alerts", "alert", 9, 3.0, 1.0, math.nan, watts, joules, (cost,))
     Board(tmp_path).publish(Figures("host", 0, time.monotonic_ns(), 1.0, (meter,), (), (used,)))
-    named = [("tcp://127.0.0.1:1", "/alerts"), ("tcp://elsewhere:1", "/alerts"), ("ipc:///tmp/a", "/others")]
+    named = [
+        ("tcp://127.0.0.1:1", "/alerts"),
+        ("tcp://elsewhere:1", "/alerts"),
+        ("ipc:///a/socket", "/others"),
+    ]
     here, elsewhere, unknown = HostBoard().values(named)
     assert (here["energy.kind"], here["energy.unit"]) == ("modelled", "alert")
     assert here["energy.j_per_result"] == "0.02"

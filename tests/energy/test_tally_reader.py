@@ -1,13 +1,17 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
+"""Pages of nodes, whoever wrote them: living, dead, damaged, and of other hosts."""
+
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +32,17 @@ tally.done(5)
 print(flush=True)
 sys.stdin.read()
 """
+
+
+@contextlib.contextmanager
+def counting(folder: Path, code: str = NODE) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a node that has counted, until its input ends or it is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
 
 
 def test_what_nodes_count_is_read(tmp_path: Path) -> None:
@@ -71,11 +86,7 @@ def test_the_last_counts_of_a_closed_page_come_once(tmp_path: Path) -> None:
 
 def test_the_last_counts_of_a_dead_node_come_once_and_its_page_is_removed(tmp_path: Path) -> None:
     reader = TallyReader(tmp_path)
-    with subprocess.Popen(
-        [sys.executable, "-c", NODE, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as node:
-        assert node.stdout is not None
-        node.stdout.readline()
+    with counting(tmp_path) as node:
         reader.scan()
         (page,) = reader.read()
         assert not page.ended
@@ -91,11 +102,7 @@ def test_the_last_counts_of_a_dead_node_come_once_and_its_page_is_removed(tmp_pa
 
 
 def test_a_page_whose_node_died_before_anybody_looked(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", NODE, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as node:
-        assert node.stdout is not None
-        node.stdout.readline()
+    with counting(tmp_path) as node:
         node.kill()
     reader = TallyReader(tmp_path)
     reader.scan()
@@ -106,11 +113,7 @@ def test_a_page_whose_node_died_before_anybody_looked(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_the_page_of_somebody_elses_dead_node_stays_where_it_is(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", NODE, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as node:
-        assert node.stdout is not None
-        node.stdout.readline()
+    with counting(tmp_path) as node:
         node.kill()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -150,11 +153,7 @@ def test_a_child_that_outlives_its_parent_does_not_keep_its_page(tmp_path: Path)
         "print(flush=True)", "if os.fork() == 0:\n    sys.stdin.read()\n    os._exit(0)\nprint(flush=True)"
     )
     reader = TallyReader(tmp_path)
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as node:
-        assert node.stdout is not None
-        node.stdout.readline()
+    with counting(tmp_path, code) as node:
         reader.scan()
         node.kill()
         node.wait()

@@ -120,7 +120,7 @@ def test_words(tmp_path: Path) -> None:
 def test_roots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOWLAT_SYSFS_ROOT", raising=False)
     assert (root_of(), fake_of(root_of())) == (Path("/sys"), "")
-    monkeypatch.setenv("LOWLAT_SYSFS_ROOT", "/tmp/tree")
-    assert root_of() == Path("/tmp/tree")
+    monkeypatch.setenv("LOWLAT_SYSFS_ROOT", "/a/tree")
+    assert root_of() == Path("/a/tree")
     assert root_of(Path("/other")) == Path("/other")
-    assert fake_of(root_of()) == "fake sysfs at /tmp/tree"
+    assert fake_of(root_of()) == "fake sysfs at /a/tree"
