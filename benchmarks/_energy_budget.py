@@ -101,10 +101,6 @@ class SimulatedHost:
         """Return how long the detector has kept the GPU busy."""
         return dict(self._busy_ns)
 
-    def forget(self, pid: int) -> None:
-        """Drop a process that has ended."""
-        self._busy_ns.pop(("gpu0", pid), None)
-
     def close(self) -> None:
         """End; a no-op for the sampler, which calls it too."""
         if threading.current_thread() in self._threads or self._stop.is_set():
