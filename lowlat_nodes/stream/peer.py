@@ -92,19 +92,23 @@ class Peer:
     def __init__(self, now_ns: int) -> None:
         self._trouble = ""
         self._lock = threading.Lock()
-        self._linked = self._seen = self._doubted = False
+        self._linked = self._seen = False
         self._link_ns = now_ns  # when the link came up, went down, or was first asked for
         self._loops: dict[str, _Loop] = {}
+        self._former: set[str] = set()  # loops that nothing was heard of since the link broke
 
     def link_up(self, now_ns: int) -> None:
-        """Take note that the link stands; a process that was gone meanwhile begins anew."""
+        """Take note that the link stands; a process that was gone meanwhile begins anew.
+
+        Heartbeats have a connection of their own, over which the first one may have come before this.
+        """
         with self._lock:
             if self._linked:
                 return
-            if not self._doubted:
-                self._loops.clear()
+            for name in self._former:
+                del self._loops[name]
+            self._former.clear()
             self._linked = self._seen = True
-            self._doubted = False
             self._link_ns = now_ns
 
     def link_down(self, now_ns: int, trouble: str = "", *, doubted: bool = False) -> None:
@@ -119,18 +123,24 @@ class Peer:
         with self._lock:
             self._trouble = trouble
             if self._linked:
-                self._linked, self._doubted, self._link_ns = False, doubted, now_ns
+                self._linked, self._link_ns = False, now_ns
+                self._former = set() if doubted else set(self._loops)
 
     def hear(self, heartbeat: Heartbeat, now_ns: int) -> None:
         """Take in a heartbeat; one that is repeated counts where it is the first of its loop."""
         with self._lock:
             former = self._loops.get(heartbeat.name)
+            if heartbeat.name in self._former:
+                former = None
             if heartbeat.age_ns and former is not None:
                 return
+            self._former.discard(heartbeat.name)
             self._loops.pop(heartbeat.name, None)
             self._loops[heartbeat.name] = _Loop.after(former, heartbeat, now_ns - heartbeat.age_ns)
             if len(self._loops) > _LOOPS:  # the one that was silent longest
-                self._loops.pop(next(iter(self._loops)))
+                longest = next(iter(self._loops))
+                del self._loops[longest]
+                self._former.discard(longest)
 
     def patience_ns(self) -> int:
         """Return how long the link may be silent at most, 0 where no loop has another heartbeat to send."""

@@ -132,6 +132,19 @@ def test_a_link_that_was_taken_down_in_doubt_leaves_a_hanging_loop_silent() -> N
     assert (only(peer, 2100).state, only(peer, 2100).for_ns) == ("running", 100 * MS)
 
 
+def test_a_heartbeat_that_comes_before_the_link_is_known_to_stand_counts() -> None:
+    peer = Peer(0)
+    repeated = Heartbeat("/detector", "idle", 7, 0, PERIOD_NS, age_ns=900 * MS)
+    peer.hear(repeated, 1000 * MS)
+    peer.link_up(1001 * MS)
+    assert (only(peer, 1001).state, only(peer, 1001).sequence) == ("silent", 7)
+    peer.hear(beat(8, name="/other"), 1100 * MS)
+    peer.link_down(1200 * MS)
+    peer.hear(Heartbeat("/detector", "idle", 1, 0, PERIOD_NS, age_ns=MS), 1300 * MS)  # of the next process
+    peer.link_up(1301 * MS)
+    assert [(each.name, each.sequence) for each in peer.states(1301 * MS)] == [("/detector", 1)]
+
+
 def test_the_patience_with_a_link_is_that_of_its_quickest_loop() -> None:
     peer = Peer(0)
     assert peer.patience_ns() == 0
