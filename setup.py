@@ -65,6 +65,10 @@ ENERGY = ["nvidia-ml-py>=12.535"]
 ICEORYX2 = ["iceoryx2>=0.10"]
 # Streams between hosts and over routers.
 ZENOH = ["eclipse-zenoh>=1.5"]
+# Compiled implementations of operations on the host, where they win.
+KERNELS = ["numba>=0.60"]
+# Kernels on NVIDIA GPUs come with CUDA builds of torch; tests compile and interpret them without a GPU.
+TRITON = ["triton==3.9.0; sys_platform == 'linux' and platform_machine == 'x86_64'"]
 # What benchmarks compare with.
 PEERS = ["george>=0.4.3"]
 # Photographs to train detectors on.
@@ -84,6 +88,8 @@ DEV = [
     *ALERTS,
     *ENERGY,
     *ZENOH,
+    *KERNELS,
+    *TRITON,
     *PEERS,
     *TEST,
     "mypy>=1.11",
@@ -159,6 +165,8 @@ setup(
         "alerts": ALERTS,
         "energy": ENERGY,
         "zenoh": ZENOH,
+        "kernels": KERNELS,
+        "triton": TRITON,
         "sky": SKY,
         "iceoryx2": ICEORYX2,
         "peers": PEERS,

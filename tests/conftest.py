@@ -42,6 +42,8 @@ REQUIREMENTS = {
     "tracking": ("scipy", "tracking"),
     "photographs": ("skimage", "train"),
     "zenoh": ("zenoh", "zenoh"),
+    "numba": ("numba", "kernels"),
+    "triton": ("triton", "triton"),
 }
 """Marker: the module that it needs and the extra that brings it."""
 

@@ -26,9 +26,9 @@ MAY_IMPORT = {
     "inference": {"stream", "resources", "kernels"},
     "energy": {"stream", "resources"},
     "sim": {"stream", "resources", "alerts"},  # the simulated sky speaks of passbands, classes, light curves
-    "control": {"stream", "resources", "inference"},
-    "vision": {"stream", "resources", "inference"},
-    "alerts": {"stream", "resources", "inference"},
+    "control": {"stream", "resources", "inference", "kernels"},
+    "vision": {"stream", "resources", "inference", "kernels"},
+    "alerts": {"stream", "resources", "inference", "kernels"},
 }
 """Part of the package: the other parts that it may import."""
 
@@ -42,7 +42,7 @@ SOCKETS = {"zmq", "confluent_kafka", "websockets", "zenoh"}
 OPTIONAL = {
     "torch", "mujoco", "matplotlib", "openvino", "onnx", "confluent_kafka", "peft", "pyarrow", "scipy",
     "skimage", "websockets", "pynvml", "fastavro", "prometheus_client", "sncosmo", "george", "zenoh",
-    "iceoryx2",
+    "iceoryx2", "numba", "triton",
 }  # fmt: skip
 """What only an extra brings: importing a module of ours must work without it."""
 
