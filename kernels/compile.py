@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from lowlat_nodes.kernels.errors import BadArgument
+from lowlat_nodes.kernels.registry import load_all
 
 ARCHITECTURES = {87: "Jetson Orin", 90: "H100", 100: "B200"}
 """Compute capabilities, times ten, that every kernel is compiled for."""
@@ -99,3 +103,19 @@ def _usage(cubin: bytes) -> tuple[int, int, int]:
         raise RuntimeError(f"cuobjdump says nothing of registers: {text[:500]!r}")
     registers, stack, _, local = map(int, found.groups())
     return registers, stack, local
+
+
+def compilations() -> Iterator[tuple[str, Compilation]]:
+    """Yield the operation and each way in which its kernels are compiled; needs torch and Triton.
+
+    Raises:
+        BadArgument: In a process in which Triton interprets: such kernels cannot be compiled.
+    """
+    for name, op in sorted(load_all().items()):
+        if op.cuda is None:
+            continue
+        module = importlib.import_module(f"{op.package}.{op.cuda.module}")
+        for each in module.COMPILATIONS:
+            if not hasattr(each.kernel, "cache_key"):
+                raise BadArgument("Triton interprets in this process; unset TRITON_INTERPRET to compile")
+            yield name, each

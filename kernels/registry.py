@@ -65,6 +65,7 @@ class Op(Generic[P, R]):
         ref: Its oracle.
         cpu: Its implementations for arrays of the host, best first.
         cuda: That for tensors on an NVIDIA GPU; None without one.
+        package: The import name of the package that has them.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Op(Generic[P, R]):
         self.cpu = tuple(cpu)
         self.cuda = cuda
         self._check = check
-        self._package = check.__module__
+        self.package = check.__module__
         self._chosen: dict[str, Callable[P, R]] = {}
         functools.update_wrapper(self, check)
 
@@ -133,7 +134,7 @@ class Op(Generic[P, R]):
         )
 
     def _load(self, implementation: Implementation) -> Callable[P, R]:
-        module = importlib.import_module(f"{self._package}.{implementation.module}")
+        module = importlib.import_module(f"{self.package}.{implementation.module}")
         return cast("Callable[P, R]", module.run)
 
 

@@ -28,6 +28,7 @@ COMMANDS = Subcommands(
             "top": "show rates, latencies and drops of each node, live",
             "energy": "show meters, joules per result, and what a model would cost",
             "energyd": "sample the meters of this host, once for all nodes",
+            "kernels": "list the compiled operations, and compile those for GPUs without one",
             "parameters": "list the parameters of a node, with defaults and ranges",
             "keys": "make keys, and say which machines may connect",
             "serve": "serve a policy to robots and programs, or classify alert streams, without ROS",
