@@ -71,7 +71,7 @@ ROSDEP_KEYS = {
 ELSEWHERE = {"lowlat_nodes.control.policies.lerobot_server"}
 """Scripts for another environment: what they import need not be here, and what is ours not there."""
 
-IMPORTED_LATE = re.compile(r"lowlat_nodes\.(kernels\..+\.(reference|cpu|cuda)|benchmarks\._pi0_shape)\Z")
+IMPORTED_LATE = re.compile(r"lowlat_nodes\.(kernels\.\w+\..+|benchmarks\._pi0_shape)\Z")
 """Modules that are imported only where what they need was found: implementations by the registry."""
 
 HEAVY = OPTIONAL | {"cv2", "mcap", "onnxruntime", "rclpy", "rosbags", "zmq"}
@@ -291,6 +291,14 @@ def test_the_core_imports_nothing_heavy() -> None:
     loaded = _loaded(*(module.name for module in MODULES if module.part in {"stream", "control"}))
     assert "numpy" in loaded
     assert not loaded & HEAVY
+
+
+def test_declaring_the_operations_imports_none_of_their_implementations() -> None:
+    packages = {
+        module.name for module in MODULES if module.part == "kernels" and module.path.stem == "__init__"
+    }
+    assert packages
+    assert not _loaded(*packages) & HEAVY
 
 
 def test_the_command_answers_before_anything_is_imported() -> None:
