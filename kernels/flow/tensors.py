@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lowlat_nodes.kernels.arguments import check_array, is_tensor
+from lowlat_nodes.kernels.arguments import check_array, device_of, is_tensor
 from lowlat_nodes.kernels.errors import BadArgument
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ FLOATS = ("float32", "float16", "bfloat16")
 
 def check_activations(
     name: str, tensor: Tensor, shape: Sequence[int] | None = None, *, dtype: str | None = None
-) -> str:
-    """Check activations [..., W], contiguous, and return their device.
+) -> None:
+    """Check activations [..., W], contiguous.
 
     Args:
         name: Of the argument.
@@ -32,15 +32,12 @@ def check_activations(
         BadArgument: If they are not as expected.
     """
     _check_inference(name, tensor)
-    if shape is None:
-        if not tensor.ndim:
-            raise BadArgument(f"{name}: expected at least one axis, got a scalar")
-        shape = [None] * tensor.ndim  # type: ignore[list-item]
-    return check_array(name, tensor, dtypes=FLOATS if dtype is None else (dtype,), shape=shape)
+    sizes: Sequence[int | None] = [None] * tensor.ndim if shape is None else shape
+    check_array(name, tensor, dtypes=FLOATS if dtype is None else (dtype,), shape=sizes)
 
 
-def check_condition(name: str, tensor: Tensor, sequences: Sequence[int], width: int) -> str:
-    """Check what a condition says of each channel, one row [W] for each sequence, and return its device.
+def check_condition(name: str, tensor: Tensor, sequences: Sequence[int], width: int) -> None:
+    """Check what a condition says of each channel, one row [W] for each sequence.
 
     Rows may be part of longer ones, as those of `chunk` are, and the same for all, as those of `expand` are.
 
@@ -48,12 +45,25 @@ def check_condition(name: str, tensor: Tensor, sequences: Sequence[int], width: 
         BadArgument: If it is not as expected.
     """
     _check_inference(name, tensor)
-    device = check_array(name, tensor, dtypes=FLOATS, shape=[*sequences, width], contiguous=False)
+    check_array(name, tensor, dtypes=FLOATS, shape=[*sequences, width], contiguous=False)
     if tensor.stride(-1) != 1 and width > 1:
-        raise BadArgument(
-            f"{name}: expected contiguous rows, got the strides {tuple(tensor.stride())}; copy it"
-        )
-    return device
+        raise BadArgument(f"{name}: expected contiguous rows, got the strides {tensor.stride()}; copy it")
+
+
+def device_of_all(tensors: Mapping[str, Tensor | None]) -> str:
+    """Return `cpu` or `cuda`, where all tensors are that there are.
+
+    Raises:
+        BadArgument: If they are on several devices, of which two GPUs are two.
+    """
+    given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    first_name, first = next(iter(given.items()))
+    for name, tensor in given.items():
+        if tensor.device != first.device:
+            raise BadArgument(
+                f"{name}: expected a tensor on {first.device}, as {first_name} is, got one on {tensor.device}"
+            )
+    return device_of(first_name, first)
 
 
 def _check_inference(name: str, tensor: Any) -> None:
@@ -64,4 +74,4 @@ def _check_inference(name: str, tensor: Any) -> None:
         import torch
 
         if torch.is_grad_enabled():
-            raise BadArgument(f"{name}: expected no gradient to be asked for; call it in torch.no_grad()")
+            raise BadArgument(f"{name}: has a gradient, and this is for inference; use torch.no_grad()")

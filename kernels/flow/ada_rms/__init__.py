@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowlat_nodes.kernels.arguments import dtype_name, same_device
+from lowlat_nodes.kernels.arguments import dtype_name
 from lowlat_nodes.kernels.errors import BadArgument
-from lowlat_nodes.kernels.flow.tensors import check_activations, check_condition
+from lowlat_nodes.kernels.flow.tensors import check_activations, check_condition, device_of_all
 from lowlat_nodes.kernels.registry import of, op
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ MOST_CHANNELS = 4096
     "ada_rms",
     ref=of("reference", needs="torch"),
     cpu=[of("cpu", needs="torch")],
+    cuda=of("cuda", needs="torch triton"),
 )
 def ada_rms(
     x: Tensor,
@@ -47,26 +48,29 @@ def ada_rms(
         gate: Of the residual, like `scale`; 1 if None.
         eps: What keeps the root from 0; positive.
         total: Where to write the sum, like `x`, which it may be; made if None.
-        out: Where to write the normalised tokens, like `x`, which it may be unless there is a residual.
+        out: Where to write the normalised tokens, like `x`; not where the sum is.
 
     Raises:
         BadArgument: If an argument is not as expected.
     """
-    devices = {"x": check_activations("x", x)}
+    check_activations("x", x)
     if x.ndim < 2 or x.shape[-1] > MOST_CHANNELS:
         raise BadArgument(f"x: expected the shape [..., T, W], W <= {MOST_CHANNELS}, got {list(x.shape)}")
     if not eps > 0.0:
         raise BadArgument(f"eps: expected a positive number, got {eps}")
-    for name, condition in {"scale": scale, "shift": shift, "gate": gate}.items():
+    conditions = {"scale": scale, "shift": shift, "gate": gate}
+    for name, condition in conditions.items():
         if condition is not None:
-            devices[name] = check_condition(name, condition, x.shape[:-2], x.shape[-1])
+            check_condition(name, condition, x.shape[:-2], x.shape[-1])
     if residual is not None:
-        devices["residual"] = check_activations("residual", residual, x.shape)
+        check_activations("residual", residual, x.shape)
     elif gate is not None or total is not None:
         raise BadArgument("gate, total: expected a residual with them, got none")
-    for name, written in {"total": total, "out": out}.items():
-        if written is not None:
-            devices[name] = check_activations(name, written, x.shape, dtype=dtype_name(x))
-    if out is not None and out is total:
-        raise BadArgument("out: expected another tensor than total")
-    return same_device(devices)
+    results = {"total": total, "out": out}
+    for name, result in results.items():
+        if result is not None:
+            check_activations(name, result, x.shape, dtype=dtype_name(x))
+    summed = x if residual is None else total
+    if out is not None and summed is not None and out.data_ptr() == summed.data_ptr():
+        raise BadArgument("out: expected another tensor than that of the sum")
+    return device_of_all({"x": x, "residual": residual, **conditions, **results})

@@ -7,9 +7,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from lowlat_nodes.kernels.arguments import check_array, dtype_name, same_device
+from lowlat_nodes.kernels.arguments import check_array, dtype_name
 from lowlat_nodes.kernels.errors import BadArgument
-from lowlat_nodes.kernels.flow.tensors import check_activations
+from lowlat_nodes.kernels.flow.tensors import check_activations, device_of_all
 from lowlat_nodes.kernels.registry import of, op
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     "euler",
     ref=of("reference", needs="torch"),
     cpu=[of("cpu", needs="torch")],
+    cuda=of("cuda", needs="torch triton"),
 )
 def euler(
     x: Tensor,
@@ -50,19 +51,18 @@ def euler(
     Raises:
         BadArgument: If an argument is not as expected.
     """
-    devices = {"x": check_activations("x", x)}
+    check_activations("x", x)
     if x.ndim < 2:
         raise BadArgument(f"x: expected the shape [..., T, W], got {list(x.shape)}")
     if not math.isfinite(step_size):
         raise BadArgument(f"step_size: expected a finite number, got {step_size}")
-    devices["prediction"] = check_activations("prediction", prediction, x.shape)
-    if (decided is None) != (decided_rows is None):
-        raise BadArgument("expected decided and decided_rows, or neither of them")
+    check_activations("prediction", prediction, x.shape)
     if decided is not None and decided_rows is not None:
-        devices["decided"] = check_activations("decided", decided, x.shape, dtype=dtype_name(x))
-        devices["decided_rows"] = check_array(
-            "decided_rows", decided_rows, dtypes=("int32",), shape=x.shape[:-2]
-        )
+        check_activations("decided", decided, x.shape, dtype=dtype_name(x))
+        check_array("decided_rows", decided_rows, dtypes=("int32",), shape=x.shape[:-2])
+    elif decided is not None or decided_rows is not None:
+        raise BadArgument("decided, decided_rows: expected both or neither")
     if out is not None:
-        devices["out"] = check_activations("out", out, x.shape, dtype=dtype_name(x))
-    return same_device(devices)
+        check_activations("out", out, x.shape, dtype=dtype_name(x))
+    tensors = {"x": x, "prediction": prediction, "decided": decided, "decided_rows": decided_rows, "out": out}
+    return device_of_all(tensors)

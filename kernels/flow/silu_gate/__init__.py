@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from lowlat_nodes.kernels.arguments import dtype_name, same_device
+from lowlat_nodes.kernels.arguments import dtype_name
 from lowlat_nodes.kernels.errors import BadArgument
-from lowlat_nodes.kernels.flow.tensors import check_activations
+from lowlat_nodes.kernels.flow.tensors import check_activations, device_of_all
 from lowlat_nodes.kernels.registry import of, op
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ ACTIVATIONS = ("silu", "gelu_tanh")
     "silu_gate",
     ref=of("reference", needs="torch"),
     cpu=[of("cpu", needs="torch")],
+    cuda=of("cuda", needs="torch triton"),
 )
 def silu_gate(
     projected: Tensor, *, activation: Literal["silu", "gelu_tanh"] = "silu", out: Tensor | None = None
@@ -38,12 +39,12 @@ def silu_gate(
     Raises:
         BadArgument: If an argument is not as expected.
     """
-    devices = {"projected": check_activations("projected", projected)}
-    *rows, width = projected.shape
-    if width % 2:
-        raise BadArgument(f"projected: expected an even last axis, got {list(projected.shape)}")
+    check_activations("projected", projected)
+    if not projected.ndim or projected.shape[-1] % 2:
+        raise BadArgument(f"projected: expected the shape [..., 2 F], got {list(projected.shape)}")
     if activation not in ACTIVATIONS:
         raise BadArgument(f"activation: expected {' or '.join(ACTIVATIONS)}, got {activation!r}")
     if out is not None:
-        devices["out"] = check_activations("out", out, [*rows, width // 2], dtype=dtype_name(projected))
-    return same_device(devices)
+        half = [*projected.shape[:-1], projected.shape[-1] // 2]
+        check_activations("out", out, half, dtype=dtype_name(projected))
+    return device_of_all({"projected": projected, "out": out})
