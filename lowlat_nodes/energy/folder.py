@@ -8,19 +8,17 @@ users in one group (mode 2770); or one of this user alone in shared memory.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import stat
 import struct
 from pathlib import Path
 
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.trusted_folder import MEMORY, trusted_folder
 
 VARIABLE = "LOWLAT_ENERGY_DIR"
 SHARED = Path("/run/lowlat_energy")
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - in it the folder is ours, or refused
 _LOCK_NAME = "sampler.lock"
 _MAX_HOLDER = 128
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of fcntl(2): type, whence, start, length, process
@@ -37,7 +35,7 @@ def energy_folder() -> Path:
         return checked(Path(given), make=True)
     if SHARED.exists():
         return checked(SHARED)
-    return checked(_MEMORY / f"lowlat_energy_{os.geteuid()}", make=True)
+    return checked(MEMORY / f"lowlat_energy_{os.geteuid()}", make=True)
 
 
 def checked(folder: Path, *, make: bool = False) -> Path:
@@ -50,35 +48,7 @@ def checked(folder: Path, *, make: bool = False) -> Path:
     Raises:
         ConfigurationError: If it is none, or is not to be trusted; with the remedy.
     """
-    try:
-        if make:
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
-        status = folder.lstat()
-        above = folder.parent.stat()
-    except OSError as error:
-        raise ConfigurationError(
-            f"energy: cannot have the folder {folder}: {error.strerror}; set {VARIABLE} to one that you "
-            f"may write"
-        ) from error
-    if not stat.S_ISDIR(status.st_mode):
-        raise ConfigurationError(f"energy: {folder}: expected a folder, no link and no file; remove it")
-    mode = stat.S_IMODE(status.st_mode)
-    if mode & stat.S_IWOTH:
-        raise ConfigurationError(
-            f"energy: {folder}: everybody may write this folder (mode {mode:04o}); run chmod o-w {folder}"
-        )
-    if status.st_uid not in (0, os.geteuid()) and not _of_administrator(above):
-        raise ConfigurationError(
-            f"energy: {folder}: expected this user (uid {os.geteuid()}) or root as its owner, it belongs to "
-            f"uid {status.st_uid}; have it removed, or set {VARIABLE} to a folder of yours"
-        )
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise ConfigurationError(
-            f"energy: {folder}: this user (uid {os.geteuid()}) may not write it (mode {mode:04o}, gid "
-            f"{status.st_gid}); join that group (usermod -aG), or set {VARIABLE} to a folder of yours"
-        )
-    return folder
+    return trusted_folder(folder, "energy", VARIABLE, make=make)
 
 
 class SamplerRunning(ConfigurationError):
@@ -151,11 +121,6 @@ def locked(descriptor: int) -> bool:
     asked = _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
     answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
     return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
-
-
-def _of_administrator(above: os.stat_result) -> bool:
-    """Return whether only root could make the folder, and chose its owner."""
-    return above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _holder(descriptor: int) -> tuple[int, str]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lowlat_nodes.energy.tally import ProcessId
 from lowlat_nodes.energy.tally_reader import Counts, Page
 from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.process_id import ProcessId
 
 _MOST = Counts(10**9, 10**9, 10**13, 10**13)  # that a node of this world does in a window
 _NOTHING = Counts(0, 0, 0, 0)

@@ -14,7 +14,7 @@ import os
 import time
 from pathlib import Path
 
-from lowlat_nodes.energy.tally import ProcessId
+from lowlat_nodes.stream.process_id import ProcessId
 
 _SCHED = 2  # the kernel's CPUCLOCK_SCHED: time on a CPU; the bits above are the inverted process id
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")

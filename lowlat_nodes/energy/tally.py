@@ -32,12 +32,12 @@ import secrets
 import threading
 import time
 import weakref
-from dataclasses import dataclass
 from pathlib import Path
 
 from lowlat_nodes.energy.figures import MAX_BUCKETS
 from lowlat_nodes.energy.folder import checked, energy_folder, lock
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.process_id import ProcessId
 
 MAGIC = b"LLTALLY1"
 VERSION = 1
@@ -59,35 +59,6 @@ NODE_AT, UNIT_AT, BUCKETS_AT, BUCKET_SIZE = 560, 816, 1024, 96
 _WORDS = PAGE_BYTES // 8
 _STARTED, _FINISHED, _CPU, _GPU = range(4)
 _U64 = (1 << 64) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessId:
-    """One process, which no later one of the same number is taken for.
-
-    Attributes:
-        pid: Its number.
-        start: When it began, in ticks since boot: field 22 of /proc/PID/stat.
-    """
-
-    pid: int
-    start: int
-
-    @classmethod
-    def of(cls, pid: int) -> ProcessId | None:
-        """Return the process that has a number now; None where there is none to see."""
-        try:
-            descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            # The name in brackets may itself hold brackets and spaces; fields are counted from its end.
-            fields = os.pread(descriptor, 1024, 0).rpartition(b")")[2].split()
-            return cls(pid, int(fields[19]))
-        except (OSError, IndexError, ValueError):
-            return None
-        finally:
-            os.close(descriptor)
 
 
 class Tally:

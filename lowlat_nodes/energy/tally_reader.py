@@ -32,9 +32,9 @@ from lowlat_nodes.energy.tally import (
     UNIT_AT,
     UNIT_BYTES,
     VERSION,
-    ProcessId,
 )
 from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.process_id import ProcessId
 
 _MAX_FILES = 4096  # of a folder that are looked at
 _HEAD = struct.Struct("8s5Q")  # magic, version, buckets, namespace, made, closed

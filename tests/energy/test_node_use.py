@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lowlat_nodes.energy.node_use import NodeUse, NodeUses
-from lowlat_nodes.energy.tally import ProcessId
 from lowlat_nodes.energy.tally_reader import Counts, Page
+from lowlat_nodes.stream.process_id import ProcessId
 
 ONE, TWO = ProcessId(1, 10), ProcessId(2, 20)
 MS = 1_000_000

@@ -18,7 +18,7 @@ from typing import NoReturn
 import pytest
 
 from lowlat_nodes.energy.process_time import HostTime, ProcessClock, ProcessEnded, ProcessTimes
-from lowlat_nodes.energy.tally import ProcessId
+from lowlat_nodes.stream.process_id import ProcessId
 
 # Works for so many ms of CPU time in each of three threads, says so, and works on in one of them when told.
 WORK = """

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lowlat_nodes.energy.tally import PAGE_BYTES, ProcessId, Tally
+from lowlat_nodes.energy.tally import PAGE_BYTES, Tally
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.process_id import ProcessId
 
 
 def page(folder: Path) -> bytes:

@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowlat_nodes.energy.figures import MAX_NODES
-from lowlat_nodes.energy.tally import PAGE_BYTES, ProcessId, Tally
+from lowlat_nodes.energy.tally import PAGE_BYTES, Tally
 from lowlat_nodes.energy.tally_reader import Counts, TallyReader
+from lowlat_nodes.stream.process_id import ProcessId
 
 NODE = """
 import os, signal, sys

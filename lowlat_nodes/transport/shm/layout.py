@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from mmap import mmap
 from typing import NamedTuple
 
+from lowlat_nodes.stream.byte_lock import ByteLock
 from lowlat_nodes.transport.shm.errors import SegmentRefused
-from lowlat_nodes.transport.shm.locks import ByteLock
 
 PAGE = 4096
 ALIGNMENT = 64

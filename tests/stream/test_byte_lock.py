@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lowlat_nodes.transport.shm.locks import ByteLock
+from lowlat_nodes.stream.byte_lock import ByteLock
 
 FIRST, SECOND = ByteLock(0), ByteLock(1 << 40)
 
