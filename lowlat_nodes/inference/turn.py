@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 
 class Turn(Protocol):
-    """A node's place among those that share a device; used by one thread."""
+    """A node's place among those that share a device; used by one thread, but for `figures`."""
 
     def job(self, bucket: str = "") -> AbstractContextManager[None]:
         """Wait until the device is ours, and give it back at the end of the `with` block.
@@ -28,6 +29,22 @@ class Turn(Protocol):
         """
         ...
 
+    def declare(self) -> None:
+        """End the warm-up: tell the others what the jobs so far have cost.
+
+        Raises:
+            ConfigurationError: If not all nodes that share the device could meet their deadlines then.
+        """
+        ...
+
+    def figures(self) -> Mapping[str, str | int | float]:
+        """Return what diagnostics say of the turn, none for a device that is not shared; for any thread."""
+        ...
+
+    def close(self) -> None:
+        """Leave those that share the device."""
+        ...
+
 
 class Unshared:
     """The turn of a node that has its device for itself."""
@@ -37,6 +54,16 @@ class Unshared:
         return nullcontext()
 
     def between(self) -> None:
+        """Do nothing."""
+
+    def declare(self) -> None:
+        """Do nothing."""
+
+    def figures(self) -> Mapping[str, str | int | float]:
+        """Return nothing."""
+        return {}
+
+    def close(self) -> None:
         """Do nothing."""
 
 
