@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -42,8 +42,25 @@ class Signature:
     metadata: dict[str, str]
 
 
+class LaunchTimes(NamedTuple):
+    """What one inference on an accelerator cost the host, and the device.
+
+    Attributes:
+        submit_us: Host time, µs, from the first launch until the last one has returned; no wait for the
+            device is in it.
+        device_us: Device time, µs, from before its first to after its last kernel, by events on its stream.
+    """
+
+    submit_us: float
+    device_us: float
+
+
 class Model(Protocol):
-    """A loaded model; used by one thread."""
+    """A loaded model; used by one thread.
+
+    One that launches kernels may have an attribute `launch`, the `LaunchTimes` of its newest run, None where
+    they are not known.
+    """
 
     @property
     def path(self) -> Path:

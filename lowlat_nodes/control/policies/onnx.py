@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lowlat_nodes.control.policies.onnx_conditions import INPUTS, OnnxConditions
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
-from lowlat_nodes.inference.model import Model, TensorSpec
+from lowlat_nodes.inference.model import LaunchTimes, Model, TensorSpec
 from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.inference.tokens import SCHEME, tokenize
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -110,6 +110,12 @@ class OnnxPolicy:
             accepts=self._conditions.accepts,
             steps=self._conditions.steps,
         )
+
+    @property
+    def launch(self) -> LaunchTimes | None:
+        """Return what the newest inference cost host and device to launch, None where it is not known."""
+        times: LaunchTimes | None = getattr(self._model, "launch", None)
+        return times
 
     def infer(self, observation: Observation) -> Floats:
         """Return float64 [horizon, joints]."""

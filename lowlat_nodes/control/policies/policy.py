@@ -155,7 +155,11 @@ def blank_observation(spec: PolicySpec, task: str = "") -> Observation:
 
 
 class Policy(Protocol):
-    """Turns an observation into a chunk of actions; used by one thread."""
+    """Turns an observation into a chunk of actions; used by one thread.
+
+    One that launches kernels may have an attribute `launch`, the `inference.model.LaunchTimes` of its newest
+    inference, None where they are not known.
+    """
 
     @property
     def spec(self) -> PolicySpec:
