@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What takes the time of an inference that launches nothing: operators on the host, and what is around."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from lowlat_nodes.inference.launches.figures import Cost, costliest, covered_us
+from lowlat_nodes.inference.launches.marks import Inference
+from lowlat_nodes.inference.launches.trace import Span
+
+
+@dataclass(frozen=True)
+class OperatorFigures:
+    """One inference on the host: medians over those of a batch size, each figure for itself. Times are µs.
+
+    Attributes:
+        batch: The batch size, 0 where the trace does not say it.
+        inferences: How many there were.
+        operators: Calls of operators, without those that an operator makes.
+        latency_us: From the beginning to the end.
+        operator_us: In which some operator ran.
+        outside_us: The rest: Python, dispatch, preparing inputs and outputs.
+        costliest: The operators that took most time themselves, without those that they called.
+    """
+
+    batch: int
+    inferences: int
+    operators: float
+    latency_us: float
+    operator_us: float
+    outside_us: float
+    costliest: tuple[Cost, ...]
+
+
+def operator_figures(inferences: Sequence[Inference], most: int = 10) -> list[OperatorFigures]:
+    """Return the figures of each batch size, the smallest first.
+
+    Args:
+        inferences: Of one trace.
+        most: How many operators are named.
+    """
+    by_batch: dict[int, list[Inference]] = defaultdict(list)
+    for inference in inferences:
+        by_batch[inference.batch].append(inference)
+    return [_of_batch(batch, found, most) for batch, found in sorted(by_batch.items())]
+
+
+def _of_batch(batch: int, inferences: Sequence[Inference], most: int) -> OperatorFigures:
+    selves = [one for inference in inferences for one in _selves(inference.operators)]
+    latencies = [inference.span.end_us - inference.span.start_us for inference in inferences]
+    operators = [
+        covered_us((span.start_us, min(span.end_us, inference.span.end_us)) for span in inference.operators)
+        for inference in inferences
+    ]
+    return OperatorFigures(
+        batch,
+        len(inferences),
+        operators=median(sum(one.is_outer for one in _selves(each.operators)) for each in inferences),
+        latency_us=median(latencies),
+        operator_us=median(operators),
+        outside_us=median(whole - inner for whole, inner in zip(latencies, operators, strict=True)),
+        costliest=costliest(((one.name, one.self_us) for one in selves), len(inferences), most),
+    )
+
+
+@dataclass
+class _Self:
+    """An operator and its time without those that it called."""
+
+    name: str
+    end_us: float
+    self_us: float
+    is_outer: bool
+
+
+def _selves(operators: Sequence[Span]) -> Iterator[_Self]:
+    """Yield each operator, by threads, once what it called is known."""
+    stacks: dict[tuple[str, str], list[_Self]] = defaultdict(list)
+    # One that begins with another and ends later has called it.
+    for span in sorted(operators, key=lambda span: (span.start_us, -span.end_us)):
+        stack = stacks[span.thread]
+        while stack and stack[-1].end_us <= span.start_us:
+            yield stack.pop()
+        elapsed_us = span.end_us - span.start_us
+        if stack:
+            stack[-1].self_us -= elapsed_us
+        stack.append(_Self(span.name, span.end_us, elapsed_us, is_outer=not stack))
+    for stack in stacks.values():
+        yield from reversed(stack)
