@@ -35,6 +35,7 @@ COMMANDS = Subcommands(
             "train": "train a shipped model anew, or adapt one to a robot",
             "calibrate": "time the ways in which this machine can run a detector",
             "export": "turn a checkpoint into the ONNX file that a node runs",
+            "profile": "show what an inference costs to launch, and whether CPU or GPU bounds it",
             "quantize": "make an INT8 model of a detector, unless it would see worse",
             "classify": "classify recorded alerts or light curves, and draw them",
             "identify": "fit the actuator model from a bag",

@@ -53,6 +53,8 @@ class OnnxModel:
         engines: Folder in which TensorRT keeps what it built; it is made if it does not exist.
         image: The image input, to fix open sizes by.
         folded: Whether `image` is taken as uint8 [1, height, width, 3] and normalised in the graph.
+        profile: How the name of a file begins that ONNX Runtime writes its own profile to; see
+            `end_profiling`.
 
     Raises:
         ConfigurationError: If the file is missing, no ONNX graph, or uses types that nothing here can feed;
@@ -72,6 +74,7 @@ class OnnxModel:
         engines: Path | None = None,
         image: ImageInput | None = None,
         folded: bool = False,
+        profile: Path | None = None,
     ) -> None:
         onnxruntime = _onnxruntime()
         _check_provider(onnxruntime, provider, precision)
@@ -81,6 +84,9 @@ class OnnxModel:
         # Spinning workers take the cores from the control loop for nothing between two inferences.
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        if profile is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = os.fspath(profile)
         renamed: dict[str, str] = {}
         source: Path | bytes = path
         if image is not None:
@@ -115,6 +121,10 @@ class OnnxModel:
             return self._binding.run(given, outputs)
         result: list[np.ndarray] = self._session.run(outputs, given)
         return result
+
+    def end_profiling(self) -> Path:
+        """Write the profile of all runs of a model that was loaded with `profile`, and return its file."""
+        return Path(self._session.end_profiling())
 
 
 def read_signature(path: Path) -> Signature:

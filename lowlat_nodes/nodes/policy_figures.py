@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from itertools import cycle
 
+from lowlat_nodes.inference.launches.meter import LaunchMeter
 from lowlat_nodes.stream.histogram import Histogram
 
 SHARES = (0.5, 0.99, 0.999, 1.0)
@@ -26,6 +27,7 @@ class Figures:
         observation_age: From the capture of the oldest observation to the takeover of the chunk.
         correction: Time that a correction took.
         correction_age: From the capture of the oldest image to the tick that it corrects.
+        launch: What launching the newest inferences cost, where the policy knows.
     """
 
     def __init__(self, *, corrected: bool = False) -> None:
@@ -39,6 +41,7 @@ class Figures:
         self.correction_age = Histogram()
         if corrected:
             self._all |= {"correction": self.correction, "correction_age": self.correction_age}
+        self.launch = LaunchMeter()
         self._turn = cycle(self._all)
         self._quantiles_ms: dict[str, list[float]] = {}
         self._window = {"inference": Histogram(), "observation_age": Histogram()}
@@ -49,6 +52,7 @@ class Figures:
         """Begin anew."""
         for histogram in self._all.values():
             histogram.clear()
+        self.launch.clear()
         self._quantiles_ms = {}
 
     def record_inference(self, duration_ns: int) -> None:

@@ -218,6 +218,7 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             for name, quantiles in status["quantiles_ms"].items()
             for share, value in zip(("p50", "p99", "p999", "max"), quantiles, strict=True)
         }
+        values |= status["launch"]
         values |= {
             "loop_age_ms": silent_s * 1e3,
             "served": status["served"],

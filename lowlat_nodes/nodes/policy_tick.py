@@ -335,6 +335,8 @@ class PolicyTick:
         if launch is None or delivery.outcome is None:
             return
         self._figures.record_inference(answer["ended_ns"] - answer["started_ns"])
+        if "launch_us" in answer:
+            self._figures.launch.record(*answer["launch_us"])
         timeline = self._timeline
         self._node.send(
             pack(
@@ -556,6 +558,7 @@ class PolicyTick:
                 refusal=self._refusal,
                 quantiles_ms=self._figures.quantiles_ms(),
                 window_ms=self._figures.window_ms(now_ns),
+                launch=self._figures.launch.values(),
             )
         )
 

@@ -19,8 +19,9 @@ from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.contract import Contract, ObservationError
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.load import load_policy
-from lowlat_nodes.control.policies.policy import Observation, blank_observation, infer
+from lowlat_nodes.control.policies.policy import Observation, Policy, blank_observation, infer
 from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.inference.model import LaunchTimes
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
 from lowlat_nodes.nodes.counting import CHUNK, open_counts
 from lowlat_nodes.nodes.policy_child import described, serve_as_child
@@ -88,11 +89,12 @@ class PolicyWorker:
         self._counts.begin(bucket)
         started_ns = time.monotonic_ns()
         failure = problem = ""
-        actions, image_ns = np.empty(0), 0
+        actions, image_ns, launch_us = np.empty(0), 0, None
         try:
             observation, image_ns = self._observe(launch)
             observation.steps = steps
             actions = self._contract.targets(infer(self._policy, observation))
+            launch_us = _launch_us(self._policy)
         except NoObservation as error:
             failure = error.reason
         except RequestError as error:
@@ -110,7 +112,9 @@ class PolicyWorker:
         if failure:
             tick.send(pack("failed", **common, reason=failure))
         else:
-            times = {"started_ns": started_ns, "ended_ns": ended_ns, "image_ns": image_ns}
+            times: dict[str, Any] = {"started_ns": started_ns, "ended_ns": ended_ns, "image_ns": image_ns}
+            if launch_us is not None:
+                times["launch_us"] = launch_us
             tick.send(pack("answer", **common, **times, actions=actions.tobytes()))
             self._counts.done(1, bucket)
 
@@ -158,6 +162,12 @@ class PolicyWorker:
             infer(self._policy, observation)
             elapsed_ns = time.monotonic_ns() - started_ns
         return max(elapsed_ns, self._latency.typical_ns)
+
+
+def _launch_us(policy: Policy) -> tuple[float, float] | None:
+    """Return host and device time of launching the newest inference, µs, None where they are not known."""
+    launch = getattr(policy, "launch", None)
+    return (float(launch.submit_us), float(launch.device_us)) if isinstance(launch, LaunchTimes) else None
 
 
 def main() -> int:

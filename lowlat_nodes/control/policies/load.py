@@ -17,6 +17,7 @@ from lowlat_nodes.control.policies.onnx import OnnxPolicy
 from lowlat_nodes.control.policies.onnx_conditions import GUIDANCES
 from lowlat_nodes.control.policies.policy import MOST_STEPS, Policy
 from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
+from lowlat_nodes.inference.model import Model
 from lowlat_nodes.inference.torchscript import TorchModel
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -122,13 +123,20 @@ class PolicyConfig:
         return Latency(self.inference_delay_ms, self.inference_delay, self.seed)
 
 
-def load_policy(config: PolicyConfig, connect: Connect | None = None, spawn: Spawn | None = None) -> Policy:
+def load_policy(
+    config: PolicyConfig,
+    connect: Connect | None = None,
+    spawn: Spawn | None = None,
+    *,
+    model: Model | None = None,
+) -> Policy:
     """Return the policy that the parameters name.
 
     Args:
         config: The parameters.
         connect: Makes the connection, for kind remote.
         spawn: Starts the process, for kind lerobot.
+        model: Runs in place of the file, for kinds onnx and torch.
 
     Raises:
         ConfigurationError: If it cannot be loaded, with the reason.
@@ -142,10 +150,9 @@ def load_policy(config: PolicyConfig, connect: Connect | None = None, spawn: Spa
     if config.kind == "python":
         policy: Policy = _factory(config.factory)(config)
         return policy
-    model: TorchModel | None = None
     if config.kind == "torch":
         path = Path(config.model).expanduser()
-        model = TorchModel(path, threads=config.threads, device=config.device)
+        model = model or TorchModel(path, threads=config.threads, device=config.device)
     else:
         path = resources.model(config.model)
     return OnnxPolicy(

@@ -57,7 +57,7 @@ class Figures:
         latency_us: From the beginning to the end of the last work, on the host or on the device.
         early: Kernels that began before their call, as clocks are compared, in all inferences together; they
             count as launched in no time.
-        costliest: The kernels that took most time.
+        costliest: The kernels that took most time; means over all inferences.
     """
 
     batch: int

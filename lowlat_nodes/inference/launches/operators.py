@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from lowlat_nodes.inference.launches.figures import Cost, costliest, covered_us
 from lowlat_nodes.inference.launches.marks import Inference
@@ -16,7 +15,7 @@ from lowlat_nodes.inference.launches.trace import Span
 
 @dataclass(frozen=True)
 class OperatorFigures:
-    """One inference on the host: medians over those of a batch size, each figure for itself. Times are µs.
+    """One inference on the host: that of median latency among those of a batch size. Times are µs.
 
     Attributes:
         batch: The batch size, 0 where the trace does not say it.
@@ -25,12 +24,13 @@ class OperatorFigures:
         latency_us: From the beginning to the end.
         operator_us: In which some operator ran.
         outside_us: The rest: Python, dispatch, preparing inputs and outputs.
-        costliest: The operators that took most time themselves, without those that they called.
+        costliest: The operators that took most time themselves, without those that they called; means over
+            all inferences.
     """
 
     batch: int
     inferences: int
-    operators: float
+    operators: int
     latency_us: float
     operator_us: float
     outside_us: float
@@ -52,20 +52,23 @@ def operator_figures(inferences: Sequence[Inference], most: int = 10) -> list[Op
 
 def _of_batch(batch: int, inferences: Sequence[Inference], most: int) -> OperatorFigures:
     selves = [one for inference in inferences for one in _selves(inference.operators)]
-    latencies = [inference.span.end_us - inference.span.start_us for inference in inferences]
-    operators = [
-        covered_us((span.start_us, min(span.end_us, inference.span.end_us)) for span in inference.operators)
-        for inference in inferences
-    ]
+    typical = sorted(inferences, key=_latency_us)[len(inferences) // 2]
+    operator_us = covered_us(
+        (span.start_us, min(span.end_us, typical.span.end_us)) for span in typical.operators
+    )
     return OperatorFigures(
         batch,
         len(inferences),
-        operators=median(sum(one.is_outer for one in _selves(each.operators)) for each in inferences),
-        latency_us=median(latencies),
-        operator_us=median(operators),
-        outside_us=median(whole - inner for whole, inner in zip(latencies, operators, strict=True)),
+        operators=sum(one.is_outer for one in _selves(typical.operators)),
+        latency_us=_latency_us(typical),
+        operator_us=operator_us,
+        outside_us=_latency_us(typical) - operator_us,
         costliest=costliest(((one.name, one.self_us) for one in selves), len(inferences), most),
     )
+
+
+def _latency_us(inference: Inference) -> float:
+    return inference.span.end_us - inference.span.start_us
 
 
 @dataclass

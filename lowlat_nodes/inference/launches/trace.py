@@ -37,6 +37,7 @@ _KEPT: Mapping[str, str] = {
     "memset": "set",
     "cpu_op": "operator",
     "operator": "operator",
+    "node": "operator",  # of ONNX Runtime
     "user_annotation": "mark",
 }
 _LAUNCHES = re.compile(r"(cuda|cu|hip)(?!\w*HostFunc)\w*Launch")
@@ -98,7 +99,7 @@ class Trace:
     Attributes:
         launches: Each call that started something.
         waits: Calls in which the host waited for the device.
-        operators: Operators of PyTorch on the host, nested ones too.
+        operators: Operators of PyTorch or ONNX Runtime on the host, nested ones too.
         marks: Parts of the program that the program itself marked.
         lost: Launches of kernels and graphs whose kernels are not in the trace; those that were captured into
             a graph start none.
@@ -183,9 +184,10 @@ class _Builder:
         self._keep(kind, event, start_us, start_us + duration_us)
 
     def _keep(self, kind: str, event: Mapping[str, Any], start_us: float, end_us: float) -> None:
-        name = str(event.get("name", ""))[:_LONGEST_NAME]
         given = event.get("args")
         args: Mapping[str, Any] = given if isinstance(given, dict) else {}
+        # A node of ONNX Runtime has the name of its place in the graph, and beside it that of its operator.
+        name = str(args.get("op_name", event.get("name", "")))[:_LONGEST_NAME]
         if kind in {"kernel", "copy", "set"}:
             device, stream = _whole(args.get("device")), _whole(args.get("stream"))
             activity = Activity(kind, name, start_us, end_us, device, stream)

@@ -80,18 +80,20 @@ class Verdict:
     advice: str
 
 
-def verdict(figures: Sequence[Figures]) -> Verdict:
-    """Return what bounds the inferences, from the figures of one or more batch sizes, the smallest first."""
+def verdict(figures: Sequence[Figures], *, lost: int = 0) -> Verdict:
+    """Return what bounds the inferences.
+
+    Args:
+        figures: Of one or more batch sizes, the smallest first.
+        lost: Launches of the trace whose kernels are not in it.
+    """
     launching = [each for each in figures if each.launches]
+    if not launching and lost:
+        text = f"not known: {lost} launches are in the trace, but none of their kernels"
+        return Verdict("none", {}, None, None, text, "Let this user profile the GPU (CUPTI), and try again.")
     if not launching:
-        return Verdict(
-            "none",
-            {},
-            None,
-            None,
-            "no GPU: nothing is launched",
-            "There is no launch overhead to take away; below is what takes the time instead.",
-        )
+        advice = "The time goes into operators on the CPU and between them."
+        return Verdict("none", {}, None, None, "no GPU: nothing is launched", advice)
     by_work = {each.batch: _by_work(each) for each in launching}
     curve = [each for each in launching if each.batch]
     bend = None
@@ -125,7 +127,7 @@ def _fit_at(knee: float, sizes: Floats, values: Floats) -> Bend:
     ones = np.ones(len(values))
     solution: Floats = np.zeros(2)
     if rise.any():
-        solution = np.linalg.lstsq(columns, ones, rcond=None)[0]
+        solution = np.asarray(np.linalg.lstsq(columns, ones, rcond=None)[0], np.float64)
     if solution[0] <= 0.0 or solution[1] <= 0.0:
         solution = np.array([columns[:, 0].sum() / (columns[:, 0] ** 2).sum(), 0.0])
     residuals = columns @ solution - ones

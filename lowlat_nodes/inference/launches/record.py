@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs inferences of several batch sizes and writes a trace in which each is marked.
+
+PyTorch's profiler sees all CUDA calls of the process, whoever makes them: PyTorch, Triton or ONNX Runtime. On
+the host it sees only the operators of PyTorch; those of ONNX Runtime are in its own profile.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lowlat_nodes.inference.launches.marks import mark
+from lowlat_nodes.inference.launches.trace_file import Events, open_trace
+from lowlat_nodes.inference.onnx import OnnxModel
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
+
+WARM_UPS = 3
+"""Inferences of each batch size before those that count."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run.
+
+    Attributes:
+        infer: Runs one inference of a batch size, and returns when it is done.
+        batches: The batch sizes.
+        inferences: How many of each.
+    """
+
+    infer: Callable[[int], object]
+    batches: Sequence[int]
+    inferences: int
+
+
+def record_with_torch(plan: Plan, path: Path, *, cuda: bool) -> None:
+    """Write what PyTorch's profiler sees.
+
+    Args:
+        plan: What to run.
+        path: Of the trace; packed if it ends with .gz.
+        cuda: Whether it runs on a GPU.
+
+    Raises:
+        ConfigurationError: If PyTorch sees no GPU.
+        MissingExtra: If PyTorch is not installed.
+    """
+    try:
+        import torch
+        from torch.profiler import ProfilerActivity, profile, record_function
+    except ImportError as error:
+        raise MissingExtra("torch", "torch") from error
+    if cuda and not torch.cuda.is_available():
+        raise ConfigurationError(
+            f"expected a GPU that PyTorch {torch.__version__} can use, it sees none; leave --device cuda "
+            "away to profile operators on the CPU"
+        )
+    for batch in plan.batches:
+        for _ in range(WARM_UPS):
+            plan.infer(batch)
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+    with profile(activities=activities) as profiler:
+        for batch in plan.batches:
+            plan.infer(batch)  # the profiler itself takes longer the first time
+            for _ in range(plan.inferences):
+                if cuda:
+                    torch.cuda.synchronize()  # each finds an idle device
+                with record_function(mark(batch)):
+                    plan.infer(batch)
+    profiler.export_chrome_trace(str(path))
+
+
+def record_with_onnxruntime(plan: Plan, model: OnnxModel, path: Path) -> None:
+    """Write the profile of ONNX Runtime, with marks as long as the whole inference.
+
+    Args:
+        plan: What to run; each inference runs the model once.
+        model: Loaded with `profile`, and not run before.
+        path: Of the trace.
+
+    Raises:
+        ConfigurationError: If the profile has another number of runs.
+    """
+    marks: list[tuple[int, float]] = []  # batch size, 0 for a warm-up, and time in µs
+    for batch in plan.batches:
+        for number in range(WARM_UPS + plan.inferences):
+            started_ns = time.perf_counter_ns()
+            plan.infer(batch)
+            elapsed_us = (time.perf_counter_ns() - started_ns) * 1e-3
+            marks.append((batch if number >= WARM_UPS else 0, elapsed_us))
+    own = model.end_profiling()
+    try:
+        with open_trace(own) as text:
+            events: list[Any] = list(Events(text, str(own)))
+    finally:
+        own.unlink(missing_ok=True)
+    runs = [event for event in events if isinstance(event, dict) and event.get("name") == "model_run"]
+    if len(runs) != len(marks):
+        raise ConfigurationError(
+            f"expected {len(marks)} runs of {model.path.name} in the profile of ONNX Runtime, found "
+            f"{len(runs)}; profile fewer inferences"
+        )
+    for run, (batch, elapsed_us) in zip(runs, marks, strict=True):
+        if batch:
+            # What is before and after the run, such as making its inputs, counts as after.
+            length_us = max(elapsed_us, run["dur"])
+            events.append(
+                {**run, "cat": "user_annotation", "name": mark(batch), "dur": length_us, "args": {}}
+            )
+    path.write_text(json.dumps({"traceEvents": events}), encoding="utf-8")
