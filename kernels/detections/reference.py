@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Detections one query after the other, in float64: what the other implementations are held to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowlat_nodes.kernels.detections.found import Found
+from lowlat_nodes.kernels.detections.threshold import least_value
+from lowlat_nodes.kernels.detections.to_source import UNPLACED, ToSource
+
+
+def run(
+    scores: Any,
+    boxes: Any,
+    *,
+    threshold: float,
+    limit: int,
+    activation: str = "sigmoid",
+    box_format: str = "cxcywh",
+    to_source: ToSource = UNPLACED,
+    classes: Any | None = None,
+    out: Found | None = None,
+) -> Found:
+    """Return the detections; see `detections`."""
+    values, places = np.asarray(scores, np.float64), np.asarray(boxes, np.float64)
+    wanted = range(values.shape[1]) if classes is None else np.flatnonzero(np.asarray(classes)).tolist()
+    least = least_value(threshold, activation)
+    pairs: list[tuple[float, int, int, NDArray[np.float64]]] = []
+    candidates = refused = 0
+    for query, row in enumerate(values):
+        if any(np.isnan(row[number]) for number in wanted):
+            refused += 1
+            continue
+        good = [number for number in wanted if row[number] >= least]
+        in_input = _corners(places[query], box_format) * (to_source.width, to_source.height)
+        # A float32 is what all of them write, so a number beyond its range is infinite.
+        if not np.isfinite(in_input.astype(np.float32)).all():
+            refused += len(good)
+            continue
+        candidates += len(good)
+        corners = _placed(in_input, to_source)
+        if (corners[1] > corners[0]).all():
+            pairs += [(row[number], query, number, corners) for number in good]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
+    found = out or Found.empty(limit)
+    rows = np.zeros((limit, 6))
+    for index, (value, _, number, corners) in enumerate(pairs[:limit]):
+        rows[index, :4] = corners.ravel()
+        rows[index, 4] = value if activation == "none" else 1.0 / (1.0 + np.exp(-value))
+        rows[index, 5] = number
+    np.asarray(found.rows)[:] = rows
+    np.asarray(found.counts)[:] = (min(limit, len(pairs)), candidates, refused)
+    return found
+
+
+def _corners(box: NDArray[np.float64], box_format: str) -> NDArray[np.float64]:
+    """Return [[x1, y1], [x2, y2]] of a box."""
+    first, second = box[:2], box[2:]
+    return np.stack((first, second) if box_format == "xyxy" else (first - second / 2, first + second / 2))
+
+
+def _placed(corners: NDArray[np.float64], way: ToSource) -> NDArray[np.float64]:
+    """Return corners in px of the input as corners in px of the source, within it."""
+    source = (corners - (way.left, way.top)) * (way.x_scale, way.y_scale)
+    placed: NDArray[np.float64] = np.clip(source, (way.x_low, way.y_low), (way.x_high, way.y_high))
+    return placed
