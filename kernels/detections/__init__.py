@@ -9,8 +9,9 @@ their boxes into corners in px of the source image, and stop.
 
 from __future__ import annotations
 
-import math
 from typing import Any
+
+import numpy as np
 
 from lowlat_nodes.kernels.arguments import check_array, same_device
 from lowlat_nodes.kernels.detections.found import COUNTS, Found
@@ -91,9 +92,12 @@ def detections(
         raise BadArgument(f"activation: expected {' or '.join(ACTIVATIONS)}, got {activation!r}")
     if box_format not in BOX_FORMATS:
         raise BadArgument(f"box_format: expected {' or '.join(BOX_FORMATS)}, got {box_format!r}")
-    if math.isnan(sum(to_source)):
-        raise BadArgument(f"to_source: expected numbers, got {to_source}")
+    if not to_source.is_sound():
+        raise BadArgument(f"to_source: expected sizes and scales above 0, low below high, got {to_source}")
     if out is not None:
         devices["out.rows"] = check_array("out.rows", out.rows, dtypes=("float32",), shape=(limit, 6))
         devices["out.counts"] = check_array("out.counts", out.counts, dtypes=("int32",), shape=(COUNTS,))
+        for name, array in (("out.rows", out.rows), ("out.counts", out.counts)):
+            if isinstance(array, np.ndarray) and not array.flags.writeable:
+                raise BadArgument(f"{name}: expected memory that may be written, got some that is read-only")
     return same_device(devices)

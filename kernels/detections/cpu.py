@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numpy.typing import NDArray
 
 from lowlat_nodes.kernels.detections.found import Found
@@ -20,131 +20,34 @@ _ALL = np.ones(0, np.bool_)
 
 _compiled = functools.partial(njit, nogil=True, cache=True, error_model="numpy")
 
-
-def run(
-    scores: Any,
-    boxes: Any,
-    *,
-    threshold: float,
-    limit: int,
-    activation: str = "sigmoid",
-    box_format: str = "cxcywh",
-    to_source: ToSource = UNPLACED,
-    classes: Any | None = None,
-    out: Found | None = None,
-) -> Found:
-    """Return the detections; see `detections`."""
-    values = np.asarray(scores).astype(np.float32, copy=False)
-    by_class = not values.flags.c_contiguous and values.flags.f_contiguous
-    if not by_class:
-        values = np.ascontiguousarray(values)
-    found = out or Found.empty(limit)
-    _find(
-        values,
-        by_class,
-        np.asarray(boxes).astype(np.float32, copy=False),
-        _ALL if classes is None else np.asarray(classes),
-        least_value(threshold, activation),
-        activation == "sigmoid",
-        box_format == "cxcywh",
-        _numbers(to_source),
-        np.asarray(found.rows),
-        np.asarray(found.counts),
-    )
-    return found
-
-
-@functools.lru_cache(maxsize=64)
-def _numbers(to_source: ToSource) -> NDArray[np.float32]:
-    return np.array(to_source, np.float32)
-
-
-@_compiled()
-def _find(
-    scores: NDArray[np.float32],
-    by_class: bool,
-    boxes: NDArray[np.float32],
-    classes: NDArray[np.bool_],
-    threshold: float,
-    sigmoid: bool,
-    centred: bool,
-    way: NDArray[np.float32],
-    rows: NDArray[np.float32],
-    counts: NDArray[np.int32],
-) -> None:
-    """Write the detections of scores [queries, classes], which lie in memory `by_class` or by query."""
-    queries, numbers = scores.shape
-    least = np.full(numbers, np.float32(threshold), np.float32)
-    wanted = np.ones(numbers, np.bool_)
-    for number in range(len(classes)):
-        if not classes[number]:
-            wanted[number] = False
-            least[number] = np.float32(math.inf)
-    promising = np.zeros(queries, np.bool_)
-    if by_class:
-        _mark_by_class(scores, least, promising)
-    else:
-        _mark_by_query(scores, least, promising)
-    values, places = np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
-    size = candidates = refused = 0
-    for query in range(queries):
-        if not promising[query]:
-            continue
-        above, is_number = 0, True
-        for number in range(numbers):
-            if wanted[number]:
-                value = scores[query, number]
-                is_number &= not math.isnan(value)
-                above += value >= least[number]
-        if not is_number:
-            refused += 1
-            continue
-        if not above:
-            continue
-        x1, y1, x2, y2, finite = _place(boxes, query, centred, way)
-        if not finite:
-            refused += above
-            continue
-        candidates += above
-        if x2 > x1 and y2 > y1:
-            for number in range(numbers):
-                value = scores[query, number]
-                if wanted[number] and value >= least[number]:
-                    size = _offer(values, places, size, value, query * numbers + number)
-    _sort(values, places, size)
-    for index in range(size):
-        query, number = divmod(places[index], numbers)
-        x1, y1, x2, y2, _ = _place(boxes, query, centred, way)
-        rows[index, 0], rows[index, 1], rows[index, 2], rows[index, 3] = x1, y1, x2, y2
-        value = np.float64(values[index])
-        rows[index, 4] = 1.0 / (1.0 + math.exp(-value)) if sigmoid else value
-        rows[index, 5] = number
-    rows[size:] = 0.0
-    counts[0], counts[1], counts[2] = size, candidates, refused
+_TABLE = types.Array(types.float32, 2, "C", readonly=True)
+_BOXES = types.Array(types.float32, 2, "A", readonly=True)
+_CLASSES = types.Array(types.boolean, 1, "C", readonly=True)
+_NUMBERS = types.Array(types.float32, 1, "C", readonly=True)
 
 
 @_compiled()
 def _mark_by_query(
-    scores: NDArray[np.float32], least: NDArray[np.float32], promising: NDArray[np.bool_]
+    table: NDArray[np.float32], least: NDArray[np.float32], promising: NDArray[np.bool_]
 ) -> None:
-    """Mark the queries that have a value which is not below the least of its class, or NaN."""
+    """Mark the queries that have a score which is not below the least of its class, or NaN."""
     # Without a branch, so that the compiler makes it a few wide instructions per query.
-    for query in range(scores.shape[0]):
+    for query in range(table.shape[0]):
         found = False
-        for number in range(scores.shape[1]):
-            found |= not (scores[query, number] < least[number])
+        for number in range(table.shape[1]):
+            found |= not (table[query, number] < least[number])
         promising[query] = found
 
 
 @_compiled()
 def _mark_by_class(
-    scores: NDArray[np.float32], least: NDArray[np.float32], promising: NDArray[np.bool_]
+    table: NDArray[np.float32], least: NDArray[np.float32], promising: NDArray[np.bool_]
 ) -> None:
-    """Do as `_mark_by_query`, in the order of memory of a table that lies in it by class."""
-    for number in range(scores.shape[1]):
+    """Do as `_mark_by_query` with the transpose."""
+    for number in range(table.shape[0]):
         at_least = least[number]
-        for query in range(scores.shape[0]):
-            promising[query] |= not (scores[query, number] < at_least)
+        for query in range(table.shape[1]):
+            promising[query] |= not (table[number, query] < at_least)
 
 
 @_compiled()
@@ -221,3 +124,111 @@ def _sort(values: NDArray[np.float32], places: NDArray[np.int64], size: int) -> 
         worst_value, worst_place = values[0], places[0]
         _sink(values, places, last, values[last], places[last])
         values[last], places[last] = worst_value, worst_place
+
+
+# One signature, so that nothing is compiled while frames come, whatever their memory is like.
+@_compiled(
+    types.void(
+        _TABLE, types.boolean, _BOXES, _CLASSES, types.float64, types.boolean, types.boolean, _NUMBERS,
+        types.float32[:, ::1], types.int32[::1],
+    )
+)  # fmt: skip
+def _find(
+    table: NDArray[np.float32],
+    by_class: bool,
+    boxes: NDArray[np.float32],
+    classes: NDArray[np.bool_],
+    threshold: float,
+    sigmoid: bool,
+    centred: bool,
+    way: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    counts: NDArray[np.int32],
+) -> None:
+    """Write the detections of a table of scores, [classes, queries] if it is `by_class`, or its transpose."""
+    queries, numbers = len(boxes), table.shape[0] if by_class else table.shape[1]
+    least = np.full(numbers, np.float32(threshold), np.float32)
+    wanted = np.ones(numbers, np.bool_)
+    for number in range(len(classes)):
+        if not classes[number]:
+            wanted[number] = False
+            least[number] = np.float32(math.inf)
+    promising = np.zeros(queries, np.bool_)
+    if by_class:
+        _mark_by_class(table, least, promising)
+    else:
+        _mark_by_query(table, least, promising)
+    values, places = np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
+    size = candidates = refused = 0
+    for query in range(queries):
+        if not promising[query]:
+            continue
+        above, is_number = 0, True
+        for number in range(numbers):
+            if wanted[number]:
+                value = table[number, query] if by_class else table[query, number]
+                is_number &= not math.isnan(value)
+                above += value >= least[number]
+        if not is_number:
+            refused += 1
+            continue
+        if not above:
+            continue
+        x1, y1, x2, y2, finite = _place(boxes, query, centred, way)
+        if not finite:
+            refused += above
+            continue
+        candidates += above
+        if x2 > x1 and y2 > y1:
+            for number in range(numbers):
+                value = table[number, query] if by_class else table[query, number]
+                if wanted[number] and value >= least[number]:
+                    size = _offer(values, places, size, value, query * numbers + number)
+    _sort(values, places, size)
+    for index in range(size):
+        query, number = divmod(places[index], numbers)
+        x1, y1, x2, y2, _ = _place(boxes, query, centred, way)
+        rows[index, 0], rows[index, 1], rows[index, 2], rows[index, 3] = x1, y1, x2, y2
+        value = np.float64(values[index])
+        rows[index, 4] = 1.0 / (1.0 + math.exp(-value)) if sigmoid else value
+        rows[index, 5] = number
+    rows[size:] = 0.0
+    counts[0], counts[1], counts[2] = size, candidates, refused
+
+
+def run(
+    scores: Any,
+    boxes: Any,
+    *,
+    threshold: float,
+    limit: int,
+    activation: str = "sigmoid",
+    box_format: str = "cxcywh",
+    to_source: ToSource = UNPLACED,
+    classes: Any | None = None,
+    out: Found | None = None,
+) -> Found:
+    """Return the detections; see `detections`."""
+    values = np.asarray(scores).astype(np.float32, copy=False)
+    by_class = not values.flags.c_contiguous and values.flags.f_contiguous
+    if not by_class:
+        values = np.ascontiguousarray(values)
+    found = out or Found.empty(limit)
+    _find(
+        values.T if by_class else values,
+        by_class,
+        np.asarray(boxes).astype(np.float32, copy=False),
+        _ALL if classes is None else np.asarray(classes),
+        least_value(threshold, activation),
+        activation == "sigmoid",
+        box_format == "cxcywh",
+        _numbers(to_source),
+        np.asarray(found.rows),
+        np.asarray(found.counts),
+    )
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _numbers(to_source: ToSource) -> NDArray[np.float32]:
+    return np.array(to_source, np.float32)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from lowlat_nodes.kernels.detections.found import Found
 from lowlat_nodes.kernels.detections.threshold import least_value
 from lowlat_nodes.kernels.detections.to_source import UNPLACED, ToSource
+
+_GREATEST = float(np.finfo(np.float32).max)
+"""What is beyond the range of float32 is infinite, as rows are float32."""
 
 
 def run(
@@ -38,8 +42,7 @@ def run(
             continue
         good = [number for number in wanted if row[number] >= least]
         in_input = _corners(places[query], box_format) * (to_source.width, to_source.height)
-        # A float32 is what all of them write, so a number beyond its range is infinite.
-        if not np.isfinite(in_input.astype(np.float32)).all():
+        if not (abs(in_input) <= _GREATEST).all():
             refused += len(good)
             continue
         candidates += len(good)
@@ -51,7 +54,7 @@ def run(
     rows = np.zeros((limit, 6))
     for index, (value, _, number, corners) in enumerate(pairs[:limit]):
         rows[index, :4] = corners.ravel()
-        rows[index, 4] = value if activation == "none" else 1.0 / (1.0 + np.exp(-value))
+        rows[index, 4] = value if activation == "none" else _sigmoid(value)
         rows[index, 5] = number
     np.asarray(found.rows)[:] = rows
     np.asarray(found.counts)[:] = (min(limit, len(pairs)), candidates, refused)
@@ -69,3 +72,10 @@ def _placed(corners: NDArray[np.float64], way: ToSource) -> NDArray[np.float64]:
     source = (corners - (way.left, way.top)) * (way.x_scale, way.y_scale)
     placed: NDArray[np.float64] = np.clip(source, (way.x_low, way.y_low), (way.x_high, way.y_high))
     return placed
+
+
+def _sigmoid(value: float) -> float:
+    """Return the score of a logit, by the one of two formulas in which nothing overflows."""
+    if value >= 0.0:
+        return 1.0 / (1.0 + math.exp(-value))
+    return math.exp(value) / (1.0 + math.exp(value))

@@ -36,6 +36,16 @@ class ToSource(NamedTuple):
     x_high: float = math.inf
     y_high: float = math.inf
 
+    def is_sound(self) -> bool:
+        """Return whether sizes and scales are finite and above 0, origins finite, and something can remain."""
+        above = (self.width, self.height, self.x_scale, self.y_scale)
+        return (
+            min(above) > 0
+            and math.isfinite(sum(above) + self.left + self.top)
+            and self.x_low < self.x_high
+            and self.y_low < self.y_high
+        )
+
 
 UNPLACED = ToSource(x_low=-math.inf, y_low=-math.inf)
 """Boxes stay as they are and are not clipped."""
