@@ -79,9 +79,8 @@ def compile_for(compilation: Compilation, architecture: int) -> Usage:
     attributes = {(names.index(name),): [["tt.divisibility", 16]] for name in compilation.aligned}
     constants = {(names.index(name),): value for name, value in compilation.constants.items()}
     source = ASTSource(compilation.kernel, signature, constants, attributes)
-    made = triton.compile(
-        source, target=GPUTarget("cuda", architecture, 32), options=dict(compilation.options)
-    )
+    options = {"enable_fp_fusion": True, **compilation.options}  # as launches have it
+    made = triton.compile(source, target=GPUTarget("cuda", architecture, 32), options=options)
     cubin = made.asm["cubin"]
     registers, stack, local = _usage(cubin)
     return Usage(registers, stack + local, int(made.metadata.shared), len(cubin))

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lowlat_nodes.kernels.compile import ARCHITECTURES, compilations, compile_for
-from lowlat_nodes.kernels.registry import Implementation, Op, load_all
+from lowlat_nodes.kernels.registry import CPU, CUDA, REF, Implementation, Op, load_all
 from lowlat_nodes.stream.errors import MissingExtra
 
 EXIT_SPILLS = 1
@@ -39,19 +39,29 @@ def main(argv: Sequence[str]) -> int:
     for name, op in sorted(ops.items()):
         print(name)
         for device, each in _implementations(op):
-            missing = each.missing()
-            print(f"  {device:<5} {each.module:<12} {f'needs {missing}' if missing else 'runs here'}")
+            missing = _missing(device, each)
+            print(f"  {device:<5} {each.module:<20} {f'needs {missing}' if missing else 'runs here'}")
     return 0
 
 
+def _missing(device: str, implementation: Implementation) -> str:
+    """Return what an implementation needs and is not here; empty for nothing."""
+    missing = implementation.missing()
+    if device != CUDA or missing:
+        return missing
+    import torch
+
+    return "" if torch.cuda.is_available() else "an NVIDIA GPU"
+
+
 def _implementations(op: Op[..., object]) -> list[tuple[str, Implementation]]:
-    found = [("ref", op.ref), *(("cpu", each) for each in op.cpu)]
-    return [*found, ("cuda", op.cuda)] if op.cuda else found
+    found = [(REF, op.ref), *((CPU, each) for each in op.cpu)]
+    return [*found, (CUDA, op.cuda)] if op.cuda else found
 
 
 def _plain(op: Op[..., object]) -> list[dict[str, Any]]:
     return [
-        {"device": device, "module": each.module, "missing": each.missing()}
+        {"device": device, "module": each.module, "missing": _missing(device, each)}
         for device, each in _implementations(op)
     ]
 
