@@ -81,4 +81,3 @@ def letterbox(
     elif shape[0] * 3 * target.height * target.width > MOST_ELEMENTS:
         raise BadArgument(f"images: expected at most {MOST_ELEMENTS} elements of {list(shape)} in all")
     return same_device(devices)
-

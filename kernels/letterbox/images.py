@@ -42,7 +42,9 @@ def check_image(name: str, image: Any, encoding: str) -> str:
         BadArgument: If it is not as the operation takes it.
     """
     if encoding not in ENCODINGS:
-        raise BadArgument(f"{name}: expected the encoding to be one of {', '.join(ENCODINGS)}; got {encoding!r}")
+        raise BadArgument(
+            f"{name}: expected the encoding to be one of {', '.join(ENCODINGS)}; got {encoding!r}"
+        )
     shape = (None, None, 3) if encoding in COLOURS else (None, None)
     device = check_array(name, image, dtypes=("uint8",), shape=shape, contiguous=False)
     rows, columns = (int(size) for size in image.shape[:2])
@@ -53,7 +55,8 @@ def check_image(name: str, image: Any, encoding: str) -> str:
         )
     if encoding in MOSAICS and min(rows, columns) < SMALLEST_MOSAIC:
         raise BadArgument(
-            f"{name}: expected at least {SMALLEST_MOSAIC} rows and columns for {encoding}, got {[rows, columns]}"
+            f"{name}: expected at least {SMALLEST_MOSAIC} rows and columns for {encoding}, got "
+            f"{[rows, columns]}"
         )
     _check_strides(name, image)
     return device
@@ -101,7 +104,9 @@ def _check_strides(name: str, image: Any) -> None:
             )
         expected *= int(size)
     if strides[0] < 0:
-        raise BadArgument(f"{name}: expected rows from the top to the bottom, got the strides {strides}; copy it")
+        raise BadArgument(
+            f"{name}: expected rows from the top to the bottom, got the strides {strides}; copy it"
+        )
     extent = (int(image.shape[0]) - 1) * strides[0] + expected
     if extent > MOST_ELEMENTS:
         raise BadArgument(

@@ -49,11 +49,11 @@ def resized(rgb: NDArray[np.int64], width: int, height: int) -> NDArray[np.float
     before, after, right = _around(rgb.shape[1], width)
     down, right = down[:, None, None], right[None, :, None]
     columns = rgb[:, before] * (1 - right) + rgb[:, after] * right
-    return np.asarray(columns[upper] * (1 - down) + columns[lower] * down)
+    return np.asarray(columns[upper] * (1 - down) + columns[lower] * down, np.float64)
 
 
 def _around(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return, for each target pixel, the source pixels before and after its place and the weight of the latter."""
+    """Return the source pixels before and after the place of each target one, and the weights of the latter."""
     place = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
     before = np.floor(place).astype(np.int64)
     return before, np.minimum(before + 1, source - 1), place - before
@@ -66,7 +66,7 @@ def _from_nv12(values: NDArray[np.int64]) -> NDArray[np.int64]:
     u, v = np.moveaxis(chroma.repeat(2, axis=0).repeat(2, axis=1), 2, 0)
     y = 1220542 * np.maximum(values[:height] - 16, 0) + 2**19
     rgb = np.stack([y + 1673527 * v, y - 852492 * v - 409993 * u, y + 2116026 * u], axis=-1) >> 20
-    return np.clip(rgb, 0, 255)
+    return np.asarray(np.clip(rgb, 0, 255), np.int64)
 
 
 def _from_mosaic(values: NDArray[np.int64], pattern: str) -> NDArray[np.int64]:
@@ -74,7 +74,7 @@ def _from_mosaic(values: NDArray[np.int64], pattern: str) -> NDArray[np.int64]:
     padded = np.pad(values, 1)  # seen by the pixels of the edge alone, which are replaced below
 
     def shifted(down: int, right: int) -> NDArray[np.int64]:
-        return padded[1 + down : 1 + down + height, 1 + right : 1 + right + width]
+        return np.asarray(padded[1 + down : 1 + down + height, 1 + right : 1 + right + width])
 
     beside = (shifted(0, -1) + shifted(0, 1) + 1) >> 1
     above_and_below = (shifted(-1, 0) + shifted(1, 0) + 1) >> 1
@@ -91,8 +91,8 @@ def _from_mosaic(values: NDArray[np.int64], pattern: str) -> NDArray[np.int64]:
             else:
                 means = {own: values, "g": across, _other(own): diagonal}
             rgb[sites] = np.stack([means[colour][sites] for colour in "rgb"], axis=-1)
-    row, column = np.clip(np.arange(height), 1, height - 2), np.clip(np.arange(width), 1, width - 2)
-    return rgb[row[:, None], column]
+    rows, columns = np.clip(np.arange(height), 1, height - 2), np.clip(np.arange(width), 1, width - 2)
+    return rgb[rows[:, None], columns]
 
 
 def _other(colour: str) -> str:

@@ -61,7 +61,9 @@ class Target:
         if self.dtype not in DTYPES:
             raise BadArgument(f"target.dtype: expected one of {', '.join(DTYPES)}; got {self.dtype!r}")
         if self.channels not in CHANNELS:
-            raise BadArgument(f"target.channels: expected one of {', '.join(CHANNELS)}; got {self.channels!r}")
+            raise BadArgument(
+                f"target.channels: expected one of {', '.join(CHANNELS)}; got {self.channels!r}"
+            )
         for name in ("mean", "std"):
             three = getattr(self, name)
             if len(three) != 3 or not all(map(math.isfinite, three)):
@@ -72,21 +74,18 @@ class Target:
             raise BadArgument(f"target.fill: expected 0 to 255, got {self.fill}")
         if self.dtype == "int8":
             self._check_steps()
-        else:
-            self._check_range()
+        self._check_range()
 
     @functools.cached_property
     def gain(self) -> tuple[float, float, float]:
         """What a pixel is multiplied by, per channel; with int8 in steps."""
-        red, green, blue = (1.0 / (std * self._step) for std in self.std)
+        red, green, blue = (1.0 / std / self._step for std in self.std)
         return red, green, blue
 
     @functools.cached_property
     def offset(self) -> tuple[float, float, float]:
         """What is added to that, per channel; with int8 in steps, before `zero_point`."""
-        red, green, blue = (
-            -mean / (std * self._step) for mean, std in zip(self.mean, self.std, strict=True)
-        )
+        red, green, blue = (-mean / std / self._step for mean, std in zip(self.mean, self.std, strict=True))
         return red, green, blue
 
     def values(self, pixels: NDArray[np.float64], channel: int) -> NDArray[Any]:
@@ -107,13 +106,10 @@ class Target:
             raise BadArgument(f"target.zero_point: expected -128 to 127, got {self.zero_point}")
 
     def _check_range(self) -> None:
-        largest = max(
-            abs((pixel - mean) / std)
-            for mean, std in zip(self.mean, self.std, strict=True)
-            for pixel in (0.0, 255.0)
-        )
-        if largest > float(np.finfo(self.dtype).max):
+        between = "float16" if self.dtype == "float16" else "float32"
+        parts = [abs(number) for number in (*self.offset, *(255 * gain for gain in self.gain))]
+        if not sum(parts) <= float(np.finfo(between).max):
             raise BadArgument(
-                f"target.std: expected values that {self.dtype} can hold, got up to {largest:.3g} with mean "
-                f"{self.mean} and std {self.std}"
+                f"target: expected mean, std and scale that make numbers which {between} can hold, got "
+                f"{self.mean}, {self.std} and {self.scale}"
             )

@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The letterbox on a GPU: one launch, whatever the sizes and encodings of the images.
+
+A block of threads makes a tile of one image's place in the batch, and reads what that image is from a row of
+a table. Cameras write into the same memory again and again: tables are kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import triton
+
+from lowlat_nodes.kernels.compile import Compilation
+from lowlat_nodes.kernels.errors import BadArgument
+from lowlat_nodes.kernels.letterbox import tiles
+from lowlat_nodes.kernels.letterbox.images import COLOURS, NV12, Placement, row_stride, size_of
+from lowlat_nodes.kernels.letterbox.results import result
+from lowlat_nodes.kernels.letterbox.target import Target
+
+_ROWS, _COLUMNS = 4, 128
+_MOST_BLOCKS = 65535  # of a grid, in its second and third dimension
+
+_COLOUR, _NV12, _MOSAIC = (
+    int(kind.value) for kind in (tiles.COLOUR_KIND, tiles.NV12_KIND, tiles.MOSAIC_KIND)
+)
+
+_RED = {"rggb": (0, 0), "bggr": (1, 1), "grbg": (0, 1), "gbrg": (1, 0)}
+"""Row and column of the first red pixel of a mosaic."""
+
+
+def run(
+    images: Sequence[Any],
+    encodings: Sequence[str],
+    placements: Sequence[Placement],
+    target: Target,
+    *,
+    out: Any = None,
+) -> Any:
+    """Compute the operation `letterbox` on the current stream.
+
+    Raises:
+        BadArgument: If the images are not on one GPU, or more than a grid has blocks.
+        RuntimeError: If the stream is being captured: the table would be gone when the graph is replayed.
+    """
+    grid = (triton.cdiv(target.width, _COLUMNS), triton.cdiv(target.height, _ROWS), len(images))
+    if max(grid[1:]) > _MOST_BLOCKS:
+        raise BadArgument(
+            f"expected at most {_MOST_BLOCKS} images and {_MOST_BLOCKS * _ROWS} rows of the target, got "
+            f"{len(images)} and {target.height}"
+        )
+    device = _one_device([*images, *([] if out is None else [out])])
+    out = result(images, target, out)
+    every = zip(images, encodings, placements, strict=True)
+    rows = tuple(
+        _row(
+            image.data_ptr(),
+            row_stride(image),
+            size_of(image, encoding),
+            encoding,
+            placement,
+            target.channels,
+        )
+        for image, encoding, placement in every
+    )
+    kinds = {_kind(encoding) for encoding in encodings}
+    with _on(device):
+        tiles.place[grid](
+            _table(rows, device, _stream(device)),
+            out,
+            target.height,
+            target.width,
+            *target.gain,
+            *target.offset,
+            target.fill,
+            target.zero_point,
+            COLOUR=_COLOUR in kinds,
+            NV12=_NV12 in kinds,
+            MOSAIC=_MOSAIC in kinds,
+            PIECE=_piece(out),
+            ROWS=_ROWS,
+            COLUMNS=_COLUMNS,
+            num_warps=_warps(kinds),
+        )
+    return out
+
+
+def _kind(encoding: str) -> int:
+    return _COLOUR if encoding in COLOURS else _NV12 if encoding == NV12 else _MOSAIC
+
+
+@functools.lru_cache(maxsize=1024)
+def _row(
+    address: int, stride: int, size: tuple[int, int], encoding: str, placement: Placement, channels: str
+) -> tuple[int, ...]:
+    """Return what a tile must know of an image, in the order of the fields."""
+    width, height = size
+    left, top, placed_width, placed_height = placement
+    order = encoding if encoding in COLOURS else "rgb"
+    return (
+        *(address, stride, _kind(encoding), int(order != channels), *_RED.get(encoding, (0, 0))),
+        *(left, top, left + placed_width, top + placed_height, width - 1, height - 1),
+        *_steps(width, placed_width),
+        *_steps(height, placed_height),
+    )
+
+
+def _steps(source: int, target: int) -> tuple[int, int]:
+    """Return where the first pixel lies and how far apart they are, in 1 / 2 ** 32 of a source pixel."""
+    half = target // 2
+    return ((source << 31) + half) // target - (1 << 31), ((source << 32) + half) // target
+
+
+@functools.lru_cache(maxsize=64)
+def _table(rows: tuple[tuple[int, ...], ...], device: torch.device, stream: int) -> torch.Tensor:
+    """Return the table in the memory of a device, where one stream finds it; others would have to wait."""
+    del stream  # tells tables of several apart
+    table = torch.tensor(rows, dtype=torch.int64, pin_memory=device.type == "cuda")
+    return table.to(device, non_blocking=True)
+
+
+def _piece(out: torch.Tensor) -> int:
+    """Return how many values of a row can be stored at once: 16 bytes, where rows are a multiple of that."""
+    piece = 16 // out.element_size()
+    return 1 if out.shape[-1] % piece else piece
+
+
+def _warps(kinds: set[int]) -> int:
+    """Return how many warps share a tile: a pixel of a mosaic takes twice the registers of others."""
+    return 2 if kinds == {_COLOUR} else 4
+
+
+def _one_device(tensors: Sequence[Any]) -> torch.device:
+    for tensor in tensors:
+        if not isinstance(tensor, torch.Tensor) or not (tensor.is_cuda or triton.knobs.runtime.interpret):
+            raise BadArgument("expected tensors on an NVIDIA GPU, got an array of the host; copy it there")
+    devices = list(dict.fromkeys(tensor.device for tensor in tensors))
+    if len(devices) > 1:
+        raise BadArgument(f"expected all images and out on one GPU, got {', '.join(map(str, devices))}")
+    return devices[0]
+
+
+def _on(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which kernels are launched on a device."""
+    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
+
+
+def _stream(device: torch.device) -> int:
+    """Return the current stream of a device, 0 in the interpreter."""
+    if device.type != "cuda":
+        return 0
+    if torch.cuda.is_current_stream_capturing():
+        raise RuntimeError("letterbox: expected no capture of a CUDA graph; launch it before the graph")
+    return int(torch.cuda.current_stream(device).cuda_stream)
+
+
+_SIGNATURE = {
+    "table": "*i64",
+    "height": "i32",
+    "width": "i32",
+    "fill": "fp32",
+    "zero_point": "i32",
+    **{f"{name}_{channel}": "fp32" for name in ("gain", "offset") for channel in range(3)},
+}
+
+COMPILATIONS = tuple(
+    Compilation(
+        tiles.place,
+        {**_SIGNATURE, "out": out},
+        {
+            "COLOUR": _COLOUR in kinds,
+            "NV12": _NV12 in kinds,
+            "MOSAIC": _MOSAIC in kinds,
+            "PIECE": piece,
+            "ROWS": _ROWS,
+            "COLUMNS": _COLUMNS,
+        },
+        {"num_warps": _warps(kinds)},
+        aligned=("table", "out"),
+    )
+    for out, piece, kinds in (
+        ("*fp16", 8, {_COLOUR}),
+        ("*i8", 1, {_COLOUR}),
+        ("*fp32", 4, {_NV12}),
+        ("*i8", 16, {_COLOUR, _NV12, _MOSAIC}),
+    )
+)
