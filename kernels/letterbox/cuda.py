@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -46,48 +46,67 @@ def run(
 
     Raises:
         BadArgument: If the images are not on one GPU, or more than a grid has blocks.
-        RuntimeError: If the stream is being captured: the table would be gone when the graph is replayed.
+        RuntimeError: If the stream is being captured, where `prepared` serves.
     """
-    grid = (triton.cdiv(target.width, _COLUMNS), triton.cdiv(target.height, _ROWS), len(images))
-    if max(grid[1:]) > _MOST_BLOCKS:
-        raise BadArgument(
-            f"expected at most {_MOST_BLOCKS} images and {_MOST_BLOCKS * _ROWS} rows of the target, got "
-            f"{len(images)} and {target.height}"
-        )
     device = _one_device([*images, *([] if out is None else [out])])
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        raise RuntimeError("letterbox: expected no capture of a CUDA graph; prepare the launch and capture that")
+    _check_blocks(len(images), target)
     out = result(images, target, out)
+    with _on(device):
+        prepared(images, encodings, placements, target, out)()
+    return out
+
+
+def prepared(
+    images: Sequence[Any],
+    encodings: Sequence[str],
+    placements: Sequence[Placement],
+    target: Target,
+    out: torch.Tensor,
+) -> Callable[[], Any]:
+    """Return the launch alone, which a CUDA graph may capture and repeat for the same memory.
+
+    It keeps `out` and its table of images; the images must be kept by whoever has them. The arguments are
+    those of an operation that was checked.
+    """
     every = zip(images, encodings, placements, strict=True)
     rows = tuple(
-        _row(
-            image.data_ptr(),
-            row_stride(image),
-            size_of(image, encoding),
-            encoding,
-            placement,
-            target.channels,
-        )
+        _row(image.data_ptr(), row_stride(image), size_of(image, encoding), encoding, placement, target.channels)
         for image, encoding, placement in every
     )
     kinds = {_kind(encoding) for encoding in encodings}
-    with _on(device):
-        tiles.place[grid](
-            _table(rows, device, _stream(device)),
-            out,
-            target.height,
-            target.width,
-            *target.gain,
-            *target.offset,
-            target.fill,
-            target.zero_point,
-            COLOUR=_COLOUR in kinds,
-            NV12=_NV12 in kinds,
-            MOSAIC=_MOSAIC in kinds,
-            PIECE=_piece(out),
-            ROWS=_ROWS,
-            COLUMNS=_COLUMNS,
-            num_warps=_warps(kinds),
+    launch: Any = tiles.place[_blocks(len(images), target)]
+    return functools.partial(
+        launch,
+        _table(rows, out.device, _stream(out.device)),
+        out,
+        target.height,
+        target.width,
+        *target.gain,
+        *target.offset,
+        target.fill,
+        target.zero_point,
+        COLOUR=_COLOUR in kinds,
+        NV12=_NV12 in kinds,
+        MOSAIC=_MOSAIC in kinds,
+        PIECE=_piece(out),
+        ROWS=_ROWS,
+        COLUMNS=_COLUMNS,
+        num_warps=_warps(kinds),
+    )
+
+
+def _blocks(count: int, target: Target) -> tuple[int, int, int]:
+    return triton.cdiv(target.width, _COLUMNS), triton.cdiv(target.height, _ROWS), count
+
+
+def _check_blocks(count: int, target: Target) -> None:
+    if max(_blocks(count, target)[1:]) > _MOST_BLOCKS:
+        raise BadArgument(
+            f"expected at most {_MOST_BLOCKS} images and {_MOST_BLOCKS * _ROWS} rows of the target, got "
+            f"{count} and {target.height}"
         )
-    return out
 
 
 def _kind(encoding: str) -> int:
@@ -152,11 +171,7 @@ def _on(device: torch.device) -> contextlib.AbstractContextManager[Any]:
 
 def _stream(device: torch.device) -> int:
     """Return the current stream of a device, 0 in the interpreter."""
-    if device.type != "cuda":
-        return 0
-    if torch.cuda.is_current_stream_capturing():
-        raise RuntimeError("letterbox: expected no capture of a CUDA graph; launch it before the graph")
-    return int(torch.cuda.current_stream(device).cuda_stream)
+    return int(torch.cuda.current_stream(device).cuda_stream) if device.type == "cuda" else 0
 
 
 _SIGNATURE = {

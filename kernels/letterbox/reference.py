@@ -53,7 +53,7 @@ def resized(rgb: NDArray[np.int64], width: int, height: int) -> NDArray[np.float
 
 
 def _around(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the source pixels before and after the place of each target one, and the weights of the latter."""
+    """Return the source pixels before and after the place of each target one, and the weight of the latter."""
     place = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
     before = np.floor(place).astype(np.int64)
     return before, np.minimum(before + 1, source - 1), place - before
