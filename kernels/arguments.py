@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +41,13 @@ def device_of(name: str, array: Any) -> str:
 
 def dtype_name(array: Any) -> str:
     """Return the dtype as NumPy calls it; of torch's own ones as torch does, such as bfloat16."""
-    return str(array.dtype).removeprefix("torch.")
+    return _name(array.dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _name(dtype: Any) -> str:
+    # There are few, and NumPy takes 2 us to say which one it is.
+    return str(dtype).removeprefix("torch.")
 
 
 def check_array(

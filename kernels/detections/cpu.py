@@ -51,6 +51,18 @@ def _mark_by_class(
 
 
 @_compiled()
+def _count(
+    row: NDArray[np.float32], least: NDArray[np.float32], wanted: NDArray[np.bool_]
+) -> tuple[int, bool]:
+    """Return how many scores of a query are high enough, and whether one is NaN, among wanted classes."""
+    above, no_number = 0, False
+    for number in range(len(row)):
+        above += wanted[number] & (row[number] >= least[number])
+        no_number |= wanted[number] & math.isnan(row[number])
+    return above, no_number
+
+
+@_compiled()
 def _place(
     boxes: NDArray[np.float32], query: int, centred: bool, way: NDArray[np.float32]
 ) -> tuple[np.float32, np.float32, np.float32, np.float32, bool]:
@@ -73,23 +85,22 @@ def _place(
 def _offer(
     values: NDArray[np.float32], places: NDArray[np.int64], size: int, value: np.float32, place: int
 ) -> int:
-    """Keep a pair if it is among the best so far, in a heap with the worst on top; return its size.
+    """Put a pair into a heap with the worst on top, in place of that one if it is full; return its size.
 
-    Pairs must come by rising place: among equals, one that comes later is worse.
+    Pairs come by rising place: among equals, one that comes later is worse.
     """
-    if size < len(values):
-        index = size
-        while index > 0:
-            above = (index - 1) // 2
-            if values[above] < value:
-                break
-            values[index], places[index] = values[above], places[above]
-            index = above
-        values[index], places[index] = value, place
-        return size + 1
-    if value > values[0]:
+    if size == len(values):
         _sink(values, places, size, value, place)
-    return size
+        return size
+    index = size
+    while index > 0:
+        above = (index - 1) // 2
+        if values[above] < value:
+            break
+        values[index], places[index] = values[above], places[above]
+        index = above
+    values[index], places[index] = value, place
+    return size + 1
 
 
 @_compiled()
@@ -159,17 +170,15 @@ def _find(
     else:
         _mark_by_query(table, least, promising)
     values, places = np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
+    row = np.empty(numbers, np.float32)
     size = candidates = refused = 0
     for query in range(queries):
         if not promising[query]:
             continue
-        above, is_number = 0, True
         for number in range(numbers):
-            if wanted[number]:
-                value = table[number, query] if by_class else table[query, number]
-                is_number &= not math.isnan(value)
-                above += value >= least[number]
-        if not is_number:
+            row[number] = table[number, query] if by_class else table[query, number]
+        above, no_number = _count(row, least, wanted)
+        if no_number:
             refused += 1
             continue
         if not above:
@@ -179,11 +188,12 @@ def _find(
             refused += above
             continue
         candidates += above
-        if x2 > x1 and y2 > y1:
-            for number in range(numbers):
-                value = table[number, query] if by_class else table[query, number]
-                if wanted[number] and value >= least[number]:
-                    size = _offer(values, places, size, value, query * numbers + number)
+        if not (x2 > x1 and y2 > y1):
+            continue
+        for number in range(numbers):
+            value = row[number]
+            if wanted[number] and value >= least[number] and (size < len(values) or value > values[0]):
+                size = _offer(values, places, size, value, query * numbers + number)
     _sort(values, places, size)
     for index in range(size):
         query, number = divmod(places[index], numbers)
