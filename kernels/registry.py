@@ -19,7 +19,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from lowlat_nodes.kernels.errors import NoImplementation
 
@@ -144,7 +144,7 @@ def op(
     ref: Implementation,
     cpu: Sequence[Implementation],
     cuda: Implementation | None = None,
-) -> Callable[[Callable[P, str]], Op[P, R]]:
+) -> Callable[[Callable[P, str]], Op[P, Any]]:
     """Declare an operation by the function that checks its arguments.
 
     The function has the signature of the operation, raises `BadArgument`, and returns `cpu` or `cuda`, where
@@ -152,8 +152,8 @@ def op(
     implementations.
     """
 
-    def declare(check: Callable[P, str]) -> Op[P, R]:
-        made: Op[P, R] = Op(name, check, ref=ref, cpu=cpu, cuda=cuda)
+    def declare(check: Callable[P, str]) -> Op[P, Any]:
+        made: Op[P, Any] = Op(name, check, ref=ref, cpu=cpu, cuda=cuda)
         OPS[name] = cast("Op[..., object]", made)
         return made
 
