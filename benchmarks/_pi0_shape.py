@@ -5,8 +5,9 @@
 The sizes are those of pi0 (Black et al. 2024, arXiv 2410.24164): SigLIP's transformer over patches of each
 camera, Gemma 2B over patches and words, and an action expert whose layers attend to Gemma's keys and values,
 run once for each Euler step. With `ada_rms` the flow time sets scale, shift and gate of the expert's norms,
-as in pi0.5 (arXiv 2504.16054); else it joins the actions' tokens, as in pi0. Shapes are static and nothing
-waits for the device, so that a CUDA graph can capture a whole inference.
+as in pi0.5 (arXiv 2504.16054), and all of its tokens see each other; else the time joins the actions' tokens
+and the state sees none of them, as in pi0. Shapes are static and nothing waits for the device, so that a CUDA
+graph can capture a whole inference.
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ class Pi0Shape(nn.Module):
 
     _turns: Tensor
     _times: Tensor
-    _mask: Tensor
+    _mask: Tensor | None
 
     def __init__(self, config: Pi0Config | None = None, *, fused: bool = False) -> None:
         super().__init__()
@@ -229,7 +230,7 @@ class Pi0Shape(nn.Module):
         # As bits, so that a change of the weights' dtype leaves them alone.
         self.register_buffer("_turns", torch.stack([phases.cos(), phases.sin()]).view(torch.int32), False)
         self.register_buffer("_times", _waves(config).view(torch.int32), False)
-        self.register_buffer("_mask", _mask(config), False)
+        self.register_buffer("_mask", None if config.ada_rms else _mask(config), False)
         self._modulations: list[list[Modulation]] = []
         self.requires_grad_(requires_grad=False)
 
@@ -347,12 +348,13 @@ class Pi0Shape(nn.Module):
         """
         config, length = self.config, normal.shape[1]
         heads = layer.project(normal).unflatten(-1, (-1, config.head)).transpose(1, 2)
-        query, key, value = heads.split([config.heads, config.kv_heads, config.kv_heads], dim=1)
+        both, value = heads.split([config.heads + config.kv_heads, config.kv_heads], dim=1)
         rows = slice(start, start + length)
         cos, sin = self._turns.view(torch.float32)[:, rows]
-        keys[:, :, rows] = _turn(key, cos, sin)
+        query, key = _turn(both, cos, sin).split([config.heads, config.kv_heads], dim=1)
+        keys[:, :, rows] = key
         values[:, :, rows] = value
-        return _turn(query, cos, sin).to(normal.dtype).reshape(len(normal), config.kv_heads, -1, config.head)
+        return query.to(normal.dtype).reshape(len(normal), config.kv_heads, -1, config.head)
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         """Return what queries as `_write` has them find, [B, T, heads * head]."""
@@ -379,7 +381,7 @@ def _phases(config: Pi0Config) -> Tensor:
 
 
 def _mask(config: Pi0Config) -> Tensor:
-    """Who of the expert's tokens attends to whom, bool [group * S, P + S]: the state sees no action."""
+    """Who of pi0's expert attends to whom, bool [group * S, P + S]: the state sees no action."""
     mask = torch.ones(config.suffix, config.prefix + config.suffix, dtype=torch.bool)
     mask[0, config.prefix + 1 :] = False
     return mask.repeat(config.heads // config.kv_heads, 1)

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lowlat_nodes.kernels.arguments import check_array, device_of, is_tensor
+from lowlat_nodes.kernels.arguments import check_array, dtype_name, is_tensor
 from lowlat_nodes.kernels.errors import BadArgument
 
 if TYPE_CHECKING:
@@ -17,53 +17,56 @@ FLOATS = ("float32", "float16", "bfloat16")
 """Dtypes of activations."""
 
 
-def check_activations(
-    name: str, tensor: Tensor, shape: Sequence[int] | None = None, *, dtype: str | None = None
-) -> None:
-    """Check activations [..., W], contiguous.
-
-    Args:
-        name: Of the argument.
-        tensor: The argument.
-        shape: The one that it must have; None for any.
-        dtype: The one that it must have; None for any of `FLOATS`.
+def check_activations(name: str, tensor: Tensor) -> str:
+    """Check activations of any shape, contiguous, and return their device.
 
     Raises:
         BadArgument: If they are not as expected.
     """
     _check_inference(name, tensor)
-    sizes: Sequence[int | None] = [None] * tensor.ndim if shape is None else shape
-    check_array(name, tensor, dtypes=FLOATS if dtype is None else (dtype,), shape=sizes)
+    return check_array(name, tensor, dtypes=FLOATS, shape=[None] * tensor.ndim)
 
 
-def check_condition(name: str, tensor: Tensor, sequences: Sequence[int], width: int) -> None:
-    """Check what a condition says of each channel, one row [W] for each sequence.
+def check_beside(
+    name: str,
+    tensor: Tensor,
+    first: Tensor,
+    shape: Sequence[int],
+    *,
+    dtypes: Sequence[str] | None = FLOATS,
+    apart: bool = False,
+) -> None:
+    """Check a tensor that goes with one that was checked.
 
-    Rows may be part of longer ones, as those of `chunk` are, and the same for all, as those of `expand` are.
+    Args:
+        name: Of the argument.
+        tensor: The argument.
+        first: What was checked; the argument must be on the same device.
+        shape: What it must have.
+        dtypes: Those that are taken; None for that of `first`.
+        apart: Whether its rows, of the last axis, may lie apart, as those of `chunk` do, or on one another,
+            as those of `expand` do.
 
     Raises:
         BadArgument: If it is not as expected.
     """
+    if (  # most are like the first, and then a close look would cost more than the launch
+        type(tensor) is type(first)
+        and tensor.shape == shape
+        and tensor.dtype == first.dtype
+        and (dtypes is None or dtypes is FLOATS)
+        and (tensor.is_contiguous() or (apart and tensor.stride(-1) == 1))
+        and tensor.device == first.device
+        and not tensor.requires_grad
+    ):
+        return
     _check_inference(name, tensor)
-    check_array(name, tensor, dtypes=FLOATS, shape=[*sequences, width], contiguous=False)
-    if tensor.stride(-1) != 1 and width > 1:
+    dtypes = (dtype_name(first),) if dtypes is None else dtypes
+    check_array(name, tensor, dtypes=dtypes, shape=shape, contiguous=not apart)
+    if apart and tensor.shape[-1] > 1 and tensor.stride(-1) != 1:
         raise BadArgument(f"{name}: expected contiguous rows, got the strides {tensor.stride()}; copy it")
-
-
-def device_of_all(tensors: Mapping[str, Tensor | None]) -> str:
-    """Return `cpu` or `cuda`, where all tensors are that there are.
-
-    Raises:
-        BadArgument: If they are on several devices, of which two GPUs are two.
-    """
-    given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-    first_name, first = next(iter(given.items()))
-    for name, tensor in given.items():
-        if tensor.device != first.device:
-            raise BadArgument(
-                f"{name}: expected a tensor on {first.device}, as {first_name} is, got one on {tensor.device}"
-            )
-    return device_of(first_name, first)
+    if tensor.device != first.device:
+        raise BadArgument(f"{name}: expected a tensor on {first.device}, got one on {tensor.device}")
 
 
 def _check_inference(name: str, tensor: Any) -> None:

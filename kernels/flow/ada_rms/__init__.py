@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowlat_nodes.kernels.arguments import dtype_name
 from lowlat_nodes.kernels.errors import BadArgument
-from lowlat_nodes.kernels.flow.tensors import check_activations, check_condition, device_of_all
+from lowlat_nodes.kernels.flow.tensors import check_activations, check_beside
 from lowlat_nodes.kernels.registry import of, op
 
 if TYPE_CHECKING:
@@ -53,24 +52,23 @@ def ada_rms(
     Raises:
         BadArgument: If an argument is not as expected.
     """
-    check_activations("x", x)
+    device = check_activations("x", x)
     if x.ndim < 2 or x.shape[-1] > MOST_CHANNELS:
         raise BadArgument(f"x: expected the shape [..., T, W], W <= {MOST_CHANNELS}, got {list(x.shape)}")
     if not eps > 0.0:
         raise BadArgument(f"eps: expected a positive number, got {eps}")
-    conditions = {"scale": scale, "shift": shift, "gate": gate}
-    for name, condition in conditions.items():
+    *sequences, _, width = x.shape
+    for name, condition in {"scale": scale, "shift": shift, "gate": gate}.items():
         if condition is not None:
-            check_condition(name, condition, x.shape[:-2], x.shape[-1])
+            check_beside(name, condition, x, (*sequences, width), apart=True)
     if residual is not None:
-        check_activations("residual", residual, x.shape)
+        check_beside("residual", residual, x, x.shape)
     elif gate is not None or total is not None:
         raise BadArgument("gate, total: expected a residual with them, got none")
-    results = {"total": total, "out": out}
-    for name, result in results.items():
+    for name, result in {"total": total, "out": out}.items():
         if result is not None:
-            check_activations(name, result, x.shape, dtype=dtype_name(x))
+            check_beside(name, result, x, x.shape, dtypes=None)
     summed = x if residual is None else total
     if out is not None and summed is not None and out.data_ptr() == summed.data_ptr():
         raise BadArgument("out: expected another tensor than that of the sum")
-    return device_of_all({"x": x, "residual": residual, **conditions, **results})
+    return device

@@ -7,9 +7,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from lowlat_nodes.kernels.arguments import check_array, dtype_name
 from lowlat_nodes.kernels.errors import BadArgument
-from lowlat_nodes.kernels.flow.tensors import check_activations, device_of_all
+from lowlat_nodes.kernels.flow.tensors import check_activations, check_beside
 from lowlat_nodes.kernels.registry import of, op
 
 if TYPE_CHECKING:
@@ -51,18 +50,17 @@ def euler(
     Raises:
         BadArgument: If an argument is not as expected.
     """
-    check_activations("x", x)
+    device = check_activations("x", x)
     if x.ndim < 2:
         raise BadArgument(f"x: expected the shape [..., T, W], got {list(x.shape)}")
     if not math.isfinite(step_size):
         raise BadArgument(f"step_size: expected a finite number, got {step_size}")
-    check_activations("prediction", prediction, x.shape)
+    check_beside("prediction", prediction, x, x.shape)
     if decided is not None and decided_rows is not None:
-        check_activations("decided", decided, x.shape, dtype=dtype_name(x))
-        check_array("decided_rows", decided_rows, dtypes=("int32",), shape=x.shape[:-2])
+        check_beside("decided", decided, x, x.shape, dtypes=None)
+        check_beside("decided_rows", decided_rows, x, x.shape[:-2], dtypes=("int32",))
     elif decided is not None or decided_rows is not None:
         raise BadArgument("decided, decided_rows: expected both or neither")
     if out is not None:
-        check_activations("out", out, x.shape, dtype=dtype_name(x))
-    tensors = {"x": x, "prediction": prediction, "decided": decided, "decided_rows": decided_rows, "out": out}
-    return device_of_all(tensors)
+        check_beside("out", out, x, x.shape, dtypes=None)
+    return device

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from lowlat_nodes.kernels.arguments import dtype_name
 from lowlat_nodes.kernels.errors import BadArgument
-from lowlat_nodes.kernels.flow.tensors import check_activations, device_of_all
+from lowlat_nodes.kernels.flow.tensors import check_activations, check_beside
 from lowlat_nodes.kernels.registry import of, op
 
 if TYPE_CHECKING:
@@ -39,12 +38,12 @@ def silu_gate(
     Raises:
         BadArgument: If an argument is not as expected.
     """
-    check_activations("projected", projected)
+    device = check_activations("projected", projected)
     if not projected.ndim or projected.shape[-1] % 2:
         raise BadArgument(f"projected: expected the shape [..., 2 F], got {list(projected.shape)}")
     if activation not in ACTIVATIONS:
         raise BadArgument(f"activation: expected {' or '.join(ACTIVATIONS)}, got {activation!r}")
     if out is not None:
-        half = [*projected.shape[:-1], projected.shape[-1] // 2]
-        check_activations("out", out, half, dtype=dtype_name(projected))
-    return device_of_all({"projected": projected, "out": out})
+        half = (*projected.shape[:-1], projected.shape[-1] // 2)
+        check_beside("out", out, projected, half, dtypes=None)
+    return device

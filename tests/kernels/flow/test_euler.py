@@ -127,3 +127,15 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], reason: str) -> N
     with pytest.raises(BadArgument, match=reason):
         euler(**_arguments(**changes))
     euler(**_arguments())
+
+
+def test_tensors_on_several_gpus_are_refused() -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode  # has shapes and devices, and no numbers
+
+    with FakeTensorMode():
+        x, there, here = (torch.zeros(2, 5, 4, device=device) for device in ("cuda:0", "cuda:1", "cpu"))
+        for other in (there, here):
+            with pytest.raises(
+                BadArgument, match=f"prediction: expected a tensor on cuda:0, got one on {other.device}"
+            ):
+                euler(x, other, 0.1)
