@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TOKENS, _WIDTH, _MLP = 51, 1024, 4096
+_HEADS, _HEAD = 8, 256
 _HORIZON, _ACTIONS = 50, 32
 _COPIED_BYTES = 1 << 28
-_LARGE = {"euler": 32768, "ada_rms": 1024, "silu_gate": 256}
+_LARGE = {"euler": 32768, "ada_rms": 1024, "rotary": 1024, "silu_gate": 256}
 """Sequences that make at least as many bytes as are copied."""
 
 
 @dataclass(frozen=True)
 class _Case:
-    """A call of an operation: by keyword, results included."""
+    """A call of an operation, by keyword; `results` are those that it makes itself if they are left out."""
 
     op: Any
     arguments: dict[str, Any]
@@ -97,6 +98,12 @@ def _case(name: str, device: str, dtype: str, sequences: int) -> _Case:
             {"projected": normal(_TOKENS, 2 * _MLP), "activation": "gelu_tanh"},
             {"out": normal(_TOKENS, _MLP)},
         )
+    if name == "rotary":
+        cos, sin = torch.randn(2, _TOKENS, _HEAD // 2, device=device)
+        keys, values = (normal(1, _TOKENS, _HEAD) for _ in range(2))
+        projected = normal(_TOKENS, (_HEADS + 2) * _HEAD)
+        tables = {"cos": cos, "sin": sin, "keys": keys, "values": values}
+        return _Case(flow.rotary, {"projected": projected, **tables}, {"out": normal(_HEADS, _TOKENS, _HEAD)})
     x, residual, total, out = (normal(_TOKENS, _WIDTH) for _ in range(4))
     condition = dict(zip(("scale", "shift", "gate"), normal(3 * _WIDTH).chunk(3, dim=-1), strict=True))
     return _Case(flow.ada_rms, {"x": x, "residual": residual, **condition}, {"total": total, "out": out})

@@ -24,6 +24,7 @@ from torch.nn import functional
 from lowlat_nodes.kernels import flow
 from lowlat_nodes.kernels.flow.ada_rms import cpu as eager_ada_rms
 from lowlat_nodes.kernels.flow.euler import cpu as eager_euler
+from lowlat_nodes.kernels.flow.rotary import cpu as eager_rotary
 from lowlat_nodes.kernels.flow.silu_gate import cpu as eager_silu_gate
 
 Cache: TypeAlias = list[tuple[Tensor, Tensor]]
@@ -101,13 +102,14 @@ class Operations(NamedTuple):
 
     euler: Callable[..., Tensor]
     ada_rms: Callable[..., tuple[Tensor, Tensor]]
+    rotary: Callable[..., Tensor]
     silu_gate: Callable[..., Tensor]
 
 
-EAGER = Operations(eager_euler.run, eager_ada_rms.run, eager_silu_gate.run)
+EAGER = Operations(eager_euler.run, eager_ada_rms.run, eager_rotary.run, eager_silu_gate.run)
 """Plain torch, unchecked."""
 
-FUSED = Operations(flow.euler, flow.ada_rms, flow.silu_gate)
+FUSED = Operations(flow.euler, flow.ada_rms, flow.rotary, flow.silu_gate)
 """Kernels of ours on a GPU; on a CPU plain torch, checked."""
 
 
@@ -346,15 +348,10 @@ class Pi0Shape(nn.Module):
 
         They are [B, kv_heads, group * T, head]: heads that share keys are rows of one attention.
         """
-        config, length = self.config, normal.shape[1]
-        heads = layer.project(normal).unflatten(-1, (-1, config.head)).transpose(1, 2)
-        both, value = heads.split([config.heads + config.kv_heads, config.kv_heads], dim=1)
-        rows = slice(start, start + length)
+        rows = slice(start, start + normal.shape[1])
         cos, sin = self._turns.view(torch.float32)[:, rows]
-        query, key = _turn(both, cos, sin).split([config.heads, config.kv_heads], dim=1)
-        keys[:, :, rows] = key
-        values[:, :, rows] = value
-        return query.to(normal.dtype).reshape(len(normal), config.kv_heads, -1, config.head)
+        query = self.operations.rotary(layer.project(normal), cos, sin, keys[:, :, rows], values[:, :, rows])
+        return query.view(len(normal), self.config.kv_heads, -1, self.config.head)
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         """Return what queries as `_write` has them find, [B, T, heads * head]."""
@@ -365,12 +362,6 @@ class Pi0Shape(nn.Module):
         """Return what a layer's gated perceptron makes of normalised tokens."""
         made: Tensor = layer.fall(self.operations.silu_gate(layer.rise(normal), activation="gelu_tanh"))
         return made
-
-
-def _turn(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding (Su et al. 2021, arXiv 2104.09864) of [..., T, D], in float32."""
-    one, other = heads.chunk(2, dim=-1)
-    return torch.cat([one * cos - other * sin, other * cos + one * sin], dim=-1)
 
 
 def _phases(config: Pi0Config) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from lowlat_nodes.kernels.flow.ada_rms import ada_rms
 from lowlat_nodes.kernels.flow.euler import euler
+from lowlat_nodes.kernels.flow.rotary import rotary
 from lowlat_nodes.kernels.flow.silu_gate import silu_gate
 
-__all__ = ["ada_rms", "euler", "silu_gate"]
+__all__ = ["ada_rms", "euler", "rotary", "silu_gate"]

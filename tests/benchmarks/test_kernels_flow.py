@@ -15,7 +15,7 @@ pytestmark = pytest.mark.torch
 def test_on_a_cpu_the_operations_are_the_librarys() -> None:
     figures = _kernels_flow.measure(quick=True, device="cpu")["flow"]["cpu"]
     assert figures["implementation"] == "torch"
-    for name in ("euler", "ada_rms", "silu_gate"):
+    for name in ("euler", "ada_rms", "rotary", "silu_gate"):
         assert figures[name]["call"] > 0.0
         assert figures[name]["without_check"] > 0.0
         assert figures[name]["error"] < 1e-6
@@ -26,6 +26,7 @@ def test_on_a_cpu_the_operations_are_the_librarys() -> None:
     [
         ("euler", 3 * 50 * 32 * (4 + 2 + 4)),
         ("ada_rms", 3 * 1024 * 2 * (4 * 51 + 3)),
+        ("rotary", 3 * 51 * 10 * 256 * 2 * 2 + 2 * 51 * 128 * 4),
         ("silu_gate", 3 * 51 * 4096 * 2 * 3),
     ],
 )

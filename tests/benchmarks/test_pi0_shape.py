@@ -108,7 +108,7 @@ def test_later_tokens_of_the_cache_are_written_before_they_are_read() -> None:
 
 def test_fused_means_the_operations_of_the_registry() -> None:
     fused, eager = Pi0Shape(SHORT, fused=True), Pi0Shape(SHORT)
-    assert fused.operations == (flow.euler, flow.ada_rms, flow.silu_gate)
+    assert fused.operations == (flow.euler, flow.ada_rms, flow.rotary, flow.silu_gate)
     eager.load_state_dict(fused.state_dict())
     inputs = fused.example_inputs()
     torch.testing.assert_close(fused(inputs), eager(inputs))

@@ -33,11 +33,11 @@ def _normalise(
     gate_stride: tl.tensor,
     block: tl.constexpr,
 ) -> None:
-    token = tl.program_id(0).to(tl.int64)
-    sequence = token // rows
+    token = tl.program_id(0)
+    sequence = (token // rows).to(tl.int64)  # strides may lead beyond int32
     channel = tl.arange(0, block)
     inside = channel < width
-    at = token * width + channel
+    at = token.to(tl.int64) * width + channel
     summed = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
     if residual is not None:
         added = tl.load(residual + at, mask=inside, other=0.0).to(tl.float32)
