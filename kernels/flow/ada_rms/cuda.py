@@ -106,7 +106,7 @@ def _warps(block: int) -> int:
 def _compilation(
     width: int, dtype: str, condition: str, *, adaptive: bool, first: bool = False
 ) -> Compilation:
-    """One of a width of which a whole number of 16 bytes makes a row; `first` is that of the first layer."""
+    """Return that of a width; `first` is that of the first layer, where there is no residual."""
     needed = {"scale": f"*{condition}", "out": f"*{dtype}", "x": f"*{dtype}"}
     optional = {
         "residual": None if first else f"*{dtype}",
@@ -123,7 +123,7 @@ def _compilation(
         pointers | numbers | strides,
         {"block": block} | dict.fromkeys(name for name, kind in optional.items() if kind is None),
         {"num_warps": _warps(block)},
-        (*pointers, *strides, "width"),
+        (*pointers, *(() if width % 16 else (*strides, "width"))),
     )
 
 
@@ -134,4 +134,5 @@ COMPILATIONS = (
     _compilation(2048, "bf16", "bf16", adaptive=False),
     _compilation(4096, "fp16", "fp16", adaptive=True),
     _compilation(4096, "fp32", "fp32", adaptive=True),
+    _compilation(4095, "fp32", "fp32", adaptive=True),
 )

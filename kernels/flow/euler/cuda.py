@@ -66,7 +66,7 @@ def run(
             decided,
             decided_rows,
             out,
-            step_size,
+            float(step_size),
             x.numel(),
             width,
             rows,
@@ -86,7 +86,7 @@ def _compilation(dtype: str, predicted: str, *, clean: bool, decided: bool) -> C
         pointers | numbers | (known if decided else {}),
         {"clean": clean, "block": _BLOCK} | ({} if decided else dict.fromkeys(known)),
         {"num_warps": _WARPS},
-        (*pointers, *(known if decided else ())),
+        (*pointers, *(known if decided else ()), "elements"),
     )
 
 
