@@ -51,7 +51,7 @@ class Figures:
         tklqt_us: From call to kernel, over all launches.
         kernel_us: All kernels together.
         busy_us: In which some stream of the device worked.
-        gap_us: In which none did, between its first work and its last.
+        gap_us: In which none did, between the first call for work and the end of the last work.
         submit_us: From the first launch of a kernel to the end of the last, without waiting for the device.
         wait_us: In which the host waited for the device.
         latency_us: From the beginning to the end of the last work, on the host or on the device.
@@ -148,7 +148,7 @@ def _of_one(inference: Inference) -> Mapping[str, float]:
     works = _works(inference.launches)
     kernels = [work for work in works if work.kind == "kernel"]
     starting = [launch for launch in inference.launches if _kernels(launch)]
-    first_us = min((work.start_us for work in works), default=0.0)
+    called_us = min((launch.call.start_us for launch in inference.launches), default=0.0)
     last_us = max((work.end_us for work in works), default=0.0)
     busy_us = covered_us((work.start_us, work.end_us) for work in works)
     return {
@@ -159,7 +159,7 @@ def _of_one(inference: Inference) -> Mapping[str, float]:
         "tklqt_us": sum(_launch_us(launch) for launch in starting),
         "kernel_us": sum(work.end_us - work.start_us for work in kernels),
         "busy_us": busy_us,
-        "gap_us": last_us - first_us - busy_us,
+        "gap_us": max(0.0, last_us - called_us - busy_us),
         "submit_us": _submit_us(starting, inference.waits),
         "wait_us": covered_us((wait.start_us, wait.end_us) for wait in inference.waits),
         "latency_us": max(span.end_us, last_us) - span.start_us,

@@ -4,7 +4,8 @@
 
 Kineto writes a host call (`cuda_runtime`, `cuda_driver`) and what it started on the device (`kernel`,
 `gpu_memcpy`, `gpu_memset`) as events of their own with one `correlation`; a graph launch starts many. Times
-are microseconds of one clock, to which the device's times were converted. HIP calls have the same form.
+are microseconds of one clock, to which the device's times were converted; here since the first event that is
+kept. HIP calls have the same form.
 """
 
 from __future__ import annotations
@@ -154,6 +155,7 @@ class _Builder:
     def __init__(self, name: str) -> None:
         self._name = name
         self._kept = self._malformed = 0
+        self._origin_us = math.nan
         self._unknown: Counter[str] = Counter()
         self._calls: list[tuple[Span, int]] = []  # with correlations
         self._activities: list[tuple[Activity, int]] = []
@@ -181,6 +183,9 @@ class _Builder:
                 f"{self._name}: expected at most {MOST_EVENTS} calls, kernels and operators; profile fewer "
                 f"inferences"
             )
+        # Since 1970 there are so many µs that a double holds no tenths of them.
+        self._origin_us = start_us if math.isnan(self._origin_us) else self._origin_us
+        start_us -= self._origin_us
         self._keep(kind, event, start_us, start_us + duration_us)
 
     def _keep(self, kind: str, event: Mapping[str, Any], start_us: float, end_us: float) -> None:

@@ -9,15 +9,18 @@ and end in the middle of an event when the traced program was killed.
 
 from __future__ import annotations
 
-import gzip
+import io
 import json
 import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
 from lowlat_nodes.stream.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MOST_CHARACTERS = 1 << 32
 """Of a trace, unpacked."""
@@ -103,10 +106,7 @@ class Events:
         """Read on; return whether there was more."""
         if self._ended:
             return False
-        try:
-            piece = self._text.read(_PIECE)
-        except (EOFError, gzip.BadGzipFile, zlib.error):  # the end is missing
-            piece = ""
+        piece = self._text.read(_PIECE)
         self._ended = not piece
         self._characters += len(piece)
         if self._characters > MOST_CHARACTERS:
@@ -125,10 +125,42 @@ def open_trace(path: Path) -> TextIO:
         ConfigurationError: If there is no such file, or it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            packed = file.read(len(_GZIP)) == _GZIP
-        if packed:
-            return gzip.open(path, "rt", encoding="utf-8", errors="replace")
-        return path.open(encoding="utf-8", errors="replace")
+        file = path.open("rb")
     except OSError as error:
         raise ConfigurationError(f"expected a trace file, cannot read {path}: {error.strerror}") from error
+    packed = file.peek(len(_GZIP))[: len(_GZIP)] == _GZIP
+    binary = io.BufferedReader(_Unpacked(file)) if packed else file
+    return io.TextIOWrapper(binary, encoding="utf-8", errors="replace")
+
+
+class _Unpacked(io.RawIOBase):
+    """What gzip packed, as far as it goes: unlike `gzip`, it gives all that is before a missing end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # with the head of gzip
+        self._packed = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: WriteableBuffer, /) -> int:
+        view = memoryview(into)
+        while not self._unpack.eof:
+            try:
+                data = self._unpack.decompress(self._packed, len(view))
+            except zlib.error:
+                return 0
+            self._packed = self._unpack.unconsumed_tail
+            if data:
+                view[: len(data)] = data
+                return len(data)
+            if not self._packed:
+                self._packed = self._file.read(_PIECE)
+                if not self._packed:
+                    return 0
+        return 0
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

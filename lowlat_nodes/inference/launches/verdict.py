@@ -9,8 +9,8 @@ The bend between the two is found by the least squares of a constant that goes o
 relative to the measured values; it counts if the line ends at half as much again as the constant or higher.
 
 Where TKLQT is flat, the device's work decides: it is the bound if it works for nine tenths of the time from
-its first work to its last. A few long kernels never queue, a graph is launched at once whatever its size,
-and one batch size makes no curve.
+the first call for work to the end of the last work. A few long kernels never queue, a graph is launched at
+once whatever its size, and one batch size makes no curve.
 """
 
 from __future__ import annotations
@@ -144,13 +144,15 @@ def _by_bend(bend: Bend, by_work: dict[int, str]) -> tuple[dict[int, str], float
     # A curve that rises from its first point on does not say whether that one is flat.
     if bend.knee < batches[1] and by_work[batches[0]] == "gpu":
         return dict.fromkeys(batches, "gpu"), None
-    return {batch: "gpu" if batch > bend.knee else "cpu" for batch in batches}, bend.knee
+    by_batch = {batch: "gpu" if batch > bend.knee else "cpu" for batch in batches}
+    # A line through one point may begin anywhere before it.
+    return by_batch, _turn(by_batch) if by_batch[batches[-2]] == "cpu" else bend.knee
 
 
-def _turn(by_work: dict[int, str]) -> float | None:
+def _turn(by_batch: dict[int, str]) -> float | None:
     """Return the geometric mean of the last batch size that the host bounds and the next one."""
-    batches = sorted(by_work)
-    bounds = [by_work[batch] for batch in batches]
+    batches = sorted(by_batch)
+    bounds = [by_batch[batch] for batch in batches]
     first = bounds.index("gpu") if "gpu" in bounds else 0
     if first == 0 or "cpu" in bounds[first:]:
         return None
