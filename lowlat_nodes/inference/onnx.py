@@ -122,6 +122,14 @@ class OnnxModel:
         result: list[np.ndarray] = self._session.run(outputs, given)
         return result
 
+    @property
+    def profiling_began_ns(self) -> int:
+        """Return when the times in the profile begin, by `time.time_ns` or by `time.monotonic_ns`.
+
+        Which of them it is, is a matter of the build.
+        """
+        return int(self._session.get_profiling_start_time_ns())
+
     def end_profiling(self) -> Path:
         """Write the profile of all runs of a model that was loaded with `profile`, and return its file."""
         return Path(self._session.end_profiling())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
+from lowlat_nodes.inference.model import LaunchTimes
 
 JOINTS = ("shoulder", "elbow")
 HEIGHT, WIDTH = 48, 64
@@ -32,6 +33,7 @@ class ScriptedPolicy:
         action_period_ns=PERIOD_NS,
         delta=(False, False),
     )
+    launch: LaunchTimes | None = LaunchTimes(40.0, 9000.0)  # as if it ran on a GPU
 
     def infer(self, observation: Observation) -> np.ndarray:
         time.sleep(INFERENCE_S)
@@ -79,6 +81,7 @@ class _Continuing(ScriptedPolicy):
     """Goes on from the rows that are executed anyway, and prints how many they are and what it is told."""
 
     spec = dataclasses.replace(ScriptedPolicy.spec, accepts=("delay", "prefix"))
+    launch = None
 
     def infer(self, observation: Observation) -> np.ndarray:
         actions = super().infer(observation)

@@ -42,7 +42,10 @@ def test_an_activation_begins_anew() -> None:
     figures.publish_late.record(7 * MS)
     for _ in range(len(NAMES)):
         figures.quantiles_ms()
+    figures.launch.record(40.0, 9000.0)
+    assert figures.launch.values()["launch.bound"] == "gpu"
     figures.clear()
+    assert figures.launch.values() == {}
     for _ in range(len(NAMES)):
         found = figures.quantiles_ms()
     assert found["publish_late"] == [0.0] * 4

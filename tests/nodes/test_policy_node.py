@@ -82,6 +82,8 @@ def test_it_reports_what_it_does(rig: Rig) -> None:
         assert int(values["inferences"]) > 0
         assert int(values["guard.calls"]) > 0
         assert values["guard.unit"] == "ms"
+        assert (values["launch.submit_us"], values["launch.device_us"]) == ("40", "9000")
+        assert values["launch.bound"] == "gpu"
         assert float(values["guard.mean"]) >= 50.0
         for name in names:
             assert float(values[f"{name}_p50_ms"]) <= float(values[f"{name}_max_ms"])
@@ -478,6 +480,7 @@ def test_a_policy_that_continues_the_plan_is_shown_it(
     assert rig.robot.values.get("strategy_choice", "").startswith(chosen)
     rig.until(lambda: rig.output.count("continues straight=True late=True") > 5, "plans that are continued")
     assert "failures_policy_error" not in rig.robot.values
+    assert not [name for name in rig.robot.values if name.startswith("launch.")]  # it does not know
 
 
 @pytest.mark.parametrize(

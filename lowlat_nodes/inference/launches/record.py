@@ -77,40 +77,37 @@ def record_with_torch(plan: Plan, path: Path, *, cuda: bool) -> None:
 
 
 def record_with_onnxruntime(plan: Plan, model: OnnxModel, path: Path) -> None:
-    """Write the profile of ONNX Runtime, with marks as long as the whole inference.
+    """Write the profile of ONNX Runtime, and into it when each inference began and ended.
 
     Args:
-        plan: What to run; each inference runs the model once.
-        model: Loaded with `profile`, and not run before.
+        plan: What to run.
+        model: What it runs, loaded with `profile`.
         path: Of the trace.
 
     Raises:
-        ConfigurationError: If the profile has another number of runs.
+        ConfigurationError: If there is less in the profile than ran.
     """
-    marks: list[tuple[int, float]] = []  # batch size, 0 for a warm-up, and time in µs
+    marks: list[dict[str, Any]] = []
+    began_ns = model.profiling_began_ns
+    now_ns = min((time.monotonic_ns, time.time_ns), key=lambda clock: abs(clock() - began_ns))
     for batch in plan.batches:
-        for number in range(WARM_UPS + plan.inferences):
-            started_ns = time.perf_counter_ns()
+        for _ in range(WARM_UPS):
             plan.infer(batch)
-            elapsed_us = (time.perf_counter_ns() - started_ns) * 1e-3
-            marks.append((batch if number >= WARM_UPS else 0, elapsed_us))
+        for _ in range(plan.inferences):
+            start_ns = now_ns()
+            plan.infer(batch)
+            times = {"ts": (start_ns - began_ns) / 1e3, "dur": (now_ns() - start_ns) / 1e3}
+            marks.append({"ph": "X", "cat": "user_annotation", "name": mark(batch), **times, "args": {}})
     own = model.end_profiling()
     try:
         with open_trace(own) as text:
             events: list[Any] = list(Events(text, str(own)))
     finally:
         own.unlink(missing_ok=True)
-    runs = [event for event in events if isinstance(event, dict) and event.get("name") == "model_run"]
-    if len(runs) != len(marks):
+    runs = sum(isinstance(event, dict) and event.get("name") == "model_run" for event in events)
+    if runs < len(marks):
         raise ConfigurationError(
-            f"expected {len(marks)} runs of {model.path.name} in the profile of ONNX Runtime, found "
-            f"{len(runs)}; profile fewer inferences"
+            f"expected {len(marks)} runs of {model.path.name} in the profile of ONNX Runtime, found {runs}; "
+            "profile fewer inferences"
         )
-    for run, (batch, elapsed_us) in zip(runs, marks, strict=True):
-        if batch:
-            # What is before and after the run, such as making its inputs, counts as after.
-            length_us = max(elapsed_us, run["dur"])
-            events.append(
-                {**run, "cat": "user_annotation", "name": mark(batch), "dur": length_us, "args": {}}
-            )
-    path.write_text(json.dumps({"traceEvents": events}), encoding="utf-8")
+    path.write_text(json.dumps({"traceEvents": [*events, *marks]}), encoding="utf-8")

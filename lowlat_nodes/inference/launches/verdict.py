@@ -164,7 +164,7 @@ def _text(bound: str, by_batch: dict[int, str], turn: float | None, bend: Bend |
     at = f" at batch sizes {sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else ""
     if turn is not None:
         how = "TKLQT begins to rise" if bend is not None else "the device is busy throughout"
-        return f"CPU-bound up to a batch size of about {turn:.3g}, GPU-bound above, where {how}"
+        return f"CPU-bound up to a batch size of about {float(f'{turn:.2g}'):g}, GPU-bound above, where {how}"
     if bound == "mixed":
         each = ", ".join(f"{batch}: {by_batch[batch].upper()}" for batch in sizes)
         return f"no clear bound ({each}); profile more inferences"
