@@ -42,7 +42,7 @@ def test_a_trace_of_several_batch_sizes_is_judged(tmp_path: Path, capsys: pytest
     found = plain(capsys, "--trace", str(path))
     assert found["verdict"]["bound"] == "turns"
     assert found["verdict"]["turn"] == pytest.approx(10.0, rel=0.1)
-    assert found["verdict"]["by_batch"] == {batch: "cpu" for batch in "1248"} | {"16": "gpu", "32": "gpu"}
+    assert found["verdict"]["by_batch"] == dict.fromkeys("1248", "cpu") | {"16": "gpu", "32": "gpu"}
     assert [each["batch"] for each in found["launches"]] == [1, 2, 4, 8, 16, 32]
     assert found["launches"][0]["launch_us"] == pytest.approx(5.5)
 
