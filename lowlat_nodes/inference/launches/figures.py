@@ -50,8 +50,9 @@ class Figures:
         copies: Copies and sets of memory by the device.
         tklqt_us: From call to kernel, over all launches.
         kernel_us: All kernels together.
-        busy_us: In which some stream of the device worked.
-        gap_us: In which none did, between the first call for work and the end of the last work.
+        busy_us: In which some stream of the device worked, on whatever, from the first launch to the end of
+            the last work.
+        gap_us: In which none did.
         submit_us: From the first launch of a kernel to the end of the last, without waiting for the device.
         wait_us: In which the host waited for the device.
         latency_us: From the beginning to the end of the last work, on the host or on the device.
@@ -150,7 +151,7 @@ def _of_one(inference: Inference) -> Mapping[str, float]:
     starting = [launch for launch in inference.launches if _kernels(launch)]
     called_us = min((launch.call.start_us for launch in inference.launches), default=0.0)
     last_us = max((work.end_us for work in works), default=0.0)
-    busy_us = covered_us((work.start_us, work.end_us) for work in works)
+    busy_us = covered_us(inference.busy)
     return {
         "launches": len(starting),
         "graphs": sum(_GRAPH in launch.call.name for launch in starting),

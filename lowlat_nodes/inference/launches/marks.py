@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +25,8 @@ class Inference:
         launches: What it launched, in the order of time.
         operators: What it called on the host, nested ones too, in the order of time.
         waits: Where it waited for the device.
+        busy: When the device worked, on whatever, from the first launch of the inference to the end of what
+            it launched: begins and ends, µs, in the order of time and apart from each other.
     """
 
     batch: int
@@ -32,6 +34,7 @@ class Inference:
     launches: Sequence[Launch]
     operators: Sequence[Span]
     waits: Sequence[Span]
+    busy: Sequence[tuple[float, float]]
 
 
 def mark(batch: int) -> str:
@@ -55,19 +58,37 @@ def inferences(trace: Trace) -> list[Inference]:
         "waits": [span.start_us for span in trace.waits],
     }
 
+    busy = _union(trace)
+    ends = [end_us for _, end_us in busy]
+
     def within(kind: str, span: Span) -> slice:
         return slice(bisect_left(starts[kind], span.start_us), bisect_left(starts[kind], span.end_us))
 
-    return [
-        Inference(
-            batch,
-            span,
-            trace.launches[within("launches", span)],
-            trace.operators[within("operators", span)],
-            trace.waits[within("waits", span)],
-        )
-        for batch, span in marks
-    ]
+    def busy_for(launches: Sequence[Launch]) -> list[tuple[float, float]]:
+        if not launches:
+            return []
+        first_us = launches[0].call.start_us
+        last_us = max(work.end_us for launch in launches for work in launch.activities)
+        found = busy[bisect_right(ends, first_us) : bisect_left(ends, last_us) + 1]
+        return [(max(start_us, first_us), min(end_us, last_us)) for start_us, end_us in found]
+
+    result = []
+    for batch, span in marks:
+        launches = trace.launches[within("launches", span)]
+        operators, waits = trace.operators[within("operators", span)], trace.waits[within("waits", span)]
+        result.append(Inference(batch, span, launches, operators, waits, busy_for(launches)))
+    return result
+
+
+def _union(trace: Trace) -> list[tuple[float, float]]:
+    """Return when some stream of some device works, without overlaps."""
+    merged: list[tuple[float, float]] = []
+    for work in trace.activities:
+        if merged and work.start_us <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], work.end_us))
+        else:
+            merged.append((work.start_us, work.end_us))
+    return merged
 
 
 def _whole(trace: Trace) -> list[Span]:

@@ -99,6 +99,7 @@ class Trace:
 
     Attributes:
         launches: Each call that started something.
+        activities: All that devices did, launched or not.
         waits: Calls in which the host waited for the device.
         operators: Operators of PyTorch or ONNX Runtime on the host, nested ones too.
         marks: Parts of the program that the program itself marked.
@@ -112,6 +113,7 @@ class Trace:
     """
 
     launches: tuple[Launch, ...] = ()
+    activities: tuple[Activity, ...] = ()
     waits: tuple[Span, ...] = ()
     operators: tuple[Span, ...] = ()
     marks: tuple[Span, ...] = ()
@@ -228,6 +230,7 @@ class _Builder:
         )
         return Trace(
             launches=tuple(sorted(launches, key=lambda launch: launch.call.start_us)),
+            activities=tuple(sorted((activity for activity, _ in self._activities), key=_start)),
             waits=tuple(sorted((span for span, _ in self._calls if _WAITS.match(span.name)), key=_start)),
             operators=tuple(sorted(self._spans["operator"], key=_start)),
             marks=tuple(sorted(self._spans["mark"], key=_start)),

@@ -56,6 +56,19 @@ def test_gaps_are_where_no_stream_works() -> None:
     assert found.idle_us == pytest.approx(found.latency_us - 49.0)
 
 
+def test_work_of_others_is_no_gap() -> None:
+    gpu = SimulatedGpu(call_us=4.0, pause_us=6.0, latency_us=5.5)
+    gpu.launch(100.0)
+    with gpu.inference(1):  # 10 µs later
+        gpu.launch(20.0)
+        gpu.launch(5.0, stream=9)
+    gpu.launch(50.0)
+    (found,) = figures_of(gpu)
+    assert found.kernel_us == pytest.approx(25.0)
+    assert found.busy_us == pytest.approx(5.5 + 100.0 + 20.0 - 10.5)
+    assert found.gap_us == pytest.approx(0.0, abs=1e-6)
+
+
 def test_a_graph_is_one_launch() -> None:
     gpu = SimulatedGpu(latency_us=5.5)
     with gpu.inference(1):
