@@ -22,7 +22,8 @@ from typing import Any
 from lowlat_nodes.energy.board import Board
 from lowlat_nodes.energy.figures import Figures
 from lowlat_nodes.energy.process_time import ProcessClock
-from lowlat_nodes.energy.tally import ProcessId, Tally
+from lowlat_nodes.energy.tally import Tally
+from lowlat_nodes.stream.process_id import ProcessId
 
 NODES, NODE_BUCKETS, BUCKETS = 8, 2, 8
 RATE_HZ = 10.0

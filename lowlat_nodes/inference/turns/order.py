@@ -5,13 +5,13 @@
 That is EDF with preemption points (Baruah 2005, "The limited-preemption uniprocessor scheduling of sporadic
 task systems"). Of two equal deadlines the earlier request goes first; jobs without one come last.
 
-Whoever is chosen is *called*, and has the device once it has *come*. In between, a request with an earlier
-deadline takes its place, and one that does not come in time, as a stopped process, is passed over.
+Whoever is chosen is *called*, and has the device once it has *come* and locked it. In between, a request with
+an earlier deadline takes its place, and one that does not come in time, as a stopped process, is passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from lowlat_nodes.inference.turns.page import EARLIEST_WORD, NEVER, REQUEST_WORD, SLOTS, Field, State
 
@@ -21,23 +21,49 @@ PATIENCE_NS = 20_000_000
 _REQUESTS = (1 << 62) - 1
 
 
-class Order:
-    """Decides on a page that the caller has locked, for the client of one slot.
+class Place(Protocol):
+    """A slot of ours in a page, and what the kernel knows of the others there.
 
-    Args:
+    Attributes:
         words: The page.
-        slot: Of the client.
-        alive: Whether the client of a slot lives.
-        call: Wakes the client of a slot.
+        slot: Our slot.
     """
 
-    def __init__(
-        self, words: memoryview, slot: int, alive: Callable[[int], bool], call: Callable[[int], None]
-    ) -> None:
-        self._words = words
-        self._slot = slot
-        self._alive = alive
-        self._wake = call
+    words: memoryview
+    slot: int
+
+    def alive(self, slot: int) -> bool:
+        """Return whether the client of a slot lives."""
+        ...
+
+    def wake(self, slot: int) -> None:
+        """Wake the client of a slot if it waits."""
+        ...
+
+    def take_device(self) -> bool:
+        """Lock the device, and return whether nobody else had it."""
+        ...
+
+    def leave_device(self) -> None:
+        """Unlock the device if it was ours."""
+        ...
+
+    def device_taken(self) -> bool:
+        """Return whether somebody else has the device locked."""
+        ...
+
+
+class Order:
+    """Decides for one client, on a page that the caller has locked where it is not said otherwise.
+
+    Args:
+        place: Its slot.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._words = place.words
+        self._slot = place.slot
 
     def ask(self, deadline_ns: int, now_ns: int) -> bool:
         """Ask for the device; return whether it is ours now."""
@@ -47,114 +73,110 @@ class Order:
         return self.come(now_ns)
 
     def come(self, now_ns: int) -> bool:
-        """Take the device if we are called, or nobody is who lives; return whether it is ours now."""
+        """Take the device if it is our turn; return whether it is ours now."""
         slot, words = self._slot, self._words
         words[Field.PASSED + slot] = 0
-        if words[Field.STATE + slot] in {State.CALLED, State.HOLDING}:
-            self._hold(now_ns)
-            return True
-        words[Field.STATE + slot] = State.WAITING
-        current = self._current(now_ns)
-        if current >= 0 and words[Field.STATE + current] == State.CALLED and self._before(slot, current):
-            words[Field.STATE + current] = State.WAITING
-            current = -1
-        if current < 0:
-            first = self._first()
-            if first == slot:
-                self._hold(now_ns)
-            else:
-                self._call(first, now_ns)
+        if words[Field.STATE + slot] != State.CALLED:
+            words[Field.STATE + slot] = State.WAITING
+        if not self._place.device_taken():
+            called = self._called(now_ns)
+            if called >= 0 and called != slot and self._key(slot) < self._key(called):
+                words[Field.STATE + called] = State.WAITING
+                called = -1
+            if called < 0:
+                called = self._first()
+                if called != slot:
+                    self._call(called, now_ns)
+            if called == slot and self._place.take_device():
+                words[Field.STATE + slot] = State.HOLDING
+                words[Field.SINCE + slot] = now_ns
         self._publish()
         return words[Field.STATE + slot] == State.HOLDING
 
     def give_way(self, deadline_ns: int, now_ns: int) -> bool:
-        """Wait again if somebody else comes first; return whether the device is still ours."""
+        """Let others go before us if they come first; return whether the device is still ours."""
+        self._place.leave_device()
         self._wait(deadline_ns, now_ns)
         return self.come(now_ns)
 
     def give_back(self, now_ns: int) -> None:
-        """Stop holding or waiting, and call who comes first."""
+        """Hold the device or wait for it no longer, and call who comes first."""
         self._words[Field.STATE + self._slot] = State.IDLE
-        if self._current(now_ns) < 0:
+        self._place.leave_device()
+        if not self._place.device_taken() and self._called(now_ns) < 0:
             self._call(self._first(), now_ns)
         self._publish()
 
-    def stuck(self, now_ns: int) -> bool:
-        """Return whether nobody has the device who lives and comes; a look that needs no lock."""
-        slot, state = self._holder()
-        if slot < 0 or slot == self._slot:
-            return True
-        if state == State.CALLED and now_ns - self._words[Field.SINCE + slot] > PATIENCE_NS:
-            return True
-        return not self._alive(slot)
+    def undecided(self, now_ns: int) -> bool:
+        """Return whether nobody has the device or comes to get it; a look that needs no lock."""
+        if self._place.device_taken():
+            return False
+        slot = self._in(State.CALLED)
+        return (
+            slot < 0
+            or slot == self._slot
+            or now_ns - self._words[Field.SINCE + slot] > PATIENCE_NS
+            or not self._place.alive(slot)
+        )
 
     def holder(self) -> int:
-        """Return the slot that is called or has the device, -1 for none; a look that needs no lock."""
-        return self._holder()[0]
-
-    def _holder(self) -> tuple[int, int]:
-        for slot, state in enumerate(self._states()):
-            if state in {State.CALLED, State.HOLDING}:
-                return slot, state
-        return -1, State.FREE
-
-    def _states(self) -> list[int]:
-        return self._words[Field.STATE : Field.STATE + SLOTS].tolist()
+        """Return the slot that has the device or is called, -1 for none; a look that needs no lock."""
+        slot = self._in(State.HOLDING)
+        return slot if slot >= 0 else self._in(State.CALLED)
 
     def _wait(self, deadline_ns: int, now_ns: int) -> None:
         self._words[Field.DEADLINE + self._slot] = deadline_ns
         self._words[Field.SINCE + self._slot] = now_ns
         self._words[Field.STATE + self._slot] = State.WAITING
 
-    def _hold(self, now_ns: int) -> None:
-        self._words[Field.STATE + self._slot] = State.HOLDING
-        self._words[Field.SINCE + self._slot] = now_ns
-
     def _call(self, slot: int, now_ns: int) -> None:
         if slot >= 0:
             self._words[Field.STATE + slot] = State.CALLED
             self._words[Field.SINCE + slot] = now_ns
-            self._wake(slot)
+            self._place.wake(slot)
 
-    def _current(self, now_ns: int) -> int:
-        """Return the slot that is called or has the device, after those who cannot have been removed."""
+    def _called(self, now_ns: int) -> int:
+        """Return the slot that is called, after those who are dead or do not come have been passed over."""
         words = self._words
-        for slot, state in enumerate(self._states()):
-            if state not in {State.CALLED, State.HOLDING}:
-                continue
-            if not self._alive(slot):
+        while (slot := self._in(State.HOLDING)) >= 0:  # nobody has the device: it died, or never had it
+            words[Field.STATE + slot] = State.IDLE if self._place.alive(slot) else State.FREE
+        while (slot := self._in(State.CALLED)) >= 0:
+            if not self._place.alive(slot):
                 words[Field.STATE + slot] = State.FREE
-            elif state == State.CALLED and now_ns - words[Field.SINCE + slot] > PATIENCE_NS:
+            elif slot != self._slot and now_ns - words[Field.SINCE + slot] > PATIENCE_NS:
                 words[Field.STATE + slot] = State.WAITING
                 words[Field.PASSED + slot] = 1
             else:
-                return slot
-        return -1
+                break
+        return slot
 
     def _first(self) -> int:
         """Return the slot that comes first of those that wait, -1 for none."""
-        while True:
-            waiting = self._waiting()
-            if not waiting:
-                return -1
+        while waiting := self._waiting():
             first = min(waiting, key=self._key)
-            if self._alive(first):
+            if self._place.alive(first):
                 return first
             self._words[Field.STATE + first] = State.FREE
+        return -1
 
     def _waiting(self) -> list[int]:
+        states = self._states()
+        if State.WAITING not in states:
+            return []
         passed = self._words[Field.PASSED : Field.PASSED + SLOTS].tolist()
-        return [
-            slot for slot, state in enumerate(self._states()) if state == State.WAITING and passed[slot] == 0
-        ]
+        return [slot for slot, state in enumerate(states) if state == State.WAITING and not passed[slot]]
 
     def _publish(self) -> None:
-        waiting = self._waiting()
-        deadlines = [self._words[Field.DEADLINE + slot] for slot in waiting]
+        deadlines = [self._words[Field.DEADLINE + slot] for slot in self._waiting()]
         self._words[EARLIEST_WORD] = min(deadlines, default=NEVER)
 
-    def _before(self, slot: int, other: int) -> bool:
-        return self._key(slot) < self._key(other)
+    def _in(self, state: int) -> int:
+        """Return the first slot in a state, -1 for none."""
+        states = self._states()
+        return states.index(state) if state in states else -1
+
+    def _states(self) -> list[int]:
+        return self._words[Field.STATE : Field.STATE + SLOTS].tolist()
 
     def _key(self, slot: int) -> tuple[int, int]:
         return self._words[Field.DEADLINE + slot], self._words[Field.REQUEST + slot]

@@ -14,10 +14,11 @@ It holds 64-bit words in the byte order of the host:
 | 64 + 64 f + s | field f of slot s, see `Field`; there are 64 slots |
 | 1088 + 12 s | name of the client in slot s, UTF-8, zeros to the end of 96 bytes |
 
-Who changes anything but the fields of its own costs holds flock(2) on the file. A client holds an exclusive
-open-file-description lock (fcntl(2)) on the byte of the number of its slot as long as it lives: both locks
-end with their process, however that ends. Nothing in the page is trusted: whatever somebody writes into it,
-clients go on, at worst in a wrong order until each of them has written its own slot again.
+Who changes anything but the fields of its own costs holds flock(2) on the file. Besides there are exclusive
+open-file-description locks (fcntl(2)) on bytes of it: a client has that of the number of its slot as long as
+it lives, and that of byte 64 while it has the device. All these locks end with their process, however that
+ends. Nothing in the page is trusted: whatever somebody writes into it, one client has the device at a time,
+and all go on, at worst in a wrong order until each of them has written its own slot again.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ import os
 import stat
 import time
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
+from typing import Final
 
 from lowlat_nodes.inference.turns.futex import Futex
 from lowlat_nodes.stream.byte_lock import ByteLock
@@ -54,45 +55,46 @@ _PATIENCE_S = 5.0  # for the lock of a page that is to be opened
 _YIELDS = 4
 _SHORTEST_NAP_S, _LONGEST_NAP_S = 20e-6, 1e-3
 _SLOT_LOCKS = tuple(ByteLock(slot) for slot in range(SLOTS))
+_DEVICE_LOCK = ByteLock(SLOTS)
 
 
-class Field(IntEnum):
-    """What a slot holds, as the first word of that field of all slots."""
+class Field:
+    """What a slot holds, as the first word of that field of all slots; plain numbers, read at each turn."""
 
-    STATE = 64
-    DEADLINE = 128
+    STATE: Final = 64
+    DEADLINE: Final = 128
     """Of its job, steady clock, ns."""
-    REQUEST = 192
+    REQUEST: Final = 192
     """Number of its request: of two jobs with one deadline the earlier goes first."""
-    SINCE = 256
+    SINCE: Final = 256
     """When it began to wait, was called, or got the device; steady clock, ns."""
-    PASSED = 320
+    PASSED: Final = 320
     """1 for a client that did not come when it was called, until it does."""
-    BELL = 384
+    BELL: Final = 384
     """A futex in the first four bytes, which changes when the client is called."""
-    PID = 448
-    START = 512
-    PERIOD = 576
+    PID: Final = 448
+    START: Final = 512
+    PERIOD: Final = 576
     """Shortest time between two of its jobs, ns; 0 for none."""
-    RELATIVE_DEADLINE = 640
+    RELATIVE_DEADLINE: Final = 640
     """From a request to its deadline, ns; `NEVER` for none."""
-    COST = 704
+    COST: Final = 704
     """Longest time that a job has the device, ns."""
-    SEGMENT = 768
+    SEGMENT: Final = 768
     """The same of a segment."""
-    DECLARED = 832
+    DECLARED: Final = 832
     """1 once its costs are known."""
 
 
-class State(IntEnum):
+class State:
     """What the client of a slot does."""
 
-    FREE = 0
-    IDLE = 1
-    WAITING = 2
-    CALLED = 3
+    FREE: Final = 0
+    IDLE: Final = 1
+    WAITING: Final = 2
+    CALLED: Final = 3
     """The device is its, but it has not come yet."""
-    HOLDING = 4
+    HOLDING: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Client:
         slot: Its number.
         name: Of the node.
         pid: In the process id namespace of the client.
-        state: What it does.
+        state: What it does, a number of `State`.
         since_ns: Since when, steady clock.
         period_ns: Shortest time between two jobs, 0 for none.
         deadline_ns: From a request to its deadline, `NEVER` for none.
@@ -115,7 +117,7 @@ class Client:
     slot: int
     name: str
     pid: int
-    state: State
+    state: int
     since_ns: int
     period_ns: int
     deadline_ns: int
@@ -178,8 +180,8 @@ class Page:
             raise ConfigurationError(
                 f"turn: {device}: expected at most {SLOTS} nodes at one device, and {name} is one more"
             )
-        for field in Field:
-            if field is not Field.BELL:
+        for field in range(Field.STATE, Field.DECLARED + SLOTS, SLOTS):
+            if field != Field.BELL:
                 self.words[field + slot] = 0
         self.bells = tuple(Futex(self._memory, 8 * (Field.BELL + each)) for each in range(SLOTS))
         process = ProcessId.of(os.getpid())
@@ -214,6 +216,22 @@ class Page:
         """Return whether the client of a slot lives."""
         return slot == self.slot or _SLOT_LOCKS[slot].held(self._descriptor)
 
+    def wake(self, slot: int) -> None:
+        """Wake the client of a slot if it waits."""
+        self.bells[slot].advance()
+
+    def take_device(self) -> bool:
+        """Lock the device, and return whether nobody else had it."""
+        return _DEVICE_LOCK.take(self._descriptor)
+
+    def leave_device(self) -> None:
+        """Unlock the device if it was ours."""
+        _DEVICE_LOCK.release(self._descriptor)
+
+    def device_taken(self) -> bool:
+        """Return whether somebody else has the device locked."""
+        return _DEVICE_LOCK.held(self._descriptor)
+
     def moved(self) -> bool:
         """Return whether the file is gone or another one: who comes now does not see us."""
         try:
@@ -237,7 +255,7 @@ class Page:
             slot,
             _text(bytes(self._bytes[at : at + NAME_BYTES])),
             self._bounded(Field.PID, slot),
-            State(state) if state <= State.HOLDING else State.IDLE,
+            state if state <= State.HOLDING else State.IDLE,
             self._bounded(Field.SINCE, slot),
             self._bounded(Field.PERIOD, slot),
             self._bounded(Field.RELATIVE_DEADLINE, slot) or NEVER,
@@ -246,7 +264,7 @@ class Page:
             self.words[Field.DECLARED + slot] == 1,
         )
 
-    def _bounded(self, field: Field, slot: int) -> int:
+    def _bounded(self, field: int, slot: int) -> int:
         return min(self.words[field + slot], NEVER)
 
     def close(self) -> None:

@@ -265,8 +265,10 @@ class SharedTurn:
         now_ns = time.monotonic_ns()
         self._holding = False
         page.lock()
-        self._order.give_back(now_ns)
-        page.unlock()
+        try:
+            self._order.give_back(now_ns)
+        finally:
+            page.unlock()
         if failed:
             return
         took_ns = now_ns - self._resumed_ns
@@ -314,7 +316,7 @@ class SharedTurn:
             bell.wait(rung, _LOOK_NS)
             now_ns = time.monotonic_ns()
             if words[Field.STATE + slot] == State.WAITING:
-                if self._order.stuck(now_ns):
+                if self._order.undecided(now_ns):
                     return
                 if now_ns > give_up_ns:
                     raise TurnTimeout(self.device, now_ns - since_ns, self._blocked_by(page))
@@ -327,12 +329,12 @@ class SharedTurn:
             page.unlock()
         else:
             self._words[Field.STATE + page.slot] = State.IDLE
+            page.leave_device()
 
     def _join(self) -> None:
         page = Page(self._folder, self.device, self.name)
         self._page, self._words = page, page.words
-        bells = page.bells
-        self._order = Order(page.words, page.slot, page.alive, lambda slot: bells[slot].advance())
+        self._order = Order(page)
         self._joined_ns = time.monotonic_ns()
         self._publish(page)
 
