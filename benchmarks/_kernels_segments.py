@@ -3,8 +3,8 @@
 """A policy at 50 Hz beside a long job at one device: first come first served, and in segments.
 
 Two processes share a device by turns of `inference.turns`: one runs a network of 24 layers that takes 70 ms
-and has no deadline, the other one a policy of 0.24 ms each 20 ms. The response time of a request of the policy
-is counted from when it was due. Ways to share:
+and has no deadline, the other one a policy of 0.24 ms each 20 ms. The response time of the policy is counted
+from when a request was due. Ways to share:
 
 fifo           the earlier request first, whole jobs
 edf            the earlier deadline first, whole jobs

@@ -26,7 +26,8 @@ from lowlat_nodes.stream.errors import ConfigurationError
 HANDOVER_NS = 200_000
 """From the end of a segment to the begin of the next one in another process: what a busy machine takes."""
 
-_MOST_POINTS = 1 << 20
+_MOST_POINTS = 1 << 18
+_MOST_NS = 1 << 58  # nine years; sums of such times are still whole numbers of 64 bits
 _MS = 1e-6
 
 Int64s = NDArray[np.int64]
@@ -73,6 +74,7 @@ class Verdict:
         over_ns: By how much it does not fit.
         missed: The node whose deadline that is, -1 if there is none.
         blocker: The node whose segment holds it up, -1 if there is none.
+        decided: Whether it could be told at all; not where the load is within a hair of the whole device.
     """
 
     blocking_ns: tuple[int, ...]
@@ -81,11 +83,12 @@ class Verdict:
     over_ns: int = 0
     missed: int = -1
     blocker: int = -1
+    decided: bool = True
 
     @property
     def feasible(self) -> bool:
         """Whether each deadline is met."""
-        return self.load < 1.0 and not self.missed_ns
+        return self.load < 1.0 and not self.missed_ns and self.decided
 
 
 def judge(demands: Sequence[Demand], handover_ns: int = HANDOVER_NS) -> Verdict:
@@ -111,11 +114,12 @@ def judge(demands: Sequence[Demand], handover_ns: int = HANDOVER_NS) -> Verdict:
     load = sum(cost / demand.period_ns for cost, demand in zip(costs, timed, strict=True))
     if not timed or load >= 1.0:
         return Verdict(blocking_ns, load)
-    points = _deadlines(timed, _bound_ns(timed, costs, load, max(blocking_ns)))
+    bound_ns = _bound_ns(timed, costs, load, max(blocking_ns))
+    points = _deadlines(timed, min(bound_ns, _MOST_NS))
     over = _demand_ns(points, timed, costs) + _blocking_ns(points, demands, handover_ns) - points
     late = np.flatnonzero(over > 0)
     if not late.size:
-        return Verdict(blocking_ns, load)
+        return Verdict(blocking_ns, load, decided=points.size < _MOST_POINTS and bound_ns <= _MOST_NS)
     missed_ns = int(points[late[0]])
     return Verdict(
         blocking_ns,
@@ -149,6 +153,12 @@ def admit(device: str, demands: Sequence[Demand], newcomer: int) -> Verdict:
             f"{100 * verdict.load:.0f} % of the device: {nodes}. Raise a turn.period_ms, make a model "
             f"cheaper, or give {name} another turn.device"
         )
+    if not verdict.decided:
+        raise ConfigurationError(
+            f"turn: {name} cannot share {device}: with it, jobs with deadlines would need "
+            f"{100 * verdict.load:.4g} % of the device, too much to tell whether all meet them: {nodes}. "
+            f"Raise a turn.period_ms, make a model cheaper, or give {name} another turn.device"
+        )
     missed, blocker = demands[verdict.missed], verdict.blocker
     over_ms = verdict.over_ns * _MS
     why, remedy = "", ""
@@ -180,13 +190,14 @@ def _bound_ns(timed: Sequence[Demand], costs: Sequence[int], load: float, blocki
 
 
 def _deadlines(timed: Sequence[Demand], bound_ns: int) -> Int64s:
-    """Return all times up to a bound at which a job may have to be done, in order; a million at most."""
-    found = []
-    for demand in timed:
-        count = (bound_ns - demand.deadline_ns) // demand.period_ns + 1
-        number = np.arange(min(count, _MOST_POINTS // len(timed)), dtype=np.int64)
-        found.append(demand.deadline_ns + number * demand.period_ns)
-    return np.unique(np.concatenate(found))
+    """Return the first times up to a bound at which a job may have to be done, in order."""
+    found = [
+        np.arange(demand.deadline_ns, bound_ns + 1, demand.period_ns, dtype=np.int64)
+        if (bound_ns - demand.deadline_ns) // demand.period_ns < _MOST_POINTS
+        else demand.deadline_ns + demand.period_ns * np.arange(_MOST_POINTS, dtype=np.int64)
+        for demand in timed
+    ]
+    return np.unique(np.concatenate(found))[:_MOST_POINTS]
 
 
 def _demand_ns(points: Int64s, timed: Sequence[Demand], costs: Sequence[int]) -> Int64s:

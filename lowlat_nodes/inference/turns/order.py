@@ -15,7 +15,7 @@ from typing import Protocol
 
 from lowlat_nodes.inference.turns.page import EARLIEST_WORD, NEVER, REQUEST_WORD, SLOTS, Field, State
 
-PATIENCE_NS = 20_000_000
+PATIENCE_NS = 100_000_000
 """How long the device stays free for a client that was called."""
 
 _REQUESTS = (1 << 62) - 1

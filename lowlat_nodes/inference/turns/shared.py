@@ -75,6 +75,7 @@ class SharedTurn:
         deadline_ns: From a request to its deadline, 0 for none.
         timeout_ns: Longest wait, 0 for any.
         folder: Where the nodes meet; None for `turn_folder()`.
+        now_ns: The steady clock, which all processes of a host share.
 
     Raises:
         ConfigurationError: If there is no such folder, or no room in it.
@@ -89,6 +90,7 @@ class SharedTurn:
         deadline_ns: int = 0,
         timeout_ns: int = 0,
         folder: Path | None = None,
+        now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.device = device
         self.name = name
@@ -96,6 +98,7 @@ class SharedTurn:
         self._deadline_ns = deadline_ns
         self._timeout_ns = timeout_ns
         self._folder = turn_folder() if folder is None else folder
+        self._now_ns = now_ns
         self._guard = threading.Lock()  # of the page and what figures are made of
         self._costs = Costs()
         self._waited = Histogram()
@@ -104,7 +107,8 @@ class SharedTurn:
         self._scope = _Scope(self)
         self._in_job = self._holding = False
         self._due_ns = NEVER  # the deadline of the job
-        self._resumed_ns = self._worked_ns = self._longest_ns = 0
+        self._got_ns = self._resumed_ns = 0  # when we got the device, when the segment began
+        self._worked_ns = self._longest_ns = 0  # before that, and the longest segment of the job
         self._waiting_ns = 0  # since when
         self._bucket = ""
         self._page: Page | None = None
@@ -131,14 +135,14 @@ class SharedTurn:
         """
         if not self._holding:
             return
-        now_ns = time.monotonic_ns()
+        now_ns = self._now_ns()
         took_ns = now_ns - self._resumed_ns
         if took_ns > self._longest_ns:
             self._longest_ns = took_ns
         if self._words[EARLIEST_WORD] >= self._due_ns:
             self._resumed_ns = now_ns
             return
-        self._worked_ns += took_ns
+        self._worked_ns += now_ns - self._got_ns
         self._holding = False
         self._yields += 1
         self._get(now_ns, self._order.give_way)
@@ -238,7 +242,7 @@ class SharedTurn:
 
     def begin(self) -> None:
         """Begin a job: see `job`."""
-        now_ns = time.monotonic_ns()
+        now_ns = self._now_ns()
         if now_ns - self._joined_ns > _JOIN_NS:
             self._join_again(now_ns)
         page = self._page
@@ -262,7 +266,7 @@ class SharedTurn:
         page = self._page
         if page is None or not self._holding:
             return
-        now_ns = time.monotonic_ns()
+        now_ns = self._now_ns()
         self._holding = False
         page.lock()
         try:
@@ -271,8 +275,8 @@ class SharedTurn:
             page.unlock()
         if failed:
             return
-        took_ns = now_ns - self._resumed_ns
-        job_ns, segment_ns = self._worked_ns + took_ns, max(self._longest_ns, took_ns)
+        job_ns = self._worked_ns + now_ns - self._got_ns
+        segment_ns = max(self._longest_ns, now_ns - self._resumed_ns)
         self._jobs += 1
         self._late += now_ns > self._due_ns
         self._overruns += job_ns > self._declared_job_ns or segment_ns > self._declared_segment_ns
@@ -292,7 +296,7 @@ class SharedTurn:
             while not ours:
                 self._sleep(page, since_ns, give_up_ns)
                 self._lock(page, since_ns, give_up_ns)
-                ours = order.come(time.monotonic_ns())
+                ours = order.come(self._now_ns())
                 page.unlock()
         except BaseException:
             self._withdraw(page)
@@ -300,11 +304,11 @@ class SharedTurn:
         finally:
             self._waiting_ns = 0
         self._holding = True
-        self._resumed_ns = time.monotonic_ns()
+        self._got_ns = self._resumed_ns = self._now_ns()
 
     def _lock(self, page: Page, since_ns: int, give_up_ns: int) -> None:
         if not page.lock(give_up_ns):
-            raise TurnTimeout(self.device, time.monotonic_ns() - since_ns, self._blocked_by(page))
+            raise TurnTimeout(self.device, self._now_ns() - since_ns, self._blocked_by(page))
 
     def _sleep(self, page: Page, since_ns: int, give_up_ns: int) -> None:
         """Return once there is something to decide."""
@@ -314,7 +318,7 @@ class SharedTurn:
             if words[Field.STATE + slot] != State.WAITING or words[Field.PASSED + slot]:
                 return
             bell.wait(rung, _LOOK_NS)
-            now_ns = time.monotonic_ns()
+            now_ns = self._now_ns()
             if words[Field.STATE + slot] == State.WAITING:
                 if self._order.undecided(now_ns):
                     return
@@ -323,7 +327,7 @@ class SharedTurn:
 
     def _withdraw(self, page: Page) -> None:
         """Ask for the device no longer."""
-        now_ns = time.monotonic_ns()
+        now_ns = self._now_ns()
         if page.lock(now_ns + _WITHDRAW_NS):
             self._order.give_back(now_ns)
             page.unlock()
@@ -335,7 +339,7 @@ class SharedTurn:
         page = Page(self._folder, self.device, self.name)
         self._page, self._words = page, page.words
         self._order = Order(page)
-        self._joined_ns = time.monotonic_ns()
+        self._joined_ns = self._now_ns()
         self._publish(page)
 
     def _join_again(self, now_ns: int) -> None:
@@ -367,7 +371,7 @@ class SharedTurn:
         return Demand(self.name, job_ns, segment_ns, self._period_ns, self._deadline_ns)
 
     def _blocked_by(self, page: Page) -> str:
-        slot, now_ns = self._order.holder(), time.monotonic_ns()
+        slot, now_ns = self._order.holder(), self._now_ns()
         decider = page.words[DECIDER_WORD] - 1
         if decider in range(SLOTS) and now_ns - self._waiting_ns > _DECIDES_NS:
             slot = decider
