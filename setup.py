@@ -158,6 +158,7 @@ setup(
         "remote": REMOTE,
         "dataset": DATASET,
         "torch": TORCH,
+        "onnx": ONNX,
         "train": TRAIN,
         "finetune": FINETUNE,
         "openvino": OPENVINO,
