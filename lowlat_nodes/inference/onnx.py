@@ -26,6 +26,7 @@ PROVIDERS: Mapping[str, str] = {
 
 _GPU_PACKAGE = "onnxruntime-gpu"
 _TF32_OPTION_SINCE = (1, 18)
+_ERRORS = 3  # of ONNX Runtime's levels of messages
 _DTYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -55,6 +56,7 @@ class OnnxModel:
         folded: Whether `image` is taken as uint8 [1, height, width, 3] and normalised in the graph.
         profile: How the name of a file begins that ONNX Runtime writes its own profile to; see
             `end_profiling`.
+        optimised: File to write the graph to as it is run here, with operators fused, for `open_as_it_is`.
 
     Raises:
         ConfigurationError: If the file is missing, no ONNX graph, or uses types that nothing here can feed;
@@ -75,18 +77,17 @@ class OnnxModel:
         image: ImageInput | None = None,
         folded: bool = False,
         profile: Path | None = None,
+        optimised: Path | None = None,
     ) -> None:
         onnxruntime = _onnxruntime()
         _check_provider(onnxruntime, provider, precision)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Spinning workers take the cores from the control loop for nothing between two inferences.
-        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
-        options.add_session_config_entry("session.force_spinning_stop", "1")
+        options = _options(threads, spinning)
         if profile is not None:
             options.enable_profiling = True
             options.profile_file_prefix = os.fspath(profile)
+        if optimised is not None:
+            options.optimized_model_filepath = os.fspath(optimised)
+            options.log_severity_level = _ERRORS  # that it is for this machine only is meant
         renamed: dict[str, str] = {}
         source: Path | bytes = path
         if image is not None:
@@ -144,6 +145,26 @@ def read_signature(path: Path) -> Signature:
     return _signature(path, _plain_session(path))
 
 
+def open_as_it_is(
+    content: bytes, *, threads: int = 1, spinning: bool = False, profile: Path | None = None
+) -> Any:
+    """Return a session on the CPU that changes nothing about a graph: it, or what it is of, is optimised.
+
+    Args:
+        content: The graph, serialised.
+        threads: As for `OnnxModel`.
+        spinning: As for `OnnxModel`.
+        profile: Beginning of the name of a file for the time of each node; the end of profiling completes it.
+    """
+    onnxruntime = _onnxruntime()
+    options = _options(threads, spinning)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = os.fspath(profile)
+    return onnxruntime.InferenceSession(content, options, providers=[PROVIDERS["cpu"]])
+
+
 def available_providers() -> list[str]:
     """Return which of `PROVIDERS` the installed ONNX Runtime was built with, none if it is not installed."""
     try:
@@ -159,6 +180,16 @@ def _onnxruntime() -> Any:
     except ImportError as error:
         raise MissingExtra("onnxruntime") from error
     return onnxruntime
+
+
+def _options(threads: int, spinning: bool) -> Any:
+    options = _onnxruntime().SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning workers take the cores from the control loop for nothing between two inferences.
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
 
 
 def _check_provider(onnxruntime: Any, provider: str, precision: str) -> None:
