@@ -19,11 +19,13 @@ class Classifier(Protocol):
         name: Of the model.
         sha256: Of its file, hexadecimal.
         threshold: The least probability of a class that is named; below it a result abstains.
+        batch: How many light curves its model takes at a time.
     """
 
     name: str
     sha256: str
     threshold: float
+    batch: int
 
     def classify(self, light_curves: LightCurves) -> NDArray[np.float32]:
         """Return float32 [n, 12]: the probabilities of `classes.CLASSES`, which sum to 1 in each row."""

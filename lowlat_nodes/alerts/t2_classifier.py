@@ -19,6 +19,7 @@ from lowlat_nodes.alerts.model_metadata import read_threshold
 from lowlat_nodes.alerts.t2_inputs import PASSBANDS, around_detections, t2_inputs
 from lowlat_nodes.inference import backends
 from lowlat_nodes.inference.backend_settings import ONE_THREAD, BackendSettings
+from lowlat_nodes.inference.segments.sharing import ALONE, Sharing
 
 CONTRACT: Final = "lowlat-t2-1"
 SHIPPED: Final = "alerts_t2"
@@ -33,11 +34,13 @@ class T2Classifier:
         name: Of the kind of model.
         sha256: Of its file, hexadecimal.
         threshold: Probability of the likeliest class below which to abstain.
+        batch: How many light curves the model takes at a time.
         backend: What runs it, in words.
 
     Args:
         path: An .onnx file of `lowlat train t2`; None takes the one that ships.
         settings: What runs it; where they leave a choice, it is timed here, on this machine.
+        sharing: Whether it is cut into parts, see `backends.load`.
 
     Raises:
         ConfigurationError: If the file is missing or none of those, or does not fit the settings.
@@ -45,8 +48,14 @@ class T2Classifier:
     """
 
     name = "t2"
+    batch = _BATCH
 
-    def __init__(self, path: Path | None = None, settings: BackendSettings = ONE_THREAD) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        settings: BackendSettings = ONE_THREAD,
+        sharing: Sharing = ALONE,
+    ) -> None:
         path = resources.model(SHIPPED) if path is None else path
         self.threshold = read_threshold(
             path,
@@ -55,7 +64,7 @@ class T2Classifier:
             trainer="lowlat train t2",
             expected={"passbands": PASSBANDS},
         )
-        loaded = backends.load(path, settings, further=_example(), outputs=["probabilities"])
+        loaded = backends.load(path, settings, further=_example(), outputs=["probabilities"], sharing=sharing)
         self._model = loaded.model
         self.backend = loaded.candidate.describe()
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -8,7 +8,7 @@ import json
 import mmap
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,8 @@ from lowlat_nodes.inference.candidates import Candidate, candidates, open_model
 from lowlat_nodes.inference.example import example
 from lowlat_nodes.inference.image_input import ImageInput
 from lowlat_nodes.inference.model import Model, Signature
+from lowlat_nodes.inference.segments.cut import Cut, cut
+from lowlat_nodes.inference.segments.sharing import ALONE, Sharing
 from lowlat_nodes.stream.config import to_flat
 from lowlat_nodes.stream.errors import ConfigurationError
 
@@ -43,17 +45,20 @@ class Loaded:
         model: Ready to run; `inputs` says whether the image is taken as uint8.
         candidate: How it runs.
         calibration: What was timed; None if there was nothing to choose.
+        cut: In which parts it runs; None where nothing was to be cut.
     """
 
     model: Model
     candidate: Candidate
     calibration: Calibration | None
+    cut: Cut | None = None
 
     def as_text(self) -> str:
         """Return what runs the model, and the table of what was timed where there was a choice."""
+        how = f"{self.model.path.name} runs with {self.candidate.describe()}, the only way open"
         if self.calibration is not None:
-            return self.calibration.as_text()
-        return f"{self.model.path.name} runs with {self.candidate.describe()}, the only way open"
+            how = self.calibration.as_text()
+        return how if self.cut is None else f"{how}\n{self.cut.as_text()}"
 
     def as_json(self) -> str:
         """Return the same as one JSON object, of the form of `Calibration.as_json`."""
@@ -87,6 +92,7 @@ def load(
     clocks: Clocks | None = None,
     anew: bool = False,
     stop: Stop = never,
+    sharing: Sharing = ALONE,
 ) -> Loaded:
     """Load a model and run it, in the way that is fastest where the parameters leave a choice.
 
@@ -101,6 +107,7 @@ def load(
         clocks: What to measure with.
         anew: Whether what an earlier start found out does not count.
         stop: Whether to give up, asked again and again while there is something to time.
+        sharing: Whether it is cut into parts that give way, which only ONNX Runtime on the CPU can do here.
 
     Raises:
         ConfigurationError: If the file, the parameters and this machine do not fit each other; if it was to
@@ -112,6 +119,8 @@ def load(
     fetched = list(said.outputs) if outputs is None else outputs
     cores = len(os.sched_getaffinity(0))
     possible = candidates(path, settings, image, cores=cores, load_average=clocks.load())
+    if sharing.segment_ms:
+        possible = _divisible(path, possible)
 
     def start(candidate: Candidate) -> Model:
         return open_model(path, candidate, image, cuda_graph=settings.cuda_graph)
@@ -119,14 +128,18 @@ def load(
     def feed(model: Model) -> dict[str, np.ndarray]:
         return example(model, image, further or {})
 
+    def in_parts(loaded: Loaded) -> Loaded:
+        return _in_parts(loaded, sharing, feed, image)
+
     if len(possible) == 1:
-        return Loaded(_ran(start(possible[0]), feed, fetched), possible[0], None)
+        return in_parts(Loaded(_ran(start(possible[0]), feed, fetched), possible[0], None))
     key = calibration_cache.key(
         path,
         {
             "image": asdict(image) if image else None,
             "outputs": fetched,
             "settings": to_flat(settings),
+            "divisible": bool(sharing.segment_ms),
             "machine": machine.describe(),
             "lowlat_nodes": lowlat_nodes.__version__,
         },
@@ -155,15 +168,52 @@ def load(
         return Loaded(model, found.best, found)
 
     if not settings.calibration.cache:
-        return timed()
+        return in_parts(timed())
     if loaded := known():
-        return loaded
+        return in_parts(loaded)
     with turn(stop):
         loaded = known() or timed()  # another process may have just found it out
         assert loaded.calibration is not None
         if not loaded.calibration.cached:
             calibration_cache.write(key, loaded.calibration)
-    return loaded
+    return in_parts(loaded)
+
+
+def _in_parts(
+    loaded: Loaded,
+    sharing: Sharing,
+    feed: Callable[[Model], dict[str, np.ndarray]],
+    image: ImageInput | None,
+) -> Loaded:
+    """Return a model that gives way as often as wished."""
+    if not sharing.segment_ms:
+        return loaded
+    found = cut(
+        loaded.model.path,
+        sharing.segment_ms,
+        feed,
+        threads=loaded.candidate.threads,
+        spinning=loaded.candidate.spinning,
+        image=image,
+        turn=sharing.turn,
+    )
+    return replace(loaded, model=found.model, cut=found)
+
+
+def _divisible(path: Path, possible: list[Candidate]) -> list[Candidate]:
+    """Return the ways to run a model in parts.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
+    found = [each for each in possible if (each.backend, each.device) == ("onnxruntime", "cpu")]
+    if not found:
+        ways = ", ".join(dict.fromkeys(f"{each.backend} on {each.device}" for each in possible))
+        raise ConfigurationError(
+            f"turn.segment_ms: expected a model that ONNX Runtime runs on the CPU, where it can be cut; "
+            f"{path.name} may run with {ways}. Set segment_ms 0, or kind onnxruntime and provider cpu or auto"
+        )
+    return found
 
 
 def _ran(model: Model, feed: Callable[[Model], dict[str, np.ndarray]], outputs: list[str]) -> Model:

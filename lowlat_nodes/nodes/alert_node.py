@@ -13,10 +13,20 @@ from lowlat_nodes.alerts.alert_classifier import ALERTS, RESULTS, AlertClassifie
 from lowlat_nodes.alerts.filters import Filters
 from lowlat_nodes.energy.budget import LEAST_HZ, Leeway, Order
 from lowlat_nodes.energy.guard import Guard
+from lowlat_nodes.inference.segments.sharing import open_sharing
+from lowlat_nodes.inference.turn import UNSHARED, Turn
 from lowlat_nodes.nodes.alert_config import AlertNodeConfig
 from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.base import LifecycleHost
-from lowlat_nodes.nodes.diagnostics import Level, Report, Window, judge_guard, judge_loop, standard_values
+from lowlat_nodes.nodes.diagnostics import (
+    Level,
+    Report,
+    Window,
+    judge_guard,
+    judge_loop,
+    judge_turn,
+    standard_values,
+)
 from lowlat_nodes.nodes.guards import EPOCHS, epoch_guard
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.endpoint import PullSource, Sink
@@ -53,6 +63,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         self._config: AlertNodeConfig | None = None
         self._processor: AlertClassifier | None = None
         self._guard: Guard | None = None
+        self._turn: Turn = UNSHARED
         self._ros: RosSink | None = None
         self._service: AlertService | None = None
         self._window = Window()
@@ -64,7 +75,10 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         """Load the model, check filters and schemas, and advertise the topics."""
         self._config = config
         self._guard = epoch_guard(config.energy.guard)
-        self._processor = load_alert_classifier(config, self._guard)
+        sharing = open_sharing(config.turn, self.get_fully_qualified_name())
+        self._turn = sharing.turn
+        self._processor = load_alert_classifier(config, self._guard, sharing)
+        self._turn.declare()
         if config.publish:
             outputs = {
                 output: Output(topic=f"~/{topic}", type_name="std_msgs/msg/String", depth=_DEPTH)
@@ -108,6 +122,8 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         """Release the model and withdraw the topics."""
         sink, self._ros = self._ros, None
         self._processor = self._guard = None
+        self._turn.close()
+        self._turn = UNSHARED
         if sink is not None:
             sink.close()
 
@@ -166,7 +182,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
             values["lag"] = stats.lag
         level, summary = self._judge(service, values)
         report = judge_guard(Report(level, summary, values), self._guard.state(), EPOCHS)
-        return judge_loop(report, service.delivery.pulse)
+        return judge_turn(judge_loop(report, service.delivery.pulse), self._turn.figures())
 
     def _judge(self, service: AlertService, values: dict[str, Any]) -> tuple[Level, str]:
         """Return what the figures mean, and warn of what has grown since the last report."""

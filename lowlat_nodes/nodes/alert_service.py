@@ -17,6 +17,8 @@ from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.loading import load_classifier
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.result import FIELDS
+from lowlat_nodes.alerts.shared_classifier import SharedClassifier
+from lowlat_nodes.inference.segments.sharing import ALONE, Sharing
 from lowlat_nodes.nodes.alert_settings import AlertSettings
 from lowlat_nodes.nodes.counted_alerts import CountedProcessor, CountedSink
 from lowlat_nodes.nodes.counting import Counts
@@ -58,17 +60,24 @@ _BATCHES = tuple(1 << power for power in range(13))
 Sinks = Mapping[str, list[Sink]]
 
 
-def load_alert_classifier(settings: AlertSettings, bound: Bound = UNBOUNDED) -> AlertClassifier:
+def load_alert_classifier(
+    settings: AlertSettings, bound: Bound = UNBOUNDED, sharing: Sharing = ALONE
+) -> AlertClassifier:
     """Return the processor: packets in, results, dead letters and what filters keep out.
 
     Args:
         settings: The parameters.
         bound: How many epochs an alert may have, see `Ingest`.
+        sharing: With whom the device is shared that classifies; the classifier is warm then.
 
     Raises:
         ConfigurationError: If model, filters or schemas are not as they should be.
     """
-    classifier = load_classifier(settings.model)
+    classifier = load_classifier(settings.model, sharing=sharing)
+    if sharing.is_shared:
+        shared = SharedClassifier(classifier, sharing)
+        shared.warm_up(sharing, settings.batch)
+        classifier = shared
     ingest = Ingest(alert_registry(settings), bound=bound)
     processor = AlertClassifier(ingest, classifier, Filters(settings.filter))
     processor.abstain_below(settings.threshold)

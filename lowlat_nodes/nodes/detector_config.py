@@ -8,6 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from lowlat_nodes.energy.settings import GuardedEnergySettings
+from lowlat_nodes.inference.segments.sharing import SharingSettings
 from lowlat_nodes.nodes.base import NodeSettings
 from lowlat_nodes.nodes.zmq_input import ZmqInput
 from lowlat_nodes.nodes.zmq_output import ZmqSettings
@@ -34,6 +35,7 @@ class DetectorNodeConfig(NodeSettings, CamerasConfig):
         "an energy budget asks for it; all are loaded.",
     )
     zmq: ZmqSettings = section(ZmqSettings, doc="Detections over ZeroMQ as well.")
+    turn: SharingSettings = section(SharingSettings, doc="With whom the device of the model is shared.")
     energy: GuardedEnergySettings = section(GuardedEnergySettings, doc="What results cost, and what one may.")
 
     def tiers(self) -> list[DetectorConfig]:

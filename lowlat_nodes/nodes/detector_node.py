@@ -13,8 +13,10 @@ from std_srvs.srv import SetBool
 
 from lowlat_nodes.energy.budget import Leeway, Order
 from lowlat_nodes.energy.guard import Guard
+from lowlat_nodes.inference.segments.sharing import open_sharing
+from lowlat_nodes.inference.turn import UNSHARED, Turn
 from lowlat_nodes.nodes.detector_config import DetectorNodeConfig
-from lowlat_nodes.nodes.diagnostics import MS, Level, Report, judge_guard
+from lowlat_nodes.nodes.diagnostics import MS, Level, Report, judge_guard, judge_turn
 from lowlat_nodes.nodes.guards import BOXES, candidate_guard
 from lowlat_nodes.nodes.processor_node import Hosted, ProcessorNode
 from lowlat_nodes.nodes.run import run
@@ -69,6 +71,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         self._latched: RosSink | None = None
         self._told: RosSink | None = None
         self._zmq: Publisher | None = None
+        self._turn: Turn = UNSHARED
         self._model_time, self._prepare_time = Histogram(), Histogram()
         super().__init__("detector_node", DetectorNodeConfig, self._make, **{"task": "detector", **ros})
         self._stamps = RosClock(self)
@@ -77,6 +80,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
     def setup(self, config: DetectorNodeConfig) -> None:
         """Load the model, choose what runs it, and say so."""
         super().setup(config)
+        self._turn.declare()
         detector = self._detector
         streams = [name for name in detector.outputs if name.endswith(f"/{DETECTIONS}")]
         topics = {name: self.resolve_topic_name(self.topic(name)).lstrip("/") for name in streams}
@@ -95,6 +99,8 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
                 sink.close()
         self._told = self._latched = self._zmq = self._tiers = self._guard = None
         super().teardown()
+        self._turn.close()
+        self._turn = UNSHARED
 
     def check(self, config: DetectorNodeConfig) -> None:
         """Refuse classes that the model does not have."""
@@ -180,7 +186,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         for name, times in (("model", model), ("prepare", prepare)):
             for share, value in zip(("p50", "p99"), times.quantiles((0.5, 0.99)), strict=True):
                 report.values[f"{name}_{share}_ms"] = value / MS if times.count else float("nan")
-        return judge_guard(report, self._guard.state(), BOXES)
+        return judge_turn(judge_guard(report, self._guard.state(), BOXES), self._turn.figures())
 
     @property
     def _loaded(self) -> DetectorTiers:
@@ -195,9 +201,18 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
     def _make(self, config: DetectorNodeConfig) -> Hosted:
         inputs, outputs = config.inputs(), dict(_outputs(config))
         self._guard = guard = candidate_guard(config.energy.guard, config.max_detections)
+        sharing = open_sharing(config.turn, self.get_fully_qualified_name())
+        self._turn = sharing.turn
         self._tiers = DetectorTiers(
             [
-                Detector(tier, tuple(inputs), wanted=self.wanted, stop=self.stopping, bound=guard)
+                Detector(
+                    tier,
+                    tuple(inputs),
+                    wanted=self.wanted,
+                    stop=self.stopping,
+                    bound=guard,
+                    sharing=sharing,
+                )
                 for tier in config.tiers()
             ]
         )

@@ -220,6 +220,25 @@ def judge_guard(report: Report, state: GuardState, unit: str) -> Report:
     return report
 
 
+def judge_turn(report: Report, figures: Mapping[str, str | int | float]) -> Report:
+    """Return a report with the figures of a shared device (`Turn.figures`).
+
+    It is a warning where deadlines cannot all be met as things cost now. An error of a node that waits for
+    the device says who has it.
+    """
+    report.values |= figures
+    blocked_by = figures.get("turn.blocked_by")
+    if report.level is Level.ERROR and blocked_by:
+        report.summary += f"; waiting for {figures['turn.device']}, which is taken by {blocked_by}"
+    elif report.level in {Level.OK, Level.STALE} and figures.get("turn.feasible") == "no":
+        report.level = Level.WARN
+        report.summary = (
+            f"as jobs cost now, not all nodes at {figures['turn.device']} can meet their deadlines: "
+            f"{figures['turn.shared_with']} and this one"
+        )
+    return report
+
+
 class DiagnosticsPublisher:
     """Publishes a report on /diagnostics, by wall time: a paused simulation does not hide a node.
 

@@ -24,7 +24,7 @@ _FORGIVEN_S = 30.0
 class KeptProcess:
     """Starts a module and starts it again when it has ended.
 
-    The child says `ready` or `refused` once it has loaded.
+    The child says `ready` or `refused` once it has loaded, and may tell `figures` at any time after that.
 
     Args:
         module: What it runs.
@@ -36,6 +36,7 @@ class KeptProcess:
         channel: To the present child.
         restarts: How many times it was replaced.
         problem: Why there is none that works, empty while there is.
+        figures: What it last told of its turns at a shared device; empty if it never did.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class KeptProcess:
     ) -> None:
         self.restarts = 0
         self.problem = ""
+        self.figures: dict[str, Any] = {}
         self._module = module
         self._what = what
         self._setup = setup
@@ -83,8 +85,11 @@ class KeptProcess:
                 self._loaded_by_s = math.inf
                 self.replace(_late(self._what, self._load_timeout_s))
             return None
-        self._loaded_by_s = math.inf
         kind, content = unpack(data)
+        if kind == "figures":
+            self.figures = content
+            return None
+        self._loaded_by_s = math.inf
         if kind == "refused":
             self.problem = content["reason"]
             return None
@@ -117,6 +122,7 @@ class KeptProcess:
         self.restarts += 1
         now_s = time.monotonic()
         self._ended_s = [ended_s for ended_s in self._ended_s if ended_s > now_s - _FORGIVEN_S] + [now_s]
+        self.figures = {}
         self._restart_at_s = now_s + _BACK_OFF_S[min(len(self._ended_s), len(_BACK_OFF_S)) - 1]
 
 

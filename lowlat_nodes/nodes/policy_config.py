@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.policies.policy import MOST_STEPS, PolicySpec
 from lowlat_nodes.energy.settings import GuardedEnergySettings
+from lowlat_nodes.inference.segments.sharing import SharingSettings
 from lowlat_nodes.nodes.base import NodeSettings
 from lowlat_nodes.nodes.realtime import RealtimeConfig
 from lowlat_nodes.stream.config import section, setting
@@ -29,8 +30,22 @@ class PolicyNodeConfig(NodeSettings, ControlConfig):
         low=1,
         high=MOST_STEPS,
     )
+    turn: SharingSettings = section(SharingSettings, doc="With whom the device of the policy is shared.")
     energy: GuardedEnergySettings = section(GuardedEnergySettings, doc="What results cost, and what one may.")
     realtime: RealtimeConfig = section(RealtimeConfig, doc="Scheduling of the tick process.")
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            ConfigurationError: As `ControlConfig` does, and for several processes of a policy at one device.
+        """
+        super().__post_init__()
+        if self.turn.device and self.policy.workers > 1:
+            raise ConfigurationError(
+                f"policy.workers: inferences that take turns at {self.turn.device} follow each other; "
+                f"expected 1 with turn.device, got {self.policy.workers}"
+            )
 
     def steps(self, spec: PolicySpec) -> tuple[int, ...]:
         """Return in how many steps chunks may be made, the most first; 0 for what the policy makes by itself.

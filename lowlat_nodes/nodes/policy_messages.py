@@ -10,7 +10,7 @@ node      tick      `setup`, `policy` (with a channel to the worker), `corrector
                     `activate`, `deactivate`, `start`, `stop`, `pace`
 tick      node      `ready` or `refused`, `status`, `inference`
 node      worker    `setup` (with a channel to the cameras), `tick` (with one to the tick)
-worker    node      `ready` or `refused`
+worker    node      `ready` or `refused`, `figures` of a device that it shares
 tick      worker    `launch`
 worker    tick      `answer`, `failed`
 node      corrector `setup` (with a channel to the cameras), `tick` (with one to the tick)

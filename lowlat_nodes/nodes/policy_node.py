@@ -26,7 +26,7 @@ from lowlat_nodes.energy.guard import Guard
 from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.counting import CHUNK
-from lowlat_nodes.nodes.diagnostics import Level, Report, judge_guard, standard_values
+from lowlat_nodes.nodes.diagnostics import Level, Report, judge_guard, judge_turn, standard_values
 from lowlat_nodes.nodes.guards import MS, inference_guard
 from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
 from lowlat_nodes.nodes.policy_messages import LONGEST_TASK
@@ -238,7 +238,8 @@ class PolicyNode(LifecycleHost[PolicyNodeConfig]):
             values["strategy_choice"] = status["choice"]
         level, summary = self._judge(status, problems)
         assert self._guard is not None
-        return judge_guard(Report(level, summary, values), self._guard.state(), MS)
+        report = judge_guard(Report(level, summary, values), self._guard.state(), MS)
+        return judge_turn(report, workers[0].figures)
 
     def _joules_per_action(self, counters: dict[str, int]) -> float:
         """Return the energy of a row of a chunk that the robot executed; NaN where it is not known."""

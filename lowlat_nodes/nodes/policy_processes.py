@@ -106,7 +106,12 @@ class PolicyProcesses:
             KeptProcess(
                 "lowlat_nodes.nodes.policy_worker",
                 "the policy",
-                partial(self._set_up, nice=config.realtime.worker_nice),
+                partial(
+                    self._set_up,
+                    nice=config.realtime.worker_nice,
+                    turn=to_flat(config.turn),
+                    name=f"{wiring.namespace.rstrip('/')}/{wiring.name}",
+                ),
                 load_timeout_s=self._load_timeout_s,
             )
             for _ in range(config.policy.workers)

@@ -22,6 +22,8 @@ from lowlat_nodes.control.policies.load import load_policy
 from lowlat_nodes.control.policies.policy import Observation, Policy, blank_observation, infer
 from lowlat_nodes.control.state import RobotState
 from lowlat_nodes.inference.model import LaunchTimes
+from lowlat_nodes.inference.segments.sharing import SharingSettings, open_sharing
+from lowlat_nodes.inference.turns.shared import TurnTimeout
 from lowlat_nodes.nodes.camera_client import CameraClient, Sight
 from lowlat_nodes.nodes.counting import CHUNK, open_counts
 from lowlat_nodes.nodes.policy_child import described, serve_as_child
@@ -34,6 +36,7 @@ from lowlat_nodes.transport.policy.connect import connect
 from lowlat_nodes.transport.policy.process_client import ProcessClient
 
 _WARM_UP_RUNS = 3
+_TOLD_S = 1.0  # between two reports on a shared device
 
 
 class PolicyWorker:
@@ -54,7 +57,9 @@ class PolicyWorker:
         self._cameras = CameraClient(cameras)
         self._tick: Channel | None = None
         self._config = build(ControlConfig, setup["config"])
-        self._policy = load_policy(self._config.policy, connect, ProcessClient)
+        self._sharing = open_sharing(build(SharingSettings, setup["turn"]), setup["name"])
+        self._told_s = 0.0
+        self._policy = load_policy(self._config.policy, connect, ProcessClient, self._sharing)
         self._contract = Contract(self._config.observation, self._config.command, self._policy.spec)
         check_size(self._policy.spec)
         self._observer = Observer(self._config.observation, self._contract)
@@ -62,13 +67,15 @@ class PolicyWorker:
         self._problem = ""
         self._latency = self._config.policy.latency
         warm_ns = self._warm_up()
+        self._sharing.turn.declare()
         node.send(pack("ready", spec=self._policy.spec.to_plain(), warm_ns=warm_ns))
 
     def run(self) -> None:
         """Serve launches until the policy node goes away."""
         while True:
             watched = [end for end in (self._node, self._tick) if end is not None]
-            ready, _, _ = select.select(watched, [], [])
+            ready, _, _ = select.select(watched, [], [], _TOLD_S if self._sharing.is_shared else None)
+            self._tell_figures()
             if self._node in ready:
                 data, descriptor = self._node.receive_with_descriptor()
                 if data is not None and descriptor is not None:
@@ -78,6 +85,13 @@ class PolicyWorker:
                     self._serve(self._tick)
                 except ChannelClosedError:
                     self._tick = None  # the node will send another one, or end us
+
+    def _tell_figures(self) -> None:
+        """Tell the node once a second how the shared device is."""
+        now_s = time.monotonic()
+        if self._sharing.is_shared and now_s - self._told_s >= _TOLD_S:
+            self._told_s = now_s
+            self._node.send(pack("figures", **self._sharing.turn.figures()))
 
     def _serve(self, tick: Channel) -> None:
         data = tick.receive()
@@ -93,12 +107,16 @@ class PolicyWorker:
         try:
             observation, image_ns = self._observe(launch)
             observation.steps = steps
-            actions = self._contract.targets(infer(self._policy, observation))
+            with self._sharing.turn.job(bucket):
+                inferred = infer(self._policy, observation)
+            actions = self._contract.targets(inferred)
             launch_us = _launch_us(self._policy)
         except NoObservation as error:
             failure = error.reason
         except RequestError as error:
             failure, problem = error.reason, str(error)
+        except TurnTimeout as error:
+            failure, problem = "turn_timeout", str(error)
         except Exception as error:  # a policy is foreign code: whatever it raises, the robot must go on
             failure, problem = "policy_error", described("policy", error)
         refusals = [f"camera {name!r}: {why}" for name, why in self._observer.refusals.items()]
@@ -157,9 +175,10 @@ class PolicyWorker:
         """Run the policy on an empty scene; return how long an inference takes once warm."""
         observation = blank_observation(self._policy.spec, self._config.observation.task.text)
         elapsed_ns = 0
-        for _ in range(_WARM_UP_RUNS):
-            started_ns = time.monotonic_ns()
-            infer(self._policy, observation)
+        for _ in range(max(_WARM_UP_RUNS, len(list(self._sharing.warm_ups())))):
+            with self._sharing.turn.job():
+                started_ns = time.monotonic_ns()
+                infer(self._policy, observation)
             elapsed_ns = time.monotonic_ns() - started_ns
         return max(elapsed_ns, self._latency.typical_ns)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lowlat_nodes import resources
 from lowlat_nodes.inference.backends import Loaded
 from lowlat_nodes.inference.calibration import Stop, never
+from lowlat_nodes.inference.segments.sharing import ALONE, Sharing
 from lowlat_nodes.stream.bound import UNBOUNDED, Bound
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
@@ -74,6 +75,7 @@ class Detector(Processor):
         stop: Tells whether `open` is to give up while it finds out what is fastest.
         bound: How many boxes of a frame are looked at before suppression and tracking, by camera and model;
             the best ones. A frame of a camera that is refused has no result.
+        sharing: With whom the device is shared that the model runs on.
 
     Attributes:
         stages: How long the last frame took, where.
@@ -87,6 +89,7 @@ class Detector(Processor):
         wanted: Callable[[str], bool] = lambda _stream: False,
         stop: Stop = never,
         bound: Bound = UNBOUNDED,
+        sharing: Sharing = ALONE,
     ) -> None:
         self.inputs = tuple(cameras)
         self.outputs = tuple(
@@ -97,6 +100,7 @@ class Detector(Processor):
         self._config = config
         self._stop = stop
         self._bound = bound
+        self._sharing = sharing
         self._kind = Path(config.model).stem  # models of one node find different numbers of boxes
         self._loaded: Loaded | None = None
         self._layout: Layout | None = None
@@ -118,8 +122,9 @@ class Detector(Processor):
         cv2.setNumThreads(1)  # its threads gain a tenth of a ms, and on a busy machine wait for each other
         path = resources.model(self._config.model)
         self._layout, self._loaded = layout, loaded = load_detector(
-            path, self._config.layout, self._config.backend, stop=self._stop
+            path, self._config.layout, self._config.backend, stop=self._stop, sharing=self._sharing
         )
+        self._bucket = f"{path.stem} {self.shape}"
         self._reporting = self.reporting(self._config)
         dtype = loaded.model.inputs[layout.image.name].dtype
         self._preprocessor = Preprocessor(
@@ -132,7 +137,8 @@ class Detector(Processor):
         )
         numbered = self._config.class_id == "number"
         self._ids = tuple(map(str, range(len(layout.names)))) if numbered else layout.names
-        self.detect(Image(np.zeros((16, 16, 3), np.uint8), "rgb8"))
+        for _ in self._sharing.warm_ups():
+            self.detect(Image(np.zeros((16, 16, 3), np.uint8), "rgb8"))
 
     def close(self) -> None:
         """Release the model."""
@@ -181,6 +187,7 @@ class Detector(Processor):
 
         Raises:
             BadImage: If it cannot be read.
+            TurnTimeout: If the device is shared and was not to be had in time.
         """
         reporting = self._reporting
         assert reporting is not None
@@ -196,7 +203,9 @@ class Detector(Processor):
         begin_ns = time.perf_counter_ns()
         tensor, placement = self._preprocessor.prepare(image)
         prepared_ns = time.perf_counter_ns()
-        outputs = model.run({layout.image.name: tensor, **layout.feed}, layout.outputs)
+        with self._sharing.turn.job(self._bucket):
+            begun_ns = time.perf_counter_ns()
+            outputs = model.run({layout.image.name: tensor, **layout.feed}, layout.outputs)
         inferred_ns = time.perf_counter_ns()
         rows = layout.decode(
             outputs, placement, reporting.threshold, reporting.limit, reporting.classes, most_candidates
@@ -205,7 +214,7 @@ class Detector(Processor):
         count = layout.candidates
         self.stages = Stages(
             prepared_ns - begin_ns,
-            inferred_ns - prepared_ns,
+            inferred_ns - begun_ns,
             decoded_ns - inferred_ns,
             candidates=count,
             cut=0 if most_candidates is None else max(0, count - most_candidates),

@@ -14,6 +14,7 @@ from lowlat_nodes.inference.backend_settings import BackendSettings
 from lowlat_nodes.inference.backends import Loaded
 from lowlat_nodes.inference.calibration import Stop, never
 from lowlat_nodes.inference.candidates import candidates, open_model
+from lowlat_nodes.inference.segments.sharing import ALONE, Sharing
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.layouts.recognise import recognise
 from lowlat_nodes.vision.layouts.settings import LayoutSettings
@@ -28,6 +29,7 @@ def load_detector(
     *,
     anew: bool = False,
     stop: Stop = never,
+    sharing: Sharing = ALONE,
 ) -> tuple[Layout, Loaded]:
     """Find out what a detector takes and gives, and load it in the way that is fastest here.
 
@@ -37,6 +39,7 @@ def load_detector(
         backend: What is to run it.
         anew: Whether what an earlier start found to be fastest does not count.
         stop: Whether to give up, asked again and again while there is something to time.
+        sharing: Whether it is cut into parts, see `backends.load`.
 
     Raises:
         ConfigurationError: If it is no detector that is known, or nothing here runs it; if it was to stop.
@@ -57,6 +60,7 @@ def load_detector(
         compared=lambda outputs: [_best_scores(found, outputs)],
         anew=anew,
         stop=stop,
+        sharing=sharing,
     )
     found.refused = 0  # what was tried is not the camera's
     return found, loaded

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lowlat_nodes import resources
 from lowlat_nodes.control.policies.latency import Latency, LatencyConfig
 from lowlat_nodes.control.policies.lerobot import LerobotConfig, LerobotPolicy
@@ -17,12 +19,18 @@ from lowlat_nodes.control.policies.onnx import OnnxPolicy
 from lowlat_nodes.control.policies.onnx_conditions import GUIDANCES
 from lowlat_nodes.control.policies.policy import MOST_STEPS, Policy
 from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
+from lowlat_nodes.inference.example import example
 from lowlat_nodes.inference.model import Model
+from lowlat_nodes.inference.segments.cut import cut
+from lowlat_nodes.inference.segments.sharing import ALONE, Sharing
 from lowlat_nodes.inference.torchscript import TorchModel
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import Connect, Requester, RequestError, Spawn
 from lowlat_nodes.stream.token import read_token
+
+_WHOLE = frozenset({"torch", "lerobot"})
+"""Kinds of policies that cannot be cut."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,9 @@ class PolicyConfig:
         "cpu", doc="Where kinds torch and lerobot run, as PyTorch names it: cpu, cuda, cuda:1."
     )
     factory: str = setting(
-        "", doc="module:function that takes this configuration and returns a Policy, for kind python."
+        "",
+        doc="module:function that takes this configuration and returns a Policy, for kind python; one with "
+        "an attribute `turn` is given that of the node.",
     )
     workers: int = setting(
         1,
@@ -127,6 +137,7 @@ def load_policy(
     config: PolicyConfig,
     connect: Connect | None = None,
     spawn: Spawn | None = None,
+    sharing: Sharing = ALONE,
     *,
     model: Model | None = None,
 ) -> Policy:
@@ -136,11 +147,13 @@ def load_policy(
         config: The parameters.
         connect: Makes the connection, for kind remote.
         spawn: Starts the process, for kind lerobot.
+        sharing: Whether its inferences are cut into segments that give way.
         model: Runs in place of the file, for kinds onnx and torch.
 
     Raises:
         ConfigurationError: If it cannot be loaded, with the reason.
     """
+    _check_sharing(config, sharing)
     if config.kind == "remote" and connect is not None:
         return _remote(config, connect)
     if config.kind == "lerobot" and spawn is not None:
@@ -148,13 +161,14 @@ def load_policy(
     if config.kind in {"remote", "lerobot"}:
         raise ConfigurationError(f"policy.kind: expected a policy of this process here, got {config.kind!r}")
     if config.kind == "python":
-        policy: Policy = _factory(config.factory)(config)
-        return policy
+        return _made(config, sharing)
     if config.kind == "torch":
         path = Path(config.model).expanduser()
         model = model or TorchModel(path, threads=config.threads, device=config.device)
     else:
         path = resources.model(config.model)
+        if model is None and sharing.segment_ms:
+            model = _in_parts(path, config, sharing)
     return OnnxPolicy(
         path,
         threads=config.threads,
@@ -166,6 +180,43 @@ def load_policy(
         steps=config.steps,
         model=model,
     )
+
+
+def _check_sharing(config: PolicyConfig, sharing: Sharing) -> None:
+    """Refuse policies that cannot share a device as they are told to."""
+    if config.kind == "remote" and sharing.is_shared:
+        raise ConfigurationError(
+            "turn.device: a policy server runs on a device of its own, which this node cannot share; leave "
+            "it empty with policy.kind remote"
+        )
+    if config.kind in _WHOLE and sharing.segment_ms:
+        raise ConfigurationError(
+            f"turn.segment_ms: a policy of kind {config.kind} runs in one piece; expected 0, or an .onnx "
+            f"file with policy.kind onnx"
+        )
+
+
+def _in_parts(path: Path, config: PolicyConfig, sharing: Sharing) -> Model:
+    """Return a graph in parts that give way; with its steps written out it is cut between them."""
+
+    def feed(model: Model) -> dict[str, np.ndarray]:
+        steps = config.steps or int(model.metadata.get("steps", "1"))
+        return example(model, None, {"steps": np.array([steps])} if "steps" in model.inputs else {})
+
+    return cut(path, sharing.segment_ms, feed, threads=config.threads, turn=sharing.turn).model
+
+
+def _made(config: PolicyConfig, sharing: Sharing) -> Policy:
+    """Return the policy of a factory; one with an attribute `turn` is given it, to call `between` on."""
+    policy: Policy = _factory(config.factory)(config)
+    if hasattr(policy, "turn"):
+        policy.turn = sharing.turn
+    elif sharing.segment_ms:
+        raise ConfigurationError(
+            f"turn.segment_ms: expected a policy of {config.factory} with an attribute `turn`, whose "
+            f"between() it calls between its segments; this one runs in one piece: expected 0"
+        )
+    return policy
 
 
 def _remote(config: PolicyConfig, connect: Connect) -> RemotePolicy:

@@ -22,6 +22,7 @@ from lowlat_nodes.inference.segments.graph import Graph, Value
 from lowlat_nodes.inference.segments.plan import plan
 from lowlat_nodes.inference.segments.segmented import OpenPart, SegmentedModel
 from lowlat_nodes.inference.segments.trial import try_out
+from lowlat_nodes.inference.turn import UNSHARED, Turn
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 MOST_PARTS = 32
@@ -38,18 +39,18 @@ class Cut:
     """A model in parts, and what became of it.
 
     Attributes:
-        model: Ready to run.
+        model: Ready to run; the graph in one piece where that is short enough.
         times_ns: Shortest time of each part: what it takes where nothing disturbs it.
         whole_ns: The same of the graph in one piece.
     """
 
-    model: SegmentedModel
+    model: Model
     times_ns: tuple[float, ...]
     whole_ns: float
 
     def as_text(self) -> str:
         """Return it in one line."""
-        parts, longest, whole = self.model.parts, max(self.times_ns) * 1e-6, self.whole_ns * 1e-6
+        parts, longest, whole = len(self.times_ns), max(self.times_ns) * 1e-6, self.whole_ns * 1e-6
         return (
             f"{self.model.path.name} runs in {parts} part{'s' if parts > 1 else ''}, the longest of "
             f"{longest:.2f} ms, {sum(self.times_ns) * 1e-6:.2f} ms in all; in one piece {whole:.2f} ms"
@@ -65,6 +66,7 @@ def cut(
     threads: int = 1,
     spinning: bool = False,
     image: ImageInput | None = None,
+    turn: Turn = UNSHARED,
 ) -> Cut:
     """Cut a graph into parts that ONNX Runtime runs on the CPU.
 
@@ -80,6 +82,7 @@ def cut(
         threads: Threads within an operator.
         spinning: Whether these spin.
         image: The image input, to fix open sizes by.
+        turn: Whom to give way to between parts.
 
     Raises:
         ConfigurationError: If the file is none that runs here, or too large to be cut in memory.
@@ -92,6 +95,8 @@ def cut(
         model = onnx.load(optimised)
     given = feed(whole)
     whole_ns = _shortest_ns(whole, given)
+    if whole_ns <= longest_ms * 1e6:
+        return Cut(whole, (whole_ns,), whole_ns)
     graph = Graph(model)
     try:
         trial = try_out(model, graph.made(), given, threads=threads, spinning=spinning)
@@ -101,7 +106,7 @@ def cut(
     times = np.array(trial.times_ns)
     times *= whole_ns / max(times.sum(), 1.0)
     said = Signature(whole.inputs, whole.outputs, whole.metadata)
-    del whole
+    del whole  # and its constants
     opened: dict[tuple[int, int], OpenPart] = {}
 
     def open_part(start: int, stop: int) -> OpenPart:
@@ -115,7 +120,7 @@ def cut(
     for _ in range(_ROUNDS):
         places = [0, *plan(times.tolist(), costs, longest_ms * 1e6, most), graph.nodes]
         bounds = list(itertools.pairwise(places))
-        segmented = SegmentedModel(path, said, [open_part(*each) for each in bounds])
+        segmented = SegmentedModel(path, said, [open_part(*each) for each in bounds], turn)
         measured = segmented.time(given, _RUNS)
         found = Cut(segmented, tuple(measured), whole_ns)
         if best is None or max(measured) < max(best.times_ns):
