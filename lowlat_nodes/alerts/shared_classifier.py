@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,7 @@ class SharedClassifier:
     Args:
         classifier: Does the work.
         sharing: With whom, and the length of segments.
+        clock: Measures what alerts cost, ns.
 
     Attributes:
         name: Of the model.
@@ -37,13 +39,19 @@ class SharedClassifier:
         batch: How many alerts the model takes at a time.
     """
 
-    def __init__(self, classifier: Classifier, sharing: Sharing) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        sharing: Sharing,
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
         self.name = classifier.name
         self.sha256 = classifier.sha256
         self.batch = classifier.batch
         self._classifier = classifier
         self._turn = sharing.turn
         self._segment_ns = sharing.segment_ms * 1e6
+        self._clock = clock
         self._alert_ns = 0.0  # what one costs, of late
 
     @property
@@ -85,9 +93,9 @@ class SharedClassifier:
             if start:
                 self._turn.between()
             alerts = order[start : start + self._size()]
-            begin_ns = time.perf_counter_ns()
+            begin_ns = self._clock()
             probabilities[alerts] = self._classifier.classify(light_curves.take(alerts))
-            self._learn((time.perf_counter_ns() - begin_ns) / len(alerts))
+            self._learn((self._clock() - begin_ns) / len(alerts))
             start += len(alerts)
         return probabilities
 

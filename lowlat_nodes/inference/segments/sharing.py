@@ -12,7 +12,7 @@ from lowlat_nodes.inference.turns.settings import TurnSettings, open_turn
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.errors import ConfigurationError
 
-_WARM_UPS = 6  # the first one loads and compiles; the longest of the others is what is declared
+WARM_UPS = 5  # the first one loads and compiles; the longest of the others is what is declared
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Sharing:
 
         One will do where nobody needs to know.
         """
-        yield from range(_WARM_UPS if self.is_shared else 1)
+        yield from range(WARM_UPS if self.is_shared else 1)
 
 
 ALONE = Sharing()
