@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from lowlat_nodes.kernels.graphed.inputs import Array
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _ALIGNED = 256
 """Bytes: what torch aligns tensors of their own to, and some kernels count on."""
@@ -74,6 +73,4 @@ def tensor_of(array: Array) -> Tensor:
     if not isinstance(array, np.ndarray):
         tensor: Tensor = array
         return tensor
-    import torch
-
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))

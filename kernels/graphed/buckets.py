@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from lowlat_nodes.kernels.arguments import is_tensor
 from lowlat_nodes.kernels.errors import BadArgument
 from lowlat_nodes.kernels.graphed.inputs import Array, Inputs
 
@@ -79,8 +80,6 @@ class Buckets:
 
 
 def _bytes(array: Array) -> bytes:
-    if is_tensor(array):
-        import torch
-
+    if isinstance(array, Tensor):
         array = array.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
     return np.ascontiguousarray(array).tobytes()

@@ -9,16 +9,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
 
 from lowlat_nodes.kernels.graphed.arena import Layout
 from lowlat_nodes.kernels.graphed.inspection import waits
 from lowlat_nodes.kernels.graphed.pending import named
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Function: TypeAlias = "Callable[[Mapping[str, Tensor]], Tensor | Mapping[str, Tensor]]"
+Function: TypeAlias = Callable[[Mapping[str, Tensor]], Tensor | Mapping[str, Tensor]]
 """A policy: named tensors in, one tensor or named ones out."""
 
 _WARM_UPS = 3
@@ -54,8 +54,6 @@ def warm_up(function: Function, inputs: Mapping[str, Tensor], stream: Any) -> di
     Raises:
         Exception: Whatever the function raises: it fails without a graph too.
     """
-    import torch
-
     stream.wait_stream(torch.cuda.current_stream(stream.device))  # which may still write the weights
     with torch.cuda.stream(stream), torch.inference_mode():
         for _ in range(_WARM_UPS):
@@ -90,8 +88,6 @@ def capture(
         CaptureFailed: If it does something that no graph can hold.
         CaptureBroke: If the capture did not end well; a second attempt may. The pool must not be used again.
     """
-    import torch
-
     _check(function, inputs, made, stream)
     layout = Layout({name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in made.items()})
     memory = torch.empty(layout.size, dtype=torch.uint8, device=stream.device)
@@ -113,8 +109,6 @@ def capture(
 @contextmanager
 def kept_generators(device: Any, generators: Sequence[Any]) -> Iterator[None]:
     """Put generators back to where they were, so that warming up and capturing draw no random numbers."""
-    import torch
-
     every = [torch.cuda.default_generators[device.index], *generators]
     states = [generator.get_state() for generator in every]
     try:
@@ -126,8 +120,6 @@ def kept_generators(device: Any, generators: Sequence[Any]) -> Iterator[None]:
 
 def _check(function: Function, inputs: Mapping[str, Tensor], made: Mapping[str, Tensor], stream: Any) -> None:
     """Refuse what is known to break a capture."""
-    import torch
-
     elsewhere = [
         f"{name or 'its output'} on {each.device}" for name, each in made.items() if not each.is_cuda
     ]
@@ -180,8 +172,6 @@ def _repaired(graph: Any, pool: Any, generators: Sequence[Any]) -> str:
     use, which keeps memory of other streams from being used again, and its generators refuse to be used
     outside of a capture, until they are part of one that ends well.
     """
-    import torch
-
     _BROKEN.append(graph)
     device = torch.cuda.current_device()
     with suppress(AttributeError, RuntimeError, TypeError):  # not of its public interface, or well ended

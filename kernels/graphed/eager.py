@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from lowlat_nodes.kernels.graphed.arena import tensor_of, write
 from lowlat_nodes.kernels.graphed.capture import Function
 from lowlat_nodes.kernels.graphed.inputs import Array, Inputs
 from lowlat_nodes.kernels.graphed.outputs import Outputs
 from lowlat_nodes.kernels.graphed.pending import Pending, Times, named, ready
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Eager:
@@ -32,9 +32,6 @@ class Eager:
     def __init__(
         self, function: Function, inputs: Inputs, outputs: Outputs, *, device: Any, stream: Any = None
     ) -> None:
-        import torch
-
-        self._torch = torch
         self._function = function
         self._inputs = inputs
         self._outputs = outputs
@@ -55,7 +52,7 @@ class Eager:
         """
         begun_ns = time.perf_counter_ns()
         if self._stream is None:
-            with self._torch.inference_mode():
+            with torch.inference_mode():
                 feed = {name: self._padded(name, given[name], padded) for name in self._dtypes}
                 submitted_ns = time.perf_counter_ns()
                 made = named(self._function(feed))
@@ -69,10 +66,10 @@ class Eager:
     def _on_gpu(
         self, given: Mapping[str, Array], padded: Mapping[str, int], times: Times
     ) -> Mapping[str, Tensor]:
-        cuda, begun_ns = self._torch.cuda, time.perf_counter_ns()
-        begun, ended = (cuda.Event(enable_timing=True) for _ in range(2))
-        self._stream.wait_stream(cuda.current_stream(self._device))
-        with cuda.stream(self._stream), self._torch.inference_mode():
+        begun_ns = time.perf_counter_ns()
+        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(self._stream), torch.inference_mode():
             feed = {name: self._padded(name, given[name], padded) for name in self._dtypes}
             begun.record()
             made = named(self._function(feed))
@@ -89,6 +86,6 @@ class Eager:
         tensor, shape = tensor_of(array), item.sized(padded)
         if tuple(tensor.shape) == shape:
             return tensor.to(device)
-        larger: Tensor = self._torch.empty(shape, dtype=self._dtypes[name], device=device)
+        larger: Tensor = torch.empty(shape, dtype=self._dtypes[name], device=device)
         write(larger, tensor, item.fill)
         return larger

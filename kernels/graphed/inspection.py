@@ -12,6 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
 _INDEXED = ("aten::index", "aten::index_put", "aten::index_put_")  # they wait where an index is a mask
 _COPIES = ("aten::copy_", "aten::_to_copy")
 _LITERAL = "aten::lift_fresh"  # what torch.tensor makes of numbers of Python
@@ -26,35 +29,39 @@ def waits(run: Callable[[], object], device: str = "cuda") -> tuple[str, ...]:
         run: The function; it is called without gradients.
         device: The type of the device.
     """
-    import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    found: dict[str, None] = {}
-
-    class Watch(TorchDispatchMode):  # type: ignore[misc]  # torch is not read by mypy
-        def __torch_dispatch__(
-            self,
-            operator: Any,
-            types: Any,
-            args: tuple[Any, ...] = (),
-            kwargs: dict[str, Any] | None = None,
-        ) -> object:
-            kwargs = kwargs or {}
-            made = operator(*args, **kwargs)
-            if _waits(operator, args, kwargs, made, device):
-                found[operator.name().partition(".")[0]] = None
-            return made
-
+    watch = _Watch(device)
     # Inference mode would show composite operators whole, and hide what they consist of.
-    with torch.inference_mode(mode=False), torch.no_grad(), Watch():
+    with torch.inference_mode(mode=False), torch.no_grad(), watch:
         run()
-    return tuple(found)
+    return tuple(watch.found)
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[misc]  # torch is not read by mypy
+    """Sees each operator that the thread dispatches."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.found: dict[str, None] = {}
+        self._device = device
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> object:
+        kwargs = kwargs or {}
+        made = operator(*args, **kwargs)
+        if _waits(operator, args, kwargs, made, self._device):
+            self.found[_name(operator)] = None
+        return made
+
+
+def _name(operator: Any) -> str:
+    """Return the name of an operator, without that of its overload."""
+    name: str = operator.name()
+    return name.partition(".")[0]
 
 
 def _waits(operator: Any, args: tuple[Any, ...], kwargs: dict[str, Any], made: object, device: str) -> bool:
-    import torch
-
-    name = operator.name().partition(".")[0]
+    name = _name(operator)
     kinds = {tensor.device.type for tensor in _tensors([args, kwargs])}
     if name in _COPIES:
         kinds |= {tensor.device.type for tensor in _tensors(made)}
@@ -83,8 +90,6 @@ def _given(operator: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: s
 
 def _tensors(value: object) -> Iterator[Any]:
     """Yield the tensors in nested sequences and mappings."""
-    import torch
-
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, list | tuple):

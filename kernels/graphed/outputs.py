@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from lowlat_nodes.kernels.errors import BadArgument
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from lowlat_nodes.kernels.graphed.pending import Made
+from lowlat_nodes.kernels.graphed.pending import Made
 
 
 class Outputs:
@@ -59,8 +57,6 @@ class Outputs:
 
     def cut(self, made: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Made:
         """Return copies of the outputs, as large as the inputs were before padding."""
-        import torch
-
         # Copies of inference mode would refuse to be written to outside of it.
         with torch.inference_mode(mode=False):
             cut = {

@@ -7,12 +7,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
 
-Made: TypeAlias = "Tensor | dict[str, Tensor]"
+Made: TypeAlias = Tensor | dict[str, Tensor]
 """What a run returns, as the policy returned it: one tensor, or several by name."""
 
 
@@ -70,8 +70,6 @@ def named(made: object) -> Mapping[str, Tensor]:
     Raises:
         TypeError: If they are neither a tensor nor a mapping of tensors.
     """
-    import torch
-
     if isinstance(made, torch.Tensor):
         return {"": made}
     if isinstance(made, Mapping) and made and all(isinstance(each, torch.Tensor) for each in made.values()):

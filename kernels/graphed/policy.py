@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
+from torch import Tensor
+
 from lowlat_nodes.kernels.errors import BadArgument
 from lowlat_nodes.kernels.graphed.arena import tensor_of
 from lowlat_nodes.kernels.graphed.buckets import Bucket, Buckets
@@ -29,7 +32,6 @@ from lowlat_nodes.kernels.graphed.replay import Replay, StaticInputs
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from torch import Tensor
     from typing_extensions import Self
 
 _ATTEMPTS = 2
@@ -237,8 +239,6 @@ class GraphedPolicy:
 
     def _capture(self, inputs: Inputs, bucket: Bucket, given: Mapping[str, Array]) -> Replay | str:
         """Return the graph of a bucket, or why there is none."""
-        import torch
-
         sizes = dict(bucket.sizes)
         with torch.inference_mode(mode=False), kept_generators(self._device, self._generators):
             static = StaticInputs(inputs.on_device, sizes, self._device)
@@ -285,8 +285,6 @@ def by_name(module: Callable[..., Tensor | Mapping[str, Tensor]]) -> Function:
 
 def _device(name: str | None) -> Any:
     """Return the device, with its index if it is a GPU."""
-    import torch
-
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -308,8 +306,6 @@ def _device(name: str | None) -> Any:
 
 def _streams(device: Any) -> tuple[Any, Any]:
     """Return the stream of graphs and that of copies; None for each on a CPU."""
-    import torch
-
     if device.type == "cpu":
         return None, None
     return torch.cuda.Stream(device), torch.cuda.Stream(device)

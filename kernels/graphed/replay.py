@@ -7,8 +7,9 @@
           stream of copies                 stream of the graph
 
 There are two slots of pinned memory and staging, so that the inputs of the next run are on their way while
-the graph still works on those of this one. Events order the streams: a graph waits for the copy of its inputs, a
-copy waits until the staging that it writes to was read, and the host waits for what reads its memory.
+the graph still works on those of this one. Events order the streams: a graph waits for the copy of its
+inputs, a copy waits until the staging that it writes to was read, and the host waits for what reads its
+memory.
 """
 
 from __future__ import annotations
@@ -16,17 +17,16 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lowlat_nodes.kernels.arguments import is_tensor
+import torch
+from torch import Tensor
+
 from lowlat_nodes.kernels.graphed.arena import Layout, tensor_of, write
 from lowlat_nodes.kernels.graphed.capture import Captured
 from lowlat_nodes.kernels.graphed.inputs import Array, Input
 from lowlat_nodes.kernels.graphed.outputs import Outputs
 from lowlat_nodes.kernels.graphed.pending import Made, Pending, Times
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SLOTS = 2
 """Runs in flight; the next one waits for the oldest."""
@@ -46,8 +46,6 @@ class StaticInputs:
     """
 
     def __init__(self, inputs: Mapping[str, Input], sizes: Mapping[str, int], device: Any) -> None:
-        import torch
-
         self.inputs = dict(inputs)
         self.layout = Layout(
             {name: (getattr(torch, item.dtype), item.sized(sizes)) for name, item in inputs.items()}
@@ -57,8 +55,6 @@ class StaticInputs:
 
     def write(self, given: Mapping[str, Array]) -> None:
         """Copy arrays there, and wait until they are."""
-        import torch
-
         for name, item in self.inputs.items():
             write(self.views[name], tensor_of(given[name]), item.fill)
         torch.cuda.current_stream(self.memory.device).synchronize()
@@ -68,8 +64,6 @@ class _Slot:
     """Buffers and events of one run in flight."""
 
     def __init__(self, inputs: StaticInputs, captured: Captured) -> None:
-        import torch
-
         device = inputs.memory.device
         self.given = torch.zeros(inputs.layout.size, dtype=torch.uint8, pin_memory=True)
         self.given_views = inputs.layout.views(self.given)
@@ -104,8 +98,6 @@ class Replay:
     def __init__(
         self, captured: Captured, inputs: StaticInputs, outputs: Outputs, *, stream: Any, copies: Any
     ) -> None:
-        import torch
-
         self._captured = captured
         self._inputs = inputs
         self._outputs = outputs
@@ -125,8 +117,6 @@ class Replay:
             sizes: Of their axes, as given.
             times: Where to write down what the run took.
         """
-        import torch
-
         slot = self._slots[self._next]
         self._next = (self._next + 1) % SLOTS
         slot.free()
@@ -177,7 +167,7 @@ class Replay:
         on_device = {}
         for name, item in self._inputs.inputs.items():
             array = given[name]
-            if is_tensor(array) and array.is_cuda:
+            if isinstance(array, Tensor) and array.is_cuda:
                 on_device[name] = array
             else:
                 write(slot.given_views[name], array, item.fill)

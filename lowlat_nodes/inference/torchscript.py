@@ -14,21 +14,28 @@ PyTorch does not record the types of inputs. `save` puts them into the file, as 
 `{"inputs": {NAME: [DTYPE, [SIZE, ...]]}, "outputs": [NAME, ...], "metadata": {KEY: TEXT}}`, inputs in the
 order of the arguments of `forward`, outputs in that of the tensors which it returns. A size of 0 is left
 open. Without outputs there is one, `actions`.
+
+On a GPU a program runs as CUDA graphs, one for each shape of its inputs (docs/graphed_policy.md). An input of
+which it only reads numbers, such as how many steps to make, stays on the CPU: each value has a graph then.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
+
+if TYPE_CHECKING:
+    from lowlat_nodes.kernels.graphed.policy import GraphedPolicy
 
 OUTPUT = "actions"
 
@@ -42,6 +49,8 @@ _DTYPES: Mapping[str, type[np.generic]] = {
 }
 _RUNS_AT_LOAD = re.compile(r"\bdef\s+__setstate__\b")
 _NAMESPACES = ("aten::", "prim::", "quantized::")
+_READS = frozenset({"aten::Bool", "aten::Float", "aten::Int", "aten::IntImplicit", "aten::item"})
+_VIEWS = frozenset({"aten::flatten", "aten::reshape", "aten::select", "aten::squeeze", "aten::view"})
 _REFUSED = frozenset(
     {
         "aten::save",
@@ -61,6 +70,11 @@ class TorchModel:
         path: A file that `save` wrote.
         threads: Threads within an operator.
         device: Where it runs, as PyTorch names it.
+        graphs: Whether it runs as CUDA graphs, and operator by operator where there can be none; None: if
+            the device is a GPU.
+
+    Attributes:
+        graphed: What runs it so, and says whether it does; None without.
 
     Raises:
         ConfigurationError: If the file is missing, no such program, or one that could harm; if the device is
@@ -68,7 +82,9 @@ class TorchModel:
         MissingExtra: If PyTorch is not installed.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1, device: str = "cpu") -> None:
+    def __init__(
+        self, path: Path, *, threads: int = 1, device: str = "cpu", graphs: bool | None = None
+    ) -> None:
         try:
             import torch
         except ImportError as error:
@@ -90,6 +106,9 @@ class TorchModel:
             raise ConfigurationError(
                 f"{path}: its forward takes {arguments}, but {_EXTRA} in it says {list(self.inputs)}"
             )
+        if graphs is None:
+            graphs = torch.device(device).type == "cuda"
+        self.graphed = self._graphs() if graphs else None
         self.outputs = self._try()
 
     def run(self, feed: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
@@ -97,23 +116,48 @@ class TorchModel:
 
         Raises:
             RuntimeError: If PyTorch says that they are not kept.
+            ValueError: If they are not, and it runs as graphs.
         """
-        found = self._forward(feed)
+        if self.graphed is None:
+            found = self._eager(feed)
+        else:
+            self._keep_threads()
+            made: dict[str, Any] = self.graphed({name: feed[name] for name in self.inputs})
+            found = {name: tensor.numpy() for name, tensor in made.items()}
         return [found[name] for name in outputs]
 
-    def _forward(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _eager(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self._keep_threads()
+        with self._torch.no_grad():
+            made = self._call({name: self._tensor(feed[name]) for name in self.inputs})
+        return {name: tensor.cpu().numpy() for name, tensor in made.items()}
+
+    def _keep_threads(self) -> None:
         # All programs of a process share this number.
         if self._torch.get_num_threads() != self._threads:
             self._torch.set_num_threads(self._threads)
-        tensors = [self._tensor(feed[name]) for name in self.inputs]
-        with self._torch.no_grad():
-            made = self._program.forward(*tensors)
+
+    def _call(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        made = self._program.forward(*(tensors[name] for name in self.inputs))
         returned = made if isinstance(made, tuple | list) else (made,)
         if len(returned) != len(self._names):
             raise ValueError(
                 f"its forward returns {len(returned)} tensors, but {_EXTRA} in it names {self._names}"
             )
-        return {name: tensor.cpu().numpy() for name, tensor in zip(self._names, returned, strict=True)}
+        return dict(zip(self._names, returned, strict=True))
+
+    def _graphs(self) -> GraphedPolicy:
+        from lowlat_nodes.kernels.graphed.inputs import MOST_HOST_ELEMENTS, Input
+        from lowlat_nodes.kernels.graphed.policy import GraphedPolicy
+
+        values = dict(zip(self.inputs, list(self._program.inlined_graph.inputs())[1:], strict=True))
+        inputs = {}
+        for name, item in self.inputs.items():
+            # A size that is left open is an axis of its own: each size that comes has a graph.
+            shape = tuple(size or f"{name} {index}" for index, size in enumerate(item.shape))
+            small = 0 not in item.shape and math.prod(item.shape) <= MOST_HOST_ELEMENTS
+            inputs[name] = Input(np.dtype(item.dtype).name, shape, on_host=small and _only_read(values[name]))
+        return GraphedPolicy(self._call, device=self._device, inputs=inputs)
 
     def _tensor(self, array: np.ndarray) -> Any:
         # PyTorch takes memory that it may write to.
@@ -126,7 +170,7 @@ class TorchModel:
             for name, item in self.inputs.items()
         }
         try:
-            found = self._forward(zeros)
+            found = self._eager(zeros)
         except Exception as error:  # a program is foreign code
             raise ConfigurationError(f"{self.path}: the program fails on zeros: {_brief(error)}") from error
         is_open = all(item.shape[:1] == (0,) for item in self.inputs.values())
@@ -234,6 +278,16 @@ def _kinds(graph: Any) -> Iterator[str]:
         for name in node.attributeNames():
             if node.kindOf(name) == "g":
                 yield from _kinds(node.g(name))
+
+
+def _only_read(value: Any) -> bool:
+    """Return whether a program does nothing with a tensor but to read numbers of it."""
+    uses = value.uses()
+    return bool(uses) and all(
+        use.user.kind() in _READS
+        or (use.user.kind() in _VIEWS and all(_only_read(made) for made in use.user.outputs()))
+        for use in uses
+    )
 
 
 def _brief(error: Exception) -> str:

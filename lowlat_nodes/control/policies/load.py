@@ -50,6 +50,10 @@ class PolicyConfig:
     device: str = setting(
         "cpu", doc="Where kinds torch and lerobot run, as PyTorch names it: cpu, cuda, cuda:1."
     )
+    graphs: bool = setting(
+        True,
+        doc="Whether an inference of kind torch on a GPU is one CUDA graph, where the program allows it.",
+    )
     factory: str = setting(
         "",
         doc="module:function that takes this configuration and returns a Policy, for kind python; one with "
@@ -164,7 +168,12 @@ def load_policy(
         return _made(config, sharing)
     if config.kind == "torch":
         path = Path(config.model).expanduser()
-        model = model or TorchModel(path, threads=config.threads, device=config.device)
+        model = model or TorchModel(
+            path,
+            threads=config.threads,
+            device=config.device,
+            graphs=None if config.graphs else False,  # on a CPU there are none
+        )
     else:
         path = resources.model(config.model)
         if model is None and sharing.segment_ms:
