@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import torch
 from torch import Tensor
 
 Made: TypeAlias = Tensor | dict[str, Tensor]
@@ -70,10 +69,11 @@ def named(made: object) -> Mapping[str, Tensor]:
     Raises:
         TypeError: If they are neither a tensor nor a mapping of tensors.
     """
-    if isinstance(made, torch.Tensor):
+    if isinstance(made, Tensor):
         return {"": made}
-    if isinstance(made, Mapping) and made and all(isinstance(each, torch.Tensor) for each in made.values()):
-        return made
-    raise TypeError(
-        f"expected the policy to return a tensor or a mapping of names to tensors, got {type(made).__name__}"
-    )
+    if isinstance(made, Mapping):
+        tensors = {name: each for name, each in made.items() if name and isinstance(each, Tensor)}
+        if tensors and len(tensors) == len(made):
+            return tensors
+    kind = type(made).__name__
+    raise TypeError(f"expected the policy to return a tensor or a mapping of names to tensors, got {kind}")
