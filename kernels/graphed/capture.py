@@ -24,8 +24,11 @@ Function: TypeAlias = Callable[[Mapping[str, Tensor]], Tensor | Mapping[str, Ten
 _WARM_UPS = 3
 """Runs before a capture: modules are loaded, kernels tuned and TorchScript specialised by then."""
 
-_ONE_AT_A_TIME = threading.Lock()
-"""Captures of a process share its garbage collector and the state of PyTorch's random numbers."""
+BUILDING = threading.RLock()
+"""Held while a function is warmed up and captured: both use the state of PyTorch's random numbers."""
+
+NO_CAPTURE = threading.RLock()
+"""Held while a function is captured, and while a graph is launched, which that state may not see meanwhile."""
 
 _BROKEN: list[Any] = []
 """Graphs whose capture broke: PyTorch's allocator may look at them as long as it runs."""
@@ -73,8 +76,9 @@ def capture(
 ) -> Captured:
     """Make a graph of a function that was warmed up.
 
-    Other threads may use CUDA meanwhile, in any way but two: they must not wait for the whole device
-    (`torch.cuda.synchronize`), and not draw from the default generator of the device.
+    Other threads may use CUDA meanwhile, but for three things: they must not wait for the whole device
+    (`torch.cuda.synchronize`), empty PyTorch's cache, or draw from the default generator of the device.
+    Graphs of this package wait to be launched.
 
     Args:
         function: What to capture.
@@ -95,7 +99,7 @@ def capture(
     graph = torch.cuda.CUDAGraph()
     for generator in generators:
         graph.register_generator_state(generator)
-    with _ONE_AT_A_TIME, _uncollected(), torch.cuda.stream(stream), torch.inference_mode():
+    with NO_CAPTURE, _uncollected(), torch.cuda.stream(stream), torch.inference_mode():
         try:
             with _capturing(graph, pool):
                 for name, tensor in named(function(inputs)).items():

@@ -16,6 +16,7 @@ from lowlat_nodes.kernels.errors import BadArgument
 from lowlat_nodes.kernels.graphed.arena import tensor_of
 from lowlat_nodes.kernels.graphed.buckets import Bucket, Buckets
 from lowlat_nodes.kernels.graphed.capture import (
+    BUILDING,
     CaptureBroke,
     CaptureFailed,
     Function,
@@ -46,8 +47,8 @@ class GraphedPolicy:
     captured runs operator by operator, and says why.
 
     It is used by one thread at a time, which other threads do not disturb: they may use CUDA meanwhile, but
-    while a graph is captured (the first run of a shape) not wait for the whole device, nor draw from its
-    default generator.
+    while a graph is captured (the first run of a shape) not wait for the whole device, empty PyTorch's cache,
+    or draw from the default generator. Other policies of the process wait then for a moment.
 
     Args:
         function: The policy: takes named tensors on the device, and returns a tensor or named tensors. It
@@ -240,7 +241,8 @@ class GraphedPolicy:
     def _capture(self, inputs: Inputs, bucket: Bucket, given: Mapping[str, Array]) -> Replay | str:
         """Return the graph of a bucket, or why there is none."""
         sizes = dict(bucket.sizes)
-        with torch.inference_mode(mode=False), kept_generators(self._device, self._generators):
+        keeping = kept_generators(self._device, self._generators)
+        with BUILDING, torch.inference_mode(mode=False), keeping:
             static = StaticInputs(inputs.on_device, sizes, self._device)
             static.write(given)
             feed = {

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from lowlat_nodes.kernels.graphed.arena import Layout, tensor_of, write
-from lowlat_nodes.kernels.graphed.capture import Captured
+from lowlat_nodes.kernels.graphed.capture import NO_CAPTURE, Captured
 from lowlat_nodes.kernels.graphed.inputs import Array, Input
 from lowlat_nodes.kernels.graphed.outputs import Outputs
 from lowlat_nodes.kernels.graphed.pending import Made, Pending, Times
@@ -139,7 +139,8 @@ class Replay:
                 slot.begun.record()
                 self._inputs.memory.copy_(slot.staging, non_blocking=True)
                 slot.read.record()
-                self._captured.graph.replay()
+                with NO_CAPTURE:
+                    self._captured.graph.replay()
                 slot.ended.record()
                 slot.made.copy_(self._captured.memory, non_blocking=True)
                 slot.finished.record()
