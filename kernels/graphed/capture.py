@@ -28,7 +28,7 @@ BUILDING = threading.RLock()
 """Held while a function is warmed up and captured: both use the state of PyTorch's random numbers."""
 
 NO_CAPTURE = threading.RLock()
-"""Held while a function is captured, and while a graph is launched, which that state may not see meanwhile."""
+"""Held while a function is captured, and while a graph is launched: older PyTorch draws for each launch."""
 
 _BROKEN: list[Any] = []
 """Graphs whose capture broke: PyTorch's allocator may look at them as long as it runs."""

@@ -134,6 +134,8 @@ class Replay:
                     write(slot.staging_views[name], tensor, self._inputs.inputs[name].fill)
                     tensor.record_stream(self._copies)
                 slot.copied.record()
+            if on_device:
+                callers.wait_event(slot.copied)  # before it writes to them again
             with torch.cuda.stream(self._stream):
                 self._stream.wait_event(slot.copied)
                 slot.begun.record()

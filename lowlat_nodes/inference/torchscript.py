@@ -74,7 +74,7 @@ class TorchModel:
             the device is a GPU.
 
     Attributes:
-        graphed: What runs it so, and says whether it does; None without.
+        graphs: What runs it so, and says whether it does; None without.
 
     Raises:
         ConfigurationError: If the file is missing, no such program, or one that could harm; if the device is
@@ -108,7 +108,7 @@ class TorchModel:
             )
         if graphs is None:
             graphs = torch.device(device).type == "cuda"
-        self.graphed = self._graphs() if graphs else None
+        self.graphs = self._graphed() if graphs else None
         self.outputs = self._try()
 
     def run(self, feed: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
@@ -118,11 +118,11 @@ class TorchModel:
             RuntimeError: If PyTorch says that they are not kept.
             ValueError: If they are not, and it runs as graphs.
         """
-        if self.graphed is None:
+        if self.graphs is None:
             found = self._eager(feed)
         else:
             self._keep_threads()
-            made: dict[str, Any] = self.graphed({name: feed[name] for name in self.inputs})
+            made: dict[str, Any] = self.graphs({name: feed[name] for name in self.inputs})
             found = {name: tensor.numpy() for name, tensor in made.items()}
         return [found[name] for name in outputs]
 
@@ -146,7 +146,7 @@ class TorchModel:
             )
         return dict(zip(self._names, returned, strict=True))
 
-    def _graphs(self) -> GraphedPolicy:
+    def _graphed(self) -> GraphedPolicy:
         from lowlat_nodes.kernels.graphed.inputs import MOST_HOST_ELEMENTS, Input
         from lowlat_nodes.kernels.graphed.policy import GraphedPolicy
 

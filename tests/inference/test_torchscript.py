@@ -107,6 +107,74 @@ def test_programs_keep_to_their_own_threads(tmp_path: Path) -> None:
         torch.set_num_threads(before)
 
 
+class Repeats(torch.nn.Module):
+    """Reads how often to add from one input, and adds up another."""
+
+    def forward(self, state: torch.Tensor, steps: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        count = int(steps.view(-1)[0])
+        for _ in range(count):
+            state = state + offset
+        return state[:, None]
+
+
+def write_repeats(path: Path) -> Path:
+    inputs = {"state": torch.zeros(0, 2), "steps": torch.ones(1, dtype=torch.int64)}
+    save(torch.jit.script(Repeats()), path, {**inputs, "offset": torch.zeros(1, dtype=torch.int64)})
+    return path
+
+
+def test_a_program_run_as_graphs_makes_the_same(tmp_path: Path) -> None:
+    """On a CPU, where there are none: the same checks, shapes and values."""
+    plain, graphed = (TorchModel(write_repeats(tmp_path / "p.pt"), graphs=graphs) for graphs in (False, True))
+    assert plain.graphs is None
+    assert graphed.graphs is not None
+    assert graphed.outputs == plain.outputs
+    random = np.random.default_rng(5)
+    for batch, steps in ((1, 3), (2, 3), (1, 1), (1, 3)):
+        feed = {
+            "state": random.standard_normal((batch, 2), np.float32),
+            "steps": np.array([steps]),
+            "offset": np.array([2]),
+            "unknown": np.zeros(1),
+        }
+        (made,) = graphed.run(feed, ["actions"])
+        assert np.array_equal(made, plain.run(feed, ["actions"])[0])
+        assert np.allclose(made[:, 0], feed["state"] + 2 * steps)
+    # A graph for each batch and number of steps; the offset is no more than a number to add.
+    assert list(graphed.graphs.buckets) == [
+        f"state 0 {batch}, value {steps:02x}00000000000000" for batch, steps in ((1, 3), (2, 3), (1, 1))
+    ]
+    with pytest.raises(ValueError, match=r"state: expected the shape \[state 0, 2\], got \[1, 3\]"):
+        graphed.run({**feed, "state": np.zeros((1, 3), np.float32)}, ["actions"])
+
+
+def test_graphs_are_for_gpus_unless_told(tmp_path: Path) -> None:
+    assert TorchModel(write(tmp_path / "p.pt")).graphs is None
+    model = TorchModel(write(tmp_path / "p.pt"), graphs=True)
+    assert model.graphs is not None
+    assert (model.graphed.graphs, model.graphs.reason) == (False, "it runs on the CPU")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_program_is_a_graph_for_each_number_of_steps(tmp_path: Path) -> None:
+    plain, graphed = (
+        TorchModel(write_repeats(tmp_path / "p.pt"), device="cuda", graphs=graphs) for graphs in (False, None)
+    )
+    assert plain.graphs is None
+    assert graphed.graphs is not None
+    random = np.random.default_rng(5)
+    for batch, steps in ((1, 3), (2, 3), (1, 1), (1, 3), (2, 3)):
+        feed = {
+            "state": random.standard_normal((batch, 2), np.float32),
+            "steps": np.array([steps]),
+            "offset": np.array([2]),
+        }
+        (made,) = graphed.run(feed, ["actions"])
+        assert np.array_equal(made, plain.run(feed, ["actions"])[0])
+        assert graphed.graphs.graphed, graphed.graphs.reason
+    assert len(graphed.graphs.buckets) == 3
+
+
 class Payload:
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -15,6 +15,7 @@ pytest.importorskip("onnx")
 from lowlat_nodes import resources
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
 from lowlat_nodes.control.policies.policy import blank_observation, infer
+from lowlat_nodes.inference.torchscript import TorchModel
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train import loading
@@ -48,6 +49,21 @@ def test_it_makes_the_same_chunks_and_others_with_other_steps(tmp_path: Path) ->
     assert configured.spec.steps == 1
     seen.steps = 0
     np.testing.assert_allclose(infer(configured, seen), once, atol=1e-6)
+
+
+def test_each_number_of_steps_is_a_graph_of_its_own(tmp_path: Path) -> None:
+    """Here on a CPU, where graphs are none but told apart all the same."""
+    write_program(loading.load_policy(resources.model("table_vlash")), tmp_path / "table.pt")
+    plain, graphed = (TorchModel(tmp_path / "table.pt", graphs=graphs) for graphs in (False, True))
+    random = np.random.default_rng(1)
+    for steps in (2, 5, 2):
+        feed = {
+            name: random.integers(0, 9, item.shape).astype(item.dtype) for name, item in plain.inputs.items()
+        }
+        feed["steps"] = np.array([steps])
+        assert np.array_equal(graphed.run(feed, ["actions"])[0], plain.run(feed, ["actions"])[0])
+    assert graphed.graphs is not None
+    assert len(graphed.graphs.buckets) == 2
 
 
 def test_steps_of_a_policy_that_has_its_own_are_refused() -> None:

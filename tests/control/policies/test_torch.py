@@ -87,6 +87,22 @@ def test_a_state_of_another_size_is_refused(tmp_path: Path) -> None:
         load(path)
 
 
+@pytest.mark.parametrize("graphs", [True, False])
+def test_on_a_cpu_there_are_no_graphs_to_choose(graphs: bool, tmp_path: Path) -> None:
+    policy = load(write_policy(tmp_path / "p.pt"), noise_scale=0.0, graphs=graphs)
+    seen = Observation(np.float32([1, 2]), {"front": np.full((4, 6, 3), 51, np.uint8)}, "pick up")
+    assert np.array_equal(infer(policy, seen), infer(load(tmp_path / "p.pt", noise_scale=0.0), seen))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_on_a_gpu_graphs_make_the_same_chunks(tmp_path: Path) -> None:
+    path = write_policy(tmp_path / "p.pt")
+    seen = Observation(np.float32([1, 2]), {"front": np.full((4, 6, 3), 51, np.uint8)}, "pick up", 3)
+    policies = [load(path, device="cuda", graphs=graphs) for graphs in (True, False)] + [load(path)]
+    chunks = [infer(policy, seen) for policy in policies for _ in range(2)]
+    assert all(np.allclose(chunk, chunks[0], atol=1e-5) for chunk in chunks)
+
+
 def test_a_shipped_name_is_no_program() -> None:
     with pytest.raises(
         ConfigurationError, match="expected a TorchScript program, found nothing at reach_flow"
