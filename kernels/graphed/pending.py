@@ -20,10 +20,12 @@ class Times:
     """What one run took.
 
     Attributes:
-        submit_us: µs of host time until all of it was submitted.
-        device_us: µs of device time, NaN until its result was fetched.
+        stage_us: µs of host time to check the inputs and to write them where they are copied from.
+        submit_us: µs of host time from the first launch until the last one returned.
+        device_us: µs of device time, NaN until the result was fetched.
     """
 
+    stage_us: float = 0.0
     submit_us: float = math.nan
     device_us: float = math.nan
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -118,19 +119,23 @@ class GraphedPolicy:
 
     @property
     def submit_us(self) -> float:
-        """Return how long the newest run kept the host until it was submitted, µs; NaN before the first.
+        """Return how long the host took to launch the newest run, µs; NaN before the first, 0 on a CPU.
 
-        Checks and copies to pinned memory are in it, waiting for the device is not. On a CPU: all but the
-        policy itself.
+        It is the time from the first launch until the last one returned; no wait for the device is in it.
         """
         return self._times.submit_us
+
+    @property
+    def stage_us(self) -> float:
+        """Return how long the host took to check the inputs and to write them to pinned memory, µs."""
+        return self._times.stage_us
 
     @property
     def device_us(self) -> float:
         """Return how long the policy took in the newest run, µs; NaN until its result was fetched.
 
         On a GPU it is the time between two events, from before to after the graph, without copies from and to
-        the host.
+        the host; on a CPU that of the call.
         """
         return self._times.device_us
 
@@ -170,10 +175,11 @@ class GraphedPolicy:
         with self._alone():
             if self._closed:
                 raise RuntimeError("expected a policy that is open, it was closed")
+            begun_ns = time.perf_counter_ns()
             taken = self._taken or self._take({name: like(name, array) for name, array in given.items()})
             sizes = taken.inputs.check(given)
-            times = Times()
             bucket = taken.buckets.of(sizes, given)
+            times = Times(stage_us=(time.perf_counter_ns() - begun_ns) / 1e3)
             runner = self._runner(taken, bucket, sizes, given)
             if isinstance(runner, Replay):
                 pending = runner.submit(given, sizes, times)

@@ -122,6 +122,7 @@ class Replay:
         slot.free()
         begun_ns = time.perf_counter_ns()
         on_device = self._write(slot, given)
+        staged_ns = time.perf_counter_ns()
         callers = torch.cuda.current_stream(self._stream.device)
         with torch.inference_mode():
             with torch.cuda.stream(self._copies):
@@ -146,7 +147,8 @@ class Replay:
                 slot.ended.record()
                 slot.made.copy_(self._captured.memory, non_blocking=True)
                 slot.finished.record()
-        times.submit_us = (time.perf_counter_ns() - begun_ns) / 1e3
+        times.submit_us = (time.perf_counter_ns() - staged_ns) / 1e3
+        times.stage_us += (staged_ns - begun_ns) / 1e3
 
         def fetch() -> Made:
             slot.finished.synchronize()

@@ -60,6 +60,7 @@ def test_replays_make_what_eager_makes_of_fresh_inputs(
         torch.testing.assert_close(policy({"x": x}), eager(layers, x), rtol=1e-4, atol=1e-5)
         assert (policy.graphed, policy.reason) == (True, "")
         assert policy.submit_us > 0.0
+        assert policy.stage_us > 0.0
         assert policy.device_us > 0.0
     assert policy.buckets == {"the one shape": ""}
 
