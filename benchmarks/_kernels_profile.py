@@ -18,7 +18,6 @@ from statistics import median
 from typing import Any
 
 from lowlat_nodes.inference.launches.figures import figures
-from lowlat_nodes.inference.launches.marks import inferences
 from lowlat_nodes.inference.launches.meter import LaunchMeter
 from lowlat_nodes.inference.launches.record import Plan, record_with_torch
 from lowlat_nodes.inference.launches.trace import read_trace
@@ -100,7 +99,7 @@ def sweep(
             trace = read_trace(path)
     finally:
         torch.backends.mha.set_fastpath_enabled(former)
-    found = figures(inferences(trace), 3)
+    found = figures(trace, 3)
     judged = verdict(found, lost=trace.lost)
     rows = [{**asdict(each), "launch_us": each.launch_us if each.launches else None} for each in found]
     return {"verdict": judged.text, "bound": judged.bound, "turn": judged.turn, "batches": rows}

@@ -16,7 +16,6 @@ from lowlat_nodes.cli.arguments import assignment, whole
 from lowlat_nodes.cli.profile_subject import Subject, Way, alerts_subject, detector_subject, policy_subject
 from lowlat_nodes.cli.profile_table import as_text
 from lowlat_nodes.inference.launches.figures import Figures, figures
-from lowlat_nodes.inference.launches.marks import inferences
 from lowlat_nodes.inference.launches.operators import OperatorFigures, operator_figures
 from lowlat_nodes.inference.launches.record import Plan, record_with_onnxruntime, record_with_torch
 from lowlat_nodes.inference.launches.trace import Trace, read_trace
@@ -35,13 +34,13 @@ def main(argv: Sequence[str]) -> int:
         0; whatever is wrong with the model, the trace or the options is raised.
     """
     options = _parse(argv)
+    _check(options)
     if options.trace is not None:
         name, trace = options.trace.name, read_trace(options.trace)
     else:
         name, trace = _record(options)
-    found = inferences(trace)
-    launches = figures(found, options.top)
-    operators = operator_figures(found, options.top)
+    launches = figures(trace, options.top)
+    operators = operator_figures(trace, options.top)
     judged = verdict(launches, lost=trace.lost)
     if options.json:
         print(json.dumps(_plain(name, trace, launches, operators, judged)))
@@ -50,17 +49,31 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what would otherwise be found out late, or have no effect."""
+    given = {"-p": options.parameter, "--batch": options.batch, "--out": options.out}
+    without = [name for name, value in given.items() if value] if options.trace is not None else []
+    if without:
+        raise ConfigurationError(f"{', '.join(without)}: expected a model; of a trace nothing can be chosen")
+    if options.parameter and options.policy is None:
+        raise ConfigurationError("-p: expected with --policy; the others have no parameters here")
+    if options.out is not None and not options.out.resolve().parent.is_dir():
+        raise ConfigurationError(f"--out: expected a file in a folder that there is, got {options.out}")
+
+
 def _record(options: argparse.Namespace) -> tuple[str, Trace]:
     """Run what is asked for, and return its name and the trace."""
     with tempfile.TemporaryDirectory(prefix="lowlat_profile_") as folder:
-        own = Path(folder) / "onnxruntime" if options.device == "cpu" else None
-        subject = _subject(options, Way(options.device, options.threads, own))
+        subject = _subject(options, Way(options.device, options.threads))
         batches = _batches(options.batch, subject)
         path = options.out or Path(folder) / "trace.json"
-        plan = Plan(subject.infer, batches, options.inferences)
         if options.device == "cpu" and isinstance(subject.model, OnnxModel):
-            record_with_onnxruntime(plan, subject.model, path)
+            own = _subject(options, Way(options.device, options.threads, Path(folder) / "onnxruntime"))
+            assert isinstance(own.model, OnnxModel)
+            plan = Plan(own.infer, batches, options.inferences, unprofiled=subject.infer)
+            record_with_onnxruntime(plan, own.model, path)
         else:
+            plan = Plan(subject.infer, batches, options.inferences)
             record_with_torch(plan, path, cuda=options.device == "cuda")
         return f"{subject.name} on {options.device}", read_trace(path)
 
@@ -69,8 +82,6 @@ def _subject(options: argparse.Namespace, way: Way) -> Subject:
     if options.policy is not None:
         parameters = {name: parameter_file.value(text) for name, text in options.parameter}
         return policy_subject(options.policy, parameters, way)
-    if options.parameter:
-        raise ConfigurationError("-p: expected with --policy; the others have no parameters here")
     if options.detector is not None:
         return detector_subject(options.detector, way)
     return alerts_subject(options.alerts, way)
@@ -97,16 +108,21 @@ def _plain(
         "name": name,
         "verdict": asdict(judged),
         "launches": [
-            {**asdict(each), "launch_us": each.launch_us if each.launches else None, "idle_us": each.idle_us}
+            _known({**asdict(each), "launch_us": each.launch_us, "idle_us": each.idle_us})
             for each in launches
             if each.launches
         ],
-        "operators": [asdict(each) for each in operators],
+        "operators": [_known(asdict(each)) for each in operators],
         "trace": {
             name: getattr(trace, name)
             for name in ("lost", "orphans", "ambiguous", "malformed", "unknown", "complete")
         },
     }
+
+
+def _known(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return figures with None for NaN, which JSON has not."""
+    return {name: None if value != value else value for name, value in figures.items()}  # noqa: PLR0124
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from lowlat_nodes.cli.printable import printable
-from lowlat_nodes.inference.launches.figures import Cost, Figures
+from lowlat_nodes.inference.launches.figures import Figures
 from lowlat_nodes.inference.launches.operators import OperatorFigures
 from lowlat_nodes.inference.launches.trace import Trace
 from lowlat_nodes.inference.launches.verdict import Verdict
 
 _NAME_WIDTH = 88
+_SLOWED = 1.2
 
 
 def as_text(
@@ -27,16 +29,35 @@ def as_text(
     lines = [f"{printable(name)}: per inference, medians in µs", ""]
     if launching:
         lines += _launch_table(launching)
-        least = launching[0]
-        lines += ["", *_costs("kernels", least.costliest, least.batch, least.inferences)]
+        lines += _costs("kernels", launching[0])
     elif operators:
         lines += _operator_table(operators)
-        lines += [
-            "",
-            *_costs("operators", operators[0].costliest, operators[0].batch, operators[0].inferences),
-        ]
-    lines += ["", *_notes(trace, launching), f"{judged.text}.", judged.advice]
+        lines += _costs("operators", operators[0])
+    notes = [*_notes(trace, launching), *_slowed(launching or operators)]
+    lines += ["", *notes, f"{judged.text}.", judged.advice]
+    if operators and not launching:
+        lines.append(_around(operators[0]))
     return "\n".join(lines)
+
+
+def _around(figures: OperatorFigures) -> str:
+    """Return how much of the time the framework and the program around it take.
+
+    The profiler lengthens operators, and even more what is between them, so there are only bounds.
+    """
+    at = f" at batch size {figures.batch}" if figures.batch else ""
+    whole_us, most_us = figures.latency_us, figures.outside_us
+    least_us = most_us
+    if not math.isnan(figures.unprofiled_us):
+        whole_us = min(whole_us, figures.unprofiled_us)
+        least_us, most_us = max(0.0, whole_us - figures.operator_us), min(most_us, whole_us)
+    if least_us == 0.0 and most_us == whole_us > 0.0:
+        return f"How much of it{at} is outside of operators, the profiler is too slow to tell."
+    range_us = _short(most_us) if least_us >= most_us else f"{_short(least_us)} to {_short(most_us)}"
+    return (
+        f"Outside of operators{at}: {range_us} of {_short(whole_us)} µs, for making inputs, for Python "
+        "and for the framework itself."
+    )
 
 
 def _launch_table(figures: Sequence[Figures]) -> list[str]:
@@ -50,6 +71,7 @@ def _launch_table(figures: Sequence[Figures]) -> list[str]:
         "submit": "submit_us",
         "waits": "wait_us",
         "latency": "latency_us",
+        "unprofiled": "unprofiled_us",
     }
     rows = [
         [
@@ -67,20 +89,18 @@ def _operator_table(figures: Sequence[OperatorFigures]) -> list[str]:
         [
             str(each.batch or "?"),
             f"{each.operators:.0f}",
-            _short(each.latency_us),
-            _short(each.operator_us),
-            _short(each.outside_us),
-            f"{each.outside_us / each.latency_us:.0%}" if each.latency_us else "",
+            *map(_short, (each.operator_us, each.outside_us, each.latency_us, each.unprofiled_us)),
         ]
         for each in figures
     ]
-    return _aligned([["batch", "operators", "latency", "in operators", "outside", "share"], *rows])
+    return _aligned([["batch", "operators", "in operators", "outside", "latency", "unprofiled"], *rows])
 
 
-def _costs(what: str, costs: Sequence[Cost], batch: int, inferences: int) -> Iterator[str]:
-    at = f" at batch size {batch}" if batch else ""
-    yield f"{what} that take most{at} (mean of {inferences}):"
-    rows = [[_short(cost.total_us), f"{cost.count:.3g} x", _cut(cost.name)] for cost in costs]
+def _costs(what: str, figures: Figures | OperatorFigures) -> Iterator[str]:
+    at = f" at batch size {figures.batch}" if figures.batch else ""
+    yield ""
+    yield f"{what} that take most{at} (mean of {figures.inferences}):"
+    rows = [[_short(cost.total_us), f"{cost.count:.3g} x", _cut(cost.name)] for cost in figures.costliest]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for total, count, name in rows:
         yield f"  {total:>{widths[0]}}  {count:>{widths[1]}}  {name}"
@@ -103,7 +123,19 @@ def _notes(trace: Trace, launching: Sequence[Figures]) -> Iterator[str]:
         yield f"note: {early} kernels began before their launch: host and device clocks differ"
 
 
+def _slowed(figures: Sequence[Figures] | Sequence[OperatorFigures]) -> Iterator[str]:
+    """Yield how much the profiler falsifies, if it is much."""
+    factors = [each.latency_us / each.unprofiled_us for each in figures if each.unprofiled_us > 0.0]
+    if factors and max(factors) > _SLOWED:
+        yield (
+            f"note: the profiler makes inferences up to {max(factors):.2g} times as long, on the host: it "
+            "overstates short operators and what is around them"
+        )
+
+
 def _short(value: float) -> str:
+    if math.isnan(value):
+        return "?"
     return f"{value:.1f}" if value < 100.0 else f"{value:.0f}"
 
 

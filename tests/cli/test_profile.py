@@ -13,6 +13,7 @@ import pytest
 
 from lowlat_nodes.cli.main import main as lowlat
 from lowlat_nodes.cli.profile import main
+from lowlat_nodes.inference.launches.marks import unprofiled_mark
 from lowlat_nodes.stream.errors import ConfigurationError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "inference" / "launches"))
@@ -79,16 +80,19 @@ def test_names_in_a_trace_do_not_command_the_terminal(
 
 
 def test_a_policy_on_the_cpu_launches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kept = tmp_path / "trace.json"
-    found = plain(capsys, "--policy", "reach_flow", "--batch", "2", "1", *FEW, "--out", str(kept))
+    kept = tmp_path / "trace.json.gz"
+    found = plain(
+        capsys, "--policy", "reach_flow", "--batch", "2", "1", *FEW, "--top", "99", "--out", str(kept)
+    )
     assert found["name"] == "policy reach_flow on cpu"
     assert found["verdict"]["text"] == "no GPU: nothing is launched"
     assert found["launches"] == []
     assert [(each["batch"], each["inferences"]) for each in found["operators"]] == [(1, 2), (2, 2)]
     first = found["operators"][0]
     assert first["operator_us"] + first["outside_us"] == pytest.approx(first["latency_us"])
-    assert {"Conv", "Gemm"} & {cost["name"] for cost in first["costliest"]}
-    again = plain(capsys, "--trace", str(kept))
+    assert {"Conv", "Gemm"} <= {cost["name"] for cost in first["costliest"]}
+    assert first["unprofiled_us"] > 0.0
+    again = plain(capsys, "--trace", str(kept), "--top", "99")
     assert again["operators"] == found["operators"]
     assert main(["--trace", str(kept)]) == 0
     out = capsys.readouterr().out
@@ -123,6 +127,36 @@ def test_a_torchscript_policy_is_profiled_by_torch(
         main(["--policy", str(path), "--batch", "4"])
 
 
+@pytest.mark.torch
+def test_a_policy_of_ones_own_is_profiled_by_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "own_policy.py").write_text(OWN_POLICY, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    arguments = ("--policy", "own", "-p", "kind:=python", "-p", "factory:=own_policy:Policy")
+    found = plain(capsys, *arguments, *FEW, "--top", "99")
+    assert "aten::tanh" in {cost["name"] for cost in found["operators"][0]["costliest"]}
+    with pytest.raises(ConfigurationError, match="policy own takes 1 at a time, got 2"):
+        main([*arguments, "--batch", "2"])
+
+
+OWN_POLICY = """
+import torch
+from lowlat_nodes.control.policies.policy import PolicySpec
+
+class Policy:
+    spec = PolicySpec((), ("position",), {}, False, 2, 50_000_000, (False, False))
+
+    def __init__(self, config):
+        self.config = config
+
+    def infer(self, observation):
+        state = torch.from_numpy(observation.state).double()
+        return torch.tanh(state).repeat(2, 1).numpy()
+"""
+
+
 @pytest.mark.parametrize(
     ("arguments", "name", "operator"),
     [
@@ -134,7 +168,7 @@ def test_a_torchscript_policy_is_profiled_by_torch(
 def test_detectors_and_classifiers_are_profiled(
     arguments: list[str], name: str, operator: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = plain(capsys, *arguments, *FEW)
+    found = plain(capsys, *arguments, *FEW, "--top", "99")
     assert found["name"] == name
     assert operator in {cost["name"] for cost in found["operators"][0]["costliest"]}
 
@@ -147,7 +181,48 @@ def test_what_cannot_be_profiled_is_usage(tmp_path: Path, capsys: pytest.Capture
         (["--alerts", "shapes"], "expected a model of alerts"),
         (["--policy", str(other)], "expected an .onnx or .pt file"),
         (["--detector", "shapes", "-p", "steps:=3"], "-p: expected with --policy"),
+        (["--trace", "trace.json", "--batch", "2", "--out", "a"], "--batch, --out: expected a model"),
+        (["--alerts", "--out", "/nowhere/trace.json"], "expected a file in a folder that there is"),
+        (["--policy", "none", "-p", "kind:=remote"], "policy.remote.address must be given"),
         (["--policy", "reach_flow", "-p", "stepz:=3"], "did you mean"),
     ):
         assert lowlat(["profile", *arguments]) == 2, arguments
         assert said in capsys.readouterr().err
+
+
+def operators(unprofiled_us: float | None) -> SimulatedGpu:
+    """Return an inference of 40 µs in an operator and 10 around it, while it is profiled."""
+    host = SimulatedGpu()
+    with host.inference(1):
+        host.now_us += 5.0
+        with host.operator("addmm"):
+            host.now_us += 39.0
+        host.now_us += 4.0
+    if unprofiled_us is not None:
+        with host.operator(unprofiled_mark(1, unprofiled_us), "user_annotation"):
+            pass
+    return host
+
+
+@pytest.mark.parametrize(
+    ("unprofiled_us", "slower", "outside"),
+    [
+        (None, "", "Outside of operators at batch size 1: 10.0 of 50.0 µs, for"),
+        (49.0, "", "Outside of operators at batch size 1: 9.0 to 10.0 of 49.0 µs, for"),
+        (38.0, "1.3", "Outside of operators at batch size 1: 0.0 to 10.0 of 38.0 µs, for"),
+        (
+            8.0,
+            "6.2",
+            "How much of it at batch size 1 is outside of operators, the profiler is too slow to tell.",
+        ),
+    ],
+)
+def test_what_the_profiler_itself_takes_is_said(
+    unprofiled_us: float | None, slower: str, outside: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--trace", str(operators(unprofiled_us).write(tmp_path / "trace.json"))]) == 0
+    *_, before, _, _, last = capsys.readouterr().out.splitlines()
+    assert last.startswith(outside)
+    assert before.startswith(f"note: the profiler makes inferences up to {slower} times as long") == bool(
+        slower
+    )

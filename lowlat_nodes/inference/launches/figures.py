@@ -13,11 +13,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from statistics import median
 
-from lowlat_nodes.inference.launches.marks import Inference
-from lowlat_nodes.inference.launches.trace import Activity, Launch, Span
+from lowlat_nodes.inference.launches.marks import Inference, inferences, unprofiled_us
+from lowlat_nodes.inference.launches.trace import Activity, Launch, Span, Trace
 
 _GRAPH = "GraphLaunch"
 
@@ -56,6 +56,7 @@ class Figures:
         submit_us: From the first launch of a kernel to the end of the last, without waiting for the device.
         wait_us: In which the host waited for the device.
         latency_us: From the beginning to the end of the last work, on the host or on the device.
+        unprofiled_us: The latency without the profiler, which makes the host slower; NaN if it is not known.
         early: Kernels that began before their call, as clocks are compared, in all inferences together; they
             count as launched in no time.
         costliest: The kernels that took most time; means over all inferences.
@@ -74,6 +75,7 @@ class Figures:
     submit_us: float = 0.0
     wait_us: float = 0.0
     latency_us: float = 0.0
+    unprofiled_us: float = math.nan
     early: int = 0
     costliest: tuple[Cost, ...] = ()
 
@@ -88,31 +90,35 @@ class Figures:
         return max(0.0, self.latency_us - self.busy_us)
 
 
-def figures(inferences: Sequence[Inference], most: int = 10) -> list[Figures]:
-    """Return the figures of each batch size, the smallest first.
+def figures(trace: Trace, most: int = 10) -> list[Figures]:
+    """Return the figures of each batch size of a trace, the smallest first.
 
     Args:
-        inferences: Of one trace.
+        trace: With any number of inferences.
         most: How many kernels are named.
     """
+    unprofiled = unprofiled_us(trace)
     by_batch: dict[int, list[Inference]] = defaultdict(list)
-    for inference in inferences:
+    for inference in inferences(trace):
         by_batch[inference.batch].append(inference)
-    return [_of_batch(batch, found, most) for batch, found in sorted(by_batch.items())]
+    return [
+        replace(_of_batch(batch, found, most), unprofiled_us=unprofiled.get(batch, math.nan))
+        for batch, found in sorted(by_batch.items())
+    ]
 
 
-def costliest(spans: Iterable[tuple[str, float]], inferences: int, most: int) -> tuple[Cost, ...]:
+def costliest(spans: Iterable[tuple[str, float]], times: int, most: int) -> tuple[Cost, ...]:
     """Return what took most time per inference.
 
     Args:
         spans: Names and times, µs, of all inferences together.
-        inferences: How many there were.
+        times: How many inferences that were.
         most: How many are named.
     """
     totals: dict[str, list[float]] = defaultdict(list)
     for name, elapsed_us in spans:
         totals[name].append(elapsed_us)
-    costs = [Cost(name, len(each) / inferences, sum(each) / inferences) for name, each in totals.items()]
+    costs = [Cost(name, len(each) / times, sum(each) / times) for name, each in totals.items()]
     return tuple(sorted(costs, key=lambda cost: (-cost.total_us, cost.name))[:most])
 
 
@@ -125,20 +131,20 @@ def covered_us(spans: Iterable[tuple[float, float]]) -> float:
     return total_us
 
 
-def _of_batch(batch: int, inferences: Sequence[Inference], most: int) -> Figures:
-    each = [_of_one(inference) for inference in inferences]
+def _of_batch(batch: int, found: Sequence[Inference], most: int) -> Figures:
+    each = [_of_one(inference) for inference in found]
     names = {field.name for field in fields(Figures)} & each[0].keys()
     kernels = [
         (work.name, work.end_us - work.start_us)
-        for inference in inferences
+        for inference in found
         for work in _works(inference.launches)
         if work.kind == "kernel"
     ]
     return Figures(
         batch,
-        len(inferences),
-        early=sum(_is_early(launch) for inference in inferences for launch in inference.launches),
-        costliest=costliest(kernels, len(inferences), most),
+        len(found),
+        early=sum(_is_early(launch) for inference in found for launch in inference.launches),
+        costliest=costliest(kernels, len(found), most),
         **{name: median(one[name] for one in each) for name in names},
     )
 
@@ -151,7 +157,6 @@ def _of_one(inference: Inference) -> Mapping[str, float]:
     starting = [launch for launch in inference.launches if _kernels(launch)]
     called_us = min((launch.call.start_us for launch in inference.launches), default=0.0)
     last_us = max((work.end_us for work in works), default=0.0)
-    busy_us = covered_us(inference.busy)
     return {
         "launches": len(starting),
         "graphs": sum(_GRAPH in launch.call.name for launch in starting),
@@ -159,8 +164,8 @@ def _of_one(inference: Inference) -> Mapping[str, float]:
         "copies": len(works) - len(kernels),
         "tklqt_us": sum(_launch_us(launch) for launch in starting),
         "kernel_us": sum(work.end_us - work.start_us for work in kernels),
-        "busy_us": busy_us,
-        "gap_us": max(0.0, last_us - called_us - busy_us),
+        "busy_us": inference.busy_us,
+        "gap_us": max(0.0, last_us - called_us - inference.busy_us),
         "submit_us": _submit_us(starting, inference.waits),
         "wait_us": covered_us((wait.start_us, wait.end_us) for wait in inference.waits),
         "latency_us": max(span.end_us, last_us) - span.start_us,

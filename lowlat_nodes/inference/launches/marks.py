@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lowlat_nodes.inference.launches.trace import Launch, Span, Trace
 
 _OURS = re.compile(r"lowlat\.inference batch=(\d{1,9})\Z")
+_PLAIN = re.compile(r"lowlat\.unprofiled batch=(\d{1,9}) us=(\d{1,12}\.\d)\Z")
 _STEP = re.compile(r"ProfilerStep#\d+\Z")
 
 
@@ -25,8 +26,8 @@ class Inference:
         launches: What it launched, in the order of time.
         operators: What it called on the host, nested ones too, in the order of time.
         waits: Where it waited for the device.
-        busy: When the device worked, on whatever, from the first launch of the inference to the end of what
-            it launched: begins and ends, µs, in the order of time and apart from each other.
+        busy_us: How long some stream of the device worked, on whatever, from the first launch to the end of
+            what was launched.
     """
 
     batch: int
@@ -34,7 +35,7 @@ class Inference:
     launches: Sequence[Launch]
     operators: Sequence[Span]
     waits: Sequence[Span]
-    busy: Sequence[tuple[float, float]]
+    busy_us: float
 
 
 def mark(batch: int) -> str:
@@ -42,53 +43,81 @@ def mark(batch: int) -> str:
     return f"lowlat.inference batch={batch}"
 
 
+def unprofiled_mark(batch: int, latency_us: float) -> str:
+    """Return the name of a mark that tells how long an inference takes without the profiler."""
+    return f"lowlat.unprofiled batch={batch} us={latency_us:.1f}"
+
+
+def unprofiled_us(trace: Trace) -> dict[int, float]:
+    """Return how long an inference of each batch size takes without the profiler, as far as is known."""
+    found = (_PLAIN.match(span.name) for span in trace.marks)
+    return {int(each[1]): float(each[2]) for each in found if each}
+
+
 def inferences(trace: Trace) -> list[Inference]:
     """Return the inferences of a trace, by time.
 
     Those that `mark` names; where there are none, the steps of PyTorch's profiler; else the whole trace as
-    one. What several threads do at a time belongs to each inference of that time.
+    one. Of marks that overlap, as those of several threads, only the first counts: what is launched meanwhile
+    by whatever thread is taken for its own.
     """
     marks = [(int(found[1]), span) for span in trace.marks if (found := _OURS.match(span.name))]
     marks = marks or [(0, span) for span in trace.marks if _STEP.match(span.name)]
-    if not marks:
-        marks = [(0, span) for span in _whole(trace)]
-    starts = {
-        "launches": [launch.call.start_us for launch in trace.launches],
-        "operators": [span.start_us for span in trace.operators],
-        "waits": [span.start_us for span in trace.waits],
-    }
-
-    busy = _union(trace)
-    ends = [end_us for _, end_us in busy]
-
-    def within(kind: str, span: Span) -> slice:
-        return slice(bisect_left(starts[kind], span.start_us), bisect_left(starts[kind], span.end_us))
-
-    def busy_for(launches: Sequence[Launch]) -> list[tuple[float, float]]:
-        if not launches:
-            return []
-        first_us = launches[0].call.start_us
-        last_us = max(work.end_us for launch in launches for work in launch.activities)
-        found = busy[bisect_right(ends, first_us) : bisect_left(ends, last_us) + 1]
-        return [(max(start_us, first_us), min(end_us, last_us)) for start_us, end_us in found]
-
-    result = []
+    marks = marks or [(0, span) for span in _whole(trace)]
+    work = _Work(trace)
+    calls = [launch.call.start_us for launch in trace.launches]
+    operators = [span.start_us for span in trace.operators]
+    waits = [span.start_us for span in trace.waits]
+    result: list[Inference] = []
     for batch, span in marks:
-        launches = trace.launches[within("launches", span)]
-        operators, waits = trace.operators[within("operators", span)], trace.waits[within("waits", span)]
-        result.append(Inference(batch, span, launches, operators, waits, busy_for(launches)))
+        if result and span.start_us < result[-1].span.end_us:
+            continue
+        launches = trace.launches[_within(calls, span)]
+        busy_us = 0.0
+        if launches:
+            end_us = max(activity.end_us for launch in launches for activity in launch.activities)
+            busy_us = work.between_us(launches[0].call.start_us, end_us)
+        result.append(
+            Inference(
+                batch,
+                span,
+                launches,
+                trace.operators[_within(operators, span)],
+                trace.waits[_within(waits, span)],
+                busy_us,
+            )
+        )
     return result
 
 
-def _union(trace: Trace) -> list[tuple[float, float]]:
-    """Return when some stream of some device works, without overlaps."""
-    merged: list[tuple[float, float]] = []
-    for work in trace.activities:
-        if merged and work.start_us <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], work.end_us))
-        else:
-            merged.append((work.start_us, work.end_us))
-    return merged
+def _within(starts: Sequence[float], span: Span) -> slice:
+    """Return which of what begins at these times begins in a span."""
+    return slice(bisect_left(starts, span.start_us), bisect_left(starts, span.end_us))
+
+
+class _Work:
+    """When some stream of some device works."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._starts: list[float] = []  # of intervals that are apart
+        self._ends: list[float] = []
+        self._sums = [0.0]  # of their lengths, before each
+        for activity in trace.activities:
+            if self._ends and activity.start_us <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], activity.end_us)
+            else:
+                self._starts.append(activity.start_us)
+                self._ends.append(activity.end_us)
+        for start_us, end_us in zip(self._starts, self._ends, strict=True):
+            self._sums.append(self._sums[-1] + end_us - start_us)
+
+    def between_us(self, start_us: float, end_us: float) -> float:
+        """Return how long it works between two times."""
+        return self._until_us(end_us) - self._until_us(start_us)
+
+    def _until_us(self, time_us: float) -> float:
+        begun = bisect_left(self._starts, time_us)
+        return self._sums[begun] - (max(0.0, self._ends[begun - 1] - time_us) if begun else 0.0)
 
 
 def _whole(trace: Trace) -> list[Span]:

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lowlat_nodes.inference.launches.figures import Cost, costliest, covered_us
-from lowlat_nodes.inference.launches.marks import Inference
-from lowlat_nodes.inference.launches.trace import Span
+from lowlat_nodes.inference.launches.marks import Inference, inferences, unprofiled_us
+from lowlat_nodes.inference.launches.trace import Span, Trace
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class OperatorFigures:
         inferences: How many there were.
         operators: Calls of operators, without those that an operator makes.
         latency_us: From the beginning to the end.
+        unprofiled_us: The same without the profiler, which makes it longer; NaN if it is not known.
         operator_us: In which some operator ran.
         outside_us: The rest: Python, dispatch, preparing inputs and outputs.
         costliest: The operators that took most time themselves, without those that they called; means over
@@ -32,38 +34,44 @@ class OperatorFigures:
     inferences: int
     operators: int
     latency_us: float
+    unprofiled_us: float
     operator_us: float
     outside_us: float
     costliest: tuple[Cost, ...]
 
 
-def operator_figures(inferences: Sequence[Inference], most: int = 10) -> list[OperatorFigures]:
-    """Return the figures of each batch size, the smallest first.
+def operator_figures(trace: Trace, most: int = 10) -> list[OperatorFigures]:
+    """Return the figures of each batch size of a trace, the smallest first.
 
     Args:
-        inferences: Of one trace.
+        trace: With any number of inferences.
         most: How many operators are named.
     """
+    unprofiled = unprofiled_us(trace)
     by_batch: dict[int, list[Inference]] = defaultdict(list)
-    for inference in inferences:
+    for inference in inferences(trace):
         by_batch[inference.batch].append(inference)
-    return [_of_batch(batch, found, most) for batch, found in sorted(by_batch.items())]
+    return [
+        _of_batch(batch, found, unprofiled.get(batch, math.nan), most)
+        for batch, found in sorted(by_batch.items())
+    ]
 
 
-def _of_batch(batch: int, inferences: Sequence[Inference], most: int) -> OperatorFigures:
-    selves = [one for inference in inferences for one in _selves(inference.operators)]
-    typical = sorted(inferences, key=_latency_us)[len(inferences) // 2]
+def _of_batch(batch: int, found: Sequence[Inference], unprofiled: float, most: int) -> OperatorFigures:
+    selves = [one for inference in found for one in _selves(inference.operators)]
+    typical = sorted(found, key=_latency_us)[len(found) // 2]
     operator_us = covered_us(
         (span.start_us, min(span.end_us, typical.span.end_us)) for span in typical.operators
     )
     return OperatorFigures(
         batch,
-        len(inferences),
+        len(found),
         operators=sum(one.is_outer for one in _selves(typical.operators)),
         latency_us=_latency_us(typical),
+        unprofiled_us=unprofiled,
         operator_us=operator_us,
         outside_us=_latency_us(typical) - operator_us,
-        costliest=costliest(((one.name, one.self_us) for one in selves), len(inferences), most),
+        costliest=costliest(((one.name, one.self_us) for one in selves), len(found), most),
     )
 
 

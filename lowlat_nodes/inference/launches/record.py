@@ -8,14 +8,16 @@ the host it sees only the operators of PyTorch; those of ONNX Runtime are in its
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from lowlat_nodes.inference.launches.marks import mark
+from lowlat_nodes.inference.launches.marks import mark, unprofiled_mark
 from lowlat_nodes.inference.launches.trace_file import Events, open_trace
 from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
@@ -32,11 +34,22 @@ class Plan:
         infer: Runs one inference of a batch size, and returns when it is done.
         batches: The batch sizes.
         inferences: How many of each.
+        unprofiled: The same where no profiler slows it down; None if that is `infer` before it is profiled.
     """
 
     infer: Callable[[int], object]
     batches: Sequence[int]
     inferences: int
+    unprofiled: Callable[[int], object] | None = None
+
+    def time_us(self, batch: int) -> float:
+        """Return how long an inference of a batch size takes without the profiler."""
+        infer, times_ns = self.unprofiled or self.infer, []
+        for _ in range(WARM_UPS + self.inferences):
+            start_ns = time.perf_counter_ns()
+            infer(batch)
+            times_ns.append(time.perf_counter_ns() - start_ns)
+        return median(times_ns[WARM_UPS:]) / 1e3
 
 
 def record_with_torch(plan: Plan, path: Path, *, cuda: bool) -> None:
@@ -61,13 +74,13 @@ def record_with_torch(plan: Plan, path: Path, *, cuda: bool) -> None:
             f"expected a GPU that PyTorch {torch.__version__} can use, it sees none; leave --device cuda "
             "away to profile operators on the CPU"
         )
-    for batch in plan.batches:
-        for _ in range(WARM_UPS):
-            plan.infer(batch)
+    times_us = {batch: plan.time_us(batch) for batch in plan.batches}
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     with profile(activities=activities) as profiler:
         for batch in plan.batches:
             plan.infer(batch)  # the profiler itself takes longer the first time
+            with record_function(unprofiled_mark(batch, times_us[batch])):
+                pass
             for _ in range(plan.inferences):
                 if cuda:
                     torch.cuda.synchronize()  # each finds an idle device
@@ -80,9 +93,9 @@ def record_with_onnxruntime(plan: Plan, model: OnnxModel, path: Path) -> None:
     """Write the profile of ONNX Runtime, and into it when each inference began and ended.
 
     Args:
-        plan: What to run.
+        plan: What to run, and its twin without the profile.
         model: What it runs, loaded with `profile`.
-        path: Of the trace.
+        path: Of the trace; packed if it ends with .gz.
 
     Raises:
         ConfigurationError: If there is less in the profile than ran.
@@ -93,11 +106,13 @@ def record_with_onnxruntime(plan: Plan, model: OnnxModel, path: Path) -> None:
     for batch in plan.batches:
         for _ in range(WARM_UPS):
             plan.infer(batch)
+        if plan.unprofiled is not None:
+            marks.append(_mark(unprofiled_mark(batch, plan.time_us(batch)), 0.0, 0.0))
         for _ in range(plan.inferences):
             start_ns = now_ns()
             plan.infer(batch)
-            times = {"ts": (start_ns - began_ns) / 1e3, "dur": (now_ns() - start_ns) / 1e3}
-            marks.append({"ph": "X", "cat": "user_annotation", "name": mark(batch), **times, "args": {}})
+            elapsed_us = (now_ns() - start_ns) / 1e3
+            marks.append(_mark(mark(batch), (start_ns - began_ns) / 1e3, elapsed_us))
     own = model.end_profiling()
     try:
         with open_trace(own) as text:
@@ -105,9 +120,16 @@ def record_with_onnxruntime(plan: Plan, model: OnnxModel, path: Path) -> None:
     finally:
         own.unlink(missing_ok=True)
     runs = sum(isinstance(event, dict) and event.get("name") == "model_run" for event in events)
-    if runs < len(marks):
+    wanted = len(plan.batches) * plan.inferences
+    if runs < wanted:
         raise ConfigurationError(
-            f"expected {len(marks)} runs of {model.path.name} in the profile of ONNX Runtime, found {runs}; "
+            f"expected {wanted} runs of {model.path.name} in the profile of ONNX Runtime, found {runs}; "
             "profile fewer inferences"
         )
-    path.write_text(json.dumps({"traceEvents": [*events, *marks]}), encoding="utf-8")
+    content = json.dumps({"traceEvents": [*events, *marks]}).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def _mark(name: str, start_us: float, elapsed_us: float) -> dict[str, Any]:
+    kind = {"ph": "X", "cat": "user_annotation", "pid": 0, "tid": 0}
+    return {**kind, "name": name, "ts": start_us, "dur": elapsed_us, "args": {}}

@@ -62,8 +62,8 @@ class Verdict:
     """What bounds the inferences of a trace.
 
     Attributes:
-        bound: cpu or gpu at all batch sizes; turns: cpu up to some batch size, gpu above; none: nothing was
-            launched.
+        bound: cpu or gpu at all batch sizes; turns: cpu up to some batch size, gpu above; mixed: none of
+            these; none: nothing was launched.
         by_batch: cpu or gpu, by batch size.
         turn: The batch size at which it turns, as fitted or the geometric mean of its neighbours; None if it
             does not.
@@ -92,20 +92,22 @@ def verdict(figures: Sequence[Figures], *, lost: int = 0) -> Verdict:
         text = f"not known: {lost} launches are in the trace, but none of their kernels"
         return Verdict("none", {}, None, None, text, "Let this user profile the GPU (CUPTI), and try again.")
     if not launching:
-        advice = "The time goes into operators on the CPU and between them."
+        advice = "The time goes into operators on the CPU, and into what is around them."
         return Verdict("none", {}, None, None, "no GPU: nothing is launched", advice)
     by_work = {each.batch: _by_work(each) for each in launching}
     curve = [each for each in launching if each.batch]
     bend = None
     if len(curve) >= FEWEST and not any(each.graphs for each in curve):
         bend = fit([each.batch for each in curve], [each.tklqt_us for each in curve])
-    if bend is not None and bend.at(curve[-1].batch) >= RISE * bend.flat_us:
+    rises = bend is not None and bend.at(curve[-1].batch) >= RISE * bend.flat_us
+    if bend is not None and rises:
         by_batch, turn = _by_bend(bend, {batch: by_work[batch] for batch in by_work if batch})
     else:
         by_batch, turn = by_work, _turn(by_work)
     bounds = set(by_batch.values())
     bound = "turns" if turn is not None else bounds.pop() if len(bounds) == 1 else "mixed"
-    return Verdict(bound, by_batch, turn, bend, _text(bound, by_batch, turn, bend), _advice(bound, launching))
+    text = _text(bound, by_batch, turn, bend, rises=rises)
+    return Verdict(bound, by_batch, turn, bend, text, _advice(bound, launching))
 
 
 def fit(batches: Sequence[float], tklqt_us: Sequence[float]) -> Bend:
@@ -159,17 +161,17 @@ def _turn(by_batch: dict[int, str]) -> float | None:
     return math.sqrt(batches[first - 1] * batches[first])
 
 
-def _text(bound: str, by_batch: dict[int, str], turn: float | None, bend: Bend | None) -> str:
+def _text(bound: str, by_batch: dict[int, str], turn: float | None, bend: Bend | None, *, rises: bool) -> str:
     sizes = sorted(by_batch)
     at = f" at batch sizes {sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else ""
     if turn is not None:
-        how = "TKLQT begins to rise" if bend is not None else "the device is busy throughout"
+        how = "TKLQT begins to rise" if rises else "the device is busy throughout"
         return f"CPU-bound up to a batch size of about {float(f'{turn:.2g}'):g}, GPU-bound above, where {how}"
     if bound == "mixed":
         each = ", ".join(f"{batch}: {by_batch[batch].upper()}" for batch in sizes)
         return f"no clear bound ({each}); profile more inferences"
     if bound == "cpu":
-        flat = f": TKLQT stays at about {bend.flat_us:.4g} µs" if bend is not None else ""
+        flat = f": TKLQT stays at about {bend.flat_us:.4g} µs" if bend is not None and not rises else ""
         return f"CPU-bound{at}{flat}; the device waits for launches"
     return f"GPU-bound{at}: the device works nearly all the time"
 
@@ -186,14 +188,20 @@ def _advice(bound: str, launching: Sequence[Figures]) -> str:
         if first.wait_us > first.gap_us / 2
         else ""
     )
+    if first.graphs >= first.launches:
+        return f"It is launched as a graph already, and takes less than that launch.{wait}"
     if first.graphs:
         return f"Some of it is launched as a graph already; launch the rest in it too.{wait}"
     larger = (
         " Or infer more at a time: up to that batch size it costs hardly more." if bound == "turns" else ""
     )
+    saved_us, whole_us = first.gap_us, first.latency_us
+    if first.unprofiled_us < whole_us:
+        whole_us = first.unprofiled_us
+        saved_us = min(saved_us, max(0.0, whole_us - first.busy_us))
     return (
-        f"Launch it as one CUDA graph (docs/graphed_policy.md): that saves up to {first.gap_us:.0f} of "
-        f"{first.latency_us:.0f} µs{_of(first)}.{larger}{wait}"
+        f"Launch it as one CUDA graph (docs/graphed_policy.md): that saves up to {saved_us:.0f} of "
+        f"{whole_us:.0f} µs{_of(first)}.{larger}{wait}"
     )
 
 

@@ -10,12 +10,12 @@ import pytest
 from simulated_gpu import SimulatedGpu, sweep
 
 from lowlat_nodes.inference.launches.figures import Figures, covered_us, figures
-from lowlat_nodes.inference.launches.marks import inferences
+from lowlat_nodes.inference.launches.marks import unprofiled_mark
 from lowlat_nodes.inference.launches.trace import trace_of
 
 
 def figures_of(gpu: SimulatedGpu, most: int = 10) -> list[Figures]:
-    return figures(inferences(trace_of(gpu.events)), most)
+    return figures(trace_of(gpu.events), most)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_steps_of_the_profiler_are_inferences_where_nothing_else_is_marked() -> 
     (found,) = figures_of(gpu)
     assert (found.batch, found.inferences, found.launches) == (0, 3, 2)
     unmarked = [event for event in gpu.events if event["cat"] != "user_annotation"]
-    (whole,) = figures(inferences(trace_of(unmarked)))
+    (whole,) = figures(trace_of(unmarked))
     assert (whole.inferences, whole.launches) == (1, 6)
     assert whole.tklqt_us == pytest.approx(gpu.tklqt_us)
 
@@ -158,6 +158,33 @@ def test_launches_of_other_threads_and_outside_of_inferences() -> None:
     assert figures_of(gpu)[0].launches == 1
 
 
+def test_a_trace_may_tell_the_latency_without_the_profiler() -> None:
+    gpu = SimulatedGpu()
+    for batch in (1, 8):
+        with gpu.inference(batch):
+            gpu.launch(1.0)
+    with gpu.operator(unprofiled_mark(8, 12.345), "user_annotation"):
+        pass
+    one, eight = figures_of(gpu)
+    assert math.isnan(one.unprofiled_us)
+    assert eight.unprofiled_us == 12.3
+    assert (one.inferences, eight.inferences) == (1, 1)
+
+
+def test_of_inferences_at_a_time_the_first_counts() -> None:
+    gpu = SimulatedGpu()
+    with gpu.inference(1):
+        gpu.launch(1.0)
+        with gpu.inference(2):
+            gpu.launch(1.0)
+    with gpu.inference(2):
+        gpu.launch(1.0)
+    assert [(each.batch, each.inferences, each.launches) for each in figures_of(gpu)] == [
+        (1, 1, 2),
+        (2, 1, 1),
+    ]
+
+
 def test_without_launches_there_are_no_figures_of_them() -> None:
     gpu = SimulatedGpu()
     with gpu.inference(1), gpu.operator("aten::linear"):
@@ -165,7 +192,7 @@ def test_without_launches_there_are_no_figures_of_them() -> None:
     (found,) = figures_of(gpu)
     assert (found.launches, found.kernels, found.tklqt_us, found.gap_us, found.submit_us) == (0, 0, 0, 0, 0)
     assert math.isnan(found.launch_us)
-    assert figures(inferences(trace_of([]))) == []
+    assert figures(trace_of([])) == []
 
 
 def test_the_union_of_intervals() -> None:

@@ -11,7 +11,6 @@ import pytest
 from simulated_gpu import SimulatedGpu
 
 from lowlat_nodes.inference.launches.figures import figures
-from lowlat_nodes.inference.launches.marks import inferences
 from lowlat_nodes.inference.launches.meter import LaunchMeter, bound
 from lowlat_nodes.inference.launches.trace import trace_of
 from lowlat_nodes.inference.launches.verdict import verdict
@@ -48,7 +47,7 @@ def test_the_bound_is_that_of_a_trace(kernel_us: float) -> None:
     with gpu.inference(1):
         for _ in range(200):
             gpu.launch(kernel_us)
-    (found,) = figures(inferences(trace_of(gpu.events)))
+    (found,) = figures(trace_of(gpu.events))
     assert 8.0 < kernel_us < 13.0 or bound(LaunchTimes(found.submit_us, found.busy_us + found.gap_us)) == (
         verdict([found]).bound
     )

@@ -7,13 +7,12 @@ from __future__ import annotations
 import pytest
 from simulated_gpu import SimulatedGpu
 
-from lowlat_nodes.inference.launches.marks import inferences
 from lowlat_nodes.inference.launches.operators import OperatorFigures, operator_figures
 from lowlat_nodes.inference.launches.trace import trace_of
 
 
 def operators_of(gpu: SimulatedGpu) -> list[OperatorFigures]:
-    return operator_figures(inferences(trace_of(gpu.events)))
+    return operator_figures(trace_of(gpu.events))
 
 
 def test_an_operator_does_not_count_what_it_calls() -> None:
@@ -81,7 +80,7 @@ def test_a_node_of_onnx_runtime_goes_by_its_operator() -> None:
             },
         ]
     )
-    (found,) = operator_figures(inferences(trace))
+    (found,) = operator_figures(trace)
     assert [(cost.name, cost.count, cost.total_us) for cost in found.costliest] == [("Conv", 2.0, 50.0)]
     assert trace.unknown == {"Session": 1}
 

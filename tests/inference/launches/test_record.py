@@ -44,11 +44,12 @@ def test_operators_of_torch_are_told_from_what_is_around_them(plan: Plan, name: 
     record_with_torch(plan, tmp_path / name, cuda=False)
     trace = read_trace(tmp_path / name)
     assert (trace.launches, trace.malformed, trace.complete) == ((), 0, True)
-    one, three = operator_figures(inferences(trace))
+    one, three = operator_figures(trace)
     assert (one.batch, one.inferences, three.batch, three.inferences) == (1, 4, 3, 4)
     assert one.operators == 4  # ones, linear, relu, linear
     assert one.outside_us >= PAUSE_S * 1e6
     assert 0.0 < one.operator_us < one.latency_us
+    assert min(one.unprofiled_us, three.unprofiled_us) >= PAUSE_S * 1e6
     counts = {cost.name: cost.count for cost in one.costliest}
     assert counts["aten::addmm"] == 2.0
     assert counts["aten::clamp_min"] == 1.0
@@ -74,16 +75,16 @@ def test_a_missing_torch_is_named_with_the_extra() -> None:
     assert "pip install 'lowlat_nodes[torch]'" in result.stderr
 
 
-def onnx_plan(path: Path, profile: Path | None) -> tuple[Plan, OnnxModel]:
-    model = OnnxModel(path, profile=profile)
+def onnx_plan(path: Path, profile: Path) -> tuple[Plan, OnnxModel]:
+    model, twin = OnnxModel(path, profile=profile), OnnxModel(path)
     random = np.random.default_rng(3)
     images, size = random.random((1, 3, 12, 20), np.float32), np.array([[7]])
 
-    def infer(_batch: int) -> None:
+    def infer(of: OnnxModel) -> None:
         time.sleep(PAUSE_S)
-        model.run({"images": images, "size": size}, ["scores", "boxes"])
+        of.run({"images": images, "size": size}, ["scores", "boxes"])
 
-    return Plan(infer, [1], 5), model
+    return Plan(lambda _: infer(model), [1], 5, unprofiled=lambda _: infer(twin)), model
 
 
 def test_operators_of_onnx_runtime_are_those_of_the_graph(
@@ -92,7 +93,7 @@ def test_operators_of_onnx_runtime_are_those_of_the_graph(
     path, profile = tmp_path / "trace.json", tmp_path / "profile"
     record_with_onnxruntime(*onnx_plan(network(), profile), path)
     assert not list(tmp_path.glob("profile*"))
-    (found,) = operator_figures(inferences(read_trace(path)))
+    (found,) = operator_figures(read_trace(path))
     assert (found.batch, found.inferences) == (1, 5)
     counts = {cost.name: cost.count for cost in found.costliest}
     assert counts["ReduceMean"] == 1.0
@@ -100,6 +101,7 @@ def test_operators_of_onnx_runtime_are_those_of_the_graph(
     assert found.operators == sum(counts.values())
     assert found.outside_us >= PAUSE_S * 1e6
     assert 0.0 < found.operator_us < found.latency_us
+    assert found.unprofiled_us >= PAUSE_S * 1e6
     assert all(len(each.operators) == found.operators for each in inferences(read_trace(path)))
     events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
     assert sum(event["name"] == "model_run" for event in events) == 5 + 3

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import gzip
 import math
 import random
 from pathlib import Path
@@ -180,6 +182,21 @@ def test_any_mixture_of_fields_is_read() -> None:
         if chosen.random() < 0.5:
             event["args"] = {"correlation": chosen.choice(values), "stream": chosen.choice(values)}
         trace_of([event, event])
+
+
+def test_a_file_with_broken_bytes_is_read_or_refused(gpu: SimulatedGpu, tmp_path: Path) -> None:
+    path = gpu.write(tmp_path / "trace.json")
+    whole, chosen = path.read_bytes(), random.Random(23)
+    for content in (whole, gzip.compress(whole)):
+        for _ in range(150):
+            broken = bytearray(content)
+            for _ in range(chosen.choice([1, 5, 50])):
+                broken[chosen.randrange(len(broken))] = chosen.randrange(256)
+            path.write_bytes(broken[: chosen.randrange(1, len(broken) + 1)])
+            with contextlib.suppress(ConfigurationError):
+                trace = read_trace(path)
+                assert len(trace.launches) <= 6  # calls
+                assert len(trace.activities) <= 7
 
 
 def test_too_many_events_are_refused(gpu: SimulatedGpu, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from simulated_gpu import SimulatedGpu, sweep
 
 from lowlat_nodes.inference.launches.figures import figures
-from lowlat_nodes.inference.launches.marks import inferences
+from lowlat_nodes.inference.launches.marks import unprofiled_mark
 from lowlat_nodes.inference.launches.trace import trace_of
 from lowlat_nodes.inference.launches.verdict import Verdict, fit, verdict
 
@@ -17,7 +17,7 @@ BATCHES = [1, 2, 4, 8, 16, 32, 64]
 
 
 def verdict_of(gpu: SimulatedGpu) -> Verdict:
-    return verdict(figures(inferences(trace_of(gpu.events))))
+    return verdict(figures(trace_of(gpu.events)))
 
 
 @pytest.mark.parametrize("turn", [3.0, 5.5, 8.0, 21.0, 30.0])
@@ -34,6 +34,20 @@ def test_it_turns_where_a_kernel_takes_as_long_as_its_launch(turn: float) -> Non
     )
     assert "graph" in found.advice
     assert "infer more at a time" in found.advice
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kernels_of_many_lengths_turn_where_their_mean_is_that_of_a_launch(seed: int) -> None:
+    items = np.random.default_rng(seed).lognormal(np.log(10.0 / 12.0), 1.0, 60)
+    gpu = SimulatedGpu()
+    for batch in BATCHES:
+        with gpu.inference(batch):
+            for length_us in np.tile(np.maximum(2.0, items * batch), 4):
+                gpu.launch(float(length_us))
+            gpu.wait()
+    sizes = np.linspace(1.0, 64.0, 1000)
+    turn = sizes[np.argmax(np.maximum(2.0, items[None] * sizes[:, None]).mean(1) >= 10.0)]
+    assert verdict_of(gpu).turn == pytest.approx(turn, rel=0.2)
 
 
 def test_one_batch_size_above_the_turn_does_not_tell_where_it_is() -> None:
@@ -76,6 +90,13 @@ def test_few_batch_sizes_are_judged_by_the_work_of_the_device(
     assert (found.bound, found.bend) == (bound, None)
 
 
+def test_a_turn_of_few_long_kernels_is_one_of_work_not_of_queues() -> None:
+    found = verdict_of(sweep([1, 10, 100, 1000], kernels=1, base_us=0.1, per_item_us=1.0))
+    assert (found.bound, found.by_batch[1000]) == ("turns", "gpu")
+    assert found.bend is not None
+    assert found.text.endswith("GPU-bound above, where the device is busy throughout")
+
+
 def test_two_batch_sizes_may_have_the_turn_between_them() -> None:
     found = verdict_of(sweep([4, 16], kernels=60, base_us=2.0, per_item_us=1.0))
     assert (found.bound, found.by_batch) == ("turns", {4: "cpu", 16: "gpu"})
@@ -99,6 +120,11 @@ def graphed(kernel_us: float, batches: list[int]) -> SimulatedGpu:
 def test_a_graph_is_judged_by_the_work_of_the_device() -> None:
     found = verdict_of(graphed(3.0, BATCHES))
     assert (found.bound, found.bend) == ("gpu", None)
+    tiny = verdict_of(graphed(0.05, [1]))
+    assert (tiny.bound, tiny.advice) == (
+        "cpu",
+        "It is launched as a graph already, and takes less than that launch.",
+    )
     mixed = graphed(0.1, [1])
     with mixed.inference(1):
         for _ in range(5):
@@ -116,6 +142,18 @@ def test_what_synchronises_is_named() -> None:
     found = verdict_of(gpu)
     assert found.bound == "cpu"
     assert "take out what synchronises" in found.advice
+
+
+def test_a_graph_saves_no_more_than_there_is_without_the_profiler() -> None:
+    gpu = SimulatedGpu()
+    with gpu.inference(1):
+        for _ in range(20):
+            gpu.launch(3.0)
+        gpu.wait()
+    assert "saves up to 138 of 202 µs" in verdict_of(gpu).advice
+    with gpu.operator(unprofiled_mark(1, 100.0), "user_annotation"):
+        pass
+    assert "saves up to 40 of 100 µs" in verdict_of(gpu).advice
 
 
 def test_without_launches_nothing_is_judged() -> None:
