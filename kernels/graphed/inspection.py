@@ -15,9 +15,13 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-_INDEXED = ("aten::index", "aten::index_put", "aten::index_put_")  # they wait where an index is a mask
+_INDEXED = ("aten::index", "aten::index_put", "aten::index_put_")
+"""Operators that wait where an index is a mask, or on the host."""
+
 _COPIES = ("aten::copy_", "aten::_to_copy")
-_LITERAL = "aten::lift_fresh"  # what torch.tensor makes of numbers of Python
+
+_LITERAL = "aten::lift_fresh"
+"""What `torch.tensor` makes of numbers of Python."""
 
 
 def waits(run: Callable[[], object], device: str = "cuda") -> tuple[str, ...]:
@@ -69,8 +73,10 @@ def _waits(operator: Any, args: tuple[Any, ...], kwargs: dict[str, Any], made: o
     if device not in kinds:
         return False
     if name in _INDEXED:
-        masked = any(tensor.dtype in {torch.bool, torch.uint8} for tensor in _tensors(args[1]))
-        return masked and not _fills(name, args, device)
+        indices = list(_tensors(args[1]))
+        masked = any(tensor.dtype in {torch.bool, torch.uint8} for tensor in indices)
+        moved = any(tensor.device.type != device for tensor in indices)
+        return moved or (masked and not _fills(name, args, device))
     if _given(operator, args, kwargs, "output_size") is not None:
         return False  # the shape is known
     tags = set(operator.tags)

@@ -176,6 +176,8 @@ class GraphedPolicy:
             if self._closed:
                 raise RuntimeError("expected a policy that is open, it was closed")
             begun_ns = time.perf_counter_ns()
+            if not isinstance(given, Mapping):
+                raise BadArgument(f"expected the inputs by name, got {type(given).__name__}")
             taken = self._taken or self._take({name: like(name, array) for name, array in given.items()})
             sizes = taken.inputs.check(given)
             bucket = taken.buckets.of(sizes, given)
@@ -248,7 +250,7 @@ class GraphedPolicy:
         """Return the graph of a bucket, or why there is none."""
         sizes = dict(bucket.sizes)
         keeping = kept_generators(self._device, self._generators)
-        with BUILDING, torch.inference_mode(mode=False), keeping:
+        with BUILDING, torch.inference_mode(mode=False), torch.no_grad(), keeping:
             static = StaticInputs(inputs.on_device, sizes, self._device)
             static.write(given)
             feed = {
@@ -269,12 +271,13 @@ class GraphedPolicy:
                         pool=self._pool,
                         generators=self._generators,
                     )
+                    return Replay(captured, static, self._outputs, stream=self._stream, copies=self._copies)
                 except CaptureBroke as error:
                     reason, self._pool = str(error), None
                 except CaptureFailed as error:
                     return str(error)
-                else:
-                    return Replay(captured, static, self._outputs, stream=self._stream, copies=self._copies)
+                except torch.cuda.OutOfMemoryError as error:
+                    return f"there is no memory for its buffers: {error}"
         return reason
 
 

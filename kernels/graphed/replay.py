@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lowlat_nodes.kernels.errors import BadArgument
 from lowlat_nodes.kernels.graphed.arena import Layout, tensor_of, write
 from lowlat_nodes.kernels.graphed.capture import NO_CAPTURE, Captured
 from lowlat_nodes.kernels.graphed.inputs import Array, Input
@@ -65,11 +66,11 @@ class _Slot:
 
     def __init__(self, inputs: StaticInputs, captured: Captured) -> None:
         device = inputs.memory.device
-        self.given = torch.zeros(inputs.layout.size, dtype=torch.uint8, pin_memory=True)
+        self.given = _pinned(inputs.layout.size)
         self.given_views = inputs.layout.views(self.given)
         self.staging = torch.zeros(inputs.layout.size, dtype=torch.uint8, device=device)
         self.staging_views = inputs.layout.views(self.staging)
-        self.made = torch.zeros(captured.layout.size, dtype=torch.uint8, pin_memory=True)
+        self.made = _pinned(captured.layout.size)
         self.made_views = captured.layout.views(self.made)
         self.copied, self.read = torch.cuda.Event(), torch.cuda.Event()
         self.begun, self.ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -82,6 +83,12 @@ class _Slot:
         if pending is not None:
             pending.fetch()
         self.copied.synchronize()
+
+
+def _pinned(size: int) -> Tensor:
+    """Return memory of the host that a GPU copies from and to by itself, whatever device is the default."""
+    memory: Tensor = torch.zeros(size, dtype=torch.uint8, device="cpu", pin_memory=True)
+    return memory
 
 
 class Replay:
@@ -116,15 +123,18 @@ class Replay:
             given: The inputs, checked.
             sizes: Of their axes, as given.
             times: Where to write down what the run took.
+
+        Raises:
+            BadArgument: If one lies on another GPU.
         """
         slot = self._slots[self._next]
         self._next = (self._next + 1) % SLOTS
         slot.free()
-        begun_ns = time.perf_counter_ns()
-        on_device = self._write(slot, given)
-        staged_ns = time.perf_counter_ns()
         callers = torch.cuda.current_stream(self._stream.device)
         with torch.inference_mode():
+            begun_ns = time.perf_counter_ns()
+            on_device = self._write(slot, given)
+            staged_ns = time.perf_counter_ns()
             with torch.cuda.stream(self._copies):
                 self._copies.wait_event(slot.read)
                 if len(on_device) < len(self._inputs.inputs):
@@ -169,10 +179,14 @@ class Replay:
 
     def _write(self, slot: _Slot, given: Mapping[str, Array]) -> dict[str, Tensor]:
         """Write what lies on the host to pinned memory, and return what lies on the device."""
-        on_device = {}
+        on_device, device = {}, self._stream.device
         for name, item in self._inputs.inputs.items():
             array = given[name]
             if isinstance(array, Tensor) and array.is_cuda:
+                if array.device != device:
+                    raise BadArgument(
+                        f"{name}: expected it on {device} or the host, got it on {array.device}"
+                    )
                 on_device[name] = array
             else:
                 write(slot.given_views[name], array, item.fill)

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lowlat_nodes.inference.model import TensorSpec
+from lowlat_nodes.inference.model import LaunchTimes, TensorSpec
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 if TYPE_CHECKING:
@@ -106,10 +106,21 @@ class TorchModel:
             raise ConfigurationError(
                 f"{path}: its forward takes {arguments}, but {_EXTRA} in it says {list(self.inputs)}"
             )
-        if graphs is None:
-            graphs = torch.device(device).type == "cuda"
-        self.graphs = self._graphed() if graphs else None
+        self._on_gpu = torch.device(device).type == "cuda"
+        self.graphs = self._graphed() if graphs or (graphs is None and self._on_gpu) else None
         self.outputs = self._try()
+
+    @property
+    def launch(self) -> LaunchTimes | None:
+        """Return what launching the newest run cost; None on a CPU, and where graphs are off."""
+        if self.graphs is None or not self._on_gpu or math.isnan(self.graphs.submit_us):
+            return None
+        return LaunchTimes(self.graphs.submit_us, self.graphs.device_us)
+
+    @property
+    def not_graphed(self) -> str:
+        """Return why the newest run on a GPU was no CUDA graph, though it was to be one; else nothing."""
+        return self.graphs.reason if self.graphs is not None and self._on_gpu else ""
 
     def run(self, feed: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
         """Run the program once; shapes and dtypes are the caller's promise.

@@ -67,6 +67,8 @@ class PolicyWorker:
         self._problem = ""
         self._latency = self._config.policy.latency
         warm_ns = self._warm_up()
+        if reason := getattr(self._policy, "not_graphed", ""):
+            print(f"policy.graphs: inferences are no CUDA graphs: {reason}", file=sys.stderr, flush=True)
         self._sharing.turn.declare()
         node.send(pack("ready", spec=self._policy.spec.to_plain(), warm_ns=warm_ns))
 

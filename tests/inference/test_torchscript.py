@@ -152,7 +152,9 @@ def test_graphs_are_for_gpus_unless_told(tmp_path: Path) -> None:
     assert TorchModel(write(tmp_path / "p.pt")).graphs is None
     model = TorchModel(write(tmp_path / "p.pt"), graphs=True)
     assert model.graphs is not None
-    assert (model.graphed.graphs, model.graphs.reason) == (False, "it runs on the CPU")
+    assert (model.graphs.graphed, model.graphs.reason) == (False, "it runs on the CPU")
+    model.run({"state": np.zeros((1, 2), np.float32), "image": np.zeros((1, 4, 6, 3), np.uint8)}, ["actions"])
+    assert (model.launch, model.not_graphed) == (None, "")  # nothing was launched, nor was to be
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
@@ -172,7 +174,29 @@ def test_a_program_is_a_graph_for_each_number_of_steps(tmp_path: Path) -> None:
         (made,) = graphed.run(feed, ["actions"])
         assert np.array_equal(made, plain.run(feed, ["actions"])[0])
         assert graphed.graphs.graphed, graphed.graphs.reason
+        assert graphed.launch is not None
+        assert graphed.launch.submit_us > 0.0
+        assert graphed.launch.device_us > 0.0
     assert len(graphed.graphs.buckets) == 3
+    assert plain.launch is None
+
+
+class Doubts(torch.nn.Module):
+    """Decides by a number of the device what to do."""
+
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
+        if bool(state.sum() > 0.0):
+            state = state * 2.0
+        return state[:, None]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_program_that_cannot_be_a_graph_runs_and_says_why(tmp_path: Path) -> None:
+    save(torch.jit.script(Doubts()), tmp_path / "p.pt", {"state": torch.zeros(1, 2)})
+    model = TorchModel(tmp_path / "p.pt", device="cuda")
+    for state, expected in (([[1.0, 2.0]], [[[2.0, 4.0]]]), ([[-1.0, -2.0]], [[[-1.0, -2.0]]])):
+        assert model.run({"state": np.float32(state)}, ["actions"])[0].tolist() == expected
+        assert model.not_graphed.startswith("the host waits for the GPU in ")
 
 
 class Payload:

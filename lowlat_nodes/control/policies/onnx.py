@@ -117,6 +117,12 @@ class OnnxPolicy:
         times: LaunchTimes | None = getattr(self._model, "launch", None)
         return times
 
+    @property
+    def not_graphed(self) -> str:
+        """Return why the newest inference was no CUDA graph, where it was to be one; else nothing."""
+        reason: str = getattr(self._model, "not_graphed", "")
+        return reason
+
     def infer(self, observation: Observation) -> Floats:
         """Return float64 [horizon, joints]."""
         actions: Floats = self.infer_batch([observation])[0]

@@ -92,6 +92,7 @@ def test_on_a_cpu_there_are_no_graphs_to_choose(graphs: bool, tmp_path: Path) ->
     policy = load(write_policy(tmp_path / "p.pt"), noise_scale=0.0, graphs=graphs)
     seen = Observation(np.float32([1, 2]), {"front": np.full((4, 6, 3), 51, np.uint8)}, "pick up")
     assert np.array_equal(infer(policy, seen), infer(load(tmp_path / "p.pt", noise_scale=0.0), seen))
+    assert policy.not_graphed == ""  # nobody expected one
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
@@ -101,6 +102,7 @@ def test_on_a_gpu_graphs_make_the_same_chunks(tmp_path: Path) -> None:
     policies = [load(path, device="cuda", graphs=graphs) for graphs in (True, False)] + [load(path)]
     chunks = [infer(policy, seen) for policy in policies for _ in range(2)]
     assert all(np.allclose(chunk, chunks[0], atol=1e-5) for chunk in chunks)
+    assert [policy.not_graphed for policy in policies] == ["", "", ""]
 
 
 def test_a_shipped_name_is_no_program() -> None:

@@ -300,7 +300,7 @@ def test_closing_frees_the_memory(layers: torch.nn.Module) -> None:
         return torch.cuda.memory_reserved()
 
     def large(inputs: Mapping[str, Any]) -> Any:
-        return layers(inputs["x"]).repeat(4096, 1).tanh().sum(0)
+        return layers(inputs["x"]).repeat(65536, 1).tanh().sum(0)
 
     eager(layers, fresh(0))
     large({"x": torch.from_numpy(fresh(0)).cuda()})
@@ -308,7 +308,7 @@ def test_closing_frees_the_memory(layers: torch.nn.Module) -> None:
     policy = GraphedPolicy(large, device="cuda")
     pending = policy.submit({"x": fresh(1)})
     assert policy.graphed, policy.reason
-    assert free() > before
+    assert free() > before + (128 << 20)
     policy.close()
     assert pending.done()
     assert pending.result().shape == (SIZE,)
@@ -316,6 +316,21 @@ def test_closing_frees_the_memory(layers: torch.nn.Module) -> None:
         policy({"x": fresh(1)})
     workspaces = 64 << 20  # what libraries keep for each stream
     assert free() <= before + workspaces
+
+
+def test_inputs_that_require_gradients(policy: GraphedPolicy, layers: torch.nn.Module) -> None:
+    for seed in (1, 2, 3):
+        x = torch.from_numpy(fresh(seed)).requires_grad_()
+        made = policy({"x": x if seed != 2 else x.cuda()})
+        assert not made.requires_grad
+        torch.testing.assert_close(made, eager(layers, fresh(seed)), rtol=1e-4, atol=1e-5)
+
+
+def test_the_default_device_of_the_caller_is_of_no_account(layers: torch.nn.Module) -> None:
+    with torch.device("cuda"), GraphedPolicy(lambda inputs: layers(inputs["x"])) as policy:
+        made = policy({"x": fresh(1)})
+        assert policy.graphed, policy.reason
+    torch.testing.assert_close(made, eager(layers, fresh(1)), rtol=1e-4, atol=1e-5)
 
 
 def test_graphs_may_be_off(layers: torch.nn.Module) -> None:

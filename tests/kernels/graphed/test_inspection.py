@@ -75,6 +75,13 @@ def test_to_set_masked_elements_to_a_number_of_the_host_needs_no_wait() -> None:
     assert waits(lambda: X.clone().index_put_((X > 1.0,), one), "cpu") == ("aten::index_put_",)
 
 
+def test_indices_must_be_on_the_device() -> None:
+    assert waits(lambda: META[AT], "meta") == ("aten::index",)
+    assert waits(lambda: META[AT.to("meta")], "meta") == ("aten::_to_copy",)
+    there = AT.to("meta")
+    assert waits(lambda: META[there], "meta") == ()
+
+
 def test_programs_are_seen_through() -> None:
     @torch.jit.script
     def count(x: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,15 @@ def transformer() -> Policy:
     return by_name(TransformerPolicy(config).eval())
 
 
+PI0 = replace(SIZES["tiny"], vision_depth=1, depth=2, steps=3)
+
+
 def pi0() -> Policy:
-    return Pi0Shape(SIZES["tiny"])
+    return Pi0Shape(PI0)
 
 
 def pi0_inputs(seed: int) -> Inputs:
-    made = Pi0Shape(SIZES["tiny"]).example_inputs(1, "cpu", seed)
+    made = Pi0Shape(PI0).example_inputs(1, "cpu", seed)
     return {name: tensor.numpy() for name, tensor in made.items()}
 
 
@@ -91,7 +95,11 @@ def test_chunks_are_the_same(make: Callable[[], Policy], example: Callable[[int]
 
 @EACH
 def test_nothing_waits_for_the_device(make: Callable[[], Policy], example: Callable[[int], Inputs]) -> None:
-    """As a graph needs it; here with the CPU as the device."""
-    bare = make()
+    """As a graph needs it; the device is the CPU, then one that has no numbers, and none of the host's."""
     inputs = {name: torch.from_numpy(array) for name, array in example(3).items()}
+    bare = make()
     assert waits(lambda: bare(inputs), "cpu") == ()
+    with torch.device("meta"):
+        elsewhere = make()
+    moved = {name: tensor.to("meta") for name, tensor in inputs.items()}
+    assert waits(lambda: elsewhere(moved), "meta") == ()

@@ -71,6 +71,14 @@ def test_without_a_gpu_the_default_is_the_cpu() -> None:
     assert policy.graphed == torch.cuda.is_available()
 
 
+def test_inputs_are_given_by_name() -> None:
+    policy = GraphedPolicy(lambda inputs: inputs["x"] + 1.0, device="cpu")
+    with pytest.raises(BadArgument, match="expected the inputs by name, got ndarray"):
+        policy(np.zeros(3))  # type: ignore[arg-type]
+    with pytest.raises(BadArgument, match="expected at least one input, got none"):
+        policy({})
+
+
 def test_results_are_tensors_of_the_callers_own() -> None:
     policy = GraphedPolicy(lambda inputs: {"same": inputs["x"], "twice": inputs["x"] * 2.0}, device="cpu")
     array = np.ones(3, np.float32)
@@ -272,6 +280,29 @@ def test_it_computes_no_gradients() -> None:
     with torch.no_grad():
         layer.weight.add_(1.0)  # weights may change in place
     assert torch.allclose(policy({"x": x}), before + 3.0)
+
+
+def test_inputs_that_require_gradients_give_none() -> None:
+    policy = padded()
+    arrays = feed(1, 3)
+    state = torch.from_numpy(arrays["state"]).requires_grad_()
+    made = policy({"words": arrays["words"], "state": state})
+    assert not made["sum"].requires_grad
+    assert torch.equal(made["sum"], policy(arrays)["sum"])
+
+
+def test_the_default_device_of_the_caller_is_of_no_account() -> None:
+    policy = GraphedPolicy(
+        lambda inputs: inputs["state"] * 2.0,
+        device="cpu",
+        inputs={"state": STATE},
+        outputs={"": ("batch", None)},
+        sizes={"batch": (4,)},
+    )
+    state = feed(3, 1)["state"]
+    with torch.device("meta"):
+        made = policy({"state": state})
+    assert np.array_equal(made.numpy(), state * 2.0)
 
 
 def test_arguments_by_name() -> None:
