@@ -4,7 +4,7 @@
 
 On a GPU both sides are captured in graphs, so that neither pays for Python, and take turns. `small` is one
 robot's step in pi0's sizes, where a launch costs more than the bytes; `large` is many of them, more than the
-caches hold. On a CPU the operations are plain torch, and there is nothing to compare.
+caches hold. On a CPU the operations are plain torch, a small share of what a layer takes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _HORIZON, _ACTIONS = 50, 32
 _COPIED_BYTES = 1 << 28
 _LARGE = {"euler": 32768, "ada_rms": 1024, "rotary": 1024, "silu_gate": 256}
 """Sequences that make at least as many bytes as are copied."""
+_PER_LAYER = {"ada_rms": 2, "rotary": 1, "silu_gate": 1}
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,13 @@ def measure(quick: bool, device: str) -> dict[str, Any]:
         import torch
     except ImportError as error:
         raise MissingExtra("torch", extra="torch") from error
+    from lowlat_nodes.benchmarks._flow_launches import count
+    from lowlat_nodes.benchmarks._pi0_shape import SIZES
+
     with torch.no_grad():
-        return {"flow": _on_gpu(quick) if device == "cuda" else {"cpu": _on_cpu(quick)}}
+        launches = count(SIZES["full"].depth)
+        figures = _on_gpu(quick) if device == "cuda" else {"cpu": _on_cpu(quick)}
+    return {"flow": {"launches_per_euler_step": {"ours": launches.ours, "plain": launches.plain}, **figures}}
 
 
 def _case(name: str, device: str, dtype: str, sequences: int) -> _Case:
@@ -110,7 +116,7 @@ def _case(name: str, device: str, dtype: str, sequences: int) -> _Case:
 
 
 def _on_cpu(quick: bool) -> dict[str, Any]:
-    """Time the operations as they are called, and without their checks."""
+    """Time the operations with and without their checks, and what a layer multiplies between them."""
     rounds = 50 if quick else 1000
     figures: dict[str, Any] = {"implementation": "torch", "dtype": "float32", "unit": "us"}
     for name in _LARGE:
@@ -122,16 +128,31 @@ def _on_cpu(quick: bool) -> dict[str, Any]:
             "without_check": round(times["plain"], 1),
             "error": case.error,
         }
-    return figures
+    products_us = _in_turns({"products": _products_of_a_layer()}, 3 if quick else 30)["products"]
+    operations_us = sum(count * figures[name]["call"] for name, count in _PER_LAYER.items())
+    return figures | {
+        "products_of_a_layer": round(products_us),
+        "share_of_a_layer": round(operations_us / (operations_us + products_us), 3),
+    }
+
+
+def _products_of_a_layer() -> Callable[[], object]:
+    """Return a call that multiplies tokens of the expert by all weights of one of its layers, on a CPU."""
+    import torch
+
+    heads = _HEADS * _HEAD
+    sizes = [(_WIDTH, heads + 2 * _HEAD), (heads, _WIDTH), (_WIDTH, 2 * _MLP), (_MLP, _WIDTH)]
+    pairs = [(torch.randn(_TOKENS, taken), torch.randn(made, taken)) for taken, made in sizes]
+    return lambda: [torch.nn.functional.linear(tokens, weights) for tokens, weights in pairs]
 
 
 def _in_turns(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median time of each call in microseconds."""
+    """Return the median time of each call in microseconds, forwards and backwards in turns."""
     times: dict[str, list[int]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
+    for turn in range(rounds):
+        for name in list(calls)[:: -1 if turn % 2 else 1]:
             started_ns = time.perf_counter_ns()
-            call()
+            calls[name]()
             times[name].append(time.perf_counter_ns() - started_ns)
     return {name: statistics.median(values) * 1e-3 for name, values in times.items()}
 

@@ -254,13 +254,17 @@ class Pi0Shape(nn.Module):
         self, batch: int = 1, device: torch.device | str = "cpu", seed: int = 0
     ) -> dict[str, Tensor]:
         """Return random inputs, the same for a seed on all devices."""
-        config, random = self.config, torch.Generator().manual_seed(seed)
-        images = (batch, config.cameras, 3, config.image_px, config.image_px)
+        config, random = self.config, torch.Generator("cpu").manual_seed(seed)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(batch, *shape, generator=random, device="cpu")
+
+        pixels, words = (config.cameras, 3, config.image_px, config.image_px), (batch, config.words)
         made = {
-            "images": torch.rand(images, generator=random) * 2.0 - 1.0,
-            "words": torch.randint(config.vocabulary, (batch, config.words), generator=random),
-            "state": torch.randn(batch, config.state, generator=random),
-            "noise": torch.randn(batch, config.horizon, config.actions, generator=random),
+            "images": normal(*pixels).clamp(-1.0, 1.0),
+            "words": torch.randint(config.vocabulary, words, generator=random, device="cpu"),
+            "state": normal(config.state),
+            "noise": normal(config.horizon, config.actions),
         }
         return {name: value.to(device) for name, value in made.items()}
 
@@ -300,11 +304,12 @@ class Pi0Shape(nn.Module):
         ops, batch, dtype = self.operations, x.shape[0], self.out.weight.dtype
         tokens = torch.cat([self.feel(state.to(dtype)).unsqueeze(1), self._intentions(x.to(dtype), step)], 1)
         norms = self._modulated(batch, step)
+        mask = None if self._mask is None else self._mask[:, : self.config.prefix + self.config.suffix]
         _, normal = ops.ada_rms(tokens, norms[0].scale, norms[0].shift)
         for index, (layer, (keys, values)) in enumerate(zip(self.act, cache, strict=True)):
             before, between, after = norms[2 * index : 2 * index + 3]
             query = self._write(layer, normal, keys, values, self.config.prefix)
-            found = layer.merge(self._attend(query, keys, values, self._mask))
+            found = layer.merge(self._attend(query, keys, values, mask))
             tokens, normal = ops.ada_rms(
                 tokens, between.scale, between.shift, residual=found, gate=before.gate
             )
@@ -372,9 +377,13 @@ def _phases(config: Pi0Config) -> Tensor:
 
 
 def _mask(config: Pi0Config) -> Tensor:
-    """Who of pi0's expert attends to whom, bool [group * S, P + S]: the state sees no action."""
-    mask = torch.ones(config.suffix, config.prefix + config.suffix, dtype=torch.bool)
-    mask[0, config.prefix + 1 :] = False
+    """What is added to the scores of pi0's expert, [group * S, P + S or more]: its state sees no action.
+
+    Rows begin at multiples of 16 bytes in any dtype, else an attention on a GPU would copy them each time.
+    """
+    tokens = config.prefix + config.suffix
+    mask = torch.zeros(config.suffix, tokens + -tokens % 16)
+    mask[0, config.prefix + 1 :] = -math.inf
     return mask.repeat(config.heads // config.kv_heads, 1)
 
 

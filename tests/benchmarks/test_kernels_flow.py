@@ -13,8 +13,12 @@ pytestmark = pytest.mark.torch
 
 
 def test_on_a_cpu_the_operations_are_the_librarys() -> None:
-    figures = _kernels_flow.measure(quick=True, device="cpu")["flow"]["cpu"]
+    found = _kernels_flow.measure(quick=True, device="cpu")["flow"]
+    assert 0 < 2 * found["launches_per_euler_step"]["ours"] < found["launches_per_euler_step"]["plain"]
+    figures = found["cpu"]
     assert figures["implementation"] == "torch"
+    assert 0.0 < figures["share_of_a_layer"] < 1.0
+    assert figures["products_of_a_layer"] > 0
     for name in ("euler", "ada_rms", "rotary", "silu_gate"):
         assert figures[name]["call"] > 0.0
         assert figures[name]["without_check"] > 0.0

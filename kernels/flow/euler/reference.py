@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import torch
+import itertools
+
 from torch import Tensor
 
 
@@ -22,7 +23,7 @@ def run(
     start, towards = x.double(), prediction.double()
     result = start + step_size * (towards - start if clean else towards)
     if decided is not None and decided_rows is not None:
-        for index in torch.cartesian_prod(*map(torch.arange, x.shape[:-2])).reshape(-1, x.ndim - 2).tolist():
-            rows = max(int(decided_rows[tuple(index)]), 0)
-            result[tuple(index)][:rows] = decided[tuple(index)][:rows].double()
+        for chunk in itertools.product(*map(range, x.shape[:-2])):
+            rows = max(int(decided_rows[chunk]), 0)
+            result[chunk][:rows] = decided[chunk][:rows].double()
     return result if out is None else out.copy_(result)

@@ -1,10 +1,14 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Random inputs in the dtypes of activations, and results whose surroundings are watched."""
+"""Random inputs in the dtypes of activations, and results whose surroundings are watched.
+
+With TRITON_INTERPRET=0 the tests run on an NVIDIA GPU, where there is one, and kernels are compiled.
+"""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,19 +22,35 @@ if TYPE_CHECKING:
 _GUARD = 64
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
-def normal() -> Callable[..., Tensor]:
+def device() -> Iterator[str]:
+    """The device on which tensors are made during the test."""
+    chosen = "cuda" if os.environ["TRITON_INTERPRET"] == "0" and torch.cuda.is_available() else "cpu"
+    with torch.device(chosen):
+        yield chosen
+
+
+@pytest.fixture
+def normal(device: str) -> Callable[..., Tensor]:
     """Makes standard normal numbers of a shape and dtype, the same in each run."""
-    random = torch.Generator().manual_seed(8)
+    random = torch.Generator("cpu").manual_seed(8)
 
     def make(*shape: int, dtype: str = "float32") -> Tensor:
-        return torch.randn(shape, generator=random).to(getattr(torch, dtype))
+        return torch.randn(shape, generator=random, device="cpu").to(device, getattr(torch, dtype))
 
     return make
 
 
 @pytest.fixture
-def poisoned() -> Iterator[Callable[..., Tensor]]:
+def poisoned(device: str) -> Iterator[Callable[..., Tensor]]:
     """Makes results full of NaN; in the end every number must be written, and none around them."""
     made: list[tuple[Tensor, Tensor]] = []
 

@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
 BOTH = pytest.mark.parametrize("which", ["cpu", "cuda"])
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-SHAPES = [(1, 9, 64), (1, 1), (7, 3), (2, 3, 5, 48), (3, 2, 1025), (1, 1, 4096)]
+SHAPES = [(1, 5, 64), (1, 1), (7, 3), (2, 3, 3, 48), (3, 2, 1025), (1, 1, 4096)]
 
 
 @BOTH
 @DTYPES
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(
-    "parts", ["scale", "scale shift", "residual", "residual shift", "residual shift gate"]
-)
+@pytest.mark.parametrize("parts", ["scale", "scale shift", "residual", "residual shift gate"])
 def test_sum_and_norm_are_those_of_the_oracle(
     which: str,
     dtype: str,

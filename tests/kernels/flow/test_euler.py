@@ -72,7 +72,9 @@ def test_a_chunk_without_a_batch_has_one_count(which: str, normal: Callable[...,
     x, prediction, decided = normal(5, 4), normal(5, 4), normal(5, 4)
     count = torch.tensor(2, dtype=torch.int32)
     found = euler.on(which)(x, prediction, 0.5, decided=decided, decided_rows=count)
+    oracle = euler.on("ref")(x, prediction, 0.5, decided=decided, decided_rows=count)
     assert torch.equal(found[:2], decided[:2])
+    torch.testing.assert_close(found.double(), oracle, rtol=1e-6, atol=1e-6)
     assert not torch.equal(found[2:], decided[2:])
 
 

@@ -18,19 +18,19 @@ from lowlat_nodes.train.transformer import TransformerConfig, TransformerPolicy 
 
 
 @pytest.mark.parametrize("ada_rms", [True, False])
-def test_our_kernels_make_the_same_actions(ada_rms: bool) -> None:
+def test_our_kernels_make_the_same_actions(ada_rms: bool, device: str) -> None:
     torch.manual_seed(0)
     policy = Pi0Shape(
-        replace(SIZES["tiny"], cameras=1, words=1, depth=2, horizon=2, steps=2, ada_rms=ada_rms)
+        replace(SIZES["tiny"], cameras=1, words=1, heads=2, depth=2, horizon=2, steps=2, ada_rms=ada_rms)
     )
-    inputs = policy.example_inputs(2)
+    inputs = policy.example_inputs(2, device)
     assert policy.operations is EAGER
     expected = policy(inputs)
     policy.operations = Operations(*(op.on("cuda") for op in FUSED))
     torch.testing.assert_close(policy(inputs), expected, rtol=0.0, atol=1e-5)
 
 
-def test_the_operations_compute_what_our_own_policy_has_written_out() -> None:
+def test_the_operations_compute_what_our_own_policy_has_written_out(device: str) -> None:
     """It is trained with gradients, and exported to where there are only ONNX's operators."""
     torch.manual_seed(0)
     sizes = {"image_size_px": (12, 16), "width": 24, "expert_width": 10, "heads": 3, "depth": 2}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BOTH = pytest.mark.parametrize("which", ["cpu", "cuda"])
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 ACTIVATIONS = pytest.mark.parametrize("activation", ["silu", "gelu_tanh"])
-SHAPES = [(1, 17, 64), (2,), (7, 6), (2, 3, 5, 48), (2, 2050), (1, 1, 8192)]
+SHAPES = [(1, 5, 64), (2,), (7, 6), (2, 3, 3, 48), (2, 2050), (1, 1, 8192)]
 
 
 @BOTH
@@ -51,7 +51,7 @@ def test_the_gate_is_that_of_the_oracle(
 @ACTIVATIONS
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")  # of NumPy, by which Triton interprets
 def test_an_activation_of_something_large_is_that_or_nothing(
-    which: str, dtype: str, activation: Literal["silu", "gelu_tanh"]
+    which: str, dtype: str, activation: Literal["silu", "gelu_tanh"], device: str
 ) -> None:
     projected = torch.tensor([-3e4, -80.0, 0.0, 80.0, 3e4] + 5 * [1.0]).to(getattr(torch, dtype))
     found = silu_gate.on(which)(projected, activation=activation)
