@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The letterbox against a chain of OpenCV's functions, on one thread each; on a GPU against a copy.
 
-On the CPU both sides turn the same images, uint8 in rgb, into the same float32 [N, 3, height, width], in turns
-and each with one thread:
+On the CPU both sides turn the same images, uint8 in rgb, into the same float32 [N, 3, height, width], in
+turns and each with one thread:
 
 - ours: the operation `letterbox`, its checks included, into an output that is there already;
-- the chain, as a careful user writes it: for each image `cv2.resize` (bilinear) and `cv2.copyMakeBorder`, then
-  `cv2.dnn.blobFromImages` with a scale of 1 / 255 for all, which casts, normalises and transposes. It has no
-  output to give, and makes fresh arrays.
+- the chain, as a careful user writes it: for each image `cv2.resize` (bilinear) and `cv2.copyMakeBorder`,
+  then `cv2.dnn.blobFromImages` with a scale of 1 / 255 for all, which casts, normalises and transposes. It
+  has no output to give, and makes fresh arrays.
 
 The network wants values of 0 to 1, which favours the chain: other means and deviations take it two steps
 more. Times are those of the thread by its own clock, so that whatever else the machine does counts little.
@@ -99,9 +99,7 @@ def measure(quick: bool, device: str) -> dict[str, Any]:
 def _compare(case: Case, rounds: int) -> dict[str, float]:
     """Return the figures of one case."""
     rng = np.random.default_rng(0)
-    images = [
-        rng.integers(0, 256, (case.height, case.width, 3), dtype=np.uint8) for _ in range(case.count)
-    ]
+    images = [rng.integers(0, 256, (case.height, case.width, 3), dtype=np.uint8) for _ in range(case.count)]
     target = Target(case.side, case.side, fill=FILL)
     out = np.empty((case.count, 3, case.side, case.side), np.float32)
     placements = [case.placement] * case.count
@@ -112,7 +110,9 @@ def _compare(case: Case, rounds: int) -> dict[str, float]:
 
     difference = float(np.abs(ours() - _chain(images, case)).max())
     if not difference <= LARGEST_DIFFERENCE:
-        raise AssertionError(f"{case.name}: both sides differ by {difference}, more than {LARGEST_DIFFERENCE}")
+        raise AssertionError(
+            f"{case.name}: both sides differ by {difference}, more than {LARGEST_DIFFERENCE}"
+        )
     times = [(_thread_s(ours), _thread_s(lambda: _chain(images, case))) for _ in range(rounds)]
     return {
         "speedup": round(statistics.median(chain / own for own, chain in times), 2),
@@ -189,7 +189,9 @@ def _launch_s(case: Case, batch: int, repeats: int) -> float:
     if not np.abs(found.astype(np.float64) - expected[0]).max() <= 2.0**-11:
         raise AssertionError(f"{case.name}: the GPU's result is not that of the reference")
     launches = [
-        cuda.prepared(images[first : first + batch], encodings, placements, target, out[first : first + batch])
+        cuda.prepared(
+            images[first : first + batch], encodings, placements, target, out[first : first + batch]
+        )
         for first in range(0, LARGE_BATCH, batch)
     ]
     torch.cuda.synchronize()

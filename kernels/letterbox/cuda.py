@@ -19,19 +19,17 @@ import triton
 from lowlat_nodes.kernels.compile import Compilation
 from lowlat_nodes.kernels.errors import BadArgument
 from lowlat_nodes.kernels.letterbox import tiles
-from lowlat_nodes.kernels.letterbox.images import COLOURS, NV12, Placement, row_stride, size_of
+from lowlat_nodes.kernels.letterbox.encodings import ENCODINGS
+from lowlat_nodes.kernels.letterbox.images import Placement, size_of, strides_of
 from lowlat_nodes.kernels.letterbox.results import result
 from lowlat_nodes.kernels.letterbox.target import Target
 
 _ROWS, _COLUMNS = 4, 128
 _MOST_BLOCKS = 65535  # of a grid, in its second and third dimension
 
-_COLOUR, _NV12, _MOSAIC = (
-    int(kind.value) for kind in (tiles.COLOUR_KIND, tiles.NV12_KIND, tiles.MOSAIC_KIND)
+_COLOURS, _GREY, _YUV, _MOSAIC = (
+    int(kind.value) for kind in (tiles.COLOURS, tiles.GREY, tiles.YUV, tiles.MOSAIC)
 )
-
-_RED = {"rggb": (0, 0), "bggr": (1, 1), "grbg": (0, 1), "gbrg": (1, 0)}
-"""Row and column of the first red pixel of a mosaic."""
 
 
 def run(
@@ -41,6 +39,7 @@ def run(
     target: Target,
     *,
     out: Any = None,
+    filled: bool = False,
 ) -> Any:
     """Compute the operation `letterbox` on the current stream.
 
@@ -50,11 +49,13 @@ def run(
     """
     device = _one_device([*images, *([] if out is None else [out])])
     if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
-        raise RuntimeError("letterbox: expected no capture of a CUDA graph; prepare the launch and capture that")
+        raise RuntimeError(
+            "letterbox: expected no capture of a CUDA graph; prepare the launch and capture that"
+        )
     _check_blocks(len(images), target)
     out = result(images, target, out)
     with _on(device):
-        prepared(images, encodings, placements, target, out)()
+        prepared(images, encodings, placements, target, out, filled=filled)()
     return out
 
 
@@ -64,6 +65,8 @@ def prepared(
     placements: Sequence[Placement],
     target: Target,
     out: torch.Tensor,
+    *,
+    filled: bool = False,
 ) -> Callable[[], Any]:
     """Return the launch alone, which a CUDA graph may capture and repeat for the same memory.
 
@@ -72,10 +75,17 @@ def prepared(
     """
     every = zip(images, encodings, placements, strict=True)
     rows = tuple(
-        _row(image.data_ptr(), row_stride(image), size_of(image, encoding), encoding, placement, target.channels)
+        _row(
+            image.data_ptr(),
+            strides_of(image)[0],
+            size_of(image, encoding),
+            encoding,
+            tuple(placement),
+            target.channels,
+        )
         for image, encoding, placement in every
     )
-    kinds = {_kind(encoding) for encoding in encodings}
+    kinds = functools.reduce(int.__or__, map(_kind, encodings))
     launch: Any = tiles.place[_blocks(len(images), target)]
     return functools.partial(
         launch,
@@ -87,9 +97,8 @@ def prepared(
         *target.offset,
         target.fill,
         target.zero_point,
-        COLOUR=_COLOUR in kinds,
-        NV12=_NV12 in kinds,
-        MOSAIC=_MOSAIC in kinds,
+        KINDS=kinds,
+        FILLED=filled,
         PIECE=_piece(out),
         ROWS=_ROWS,
         COLUMNS=_COLUMNS,
@@ -109,8 +118,14 @@ def _check_blocks(count: int, target: Target) -> None:
         )
 
 
+@functools.cache
 def _kind(encoding: str) -> int:
-    return _COLOUR if encoding in COLOURS else _NV12 if encoding == NV12 else _MOSAIC
+    known = ENCODINGS[encoding]
+    if known.mosaic:
+        return _MOSAIC
+    if known.luma is not None:
+        return _YUV
+    return _COLOURS if known.colours else _GREY
 
 
 @functools.lru_cache(maxsize=1024)
@@ -118,15 +133,24 @@ def _row(
     address: int, stride: int, size: tuple[int, int], encoding: str, placement: Placement, channels: str
 ) -> tuple[int, ...]:
     """Return what a tile must know of an image, in the order of the fields."""
+    known = ENCODINGS[encoding]
     width, height = size
     left, top, placed_width, placed_height = placement
-    order = encoding if encoding in COLOURS else "rgb"
-    return (
-        *(address, stride, _kind(encoding), int(order != channels), *_RED.get(encoding, (0, 0))),
+    swapped = channels != "rgb" if known.mixed else not known.colours.startswith(channels)
+    luma = known.luma or 0
+    # U is beside the first luma, where it is not in planes below all of them.
+    chroma = height * stride if known.planes else 1 - luma
+    red = known.mosaic.find("r")
+    steps = *_steps(width, placed_width), *_steps(height, placed_height)
+    row = (
+        *(address, stride, known.channels, _kind(encoding), int(swapped)),
         *(left, top, left + placed_width, top + placed_height, width - 1, height - 1),
-        *_steps(width, placed_width),
-        *_steps(height, placed_height),
+        *steps,
+        int(not any(step % (1 << 32) for step in steps)),
+        *(luma, chroma, known.channels, int(known.planes)),
+        *(red // 2, red % 2),
     )
+    return row + (0,) * (int(tiles.FIELDS.value) - len(row))
 
 
 def _steps(source: int, target: int) -> tuple[int, int]:
@@ -149,9 +173,9 @@ def _piece(out: torch.Tensor) -> int:
     return 1 if out.shape[-1] % piece else piece
 
 
-def _warps(kinds: set[int]) -> int:
-    """Return how many warps share a tile: a pixel of a mosaic takes twice the registers of others."""
-    return 2 if kinds == {_COLOUR} else 4
+def _warps(kinds: int) -> int:
+    """Return how many warps share a tile: a pixel of YUV or a mosaic takes twice the registers of others."""
+    return 4 if kinds & (_YUV | _MOSAIC) else 2
 
 
 def _one_device(tensors: Sequence[Any]) -> torch.device:
@@ -187,21 +211,14 @@ COMPILATIONS = tuple(
     Compilation(
         tiles.place,
         {**_SIGNATURE, "out": out},
-        {
-            "COLOUR": _COLOUR in kinds,
-            "NV12": _NV12 in kinds,
-            "MOSAIC": _MOSAIC in kinds,
-            "PIECE": piece,
-            "ROWS": _ROWS,
-            "COLUMNS": _COLUMNS,
-        },
+        {"KINDS": kinds, "FILLED": filled, "PIECE": piece, "ROWS": _ROWS, "COLUMNS": _COLUMNS},
         {"num_warps": _warps(kinds)},
         aligned=("table", "out"),
     )
-    for out, piece, kinds in (
-        ("*fp16", 8, {_COLOUR}),
-        ("*i8", 1, {_COLOUR}),
-        ("*fp32", 4, {_NV12}),
-        ("*i8", 16, {_COLOUR, _NV12, _MOSAIC}),
+    for out, piece, kinds, filled in (
+        ("*fp16", 8, _COLOURS, False),
+        ("*i8", 1, _COLOURS | _GREY, True),
+        ("*fp32", 4, _YUV, False),
+        ("*i8", 16, _COLOURS | _GREY | _YUV | _MOSAIC, False),
     )
 )

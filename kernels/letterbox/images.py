@@ -7,32 +7,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lowlat_nodes.kernels.arguments import MOST_ELEMENTS, check_array
+import numpy as np
+
+from lowlat_nodes.kernels.arguments import MOST_ELEMENTS, check_array, device_of
 from lowlat_nodes.kernels.errors import BadArgument
+from lowlat_nodes.kernels.letterbox.encodings import ENCODINGS, SMALLEST_MOSAIC
 from lowlat_nodes.kernels.letterbox.target import Target
-
-COLOURS = ("rgb", "bgr")
-NV12 = "nv12"
-MOSAICS = ("rggb", "bggr", "grbg", "gbrg")
-ENCODINGS = (*COLOURS, NV12, *MOSAICS)
-
-SMALLEST_MOSAIC = 3
-"""Rows and columns: the colours of a pixel come from its neighbours on all sides."""
 
 Placement = tuple[int, int, int, int]
 """Left, top, width, height, in px of the target: the pixels that the image covers."""
+
+_MOST_LAYOUTS = 1024
+_layouts: set[tuple[Any, ...]] = set()  # that were found good: cameras send the same ones again and again
 
 
 def size_of(image: Any, encoding: str) -> tuple[int, int]:
     """Return the width and height of what an image shows, px."""
     rows, columns = image.shape[:2]
-    return int(columns), int(rows) * 2 // 3 if encoding == NV12 else int(rows)
+    return int(columns), int(rows) * 2 // 3 if ENCODINGS[encoding].planes else int(rows)
 
 
-def row_stride(image: Any) -> int:
-    """Return how many bytes lie between the beginnings of two rows."""
-    strides = image.strides if hasattr(image, "strides") else image.stride()
-    return int(strides[0])
+def strides_of(image: Any) -> tuple[int, ...]:
+    """Return how many bytes lie between neighbours of an array of bytes, for each dimension."""
+    return tuple(image.strides if isinstance(image, np.ndarray) else image.stride())
+
+
+def whole_rows(image: Any) -> bool:
+    """Return whether the bytes of each row lie one after another, and rows from the top to the bottom."""
+    strides = strides_of(image)
+    expected = 1
+    for size, stride in zip(reversed(image.shape[1:]), reversed(strides[1:]), strict=True):
+        if size > 1 and stride != expected:
+            return False
+        expected *= int(size)
+    return strides[0] >= 0
 
 
 def check_image(name: str, image: Any, encoding: str) -> str:
@@ -41,35 +49,24 @@ def check_image(name: str, image: Any, encoding: str) -> str:
     Raises:
         BadArgument: If it is not as the operation takes it.
     """
-    if encoding not in ENCODINGS:
-        raise BadArgument(
-            f"{name}: expected the encoding to be one of {', '.join(ENCODINGS)}; got {encoding!r}"
-        )
-    shape = (None, None, 3) if encoding in COLOURS else (None, None)
-    device = check_array(name, image, dtypes=("uint8",), shape=shape, contiguous=False)
-    rows, columns = (int(size) for size in image.shape[:2])
-    if encoding == NV12 and (rows % 3 or columns % 2):
-        raise BadArgument(
-            f"{name}: expected a multiple of 3 rows and of 2 columns for nv12, [height * 3 / 2, width], "
-            f"got {[rows, columns]}"
-        )
-    if encoding in MOSAICS and min(rows, columns) < SMALLEST_MOSAIC:
-        raise BadArgument(
-            f"{name}: expected at least {SMALLEST_MOSAIC} rows and columns for {encoding}, got "
-            f"{[rows, columns]}"
-        )
-    _check_strides(name, image)
+    device = device_of(name, image)
+    layout = encoding, image.dtype, tuple(image.shape), strides_of(image)
+    if layout not in _layouts:
+        _check_layout(name, image, encoding)
+        if len(_layouts) >= _MOST_LAYOUTS:
+            _layouts.clear()
+        _layouts.add(layout)
     return device
 
 
-def check_placement(name: str, placement: Placement, target: Target) -> None:
+def check_placement(name: str, placement: Sequence[Any], target: Target) -> None:
     """Check that an image lies within the target.
 
     Raises:
         BadArgument: If it does not.
     """
-    if len(placement) != 4:
-        raise BadArgument(f"{name}: expected left, top, width and height, got {placement}")
+    if len(placement) != 4 or not all(isinstance(number, int | np.integer) for number in placement):
+        raise BadArgument(f"{name}: expected left, top, width and height as whole px, got {placement}")
     left, top, width, height = placement
     if not (0 <= left < left + width <= target.width and 0 <= top < top + height <= target.height):
         raise BadArgument(
@@ -93,21 +90,33 @@ def check_lengths(images: Sequence[Any], encodings: Sequence[str], placements: S
         )
 
 
-def _check_strides(name: str, image: Any) -> None:
-    """Check that the bytes of a row lie one after another, and what int32 counts."""
-    strides = tuple(image.strides if hasattr(image, "strides") else image.stride())
-    expected = 1
-    for size, stride in zip(reversed(image.shape[1:]), reversed(strides[1:]), strict=True):
-        if size > 1 and stride != expected:
-            raise BadArgument(
-                f"{name}: expected the bytes of a row one after another, got the strides {strides}; copy it"
-            )
-        expected *= int(size)
-    if strides[0] < 0:
+def _check_layout(name: str, image: Any, encoding: str) -> None:
+    known = ENCODINGS.get(encoding)
+    if known is None:
         raise BadArgument(
-            f"{name}: expected rows from the top to the bottom, got the strides {strides}; copy it"
+            f"{name}: expected the encoding to be one of {', '.join(ENCODINGS)}; got {encoding!r}"
         )
-    extent = (int(image.shape[0]) - 1) * strides[0] + expected
+    shape = (None, None) if known.channels == 1 else (None, None, known.channels)
+    check_array(name, image, dtypes=("uint8",), shape=shape, contiguous=False)
+    rows, columns = (int(size) for size in image.shape[:2])
+    if known.planes and (rows % 3 or columns % 2):
+        raise BadArgument(
+            f"{name}: expected a multiple of 3 rows and of 2 columns for {encoding}, "
+            f"[height * 3 / 2, width], got {[rows, columns]}"
+        )
+    if known.luma is not None and columns % 2:
+        raise BadArgument(f"{name}: expected an even width for {encoding}, got {columns} px")
+    if known.mosaic and min(rows, columns) < SMALLEST_MOSAIC:
+        raise BadArgument(
+            f"{name}: expected at least {SMALLEST_MOSAIC} rows and columns for {encoding}, got "
+            f"{[rows, columns]}"
+        )
+    if not whole_rows(image):
+        raise BadArgument(
+            f"{name}: expected the bytes of a row one after another and rows from the top to the bottom, got "
+            f"the strides {strides_of(image)}; copy it"
+        )
+    extent = (rows - 1) * strides_of(image)[0] + columns * known.channels
     if extent > MOST_ELEMENTS:
         raise BadArgument(
             f"{name}: expected at most {MOST_ELEMENTS} bytes from its first to its last, got {extent}"

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lowlat_nodes.kernels.letterbox.images import COLOURS, NV12, Placement
+from lowlat_nodes.kernels.letterbox.encodings import ENCODINGS
+from lowlat_nodes.kernels.letterbox.images import Placement
 from lowlat_nodes.kernels.letterbox.results import as_numpy, result
 from lowlat_nodes.kernels.letterbox.target import Target
 
@@ -22,6 +23,7 @@ def run(
     target: Target,
     *,
     out: Any = None,
+    filled: bool = False,
 ) -> Any:
     """Compute the operation `letterbox`."""
     out = result(images, target, out)
@@ -29,18 +31,29 @@ def run(
     for planes, image, encoding, (left, top, width, height) in every:
         rgb = resized(whole_colours(as_numpy(image), encoding), width, height)
         for channel, colour in enumerate(target.channels):
-            pixels = np.full((target.height, target.width), target.fill, np.float64)
-            pixels[top : top + height, left : left + width] = rgb[..., "rgb".index(colour)]
-            planes[channel] = target.values(pixels, channel)
+            if not filled:
+                planes[channel] = target.values(np.array(target.fill), channel)
+            values = target.values(rgb[..., "rgb".index(colour)], channel)
+            planes[channel, top : top + height, left : left + width] = values
     return out
 
 
 def whole_colours(image: NDArray[np.uint8], encoding: str) -> NDArray[np.int64]:
     """Return an image in rgb and full size, whole numbers of 0 to 255 [height, width, 3]."""
     values = image.astype(np.int64)
-    if encoding in COLOURS:
-        return values if encoding == "rgb" else values[..., ::-1]
-    return _from_nv12(values) if encoding == NV12 else _from_mosaic(values, encoding)
+    known = ENCODINGS[encoding]
+    if known.mosaic:
+        return _from_mosaic(values, known.mosaic)
+    if known.planes:
+        height = len(values) * 2 // 3
+        u, v = values[height:, 0::2], values[height:, 1::2]
+        return _from_yuv(values[:height], u.repeat(2, axis=0), v.repeat(2, axis=0))
+    if known.luma is not None:
+        chroma = values[..., 1 - known.luma]
+        return _from_yuv(values[..., known.luma], chroma[:, 0::2], chroma[:, 1::2])
+    if not known.colours:
+        return np.stack([values] * 3, axis=-1)
+    return values[..., [known.colours.index(colour) for colour in "rgb"]]
 
 
 def resized(rgb: NDArray[np.int64], width: int, height: int) -> NDArray[np.float64]:
@@ -53,18 +66,16 @@ def resized(rgb: NDArray[np.int64], width: int, height: int) -> NDArray[np.float
 
 
 def _around(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the source pixels before and after the place of each target one, and the weight of the latter."""
+    """Return the source pixels before and after the place of each target one, and the latter's weight."""
     place = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
     before = np.floor(place).astype(np.int64)
     return before, np.minimum(before + 1, source - 1), place - before
 
 
-def _from_nv12(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    rows, width = values.shape
-    height = rows * 2 // 3
-    chroma = values[height:].reshape(height // 2, width // 2, 2) - 128
-    u, v = np.moveaxis(chroma.repeat(2, axis=0).repeat(2, axis=1), 2, 0)
-    y = 1220542 * np.maximum(values[:height] - 16, 0) + 2**19
+def _from_yuv(luma: NDArray[np.int64], u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the colours of luma in full size, and of chroma of half the width."""
+    u, v = (chroma.repeat(2, axis=1) - 128 for chroma in (u, v))
+    y = 1220542 * np.maximum(luma - 16, 0) + 2**19
     rgb = np.stack([y + 1673527 * v, y - 852492 * v - 409993 * u, y + 2116026 * u], axis=-1) >> 20
     return np.asarray(np.clip(rgb, 0, 255), np.int64)
 

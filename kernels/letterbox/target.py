@@ -66,8 +66,8 @@ class Target:
             )
         for name in ("mean", "std"):
             three = getattr(self, name)
-            if len(three) != 3 or not all(map(math.isfinite, three)):
-                raise BadArgument(f"target.{name}: expected 3 finite numbers, got {three}")
+            if not isinstance(three, tuple) or len(three) != 3 or not all(map(math.isfinite, three)):
+                raise BadArgument(f"target.{name}: expected a tuple of 3 finite numbers, got {three}")
         if not all(self.std):
             raise BadArgument(f"target.std: expected no zero, got {self.std}")
         if not 0 <= self.fill <= 255:

@@ -18,12 +18,18 @@ import triton
 import triton.language as tl
 
 # The fields of a row of the table, int64.
-ADDRESS, STRIDE, KIND, SWAPPED, RED_ROW, RED_COLUMN = (tl.constexpr(field) for field in range(6))
-LEFT, TOP, RIGHT, BOTTOM, LAST_X, LAST_Y = (tl.constexpr(field) for field in range(6, 12))
-START_X, STEP_X, START_Y, STEP_Y = (tl.constexpr(field) for field in range(12, 16))
-FIELDS = tl.constexpr(16)
+ADDRESS, STRIDE, PIXEL, KIND, SWAPPED = (tl.constexpr(field) for field in range(5))
+LEFT, TOP, RIGHT, BOTTOM, LAST_X, LAST_Y = (tl.constexpr(field) for field in range(5, 11))
+START_X, STEP_X, START_Y, STEP_Y = (tl.constexpr(field) for field in range(11, 15))
+EXACT = tl.constexpr(15)  # whether each place is a pixel, and no neighbour has a weight
+# Of YUV: the bytes from the first to the first luma and U, from U to V, and how chroma's rows are numbered.
+LUMA, CHROMA, TO_V, HALVED = (tl.constexpr(field) for field in range(16, 20))
+# Of mosaics: the first red pixel.
+RED_ROW, RED_COLUMN = (tl.constexpr(field) for field in range(20, 22))
+FIELDS = tl.constexpr(24)
 
-COLOUR_KIND, NV12_KIND, MOSAIC_KIND = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+COLOURS, GREY, YUV, MOSAIC = (tl.constexpr(kind) for kind in (1, 2, 4, 8))
+"""Kinds of encodings; sums are sets of them."""
 
 _EVEN = tl.constexpr(12582912.0)  # 1.5 * 2 ** 23: a float32 beside it has no place for a fraction
 
@@ -42,17 +48,16 @@ def place(
     offset_2,
     fill,
     zero_point,
-    COLOUR: tl.constexpr,
-    NV12: tl.constexpr,
-    MOSAIC: tl.constexpr,
+    KINDS: tl.constexpr,
+    FILLED: tl.constexpr,
     PIECE: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
     """Make one tile of all three planes of one image.
 
-    `COLOUR`, `NV12` and `MOSAIC` are the kinds that there are among the images; a row of the target is a
-    multiple of `PIECE` values.
+    `KINDS` are those that there are among the images; with `FILLED` only what an image covers is written; a
+    row of the target is a multiple of `PIECE` values.
     """
     row = table + tl.program_id(2) * FIELDS
     first_x, first_y = tl.program_id(0) * COLUMNS, tl.program_id(1) * ROWS
@@ -60,18 +65,21 @@ def place(
     top, bottom = tl.load(row + TOP).to(tl.int32), tl.load(row + BOTTOM).to(tl.int32)
     x, y = first_x + tl.arange(0, COLUMNS), first_y + tl.arange(0, ROWS)
     if (first_x >= right) | (first_x + COLUMNS <= left) | (first_y >= bottom) | (first_y + ROWS <= top):
-        channel = tl.arange(0, 4)[:, None, None]
-        gain = tl.where(channel == 0, gain_0, tl.where(channel == 1, gain_1, gain_2))
-        offset = tl.where(channel == 0, offset_0, tl.where(channel == 1, offset_1, offset_2))
-        # Written so that the compiler sees that rows begin at multiples of `PIECE`.
-        length = width // PIECE * PIECE
-        start = (
-            (tl.program_id(2) * 3 + channel) * (height * length)
-            + (y * length)[None, :, None]
-            + x[None, None, :]
-        )
-        whole = (channel < 3) & (y < height)[None, :, None] & (x < length)[None, None, :]
-        _write(out + start, tl.full((4, ROWS, COLUMNS), fill, tl.float32), gain, offset, zero_point, whole)
+        if not FILLED:
+            channel = tl.arange(0, 4)[:, None, None]
+            gain = tl.where(channel == 0, gain_0, tl.where(channel == 1, gain_1, gain_2))
+            offset = tl.where(channel == 0, offset_0, tl.where(channel == 1, offset_1, offset_2))
+            # Written so that the compiler sees that rows begin at multiples of `PIECE`.
+            length = width // PIECE * PIECE
+            start = (
+                (tl.program_id(2) * 3 + channel) * (height * length)
+                + (y * length)[None, :, None]
+                + x[None, None, :]
+            )
+            whole = (channel < 3) & (y < height)[None, :, None] & (x < length)[None, None, :]
+            _write(
+                out + start, tl.full((4, ROWS, COLUMNS), fill, tl.float32), gain, offset, zero_point, whole
+            )
     else:
         inside = ((y >= top) & (y < bottom))[:, None] & ((x >= left) & (x < right))[None, :]
         image = tl.load(row + ADDRESS).to(tl.pointer_type(tl.uint8))
@@ -79,25 +87,34 @@ def place(
         last_x, last_y = tl.load(row + LAST_X).to(tl.int32), tl.load(row + LAST_Y).to(tl.int32)
         before, after, to_right = _around(x - left, tl.load(row + START_X), tl.load(row + STEP_X), last_x)
         upper, lower, down = _around(y - top, tl.load(row + START_Y), tl.load(row + STEP_Y), last_y)
+        pixel = tl.load(row + PIXEL).to(tl.int32)
         kind = tl.load(row + KIND)
+        exact = tl.load(row + EXACT) != 0
         first = tl.full((ROWS, COLUMNS), 0.0, tl.float32)
         second = first
         third = first
-        if COLOUR:
-            if kind == COLOUR_KIND:
-                first, second, third = _of_colours(image, stride, before, after, to_right, upper, lower, down)
-        if NV12:
-            if kind == NV12_KIND:
-                first, second, third = _of_nv12(
-                    image, stride, before, after, to_right, upper, lower, down, last_y
+        if COLOURS & KINDS:
+            if kind == COLOURS:
+                first, second, third = _of_colours(
+                    image, stride, pixel, before, after, to_right, upper, lower, down, exact
                 )
-        if MOSAIC:
-            if kind == MOSAIC_KIND:
-                red_row = tl.load(row + RED_ROW).to(tl.int32)
-                red_column = tl.load(row + RED_COLUMN).to(tl.int32)
+        if GREY & KINDS:
+            if kind == GREY:
+                first = _of_grey(image, stride, before, after, to_right, upper, lower, down, exact)
+                second = first
+                third = first
+        if YUV & KINDS:
+            if kind == YUV:
+                first, second, third = _of_yuv(
+                    image, stride, pixel, before, after, to_right, upper, lower, down, exact,
+                    tl.load(row + LUMA).to(tl.int32), tl.load(row + CHROMA).to(tl.int32),
+                    tl.load(row + TO_V).to(tl.int32), tl.load(row + HALVED).to(tl.int32),
+                )  # fmt: skip
+        if MOSAIC & KINDS:
+            if kind == MOSAIC:
                 first, second, third = _of_mosaic(
                     image, stride, before, after, to_right, upper, lower, down, last_x, last_y,
-                    red_row, red_column,
+                    tl.load(row + RED_ROW).to(tl.int32), tl.load(row + RED_COLUMN).to(tl.int32),
                 )  # fmt: skip
         if tl.load(row + SWAPPED) != 0:
             plane_0, plane_2 = 2, 0
@@ -107,7 +124,7 @@ def place(
             plane_0, plane_2 = 0, 2
         plane = height * width
         at = tl.program_id(2) * 3 * plane + (y * width)[:, None] + x[None, :]
-        within = (y < height)[:, None] & (x < width)[None, :]
+        within = inside if FILLED else (y < height)[:, None] & (x < width)[None, :]
         _write(
             out + at + plane_0 * plane, tl.where(inside, first, fill), gain_0, offset_0, zero_point, within
         )
@@ -151,15 +168,30 @@ def _mean(a, b, c, d, to_right, down):
 
 
 @triton.jit
-def _of_colours(image, stride, before, after, to_right, upper, lower, down):
-    """Return the three colours of the target's pixels as they lie in an image of interleaved ones."""
+def _of_colours(image, stride, pixel, before, after, to_right, upper, lower, down, exact):
+    """Return the first three bytes of the target's pixels, from those of an image of interleaved ones."""
     above, below = image + (upper * stride)[:, None], image + (lower * stride)[:, None]
-    before, after = (before * 3)[None, :], (after * 3)[None, :]
+    before, after = (before * pixel)[None, :], (after * pixel)[None, :]
     a, b, c, d = above + before, above + after, below + before, below + after
-    first = _mean(_byte(a), _byte(b), _byte(c), _byte(d), to_right, down)
-    second = _mean(_byte(a + 1), _byte(b + 1), _byte(c + 1), _byte(d + 1), to_right, down)
-    third = _mean(_byte(a + 2), _byte(b + 2), _byte(c + 2), _byte(d + 2), to_right, down)
+    if exact:
+        first, second, third = _byte(a), _byte(a + 1), _byte(a + 2)
+    else:
+        first = _mean(_byte(a), _byte(b), _byte(c), _byte(d), to_right, down)
+        second = _mean(_byte(a + 1), _byte(b + 1), _byte(c + 1), _byte(d + 1), to_right, down)
+        third = _mean(_byte(a + 2), _byte(b + 2), _byte(c + 2), _byte(d + 2), to_right, down)
     return first, second, third
+
+
+@triton.jit
+def _of_grey(image, stride, before, after, to_right, upper, lower, down, exact):
+    """Return the target's pixels from those of an image of one byte each."""
+    above, below = image + (upper * stride)[:, None], image + (lower * stride)[:, None]
+    before, after = before[None, :], after[None, :]
+    grey = _byte(above + before)
+    if not exact:
+        b, c, d = _byte(above + after), _byte(below + before), _byte(below + after)
+        grey = _mean(grey, b, c, d, to_right, down)
+    return grey
 
 
 @triton.jit
@@ -173,26 +205,29 @@ def _whole(pointers):
 
 
 @triton.jit
-def _of_nv12(image, stride, before, after, to_right, upper, lower, down, last_y):
-    """Return red, green and blue of the target's pixels from luma and halved chroma."""
-    chroma = image + (last_y + 1) * stride
-    red_a, green_a, blue_a = _from_nv12(image, chroma, stride, upper, before)
-    red_b, green_b, blue_b = _from_nv12(image, chroma, stride, upper, after)
-    red_c, green_c, blue_c = _from_nv12(image, chroma, stride, lower, before)
-    red_d, green_d, blue_d = _from_nv12(image, chroma, stride, lower, after)
-    return (
-        _mean(red_a, red_b, red_c, red_d, to_right, down),
-        _mean(green_a, green_b, green_c, green_d, to_right, down),
-        _mean(blue_a, blue_b, blue_c, blue_d, to_right, down),
-    )
+def _of_yuv(
+    image, stride, pixel, before, after, to_right, upper, lower, down, exact, luma, chroma, to_v, halved
+):  # fmt: skip
+    """Return red, green and blue of the target's pixels from luma, and chroma that pairs of pixels share."""
+    lights, pairs = image + luma, image + chroma
+    red, green, blue = _from_yuv(lights, pairs, stride, pixel, upper, before, to_v, halved)
+    if not exact:
+        red_b, green_b, blue_b = _from_yuv(lights, pairs, stride, pixel, upper, after, to_v, halved)
+        red_c, green_c, blue_c = _from_yuv(lights, pairs, stride, pixel, lower, before, to_v, halved)
+        red_d, green_d, blue_d = _from_yuv(lights, pairs, stride, pixel, lower, after, to_v, halved)
+        red = _mean(red, red_b, red_c, red_d, to_right, down)
+        green = _mean(green, green_b, green_c, green_d, to_right, down)
+        blue = _mean(blue, blue_b, blue_c, blue_d, to_right, down)
+    return red, green, blue
 
 
 @triton.jit
-def _from_nv12(luma, chroma, stride, y, x):
+def _from_yuv(lights, pairs, stride, pixel, y, x, to_v, halved):
     """Return red, green and blue of source pixels, in the integers of OpenCV."""
-    light = tl.maximum(_whole(luma + (y * stride)[:, None] + x[None, :]) - 16, 0) * 1220542 + (1 << 19)
-    pair = chroma + ((y >> 1) * stride)[:, None] + (x & -2)[None, :]
-    u, v = _whole(pair) - 128, _whole(pair + 1) - 128
+    luma = _whole(lights + (y * stride)[:, None] + (x * pixel)[None, :])
+    pair = pairs + ((y >> halved) * stride)[:, None] + ((x & -2) * pixel)[None, :]
+    light = tl.maximum(luma - 16, 0) * 1220542 + (1 << 19)
+    u, v = _whole(pair) - 128, _whole(pair + to_v) - 128
     red = (light + 1673527 * v) >> 20
     green = (light - 852492 * v - 409993 * u) >> 20
     blue = (light + 2116026 * u) >> 20

@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.kernels.letterbox import encodings as letterbox
+from lowlat_nodes.kernels.letterbox.conversions import CODES
 from lowlat_nodes.stream.payload import CompressedImage, Image
 from lowlat_nodes.vision import compressed
 from lowlat_nodes.vision.errors import BadImage
 from lowlat_nodes.vision.limits import MAX_PIXELS, check_size
 
-_MOSAIC_SIDE = 3  # px; OpenCV leaves the colours of smaller mosaics black
 _TO_8_BITS = 255 / 65535
 
 
@@ -25,50 +26,49 @@ class Encoding:
     """One of `sensor_msgs/image_encodings`.
 
     Attributes:
-        colours: A letter per channel, as in rgba; empty where the channels are not colours.
-        codes: OpenCV's code of the conversion to `rgb` and to `bgr`, without what it is already.
-        channels: Values per pixel.
+        letterbox: The name that the operation `letterbox` has for it, once it is 8 bits.
         scalar: What a value is: u1, or u2 where all 16 bits count.
-        mixed: Whether a pixel's colour lies in its neighbours too, as with Bayer mosaics and halved chroma:
-            then it must be converted before it is resized.
     """
 
-    colours: str
-    codes: dict[str, int]
-    channels: int
+    letterbox: str
     scalar: str = "u1"
-    mixed: bool = False
 
-    def channel(self, colour: str) -> int:
-        """Return the channel that holds r, g or b: the only one where all are grey."""
-        return self.colours.index(colour) if self.colours else 0
+    @property
+    def channels(self) -> int:
+        """Return how many values a pixel has."""
+        return letterbox.ENCODINGS[self.letterbox].channels
 
+    @property
+    def mosaic(self) -> bool:
+        """Return whether it is a Bayer mosaic."""
+        return bool(letterbox.ENCODINGS[self.letterbox].mosaic)
 
-_GREY = {"rgb": cv2.COLOR_GRAY2RGB, "bgr": cv2.COLOR_GRAY2BGR}
-_UYVY = {"rgb": cv2.COLOR_YUV2RGB_UYVY, "bgr": cv2.COLOR_YUV2BGR_UYVY}
-_YUYV = {"rgb": cv2.COLOR_YUV2RGB_YUY2, "bgr": cv2.COLOR_YUV2BGR_YUY2}
-# ROS names a mosaic after its first two rows, as these codes of OpenCV do. Its older ones (BayerBG for rggb)
-# begin one row and one column further on.
-_RGGB = {"rgb": cv2.COLOR_BayerRGGB2RGB, "bgr": cv2.COLOR_BayerRGGB2BGR}
-_BGGR = {"rgb": cv2.COLOR_BayerBGGR2RGB, "bgr": cv2.COLOR_BayerBGGR2BGR}
-_GBRG = {"rgb": cv2.COLOR_BayerGBRG2RGB, "bgr": cv2.COLOR_BayerGBRG2BGR}
-_GRBG = {"rgb": cv2.COLOR_BayerGRBG2RGB, "bgr": cv2.COLOR_BayerGRBG2BGR}
+    @property
+    def mixed(self) -> bool:
+        """Return whether a pixel's colour lies in its neighbours too, as with mosaics and halved chroma."""
+        return letterbox.ENCODINGS[self.letterbox].mixed
+
+    @property
+    def codes(self) -> dict[str, int]:
+        """Return OpenCV's code of the conversion to `rgb` and to `bgr`, without what it is already."""
+        return CODES[self.letterbox]
+
 
 ENCODINGS: dict[str, Encoding] = {
-    "rgb8": Encoding("rgb", {"bgr": cv2.COLOR_RGB2BGR}, 3),
-    "bgr8": Encoding("bgr", {"rgb": cv2.COLOR_BGR2RGB}, 3),
-    "rgba8": Encoding("rgba", {"rgb": cv2.COLOR_RGBA2RGB, "bgr": cv2.COLOR_RGBA2BGR}, 4),
-    "bgra8": Encoding("bgra", {"rgb": cv2.COLOR_BGRA2RGB, "bgr": cv2.COLOR_BGRA2BGR}, 4),
-    "mono8": Encoding("", _GREY, 1),
-    "mono16": Encoding("", _GREY, 1, scalar="u2"),
-    "bayer_rggb8": Encoding("", _RGGB, 1, mixed=True),
-    "bayer_bggr8": Encoding("", _BGGR, 1, mixed=True),
-    "bayer_gbrg8": Encoding("", _GBRG, 1, mixed=True),
-    "bayer_grbg8": Encoding("", _GRBG, 1, mixed=True),
-    "yuv422": Encoding("", _UYVY, 2, mixed=True),
-    "uyvy": Encoding("", _UYVY, 2, mixed=True),
-    "yuv422_yuy2": Encoding("", _YUYV, 2, mixed=True),
-    "yuyv": Encoding("", _YUYV, 2, mixed=True),
+    "rgb8": Encoding("rgb"),
+    "bgr8": Encoding("bgr"),
+    "rgba8": Encoding("rgba"),
+    "bgra8": Encoding("bgra"),
+    "mono8": Encoding("mono"),
+    "mono16": Encoding("mono", "u2"),
+    "bayer_rggb8": Encoding("rggb"),
+    "bayer_bggr8": Encoding("bggr"),
+    "bayer_gbrg8": Encoding("gbrg"),
+    "bayer_grbg8": Encoding("grbg"),
+    "yuv422": Encoding("uyvy"),
+    "uyvy": Encoding("uyvy"),
+    "yuv422_yuy2": Encoding("yuyv"),
+    "yuyv": Encoding("yuyv"),
 }
 """The encodings that can be read, by name; the colours of the YUV kinds are those of ITU-R BT.601."""
 
@@ -91,12 +91,13 @@ def encoding_of(image: Image, max_pixels: int = MAX_PIXELS) -> Encoding:
     if f"{data.dtype.kind}{data.dtype.itemsize}" != encoding.scalar:
         raise BadImage(f"image: expected dtype {encoding.scalar} for {image.encoding}, got {data.dtype}")
     check_size(image.width, image.height, max_pixels)
-    if encoding.mixed and encoding.channels == 1 and min(data.shape) < _MOSAIC_SIDE:
+    side = letterbox.SMALLEST_MOSAIC
+    if encoding.mosaic and min(data.shape) < side:
         raise BadImage(
-            f"image: expected a mosaic of at least {_MOSAIC_SIDE}x{_MOSAIC_SIDE} px for {image.encoding}, "
+            f"image: expected a mosaic of at least {side}x{side} px for {image.encoding}, "
             f"got {image.width}x{image.height}"
         )
-    if encoding.mixed and encoding.channels == 2 and image.width % 2:
+    if encoding.channels == 2 and image.width % 2:
         raise BadImage(f"image: expected an even width for {image.encoding}, got {image.width} px")
     return encoding
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import cv2
@@ -12,10 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.inference.image_input import ImageInput
+from lowlat_nodes.kernels.errors import BadArgument
+from lowlat_nodes.kernels.letterbox import Target
+from lowlat_nodes.kernels.letterbox.conversions import CODES
+from lowlat_nodes.kernels.letterbox.cpu import bits_of, place, resize, values_of, whole_colours
+from lowlat_nodes.kernels.letterbox.scratch import Scratch
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import CompressedImage, Image
 from lowlat_nodes.vision import compressed
-from lowlat_nodes.vision.encodings import ENCODINGS, Encoding, encoding_of, native, to_8_bits
+from lowlat_nodes.vision.encodings import ENCODINGS, encoding_of, native, to_8_bits
 from lowlat_nodes.vision.limits import MAX_PIXELS
 from lowlat_nodes.vision.placement import RESIZES, Placement
 
@@ -68,12 +72,17 @@ class Preprocessor:
         self._place = RESIZES[resize]
         self._fill = fill
         self._folded = folded
-        self._half = np.empty(image.shape, np.float16) if half and not folded else None
         self._max_pixels = max_pixels
-        normalised = (np.arange(256)[:, None] - np.array(image.mean)) / np.array(image.std)
-        self._values = list(np.ascontiguousarray(normalised.T, np.float32))
+        dtype = "float16" if half and not folded else "float32"
+        try:
+            self._target = Target(
+                image.height, image.width, dtype, image.channels, image.mean, image.std, fill
+            )
+        except BadArgument as error:
+            raise ConfigurationError(f"image: {error}") from error
+        self._values, _ = values_of(self._target)
         self._canvases: dict[tuple[int, int], _Canvas] = {}
-        self._colours, self._small, self._bytes, self._planes = (_Scratch() for _ in range(4))
+        self._small, self._bytes = Scratch(), Scratch()
 
     def prepare(self, payload: Image | CompressedImage) -> tuple[NDArray[Any], Placement]:
         """Return the network's input for an image, and where in it the image lies.
@@ -92,11 +101,14 @@ class Preprocessor:
         else:
             encoding = encoding_of(payload, self._max_pixels)
             canvas = self._canvas(payload.width, payload.height)
-        self._paint(native(payload.data), encoding, canvas)
-        if self._half is None:
-            return canvas.tensor, canvas.placement
-        np.copyto(self._half, canvas.tensor, casting="same_kind")
-        return self._half, canvas.placement
+        pixels = native(payload.data)
+        if encoding.scalar == "u2":
+            pixels = self._in_bytes(pixels, canvas.region.shape[:2])
+        if self._folded:
+            self._paint(pixels, encoding.letterbox, canvas.region)
+        else:
+            place(pixels, encoding.letterbox, canvas.planes, self._values, self._image.channels)
+        return canvas.tensor, canvas.placement
 
     def _canvas(self, width: int, height: int) -> _Canvas:
         """Return the canvas for images of a size, the least recently made one giving way to a new one."""
@@ -105,72 +117,48 @@ class Preprocessor:
             if len(self._canvases) == _CANVASES:
                 del self._canvases[next(iter(self._canvases))]
             placement = self._place(width, height, self._image.width, self._image.height)
-            fill = [self._fill] * 3 if self._folded else [values[self._fill] for values in self._values]
-            canvas = _Canvas(self._image, placement, fill, folded=self._folded)
+            canvas = _Canvas(placement, self._empty())
             self._canvases[width, height] = canvas
         return canvas
 
-    def _paint(self, pixels: NDArray[Any], encoding: Encoding, canvas: _Canvas) -> None:
-        colours = self._image.channels
-        if encoding.mixed:
-            whole = self._colours.array((*pixels.shape[:2], 3))
-            pixels = cv2.cvtColor(pixels, encoding.codes[colours], dst=whole)
-            encoding = ENCODINGS[f"{colours}8"]
-        size = canvas.placement.scaled_width, canvas.placement.scaled_height
-        same = colours not in encoding.codes
-        if self._folded and same:
-            cv2.resize(pixels, size, dst=canvas.region)
-            return
-        if (pixels.shape[1], pixels.shape[0]) != size:
-            small = self._small.array((size[1], size[0], *pixels.shape[2:]), pixels.dtype)
-            pixels = cv2.resize(pixels, size, dst=small)
-        if encoding.scalar == "u2":
-            pixels = to_8_bits(pixels, self._bytes.array(pixels.shape))
+    def _empty(self) -> NDArray[Any]:
+        """Return the network's input without an image."""
         if self._folded:
-            cv2.cvtColor(pixels, encoding.codes[colours], dst=canvas.region)
+            return np.full((1, self._image.height, self._image.width, 3), self._fill, np.uint8)
+        fill = np.array([self._fill], np.float64)
+        values = [self._target.values(fill, channel) for channel in range(3)]
+        tensor = np.empty(self._image.shape, self._target.dtype)
+        tensor[:] = np.reshape(values, (3, 1, 1))
+        return tensor
+
+    def _in_bytes(self, pixels: NDArray[np.uint16], size: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return pixels of 16 bits in another size and 8 bits: most of them are gone when they are scaled."""
+        if pixels.shape != size:
+            pixels = resize(pixels, self._small.array(size, np.uint16))
+        return to_8_bits(pixels, self._bytes.array(size))
+
+    def _paint(self, pixels: NDArray[Any], encoding: str, region: NDArray[np.uint8]) -> None:
+        """Place pixels into a canvas of bytes."""
+        colours = self._image.channels
+        pixels, found = whole_colours(pixels, encoding, colours)
+        if found == colours:
+            resize(pixels, region)
             return
-        planes = [pixels]
-        if encoding.channels > 1:
-            planes = list(self._planes.array((encoding.channels, *pixels.shape[:2])))
-            cv2.split(pixels, planes)
-        # A table of all 256 values is as fast as a multiplication, faster than one and a sum, and exact.
-        for colour, values, region in zip(colours, self._values, canvas.planes, strict=True):
-            cv2.LUT(planes[encoding.channel(colour)], values, dst=region)
+        if pixels.shape[:2] != region.shape[:2]:
+            pixels = resize(pixels, self._small.array((*region.shape[:2], *pixels.shape[2:])))
+        cv2.cvtColor(pixels, CODES[found][colours], dst=region)
 
 
 class _Canvas:
     """A network's input for images of one size: the border is filled once, only the image changes."""
 
-    def __init__(self, image: ImageInput, placement: Placement, fill: list[Any], *, folded: bool) -> None:
+    def __init__(self, placement: Placement, tensor: NDArray[Any]) -> None:
         self.placement = placement
+        self.tensor = tensor
         rows = slice(placement.top, placement.top + placement.scaled_height)
         columns = slice(placement.left, placement.left + placement.scaled_width)
-        self.tensor: NDArray[Any]
-        self.region: NDArray[Any]
-        self.planes: list[NDArray[Any]]
-        if folded:
-            self.tensor = np.empty((1, image.height, image.width, 3), np.uint8)
-            self.tensor[:] = fill
-            self.region = self.tensor[0, rows, columns]
-            self.planes = []
-        else:
-            self.tensor = np.empty((1, 3, image.height, image.width), np.float32)
-            self.tensor[:] = np.reshape(fill, (3, 1, 1))
-            self.region = self.tensor[0, :, rows, columns]
-            self.planes = list(self.region)
-
-
-class _Scratch:
-    """The memory of one step, kept from image to image: it grows to the largest and stays."""
-
-    def __init__(self) -> None:
-        self._bytes = np.empty(0, np.uint8)
-
-    def array(self, shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
-        """Return an array in this memory; what the last one held is gone."""
-        dtype = np.dtype(dtype)
-        size = math.prod(shape) * dtype.itemsize
-        if size > self._bytes.size:
-            self._bytes = np.empty(size, np.uint8)
-        array: NDArray[Any] = self._bytes[:size].view(dtype).reshape(shape)
-        return array
+        self.region = tensor[0, rows, columns]
+        self.planes: list[NDArray[Any]] = []
+        if tensor.dtype != np.uint8:
+            self.planes = list(bits_of(tensor)[0, :, rows, columns])
+            self.region = self.planes[0]

@@ -225,6 +225,10 @@ def test_an_image_of_one_long_row_or_column(size: tuple[int, int], resize: str) 
         ({"fill": 256}, "expected 0 to 255, got 256"),
         ({"image": ImageInput("x", 8, 8, channels="yuv")}, "expected rgb or bgr, got 'yuv'"),
         ({"image": ImageInput("x", 8, 8, std=(1.0, 0.0, 1.0))}, "expected no zero"),
+        (
+            {"image": ImageInput("x", 8, 8, std=(1.0, 1e-3, 1.0)), "half": True},
+            "image: target: .* numbers which float16 can hold",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_at_once(changes: dict[str, Any], reason: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.kernels.letterbox import Placement, Target
-from lowlat_nodes.kernels.letterbox.images import ENCODINGS
+from lowlat_nodes.kernels.letterbox.encodings import ENCODINGS
 
 POISON = 0xAB
 GUARD = 256  # bytes; a multiple of 16, by which the widest stores are aligned
@@ -37,11 +37,14 @@ class Call:
 
 def image_of(rng: np.random.Generator, encoding: str, width: int, height: int) -> NDArray[np.uint8]:
     """Return a random image, read-only, whose rows lie apart."""
-    if encoding == "nv12":
-        width, height = width + width % 2, (height + height % 2) * 3 // 2
-    shape = (height, width, 3) if encoding in ("rgb", "bgr") else (height, width)
+    known = ENCODINGS[encoding]
+    if known.luma is not None:
+        width += width % 2
+    if known.planes:
+        height = (height + height % 2) * 3 // 2
     padding = int(rng.integers(0, 4))
-    wide = rng.integers(0, 256, (height + 1, width + padding, *shape[2:]), dtype=np.uint8)
+    pixel = (known.channels,) if known.channels > 1 else ()
+    wide = rng.integers(0, 256, (height + 1, width + padding, *pixel), dtype=np.uint8)
     wide.flags.writeable = False
     return wide[1:, :width]
 
@@ -75,10 +78,10 @@ def random_call(seed: int, dtype: str, *, count: int, largest: int, of: int = 12
         largest: The target's width and height are below.
         of: So are those of the images.
     """
-    rng = np.random.default_rng(seed)
+    rng, names = np.random.default_rng(seed), list(ENCODINGS)
     call = Call(target_of(rng, dtype, largest))
     for number in range(count):
-        encoding = ENCODINGS[(seed + number) % len(ENCODINGS)]
+        encoding = names[(seed + number) % len(names)]
         width, height = (int(size) for size in rng.integers(3, of, 2))
         left, top = (int(rng.integers(0, size)) for size in (call.target.width, call.target.height))
         placed = (

@@ -32,7 +32,7 @@ def vast(shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
 @pytest.mark.parametrize(
     ("image", "encoding", "reason"),
     [
-        (IMAGE, "yuv", r"images\[1\]: expected the encoding to be one of rgb, bgr, nv12, .*; got 'yuv'"),
+        (IMAGE, "yuv", r"images\[1\]: expected the encoding to be one of rgb, bgr, .*; got 'yuv'"),
         (IMAGE[:0], "rgb", "expected at least one element"),
         (IMAGE[:, :0], "bgr", "expected at least one element"),
         (IMAGE[..., 0][:0], "rggb", "expected at least one element"),
@@ -43,12 +43,14 @@ def vast(shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
         (IMAGE, "nv12", r"expected the shape \[any, any\], got \[8, 10, 3\]"),
         (np.zeros((8, 10), np.uint8), "nv12", "expected a multiple of 3 rows and of 2 columns for nv12"),
         (np.zeros((9, 9), np.uint8), "nv12", "expected a multiple of 3 rows and of 2 columns for nv12"),
+        (np.zeros((4, 5, 2), np.uint8), "yuyv", "expected an even width for yuyv, got 5 px"),
+        (IMAGE, "rgba", r"expected the shape \[any, any, 4\], got \[8, 10, 3\]"),
         (np.zeros((2, 10), np.uint8), "grbg", "expected at least 3 rows and columns for grbg"),
         (IMAGE[:, ::2], "rgb", "expected the bytes of a row one after another.*copy it"),
         (IMAGE[..., ::-1], "rgb", "expected the bytes of a row one after another.*copy it"),
         (IMAGE.transpose(1, 0, 2), "rgb", "expected the bytes of a row one after another.*copy it"),
         (IMAGE[..., 0], "bggr", "expected the bytes of a row one after another.*copy it"),
-        (IMAGE[::-1], "rgb", "expected rows from the top to the bottom.*copy it"),
+        (IMAGE[::-1], "rgb", "and rows from the top to the bottom.*copy it"),
         (vast((1 << 15, 1 << 15, 3), (3 << 15, 3, 1)), "rgb", "expected at most 2147483647 elements"),
         (
             vast((3, 4, 3), (1 << 30, 3, 1)),
@@ -71,10 +73,10 @@ def test_placements(placement: tuple[int, int, int, int]) -> None:
     )
 
 
-def test_a_placement_of_three() -> None:
+@pytest.mark.parametrize("placement", [(0, 0, 1), (0, 0, 1.5, 1)])
+def test_placements_that_are_none(placement: tuple[float, ...]) -> None:
     refused(
-        call_of(placement=(0, 0, 1)),
-        r"placements\[1\]: expected left, top, width and height, got \(0, 0, 1\)",
+        call_of(placement=placement), r"placements\[1\]: expected left, top, width and height as whole px"
     )
 
 
@@ -116,6 +118,11 @@ def test_an_output_beyond_int32_is_refused_before_it_is_made() -> None:
         letterbox([IMAGE] * 2, ["rgb"] * 2, [(0, 0, 4, 4)] * 2, target)
 
 
+def test_what_has_its_fill_must_be_there() -> None:
+    with pytest.raises(BadArgument, match="filled: expected `out` with it"):
+        letterbox(*call_of().arguments(), filled=True)
+
+
 @pytest.mark.torch
 def test_tensors_elsewhere() -> None:
     torch = pytest.importorskip("torch")
@@ -130,9 +137,10 @@ def test_tensors_elsewhere() -> None:
         ({"height": 1 << 16, "width": 1 << 16}, "target: expected 1 to 715827882 px"),
         ({"dtype": "float64"}, "target.dtype: expected one of float32, float16, int8; got 'float64'"),
         ({"channels": "grb"}, "target.channels: expected one of rgb, bgr; got 'grb'"),
-        ({"mean": (0.0, float("nan"), 0.0)}, "target.mean: expected 3 finite numbers"),
-        ({"mean": (0.0, 0.0)}, "target.mean: expected 3 finite numbers"),
-        ({"std": (1.0, float("inf"), 1.0)}, "target.std: expected 3 finite numbers"),
+        ({"mean": (0.0, float("nan"), 0.0)}, "target.mean: expected a tuple of 3 finite numbers"),
+        ({"mean": [0.0, 0.0, 0.0]}, "target.mean: expected a tuple of 3 finite numbers"),
+        ({"mean": (0.0, 0.0)}, "target.mean: expected a tuple of 3 finite numbers"),
+        ({"std": (1.0, float("inf"), 1.0)}, "target.std: expected a tuple of 3 finite numbers"),
         ({"std": (1.0, 0.0, 1.0)}, "target.std: expected no zero"),
         ({"std": (1.0, 1e-3, 1.0), "dtype": "float16"}, "numbers which float16 can hold"),
         ({"std": (1.0, 1e-320, 1.0)}, "numbers which float32 can hold"),

@@ -11,7 +11,7 @@ import pytest
 from letterbox_cases import Call, Guarded, image_of, random_call, tolerance
 
 from lowlat_nodes.kernels.letterbox import Target, letterbox
-from lowlat_nodes.kernels.letterbox.images import ENCODINGS
+from lowlat_nodes.kernels.letterbox.encodings import ENCODINGS
 
 cpu, ref = letterbox.on("cpu"), letterbox.on("ref")
 
@@ -36,6 +36,33 @@ def test_an_image_of_the_size_of_its_place_is_exact(encoding: str) -> None:
     call = Call(Target(40, 60, mean=(1, 2, 3), std=(4, 5, 6)))
     call.add(image_of(rng, encoding, 38, 30), encoding, (5, 7, 38, 30))
     assert np.array_equal(cpu(*call.arguments()), ref(*call.arguments()))
+
+
+@pytest.mark.parametrize("factors", [(3, 3), (1, 5), (7, 3)])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_reduction_by_an_odd_factor_is_exact(encoding: str, factors: tuple[int, int]) -> None:
+    call = Call(Target(20, 30))
+    image = image_of(np.random.default_rng(4), encoding, 10 * factors[0], 8 * factors[1])
+    call.add(image, encoding, (5, 7, 10, 8))
+    assert np.array_equal(cpu(*call.arguments()), ref(*call.arguments()))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_where_the_fill_is_there_already_only_images_are_written(dtype: str) -> None:
+    call = random_call(6, dtype, count=12, largest=60)
+    guarded = Guarded(call)
+    for run in (ref, cpu):
+        before = guarded.out.copy()
+        run(*call.arguments(), out=guarded.out, filled=True)
+        expected = run(*call.arguments())
+        for made, old, whole, (left, top, width, height) in zip(
+            guarded.out, before, expected, call.placements, strict=True
+        ):
+            old[:, top : top + height, left : left + width] = whole[
+                :, top : top + height, left : left + width
+            ]
+            assert made.tobytes() == old.tobytes()
+        guarded.assert_guards()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])

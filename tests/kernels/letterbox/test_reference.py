@@ -10,7 +10,7 @@ import pytest
 from letterbox_cases import image_of
 
 from lowlat_nodes.kernels.letterbox import Target, letterbox
-from lowlat_nodes.kernels.letterbox.images import MOSAICS
+from lowlat_nodes.kernels.letterbox.encodings import ENCODINGS
 from lowlat_nodes.kernels.letterbox.reference import resized, whole_colours
 
 ref = letterbox.on("ref")
@@ -18,7 +18,7 @@ PIXELS = Target(4, 6, mean=(0, 0, 0), std=(1, 1, 1), fill=7)
 
 
 @pytest.mark.parametrize("size", [(3, 3), (4, 3), (3, 4), (5, 8), (61, 37), (200, 64), (333, 101)])
-@pytest.mark.parametrize("pattern", MOSAICS)
+@pytest.mark.parametrize("pattern", [name for name, each in ENCODINGS.items() if each.mosaic])
 def test_mosaics_are_those_of_opencv(pattern: str, size: tuple[int, int]) -> None:
     mosaic = image_of(np.random.default_rng(sum(size)), pattern, *size)
     expected = cv2.cvtColor(mosaic, getattr(cv2, f"COLOR_Bayer{pattern.upper()}2RGB"))
@@ -26,9 +26,12 @@ def test_mosaics_are_those_of_opencv(pattern: str, size: tuple[int, int]) -> Non
 
 
 @pytest.mark.parametrize("size", [(2, 2), (6, 4), (62, 40), (200, 64), (334, 102)])
-def test_nv12_is_that_of_opencv(size: tuple[int, int]) -> None:
-    image = image_of(np.random.default_rng(sum(size)), "nv12", *size)
-    assert np.array_equal(whole_colours(image, "nv12"), cv2.cvtColor(image, cv2.COLOR_YUV2RGB_NV12))
+@pytest.mark.parametrize("encoding", ["nv12", "yuyv", "uyvy"])
+def test_yuv_is_that_of_opencv(encoding: str, size: tuple[int, int]) -> None:
+    image = image_of(np.random.default_rng(sum(size)), encoding, *size)
+    code = {"nv12": "NV12", "yuyv": "YUY2", "uyvy": "UYVY"}[encoding]
+    expected = cv2.cvtColor(image, getattr(cv2, f"COLOR_YUV2RGB_{code}"))
+    assert np.array_equal(whole_colours(image, encoding), expected)
 
 
 def test_nv12_of_every_luma_and_chroma() -> None:
@@ -77,6 +80,12 @@ def test_steps_of_int8_are_rounded_from_the_middle_to_even_ones_and_kept_in_rang
         ref([image], ["rgb"], [(0, 0, 9, 1)], Target(1, 9, "int8", mean=(255,) * 3, std=(1,) * 3)).min()
         == -128
     )
+
+
+def test_alpha_is_left_out_and_grey_is_every_colour() -> None:
+    assert whole_colours(np.array([[[1, 2, 3, 4]]], np.uint8), "rgba").tolist() == [[[1, 2, 3]]]
+    assert whole_colours(np.array([[[1, 2, 3, 4]]], np.uint8), "bgra").tolist() == [[[3, 2, 1]]]
+    assert whole_colours(np.array([[5, 6]], np.uint8), "mono").tolist() == [[[5] * 3, [6] * 3]]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
