@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One of the two nodes of the benchmark of segments: runs a network of equal layers as its parent tells it.
 
-A line of JSON comes on standard input for each run, and one goes back when it is over. The network is a chain
-of matrix products in one thread: it needs nothing but NumPy, and its layers cost the same.
+A line of JSON comes on standard input for each turn to open, one for each run of it, and `{}` to close it;
+one goes back for each but the last. The network is a chain of matrix products in one thread: it needs nothing
+but NumPy, and its layers cost the same.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.inference.turns.shared import SharedTurn
+from lowlat_nodes.stream.errors import ConfigurationError
 
 _WARM_UP_RUNS = 5
 _CALIBRATIONS = 3
@@ -132,13 +134,21 @@ def main() -> None:
         order = json.loads(line)
         os.sched_setaffinity(0, order["cores"])
         segmented = order["segmented"]
-        turn = _open(order, network, segmented)
-        print(json.dumps({"ready": True}), flush=True)
-        order |= json.loads(sys.stdin.readline())
-        answer = _hand_over(order, turn) if order["jobs"] else _serve(order, network, turn, segmented)
-        print(json.dumps({**answer, "figures": dict(turn.figures())}), flush=True)
-        sys.stdin.readline()  # until the other one has its figures, too
+        try:
+            turn = _open(order, network, segmented)
+        except ConfigurationError as error:
+            _say({"refused": str(error)})
+            continue
+        _say({"refused": ""})
+        while go := json.loads(sys.stdin.readline()):
+            order |= go
+            answer = _hand_over(order, turn) if order["jobs"] else _serve(order, network, turn, segmented)
+            _say({**answer, "figures": dict(turn.figures())})
         turn.close()
+
+
+def _say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

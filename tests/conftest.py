@@ -103,9 +103,12 @@ def module_ros_domain_id() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _energy_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nodes of tests are no business of a sampler of this machine."""
-    with mock.patch.dict(os.environ, LOWLAT_ENERGY_DIR=str(tmp_path_factory.mktemp("energy"))):
+def _folders_of_a_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nodes of tests are no business of a sampler of this machine, and share no device with its nodes."""
+    folders = {
+        f"LOWLAT_{what.upper()}_DIR": str(tmp_path_factory.mktemp(what)) for what in ("energy", "turn")
+    }
+    with mock.patch.dict(os.environ, folders):
         yield
 
 

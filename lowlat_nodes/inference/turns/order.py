@@ -76,7 +76,7 @@ class Order:
         """Take the device if it is our turn; return whether it is ours now."""
         slot, words = self._slot, self._words
         words[Field.PASSED + slot] = 0
-        if words[Field.STATE + slot] != State.CALLED:
+        if words[Field.STATE + slot] != State.CALLED or self._place.device_taken():
             words[Field.STATE + slot] = State.WAITING
         if not self._place.device_taken():
             called = self._called(now_ns)

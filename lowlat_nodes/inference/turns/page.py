@@ -79,11 +79,13 @@ class Field:
     RELATIVE_DEADLINE: Final = 640
     """From a request to its deadline, ns; `NEVER` for none."""
     COST: Final = 704
-    """Longest time that a job has the device, ns."""
+    """Longest time that a job had the device of late, ns."""
     SEGMENT: Final = 768
     """The same of a segment."""
-    DECLARED: Final = 832
-    """1 once its costs are known."""
+    DECLARED_COST: Final = 832
+    """Longest time that a job is said to have the device, ns; 0 until that is said."""
+    DECLARED_SEGMENT: Final = 896
+    """The same of a segment."""
 
 
 class State:
@@ -109,9 +111,10 @@ class Client:
         since_ns: Since when, steady clock.
         period_ns: Shortest time between two jobs, 0 for none.
         deadline_ns: From a request to its deadline, `NEVER` for none.
-        cost_ns: Longest time that a job has the device.
+        cost_ns: Longest time that a job had the device of late.
         segment_ns: The same of a segment.
-        declared: Whether the costs are those that its admission was based on, or followed from there.
+        declared_cost_ns: What it was let in with, 0 if it was not yet.
+        declared_segment_ns: The same of a segment.
     """
 
     slot: int
@@ -123,7 +126,8 @@ class Client:
     deadline_ns: int
     cost_ns: int
     segment_ns: int
-    declared: bool
+    declared_cost_ns: int
+    declared_segment_ns: int
 
 
 class Page:
@@ -160,8 +164,7 @@ class Page:
 
     def _map(self) -> None:
         if os.fstat(self._descriptor).st_size != PAGE_BYTES:
-            # Nobody has such a page mapped but who cut it short, and would be killed by its next look at it.
-            os.ftruncate(self._descriptor, 0)
+            os.ftruncate(self._descriptor, PAGE_BYTES)
             os.posix_fallocate(self._descriptor, 0, PAGE_BYTES)  # or a full disk would kill us at a store
         self._memory = mmap.mmap(self._descriptor, PAGE_BYTES)
         self._bytes = memoryview(self._memory)
@@ -180,7 +183,7 @@ class Page:
             raise ConfigurationError(
                 f"turn: {device}: expected at most {SLOTS} nodes at one device, and {name} is one more"
             )
-        for field in range(Field.STATE, Field.DECLARED + SLOTS, SLOTS):
+        for field in range(Field.STATE, Field.DECLARED_SEGMENT + SLOTS, SLOTS):
             if field != Field.BELL:
                 self.words[field + slot] = 0
         self.bells = tuple(Futex(self._memory, 8 * (Field.BELL + each)) for each in range(SLOTS))
@@ -261,7 +264,8 @@ class Page:
             self._bounded(Field.RELATIVE_DEADLINE, slot) or NEVER,
             self._bounded(Field.COST, slot),
             self._bounded(Field.SEGMENT, slot),
-            self.words[Field.DECLARED + slot] == 1,
+            self._bounded(Field.DECLARED_COST, slot),
+            self._bounded(Field.DECLARED_SEGMENT, slot),
         )
 
     def _bounded(self, field: int, slot: int) -> int:
@@ -290,6 +294,23 @@ class Page:
         self.words.release()
         self._bytes.release()
         self._memory.close()
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the pages in a folder whose clients have all been killed; those of other users stay."""
+    for path in folder.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+                    continue
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                used = any(lock.held(descriptor) for lock in _SLOT_LOCKS)
+                if not used and path.lstat().st_ino == status.st_ino:
+                    path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def _open_locked(path: Path) -> int:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import time
@@ -26,8 +27,9 @@ from lowlat_nodes.inference.turns.page import (
     Field,
     Page,
     State,
+    remove_abandoned,
 )
-from lowlat_nodes.stream.errors import LowlatError
+from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
 from lowlat_nodes.stream.histogram import Histogram
 
 HEADROOM = 1.2
@@ -37,7 +39,7 @@ _LOOK_NS = 5_000_000  # between two looks of one who waits at whether the others
 _JOIN_NS = (
     1_000_000_000  # between two looks of a client at whether its page is still the one that others find
 )
-_WITHDRAW_NS = 1_000_000_000  # for the lock of the page
+_WITHDRAW_NS = 20_000_000  # for the lock of the page
 _DECIDES_NS = 100_000_000  # a decision takes microseconds: whoever still makes one hangs
 _MOST_NS = 10**15
 _MS = 1e-6
@@ -164,17 +166,23 @@ class SharedTurn:
             raise RuntimeError("expected jobs before declare(), which tells what they cost; there was none")
         self._declared_job_ns = round(self._costs.job_ns * HEADROOM)
         self._declared_segment_ns = round(self._costs.segment_ns * HEADROOM)
-        page.lock()
+        own = self._demand(self._declared_job_ns, self._declared_segment_ns)
         try:
-            others = [client for client in page.clients() if client.slot != page.slot and client.declared]
-            demands = [*(_demand(client) for client in others), self._demand()]
-            admit(self.device, demands, len(others))
-            self._publish(page)
+            entered = False
+            while not entered:
+                others = _promises(page)
+                # Without the lock, since it may take some ms, and others must have their turns.
+                admit(self.device, [*others, own], len(others))
+                page.lock()
+                try:
+                    entered = _promises(page) == others
+                    if entered:
+                        self._publish(page)
+                finally:
+                    page.unlock()
         except BaseException:
-            page.unlock()
             self.close()
             raise
-        page.unlock()
 
     def figures(self) -> Mapping[str, str | int | float]:
         """Return what diagnostics say.
@@ -205,7 +213,7 @@ class SharedTurn:
             longest_ns = self._waited.maximum
             blocked_by = self._blocked_by(page) if self._waiting_ns else ""
         others = [client for client in clients if client.slot != page.slot]
-        verdict = judge([*(_demand(client) for client in others), self._demand()])
+        verdict = judge([*map(_found, others), self._demand(*self._now_costs())])
         return {
             "turn.device": self.device,
             "turn.shared_with": ", ".join(client.name for client in others),
@@ -336,6 +344,7 @@ class SharedTurn:
             page.leave_device()
 
     def _join(self) -> None:
+        remove_abandoned(self._folder)
         page = Page(self._folder, self.device, self.name)
         self._page, self._words = page, page.words
         self._order = Order(page)
@@ -345,30 +354,31 @@ class SharedTurn:
     def _join_again(self, now_ns: int) -> None:
         """Follow the others to a new page, where somebody has removed the one we are in."""
         self._joined_ns = now_ns
-        page = self._page
-        if page is None or not page.moved():
+        former = self._page
+        if former is None or not former.moved():
             return
-        with self._guard:
-            page.disown()
-            self._page = None
+        with self._guard, contextlib.suppress(ConfigurationError):  # then we try again in a second
             self._join()
+            former.disown()
 
     def _publish(self, page: Page) -> None:
-        demand, declared = self._demand(), self._declared_job_ns < NEVER
-        words, slot = page.words, page.slot
-        words[Field.PERIOD + slot] = demand.period_ns
-        words[Field.RELATIVE_DEADLINE + slot] = demand.deadline_ns or NEVER
-        words[Field.COST + slot] = demand.cost_ns
-        words[Field.SEGMENT + slot] = demand.segment_ns
-        words[Field.DECLARED + slot] = declared
+        words, slot, declared = page.words, page.slot, self._declared_job_ns < NEVER
+        words[Field.PERIOD + slot] = self._period_ns
+        words[Field.RELATIVE_DEADLINE + slot] = self._deadline_ns or NEVER
+        words[Field.COST + slot] = self._costs.job_ns
+        words[Field.SEGMENT + slot] = self._costs.segment_ns
+        words[Field.DECLARED_COST + slot] = self._declared_job_ns if declared else 0
+        words[Field.DECLARED_SEGMENT + slot] = self._declared_segment_ns if declared else 0
 
-    def _demand(self) -> Demand:
-        """Return what we ask of the device: what was declared, or more where it costs more by now."""
+    def _demand(self, cost_ns: int, segment_ns: int) -> Demand:
+        return Demand(self.name, cost_ns, segment_ns, self._period_ns, self._deadline_ns)
+
+    def _now_costs(self) -> tuple[int, int]:
+        """Return what we declared, or more where it costs more by now."""
         job_ns, segment_ns = self._costs.job_ns, self._costs.segment_ns
-        if self._declared_job_ns < NEVER:
-            job_ns = max(job_ns, self._declared_job_ns)
-            segment_ns = max(segment_ns, self._declared_segment_ns)
-        return Demand(self.name, job_ns, segment_ns, self._period_ns, self._deadline_ns)
+        if self._declared_job_ns == NEVER:
+            return job_ns, segment_ns
+        return max(job_ns, self._declared_job_ns), max(segment_ns, self._declared_segment_ns)
 
     def _blocked_by(self, page: Page) -> str:
         slot, now_ns = self._order.holder(), self._now_ns()
@@ -396,10 +406,28 @@ class _Scope:
         self._turn.end(failed=kind is not None)
 
 
-def _demand(client: Client) -> Demand:
-    """Return what a client asks of the device, of figures that anybody may have written."""
-    job_ns, segment_ns = min(client.cost_ns, _MOST_NS), min(client.segment_ns, _MOST_NS)
-    if not client.declared or not client.period_ns or client.deadline_ns == NEVER:
+def _promises(page: Page) -> list[Demand]:
+    """Return what the others said that they ask of the device."""
+    return [
+        _demand(client, client.declared_cost_ns, client.declared_segment_ns)
+        for client in page.clients()
+        if client.slot != page.slot and client.declared_cost_ns
+    ]
+
+
+def _found(client: Client) -> Demand:
+    """Return what a client asks of the device: what it said, or more where it costs more by now."""
+    return _demand(
+        client,
+        max(client.cost_ns, client.declared_cost_ns),
+        max(client.segment_ns, client.declared_segment_ns),
+    )
+
+
+def _demand(client: Client, job_ns: int, segment_ns: int) -> Demand:
+    """Return a demand within bounds, of figures that anybody may have written."""
+    job_ns, segment_ns = min(job_ns, _MOST_NS), min(segment_ns, _MOST_NS)
+    if not client.declared_cost_ns or not client.period_ns or client.deadline_ns == NEVER:
         return Demand(client.name, job_ns, segment_ns)
     period_ns, deadline_ns = min(client.period_ns, _MOST_NS), min(client.deadline_ns, _MOST_NS)
     return Demand(client.name, job_ns, segment_ns, period_ns, deadline_ns)

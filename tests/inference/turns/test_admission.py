@@ -120,6 +120,19 @@ def test_no_job_is_held_up_by_later_deadlines_for_longer_than_the_bound(
         assert missed([alone, Demand("", blocker.cost_ns, blocker.segment_ns)], [[at], [0]]) == []
 
 
+@pytest.mark.parametrize(
+    ("demands", "missed_ns"),
+    [
+        ([Demand("", 5, 4, 11, 8), Demand("", 11, 1, 23, 18)], 19),
+        ([Demand("", 4, 3, 21, 11), Demand("", 4, 2, 7, 7), Demand("", 9, 3)], 14),
+        ([Demand("", 1, 1, 2, 7), Demand("", 3, 3, 10, 3)], 3),
+    ],
+)
+def test_the_first_miss_may_come_late_and_jobs_overlap(demands: list[Demand], missed_ns: int) -> None:
+    verdict = judge(demands, handover_ns=0)
+    assert (verdict.missed_ns, verdict.feasible) == (missed_ns, False)
+
+
 def test_a_long_job_of_one_piece_is_refused_beside_a_policy() -> None:
     with pytest.raises(ConfigurationError) as caught:
         admit("cpu0", [WHOLE, POLICY], 1)

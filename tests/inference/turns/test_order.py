@@ -181,9 +181,22 @@ def test_a_dead_client_is_not_waited_for(kernel: Kernel, state: int) -> None:
         kernel.kill(1)
     holder.give_back(1)
     if state == State.CALLED:
+        assert kernel.woken == [1]
         kernel.kill(1)
         assert heir.undecided(2)
+    else:
+        assert kernel.woken == [2]
     assert heir.come(3)
+
+
+def test_one_gives_way_to_a_dead_client_once_at_most(kernel: Kernel) -> None:
+    holder, dead = clients(kernel, 2)
+    holder.ask(20, 0)
+    dead.ask(10, 0)
+    kernel.kill(1)
+    assert kernel.words[EARLIEST_WORD] == 10
+    assert holder.give_way(20, 1)
+    assert kernel.words[EARLIEST_WORD] == NEVER
 
 
 def test_a_slot_that_only_says_it_has_the_device_keeps_nobody_from_it(kernel: Kernel) -> None:
@@ -202,6 +215,15 @@ def test_a_page_that_says_the_device_is_free_lets_nobody_in(kernel: Kernel) -> N
     assert not asks.undecided(2)
     assert not holder.give_way(30, 3)
     assert asks.come(4)
+
+
+def test_one_that_the_page_says_is_called_waits_while_another_has_the_device(kernel: Kernel) -> None:
+    holder, waits = clients(kernel, 2)
+    holder.ask(30, 0)
+    waits.ask(10, 0)
+    kernel.words[Field.STATE + 1] = State.CALLED
+    assert not waits.come(1)
+    assert kernel.words[Field.STATE + 1] == State.WAITING
 
 
 COUNT = 5
@@ -253,4 +275,5 @@ def test_whatever_happens_the_earliest_deadline_has_or_gets_the_device(
             assert kernel.words[Field.STATE + first] == State.CALLED
             assert first in kernel.woken
         waits = [requests[each][0] for each in requests if kernel.words[Field.STATE + each] == State.WAITING]
-        assert kernel.words[EARLIEST_WORD] == min(waits, default=NEVER)
+        earliest, said = min(waits, default=NEVER), kernel.words[EARLIEST_WORD]
+        assert said <= earliest if kernel.dead else said == earliest

@@ -12,7 +12,16 @@ import pytest
 
 from lowlat_nodes.inference.turns import page as page_module
 from lowlat_nodes.inference.turns.folder import VARIABLE, turn_folder
-from lowlat_nodes.inference.turns.page import EARLIEST_WORD, NEVER, PAGE_BYTES, SLOTS, Field, Page, State
+from lowlat_nodes.inference.turns.page import (
+    EARLIEST_WORD,
+    NEVER,
+    PAGE_BYTES,
+    SLOTS,
+    Field,
+    Page,
+    State,
+    remove_abandoned,
+)
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.process_id import ProcessId
 
@@ -118,6 +127,20 @@ def test_a_dead_client_leaves_its_slot(folder: Path) -> None:
     with closing(Page(folder, "cpu0", "/heir")) as heir:
         assert heir.slot == 0
         assert [client.name for client in heir.clients()] == ["/heir"]
+
+
+def test_pages_whose_clients_have_been_killed_are_removed(folder: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        Page(folder, "cpu1", "/victim")
+        os._exit(0)
+    os.waitpid(child, 0)
+    (folder / "notes.txt").touch()
+    with closing(Page(folder, "cpu0", "/node")), closing(Page(folder, "cpu2", "/other")) as other:
+        other.lock()
+        remove_abandoned(folder)
+        assert {path.name for path in folder.iterdir()} == {"cpu0.turns", "cpu2.turns", "notes.txt"}
+        other.unlock()
 
 
 def test_long_and_unprintable_names_are_cut_between_characters(folder: Path) -> None:

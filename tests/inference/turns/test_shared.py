@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from turn_peers import states, until, waiting
 
-from lowlat_nodes.inference.turns.admission import HANDOVER_NS
+from lowlat_nodes.inference.turns import admission
+from lowlat_nodes.inference.turns.admission import HANDOVER_NS, Demand
 from lowlat_nodes.inference.turns.page import State
 from lowlat_nodes.inference.turns.shared import HEADROOM, SharedTurn
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -120,6 +121,27 @@ def test_one_that_lets_another_miss_its_deadline_is_refused(turn: Make, clock: C
     declared(turn("/long"), clock, *[3.0] * 24)
 
 
+def test_of_two_that_come_at_once_the_second_is_judged_with_the_first(
+    turn: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, long = turn("/policy", period_ns=20 * MS, deadline_ns=20 * MS), turn("/long")
+    for one, ms in ((policy, 0.24), (long, 70)):
+        work(one, clock, ms)
+        work(one, clock, ms)
+    judged = []
+
+    def admit(device: str, demands: list[Demand], newcomer: int) -> None:
+        judged.append([demand.name for demand in demands])
+        if len(judged) == 1:
+            policy.declare()  # as the other one is still judged
+        admission.admit(device, demands, newcomer)
+
+    monkeypatch.setattr("lowlat_nodes.inference.turns.shared.admit", admit)
+    with pytest.raises(ConfigurationError, match=r"/long cannot share cpu0: /policy would miss"):
+        long.declare()
+    assert judged == [["/long"], ["/policy"], ["/policy", "/long"]]
+
+
 def test_what_takes_longer_than_declared_is_seen(turn: Make, clock: Clock) -> None:
     policy = declared(turn("/policy", period_ns=20 * MS, deadline_ns=20 * MS), clock, 0.24)
     long = declared(turn("/long"), clock, 3, 3)
@@ -130,6 +152,14 @@ def test_what_takes_longer_than_declared_is_seen(turn: Make, clock: Clock) -> No
     assert policy.figures()["turn.blocking_ms"] == pytest.approx(5 + HANDOVER_NS / MS)
     work(long, clock, 30, 1)
     assert long.figures()["turn.overruns"] == 2
+    assert policy.figures()["turn.feasible"] == "no"
+
+
+def test_a_hiccup_of_one_keeps_no_other_from_the_device(turn: Make, clock: Clock) -> None:
+    """A node that is started again is judged by what the others said; its figures tell what they do."""
+    long = declared(turn("/long"), clock, 3, 3)
+    work(long, clock, 50, 1)
+    policy = declared(turn("/policy", period_ns=20 * MS, deadline_ns=20 * MS), clock, 0.24)
     assert policy.figures()["turn.feasible"] == "no"
 
 
@@ -197,6 +227,23 @@ def test_a_wait_that_is_interrupted_is_withdrawn(
         assert states(folder) == [State.HOLDING, State.IDLE]
     monkeypatch.undo()
     work(waits, clock, 1)
+
+
+def test_one_that_cannot_follow_to_a_new_page_goes_on_in_the_old_one(
+    folder: Path, turn: Make, clock: Clock
+) -> None:
+    one = turn("/one")
+    page = folder / "cpu0.turns"
+    page.unlink()
+    page.mkdir()
+    clock.go(2000)
+    work(one, clock, 1)
+    page.rmdir()
+    other = turn("/other")
+    clock.go(2000)
+    work(one, clock, 1)
+    assert one.figures()["turn.shared_with"] == "/other"
+    assert other.figures()["turn.shared_with"] == "/one"
 
 
 def test_a_job_within_a_job_is_refused(turn: Make) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lowlat_nodes.inference.turns.page import PAGE_BYTES, SLOTS, Field, State
+from lowlat_nodes.inference.turns.page import EARLIEST_WORD, PAGE_BYTES, SLOTS, Field, State
 
 PROGRAM = Path(__file__).with_name("turn_peer.py")
 DEVICE = "cpu0"
@@ -72,11 +72,21 @@ def page_of(folder: Path) -> Path:
     return folder / f"{DEVICE}.turns"
 
 
+def words(folder: Path) -> memoryview:
+    """Return a copy of the page of the device."""
+    copy = memoryview(page_of(folder).read_bytes()).cast("Q")
+    assert 8 * len(copy) == PAGE_BYTES
+    return copy
+
+
+def earliest(folder: Path) -> int:
+    """Return the earliest deadline of those that wait and come when they are called."""
+    return int(words(folder)[EARLIEST_WORD])
+
+
 def states(folder: Path) -> list[int]:
     """Return what the slots of the device do, but for those that are free."""
-    data = memoryview(page_of(folder).read_bytes()).cast("Q")
-    assert 8 * len(data) == PAGE_BYTES
-    return [state for state in data[Field.STATE : Field.STATE + SLOTS].tolist() if state]
+    return [state for state in words(folder)[Field.STATE : Field.STATE + SLOTS].tolist() if state]
 
 
 def waiting(folder: Path, count: int) -> None:
