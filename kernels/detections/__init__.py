@@ -73,8 +73,9 @@ def detections(
     Returns:
         `Found`: rows of x1, y1, x2, y2, score, class by falling score, of equal ones the lower query first
         and then the lower class; and how many there are. A query is left out, and counted as refused, if the
-        score of a wanted class is NaN. A pair is left out, and counted as refused, if its box is not finite;
-        it is left out and not counted if nothing of its box is within the source image.
+        score of a wanted class is NaN, or infinity where no `activation` makes a score of it. A pair is left
+        out, and counted as refused, if its box is not finite; it is left out and not counted if nothing of
+        its box is within the source image.
 
     Raises:
         BadArgument: If an argument is not as said here; nothing was written.

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detections in one pass over the scores, compiled by numba; it does not hold Python's lock meanwhile."""
 
+# mypy: allow-untyped-decorators
+
 from __future__ import annotations
 
 import functools
@@ -13,7 +15,7 @@ from numba import njit, types
 from numpy.typing import NDArray
 
 from lowlat_nodes.kernels.detections.found import Found
-from lowlat_nodes.kernels.detections.threshold import least_value
+from lowlat_nodes.kernels.detections.threshold import greatest_value, least_value
 from lowlat_nodes.kernels.detections.to_source import UNPLACED, ToSource
 
 _ALL = np.ones(0, np.bool_)
@@ -52,13 +54,13 @@ def _mark_by_class(
 
 @_compiled()
 def _count(
-    row: NDArray[np.float32], least: NDArray[np.float32], wanted: NDArray[np.bool_]
+    row: NDArray[np.float32], least: NDArray[np.float32], greatest: float, wanted: NDArray[np.bool_]
 ) -> tuple[int, bool]:
-    """Return how many scores of a query are high enough, and whether one is NaN, among wanted classes."""
+    """Return how many scores of a query are high enough, and whether one is none, among wanted classes."""
     above, no_number = 0, False
     for number in range(len(row)):
         above += wanted[number] & (row[number] >= least[number])
-        no_number |= wanted[number] & math.isnan(row[number])
+        no_number |= wanted[number] & (not (row[number] <= greatest))
     return above, no_number
 
 
@@ -137,51 +139,31 @@ def _sort(values: NDArray[np.float32], places: NDArray[np.int64], size: int) -> 
         values[last], places[last] = worst_value, worst_place
 
 
-# One signature, so that nothing is compiled while frames come, whatever their memory is like.
-@_compiled(
-    types.void(
-        _TABLE, types.boolean, _BOXES, _CLASSES, types.float64, types.boolean, types.boolean, _NUMBERS,
-        types.float32[:, ::1], types.int32[::1],
-    )
-)  # fmt: skip
-def _find(
+@_compiled()
+def _gather(
     table: NDArray[np.float32],
     by_class: bool,
+    promising: NDArray[np.bool_],
+    least: NDArray[np.float32],
+    greatest: float,
+    wanted: NDArray[np.bool_],
     boxes: NDArray[np.float32],
-    classes: NDArray[np.bool_],
-    threshold: float,
-    sigmoid: bool,
     centred: bool,
     way: NDArray[np.float32],
-    rows: NDArray[np.float32],
-    counts: NDArray[np.int32],
-) -> None:
-    """Write the detections of a table of scores, [classes, queries] if it is `by_class`, or its transpose."""
-    queries, numbers = len(boxes), table.shape[0] if by_class else table.shape[1]
-    least = np.full(numbers, np.float32(threshold), np.float32)
-    wanted = np.ones(numbers, np.bool_)
-    for number in range(len(classes)):
-        if not classes[number]:
-            wanted[number] = False
-            least[number] = np.float32(math.inf)
-    promising = np.zeros(queries, np.bool_)
-    if by_class:
-        _mark_by_class(table, least, promising)
-    else:
-        _mark_by_query(table, least, promising)
-    values, places = np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
-    row = np.empty(numbers, np.float32)
+    values: NDArray[np.float32],
+    places: NDArray[np.int64],
+) -> tuple[int, int, int]:
+    """Put the best pairs of the promising queries into a heap; return its size, candidates, refused."""
+    row = np.empty(len(least), np.float32)
     size = candidates = refused = 0
-    for query in range(queries):
+    for query in range(len(promising)):
         if not promising[query]:
             continue
-        for number in range(numbers):
+        for number in range(len(row)):
             row[number] = table[number, query] if by_class else table[query, number]
-        above, no_number = _count(row, least, wanted)
+        above, no_number = _count(row, least, greatest, wanted)
         if no_number:
             refused += 1
-            continue
-        if not above:
             continue
         x1, y1, x2, y2, finite = _place(boxes, query, centred, way)
         if not finite:
@@ -190,10 +172,50 @@ def _find(
         candidates += above
         if not (x2 > x1 and y2 > y1):
             continue
-        for number in range(numbers):
+        for number in range(len(row)):
             value = row[number]
             if wanted[number] and value >= least[number] and (size < len(values) or value > values[0]):
-                size = _offer(values, places, size, value, query * numbers + number)
+                size = _offer(values, places, size, value, query * len(row) + number)
+    return size, candidates, refused
+
+
+# One signature, so that nothing is compiled while frames come, whatever their memory is like.
+@_compiled(
+    types.void(
+        _TABLE, types.boolean, _BOXES, _CLASSES, types.float64, types.float64, types.boolean, types.boolean,
+        _NUMBERS, types.float32[:, ::1], types.int32[::1],
+    )
+)  # fmt: skip
+def _find(
+    table: NDArray[np.float32],
+    by_class: bool,
+    boxes: NDArray[np.float32],
+    classes: NDArray[np.bool_],
+    threshold: float,
+    greatest: float,
+    sigmoid: bool,
+    centred: bool,
+    way: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    counts: NDArray[np.int32],
+) -> None:
+    """Write the detections of a table of scores, [classes, queries] if it is `by_class`, or its transpose."""
+    numbers = table.shape[0] if by_class else table.shape[1]
+    least = np.full(numbers, np.float32(threshold), np.float32)
+    wanted = np.ones(numbers, np.bool_)
+    for number in range(len(classes)):
+        if not classes[number]:
+            wanted[number] = False
+            least[number] = np.float32(math.inf)
+    promising = np.zeros(len(boxes), np.bool_)
+    if by_class:
+        _mark_by_class(table, least, promising)
+    else:
+        _mark_by_query(table, least, promising)
+    values, places = np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
+    size, candidates, refused = _gather(
+        table, by_class, promising, least, greatest, wanted, boxes, centred, way, values, places
+    )
     _sort(values, places, size)
     for index in range(size):
         query, number = divmod(places[index], numbers)
@@ -230,6 +252,7 @@ def run(
         np.asarray(boxes).astype(np.float32, copy=False),
         _ALL if classes is None else np.asarray(classes),
         least_value(threshold, activation),
+        greatest_value(activation),
         activation == "sigmoid",
         box_format == "cxcywh",
         _numbers(to_source),

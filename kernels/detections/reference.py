@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.kernels.detections.found import Found
-from lowlat_nodes.kernels.detections.threshold import least_value
+from lowlat_nodes.kernels.detections.threshold import greatest_value, least_value
 from lowlat_nodes.kernels.detections.to_source import UNPLACED, ToSource
 
 _GREATEST = float(np.finfo(np.float32).max)
@@ -33,11 +33,11 @@ def run(
     """Return the detections; see `detections`."""
     values, places = np.asarray(scores, np.float64), np.asarray(boxes, np.float64)
     wanted = range(values.shape[1]) if classes is None else np.flatnonzero(np.asarray(classes)).tolist()
-    least = least_value(threshold, activation)
+    least, greatest = least_value(threshold, activation), greatest_value(activation)
     pairs: list[tuple[float, int, int, NDArray[np.float64]]] = []
     candidates = refused = 0
     for query, row in enumerate(values):
-        if any(np.isnan(row[number]) for number in wanted):
+        if any(np.isnan(row[number]) or row[number] > greatest for number in wanted):
             refused += 1
             continue
         good = [number for number in wanted if row[number] >= least]
@@ -64,7 +64,10 @@ def run(
 def _corners(box: NDArray[np.float64], box_format: str) -> NDArray[np.float64]:
     """Return [[x1, y1], [x2, y2]] of a box."""
     first, second = box[:2], box[2:]
-    return np.stack((first, second) if box_format == "xyxy" else (first - second / 2, first + second / 2))
+    if box_format == "cxcywh":
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            first, second = first - second / 2, first + second / 2
+    return np.stack((first, second))
 
 
 def _placed(corners: NDArray[np.float64], way: ToSource) -> NDArray[np.float64]:

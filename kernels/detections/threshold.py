@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A threshold on probabilities, as one on what they are made of."""
+"""Between which values scores lie, whatever is to make probabilities of them."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def least_value(threshold: float, activation: str) -> float:
     if least in {0.0, 1.0}:
         return math.inf if least else -math.inf
     return float(np.float32(math.log(least) - math.log1p(-least)))
+
+
+def greatest_value(activation: str) -> float:
+    """Return the greatest value that a score may be made of, a float32 number."""
+    return math.inf if activation == "sigmoid" else float(np.finfo(np.float32).max)

@@ -37,7 +37,7 @@ class ToSource(NamedTuple):
     y_high: float = math.inf
 
     def is_sound(self) -> bool:
-        """Return whether sizes and scales are finite and above 0, origins finite, and something can remain."""
+        """Return whether sizes and scales are above 0, all of them finite, and something can remain."""
         above = (self.width, self.height, self.x_scale, self.y_scale)
         return (
             min(above) > 0

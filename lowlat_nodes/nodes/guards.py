@@ -7,7 +7,7 @@ from __future__ import annotations
 from lowlat_nodes.control.policies.policy import MOST_STEPS, PolicySpec
 from lowlat_nodes.energy.guard import Guard, GuardSettings, GuardState
 from lowlat_nodes.stream.clock import Clock
-from lowlat_nodes.vision.layouts.topk import MOST_PAIRS
+from lowlat_nodes.vision.layouts.table import MOST_PAIRS
 
 BOXES, EPOCHS, MS = "boxes", "epochs", "ms"
 """What nodes count."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.vision.layouts.graph import Graph, only_table
 from lowlat_nodes.vision.layouts.layout import Layout
-from lowlat_nodes.vision.layouts.raw import to_corners
 from lowlat_nodes.vision.placement import Rows
 
 _MOST = 300  # rows that such models give, and fewer where their grids have fewer cells
@@ -53,9 +52,16 @@ class DetrEndToEnd(EndToEnd):
         classes: NDArray[np.bool_] | None,
     ) -> Rows:
         rows = super()._candidates(outputs, threshold, classes)
-        to_corners(rows)
+        _to_corners(rows)
         rows[:, :4] *= np.array((self.image.width, self.image.height) * 2, np.float32)
         return rows
+
+
+def _to_corners(rows: Rows) -> None:
+    """Turn centre x and y, width, height into x1, y1, x2, y2, in place, in the first four columns."""
+    half = rows[:, 2:4] * np.float32(0.5)
+    rows[:, 2:4] = rows[:, :2] + half
+    rows[:, :2] -= half
 
 
 def fit_end_to_end(graph: Graph, *, forced: bool) -> Layout | str:

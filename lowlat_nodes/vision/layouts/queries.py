@@ -12,50 +12,31 @@ from numpy.typing import NDArray
 from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.vision.layouts.graph import FLOATS, Graph
 from lowlat_nodes.vision.layouts.layout import Layout
-from lowlat_nodes.vision.layouts.raw import to_corners
-from lowlat_nodes.vision.layouts.topk import best_pairs
-from lowlat_nodes.vision.placement import Rows
+from lowlat_nodes.vision.layouts.table import Table
 
 _QUERIES = 300  # of RT-DETR and D-FINE; DETR and YOLOS have 100
 
 
-class DetrLogits(Layout):
+class DetrLogits(Table):
     """Boxes [1, n, 4] of centre, width and height, and logits of independent classes [1, n, classes].
 
     So Hugging Face's exporter leaves RT-DETR and D-FINE (pred_boxes, logits).
     """
 
     default_resize: ClassVar[str] = "stretch"
+    activation: ClassVar[str] = "sigmoid"
+    box_format: ClassVar[str] = "cxcywh"
 
-    def __init__(self, name: str, graph: Graph, outputs: list[str], names: tuple[str, ...]) -> None:
-        super().__init__(name, graph, outputs, names)
-        self._scale = np.array((graph.width, graph.height) * 2, np.float32)
-
-    def _candidates(
+    def _boxes_and_scores(
         self,
         outputs: list[NDArray[np.generic]],
-        threshold: np.float32,
-        classes: NDArray[np.bool_] | None,
-    ) -> Rows:
+        threshold: float,  # noqa: ARG002 (for those that can leave boxes out)
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         boxes = self._shaped(outputs[0], 0, 4)
-        rows = self._best(boxes, self._shaped(outputs[1], len(boxes), 0), _logit(threshold), classes)
-        rows[:, 4] = 1.0 / (1.0 + np.exp(-rows[:, 4]))
-        return rows
+        return boxes, self._shaped(outputs[1], len(boxes), 0)[:, : len(self.names)]
 
-    def _best(
-        self,
-        boxes: NDArray[np.float32],
-        scores: NDArray[np.float32],
-        threshold: np.float32,
-        classes: NDArray[np.bool_] | None,
-    ) -> Rows:
-        """Return the best pairs of boxes [n, 4] and scores [n, classes]."""
-        pairs = best_pairs(scores[:, : len(self.names)].T, threshold, classes)
-        self.refused += pairs.refused
-        rows = pairs.rows(boxes)
-        to_corners(rows)
-        rows[:, :4] *= self._scale
-        return rows
+    def _unit(self) -> tuple[float, float]:
+        return self.image.width, self.image.height
 
 
 class RfDetr(DetrLogits):
@@ -70,19 +51,15 @@ class RfDetr(DetrLogits):
 class DetrRows(DetrLogits):
     """One output [1, n, 4 + classes]: centre, width and height, and scores from 0 to 1."""
 
-    def _candidates(
+    activation: ClassVar[str] = "none"
+
+    def _boxes_and_scores(
         self,
         outputs: list[NDArray[np.generic]],
-        threshold: np.float32,
-        classes: NDArray[np.bool_] | None,
-    ) -> Rows:
+        threshold: float,  # noqa: ARG002 (as in the class above)
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         found = self._shaped(outputs[0], 0, 4 + len(self.names))
-        return self._best(found[:, :4], found[:, 4:], threshold, classes)
-
-
-def _logit(score: np.float32) -> np.float32:
-    logit: np.float32 = np.log(score) - np.log1p(-score)
-    return logit
+        return found[:, :4], found[:, 4:]
 
 
 def fit_detr_logits(graph: Graph, *, forced: bool) -> Layout | str:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from lowlat_nodes.vision.layouts.graph import Graph, only_table
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.layouts.nms import suppress
-from lowlat_nodes.vision.layouts.topk import best_pairs
+from lowlat_nodes.vision.layouts.table import Table
 from lowlat_nodes.vision.placement import Rows
 
 
-class OneToOne(Layout):
+class OneToOne(Table):
     """Columns of x1, y1, x2, y2 in px of a letterboxed input and scores, [1, 4 + classes, boxes].
 
     It is what YOLOv10's one-to-one head gives before its top-k; the boxes need no suppression. The output may
@@ -24,6 +24,8 @@ class OneToOne(Layout):
     """
 
     default_resize: ClassVar[str] = "letterbox"
+    activation: ClassVar[str] = "none"
+    box_format: ClassVar[str] = "xyxy"
     columns_before_scores: ClassVar[int] = 4
 
     def __init__(
@@ -33,54 +35,33 @@ class OneToOne(Layout):
         self._transposed = transposed
         self._columns = self.columns_before_scores + len(names)
 
-    def _candidates(
+    def _boxes_and_scores(
         self,
         outputs: list[NDArray[np.generic]],
-        threshold: np.float32,
-        classes: NDArray[np.bool_] | None,
-    ) -> Rows:
-        return self._best(self._table(outputs, threshold), threshold, classes)
+        threshold: float,  # noqa: ARG002 (for those that can leave boxes out)
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        table = self._table(outputs)
+        return table[:, :4], table[:, 4:]
 
-    def _table(
-        self,
-        outputs: list[NDArray[np.generic]],
-        threshold: np.float32,  # noqa: ARG002 (for those that can leave boxes out)
-    ) -> NDArray[np.float32]:
-        """Return float32 [4 + classes, boxes], with all boxes that have a score of the threshold or more."""
+    def _table(self, outputs: list[NDArray[np.generic]]) -> NDArray[np.float32]:
+        """Return float32 [boxes, 4 + classes]."""
         if self._transposed:
-            rows: NDArray[np.float32] = self._shaped(outputs[0], 0, self._columns).T
-            return rows
-        return self._shaped(outputs[0], self._columns, 0)
-
-    def _best(
-        self,
-        table: NDArray[np.float32],
-        threshold: np.float32,
-        classes: NDArray[np.bool_] | None,
-    ) -> Rows:
-        pairs = best_pairs(table[4:], threshold, classes)
-        self.refused += pairs.refused
-        return pairs.rows(table[:4].T)
+            return self._shaped(outputs[0], 0, self._columns)
+        columns: NDArray[np.float32] = self._shaped(outputs[0], self._columns, 0).T
+        return columns
 
 
 class OneToMany(OneToOne):
     """Columns of centre x and y, width, height in px, and scores; boxes overlap (YOLOv8, YOLO11)."""
+
+    box_format: ClassVar[str] = "cxcywh"
+    overlapping: ClassVar[bool] = True
 
     def __init__(
         self, name: str, graph: Graph, outputs: list[str], names: tuple[str, ...], *, transposed: bool
     ) -> None:
         super().__init__(name, graph, outputs, names, transposed=transposed)
         self._iou_threshold = graph.settings.iou_threshold
-
-    def _candidates(
-        self,
-        outputs: list[NDArray[np.generic]],
-        threshold: np.float32,
-        classes: NDArray[np.bool_] | None,
-    ) -> Rows:
-        rows = self._best(self._table(outputs, threshold), threshold, classes)
-        to_corners(rows)
-        return rows
 
     def _distinct(self, rows: Rows) -> Rows:
         return rows[suppress(rows, self._iou_threshold)]
@@ -91,20 +72,15 @@ class Objectness(OneToMany):
 
     columns_before_scores: ClassVar[int] = 5
 
-    def _table(self, outputs: list[NDArray[np.generic]], threshold: np.float32) -> NDArray[np.float32]:
-        table = super()._table(outputs, threshold)
-        objectness = table[4]
+    def _boxes_and_scores(
+        self, outputs: list[NDArray[np.generic]], threshold: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        table = self._table(outputs)
+        objectness = table[:, 4]
         self.refused += int(np.count_nonzero(np.isnan(objectness)))
         # No score of a box is above its objectness, for those of the classes are at most 1.
-        table = table[:, objectness >= threshold]
-        return np.concatenate((table[:4], table[5:] * table[4]))
-
-
-def to_corners(rows: Rows) -> None:
-    """Turn centre x and y, width, height into x1, y1, x2, y2, in place, in the first four columns."""
-    half = rows[:, 2:4] * np.float32(0.5)
-    rows[:, 2:4] = rows[:, :2] + half
-    rows[:, :2] -= half
+        table = table[objectness >= np.float32(threshold)]
+        return table[:, :4], table[:, 5:] * table[:, 4:5]
 
 
 def fit_one_to_one(graph: Graph, *, forced: bool) -> Layout | str:

@@ -1,11 +1,15 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Every implementation against the oracle, which goes query by query in float64."""
+"""Every implementation against the oracle, which goes query by query in float64.
+
+With TRITON_INTERPRET=0 that of the GPU runs on one, where there is one.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,43 +48,74 @@ class Case:
 
     def on(self, which: str) -> Found:
         """Return what an implementation finds; it writes into memory with a band of guards around it."""
-        rows, counts = Guarded((self.limit, 6), np.float32), Guarded((3,), np.int32)
         arguments = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        arguments["out"] = Found(rows.array, counts.array)
+        given = {name: arguments[name] for name in ("scores", "boxes", "classes")}
+        rows, counts = Guarded((self.limit, 6), np.float32), Guarded((3,), np.int32)
         if which == "cuda":
-            arguments = {name: tensors(value) for name, value in arguments.items()}
-        before = {name: getattr(self, name).copy() for name in ("scores", "boxes")}
-        found = detections.on(which)(**arguments)
+            given = {name: tensor(array) for name, array in given.items()}
+            out = Found(rows.as_tensor(), counts.as_tensor())
+        else:
+            out = Found(rows.array, counts.array)
+        before = {name: array.copy() for name, array in arguments.items() if isinstance(array, np.ndarray)}
+        found = detections.on(which)(**arguments | given, out=out)
+        assert found.rows is out.rows
+        assert found.counts is out.counts
         for name, array in before.items():
-            np.testing.assert_array_equal(getattr(self, name), array, "it wrote to what it was given")
-        rows.check()
-        counts.check()
-        assert np.shares_memory(np.asarray(found.rows), rows.array)
-        return Found(rows.array, counts.array)
+            np.testing.assert_array_equal(fetched(given[name]), array, f"it wrote to {name}")
+        return Found(rows.fetch(), counts.fetch())
 
 
-def tensors(value: Any) -> Any:
-    """Return tensors for arrays, on the same memory."""
+def device() -> str:
+    """Return where tensors are: on a GPU if there is one and Triton compiles for it, TRITON_INTERPRET=0."""
+    if os.environ["TRITON_INTERPRET"] != "0":
+        return "cpu"
     import torch
 
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
-    return Found(*map(tensors, value)) if isinstance(value, Found) else value
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def tensor(array: np.ndarray | None) -> Any:
+    """Return a tensor with the numbers of an array, of its strides too; on the CPU on its memory."""
+    import torch
+
+    if array is None or device() == "cpu":
+        return None if array is None else torch.from_numpy(array)
+    strides = [stride // array.itemsize for stride in array.strides]
+    on_gpu = torch.empty_strided(array.shape, strides, dtype=torch.from_numpy(array[:0]).dtype, device="cuda")
+    return on_gpu.copy_(torch.from_numpy(array))
+
+
+def fetched(array: Any) -> np.ndarray:
+    """Return what is in an array, or in a tensor on any device."""
+    return array if isinstance(array, np.ndarray) else array.cpu().numpy()
 
 
 class Guarded:
     """Memory that nobody has written to, in the middle of more of it."""
 
     def __init__(self, shape: tuple[int, ...], dtype: type[np.generic], band: int = 64) -> None:
-        size = math.prod(shape)
-        self._memory = np.full((size + 2 * band) * 4, 0xAB, np.uint8).view(dtype)
-        self.array = self._memory[band : band + size].reshape(shape)
-        self._bands = (self._memory[:band], self._memory[band + size :])
+        self._memory = np.full((math.prod(shape) + 2 * band) * 4, 0xAB, np.uint8).view(dtype)
+        self._inside, self._shape = slice(band, -band), shape
+        self._tensor: Any = None
 
-    def check(self) -> None:
-        """Fail if somebody has written outside."""
-        for band in self._bands:
-            assert (band.view(np.uint8) == 0xAB).all()
+    @property
+    def array(self) -> np.ndarray:
+        """Return what may be written."""
+        return self._memory[self._inside].reshape(self._shape)
+
+    def as_tensor(self) -> Any:
+        """Return what may be written, as a tensor."""
+        self._tensor = tensor(self._memory)
+        return self._tensor[self._inside].view(*self._shape)
+
+    def fetch(self) -> np.ndarray:
+        """Return what was written; fail if something was outside."""
+        if self._tensor is not None:
+            self._memory = fetched(self._tensor)
+        guards = self._memory.copy()
+        guards[self._inside] = np.frombuffer(b"\xab" * 4, guards.dtype)
+        assert (guards.view(np.uint8) == 0xAB).all(), "it wrote outside of its memory"
+        return self.array
 
 
 def check(case: Case, which: str) -> Found:
@@ -124,13 +159,13 @@ def random_case(seed: int, **changes: Any) -> Case:
 
 
 @every_implementation
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_random_cases(which: str, seed: int) -> None:
     check(random_case(seed), which)
 
 
 @every_implementation
-@pytest.mark.parametrize("seed", range(100, 110))
+@pytest.mark.parametrize("seed", range(100, 106))
 def test_corners_and_probabilities(which: str, seed: int) -> None:
     case = random_case(seed, activation="none", box_format="xyxy", to_source=UNPLACED)
     with np.errstate(over="ignore"):
@@ -139,7 +174,7 @@ def test_corners_and_probabilities(which: str, seed: int) -> None:
 
 
 @every_implementation
-@pytest.mark.parametrize("seed", range(200, 210))
+@pytest.mark.parametrize("seed", range(200, 206))
 def test_half_precision(which: str, seed: int) -> None:
     case = random_case(seed)
     case.scores, case.boxes = case.scores.astype(np.float16), case.boxes.astype(np.float16)
@@ -147,7 +182,7 @@ def test_half_precision(which: str, seed: int) -> None:
 
 
 @every_implementation
-@pytest.mark.parametrize("seed", range(300, 310))
+@pytest.mark.parametrize("seed", range(300, 304))
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_any_order_of_memory(which: str, seed: int, dtype: type[np.floating[Any]]) -> None:
     case = random_case(seed)
@@ -235,9 +270,20 @@ def test_infinite_scores_are_certain(which: str) -> None:
 
 
 @every_implementation
+def test_infinity_is_no_probability(which: str) -> None:
+    scores = np.array([[0.5, np.inf], [0.5, -np.inf], [0.5, 0.7]], np.float32)
+    case = Case(scores, np.full((3, 4), 0.5, np.float32), activation="none")
+    assert check(case, which).counts.tolist() == [3, 3, 1]
+    case.classes = np.array([True, False])
+    assert check(case, which).counts.tolist() == [3, 3, 0]
+
+
+@every_implementation
 def test_boxes_go_to_the_source_and_are_clipped(which: str) -> None:
     scores = np.array([[3.0], [2.0], [1.0], [0.5]], np.float32)
-    boxes = np.array([[0.5, 0.5, 0.25, 0.5], [0, 0, 0.1, 0.1], [2, 0.5, 0.1, 0.1], [0.5, 0.5, 0, 1]], np.float32)
+    boxes = np.array(
+        [[0.5, 0.5, 0.25, 0.5], [0, 0, 0.1, 0.1], [2, 0.5, 0.1, 0.1], [0.5, 0.5, 0, 1]], np.float32
+    )
     found = check(Case(scores, boxes, limit=3), which)
     expected = [[342.0, 150.0, 582.0, 450.0], [0.0, 0.0, 30.0, 30.0], [0.0] * 4]
     np.testing.assert_allclose(found.rows[:, :4], expected, rtol=1e-6)
@@ -274,8 +320,9 @@ def test_without_room_given_it_makes_some(which: str) -> None:
     case = random_case(1, to_source=UNPLACED)
     arrays = (case.scores, case.boxes)
     if which == "cuda":
-        arrays = tuple(map(tensors, arrays))
+        arrays = tuple(map(tensor, arrays))
     found = detections.on(which)(*arrays, threshold=0.3, limit=9)
+    found = Found(*map(fetched, found))
     expected = detections.on("ref")(case.scores, case.boxes, threshold=0.3, limit=9)
     np.testing.assert_allclose(found.rows, expected.rows, rtol=1e-5)
     assert len(found.detections()) == expected.counts[0] > 0
@@ -287,6 +334,20 @@ def test_the_operation_takes_arrays_of_the_host() -> None:
     np.testing.assert_allclose(
         found.rows, detections.on("ref")(case.scores, case.boxes, threshold=0.3, limit=9).rows, rtol=1e-5
     )
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("which", ["vectorised", pytest.param("cpu", marks=pytest.mark.numba)])
+def test_tensors_of_the_host_are_read_and_written_in_place(which: str) -> None:
+    import torch
+
+    case = random_case(3)
+    out = Found.empty(9)
+    given, written = (Found(*map(torch.from_numpy, each)) for each in ((case.scores, case.boxes), out))
+    detections.on(which)(*given, threshold=0.3, limit=9, out=written)
+    expected = detections.on("ref")(case.scores, case.boxes, threshold=0.3, limit=9)
+    np.testing.assert_allclose(out.rows, expected.rows, rtol=1e-5)
+    np.testing.assert_array_equal(out.counts, expected.counts)
 
 
 def good() -> dict[str, Any]:
@@ -323,10 +384,18 @@ BAD: list[tuple[str, Any, str]] = [
     ("classes", np.ones(3, np.bool_), r"classes: expected the shape \[2\], got \[3\]"),
     ("classes", np.ones(2, np.uint8), "classes: expected bool, got uint8"),
     ("classes", np.ones(4, np.bool_)[::2], "classes: expected contiguous elements"),
-    ("out", Found(np.ones((5, 6), np.float32), np.ones(3, np.int32)), r"out.rows: expected the shape \[4, 6\]"),
+    (
+        "out",
+        Found(np.ones((5, 6), np.float32), np.ones(3, np.int32)),
+        r"out.rows: expected the shape \[4, 6\]",
+    ),
     ("out", Found(np.ones((4, 6)), np.ones(3, np.int32)), "out.rows: expected float32"),
     ("out", Found(np.ones((6, 4), np.float32).T, np.ones(3, np.int32)), "out.rows: expected contiguous"),
-    ("out", Found(np.ones((4, 6), np.float32), np.ones(2, np.int32)), r"out.counts: expected the shape \[3\]"),
+    (
+        "out",
+        Found(np.ones((4, 6), np.float32), np.ones(2, np.int32)),
+        r"out.counts: expected the shape \[3\]",
+    ),
     ("out", Found(np.ones((4, 6), np.float32), np.ones(3, np.int64)), "out.counts: expected int32"),
 ]
 
@@ -363,7 +432,7 @@ def test_arrays_on_two_devices_are_refused() -> None:
 @pytest.mark.torch
 @pytest.mark.triton
 def test_more_classes_than_fit_a_block_are_refused() -> None:
-    scores, boxes = tensors(np.ones((2, 5000), np.float32)), tensors(np.ones((2, 4), np.float32))
+    scores, boxes = tensor(np.ones((2, 5000), np.float32)), tensor(np.ones((2, 4), np.float32))
     with pytest.raises(BadArgument, match="at most 4096 classes on a GPU, got 5000"):
         detections.on("cuda")(scores, boxes, threshold=0.5, limit=3)
 
@@ -371,7 +440,9 @@ def test_more_classes_than_fit_a_block_are_refused() -> None:
 @pytest.mark.torch
 @pytest.mark.triton
 def test_scores_too_far_apart_for_int32_are_refused(tmp_path: Path) -> None:
+    import torch
+
     sparse = np.memmap(tmp_path / "sparse", np.float16, "w+", shape=(3, 1 << 30))
-    scores, boxes = tensors(np.asarray(sparse[:, :2])), tensors(np.ones((3, 4), np.float32))
+    scores, boxes = torch.from_numpy(np.asarray(sparse[:, :2])), torch.ones((3, 4))
     with pytest.raises(BadArgument, match="scores: expected elements within 2147483647 of the first"):
         detections.on("cuda")(scores, boxes, threshold=0.5, limit=3)

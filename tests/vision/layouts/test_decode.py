@@ -19,6 +19,7 @@ from lowlat_nodes.stream.config import build
 from lowlat_nodes.vision.layouts.layout import Layout, UnexpectedOutput
 from lowlat_nodes.vision.layouts.recognise import recognise
 from lowlat_nodes.vision.layouts.settings import LayoutSettings
+from lowlat_nodes.vision.layouts.table import MOST_PAIRS
 
 Row = tuple[float, ...]
 SIDE = 64
@@ -352,6 +353,65 @@ def test_the_best_candidates_are_looked_at_where_there_are_too_many(name: str) -
     assert layout.candidates == wanted
     assert len(few) <= 7
     np.testing.assert_array_equal(few, whole[: len(few)])
+
+
+TABLES = ("one_to_one", "detr_logits", "rf_detr", "detr_rows")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_of_equal_scores_those_of_the_lower_box_come_first(name: str) -> None:
+    shapes, _ = EMPTY[name]
+    layout = layout_of(name, shapes, names=3)
+    arrays = [np.full(shapes[key], 0.5, np.float32) for key in layout.outputs]
+    if name == "one_to_one":
+        arrays[0][0, :4] = np.array([[20], [20], [40], [45]]) + np.arange(BOXES) / 8
+    else:
+        arrays[0][0, :, 0] = 0.4 + np.arange(30) / 300
+    found = layout.decode(arrays, layout.place(*SOURCE), 0.25, 7)
+    assert found[:, 5].tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert (np.diff(found[::3, 0]) > 0).all()
+    assert layout.candidates == 3 * (BOXES if name == "one_to_one" else 30)
+
+
+@pytest.mark.parametrize("name", [*TABLES, "one_to_many"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_comes_of_sound_boxes_with_scores_that_are_none(name: str, value: float) -> None:
+    shapes, _ = EMPTY[name]
+    layout = layout_of(name, shapes, names=3)
+    arrays = [np.full(shapes[key], 0.5, np.float32) for key in layout.outputs]
+    if name.startswith("one"):
+        arrays[0][0, :4] = np.array([[20], [20], [40], [45]])
+        arrays[0][0, 4:, 1] = value
+    else:
+        arrays[-1][0, 1, -3:] = value
+    found = layout.decode(arrays, layout.place(*SOURCE), 0.25, 200)
+    assert np.isfinite(found).all()
+    certain = value > 0 and name in {"detr_logits", "rf_detr"}  # the logit of 1 is infinite
+    assert layout.refused == (0 if certain else 1)
+    assert (found[:, 4] == 1).sum() == (3 if certain else 0)
+
+
+@pytest.mark.parametrize("name", [*TABLES, "one_to_many", "objectness"])
+def test_a_table_of_no_boxes(name: str) -> None:
+    """A graph with an open number of boxes may give none."""
+    shapes, _ = EMPTY[name]
+    layout = layout_of(name, shapes, names=3)
+    boxes = {20, 30}
+    arrays = [
+        np.zeros([0 if size in boxes else size for size in shapes[key]], np.float32) for key in layout.outputs
+    ]
+    assert layout.decode(arrays, layout.place(*SOURCE), 0.25, 100).shape == (0, 6)
+    assert (layout.candidates, layout.refused) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["one_to_one", "one_to_many"])
+def test_no_more_than_so_many_pairs_are_looked_at(name: str) -> None:
+    shape = (1, 7, 1000)
+    layout = layout_of(name, {"o": shape}, names=3, iou_threshold=1.0)
+    table = np.full(shape, 0.5, np.float32)
+    table[0, :4] = np.array([[20], [20], [40], [45]])
+    found = layout.decode([table], layout.place(*SOURCE), 0.25, 10_000)
+    assert len(found) == layout.candidates == MOST_PAIRS
 
 
 def test_candidates_of_classes_that_nobody_wants_do_not_displace_others() -> None:
