@@ -15,21 +15,22 @@ from lowlat_nodes.kernels.arguments import check_array, same_device
 from lowlat_nodes.kernels.errors import BadArgument
 from lowlat_nodes.kernels.gaussian_process.curves import (
     FLOOR,
-    MOST_EPOCHS,
-    RESULT_DTYPE,
+    IN_NUMPY,
+    IN_TORCH,
     STEPS,
     Curves,
     Posterior,
     check_curves,
-    check_finite,
-    check_kernel,
     check_size,
+    check_values,
+    ranges,
 )
 from lowlat_nodes.kernels.registry import of, op
 
 __all__ = [
     "FLOOR",
-    "MOST_EPOCHS",
+    "IN_NUMPY",
+    "IN_TORCH",
     "STEPS",
     "Curves",
     "Posterior",
@@ -42,6 +43,7 @@ __all__ = [
     "gaussian_process",
     ref=of("reference"),
     cpu=[of("cpu", needs="numba"), of("batched")],
+    cuda=of("cuda", needs="torch triton"),
 )
 def gaussian_process(
     curves: Curves,
@@ -69,7 +71,7 @@ def gaussian_process(
         steps: How many times, equally spaced from the first epoch of a curve to its last.
         query_times: float64 [n, steps], other times than those; `steps` is then not looked at.
         floor: Noise variances are taken as at least this part of the squared amplitude. On a GPU it is never
-            less than 1e-6.
+            less than 1e-4: a noise of 1 % of the amplitude.
         out: Where the result goes; made if None.
 
     Returns:
@@ -77,33 +79,34 @@ def gaussian_process(
 
     Raises:
         BadArgument: If an array has another dtype, shape or device, is not finite or out of range, or a curve
-            is longer than `MOST_EPOCHS` of the device; nothing was written.
+            is longer than `IN_NUMPY` or `IN_TORCH` allow; nothing was written.
     """
-    device, n = check_curves(curves), len(curves)
     devices = {
-        "curves": device,
-        "amplitudes": check_array("amplitudes", amplitudes, dtypes=["float64"], shape=[n]),
-        "time_scales": check_array("time_scales", time_scales, dtypes=["float64"], shape=[n]),
+        "curves": check_curves(curves),
+        "amplitudes": check_array("amplitudes", amplitudes, dtypes=["float64"], shape=[len(curves)]),
+        "time_scales": check_array("time_scales", time_scales, dtypes=["float64"], shape=[len(curves)]),
         "query_wavelengths": check_array(
             "query_wavelengths", query_wavelengths, dtypes=["float64"], shape=[None]
         ),
     }
-    check_kernel(device, amplitudes, time_scales, wavelength_scale, floor)
-    check_finite("query_wavelengths", query_wavelengths)
     if query_times is not None:
-        devices["query_times"] = check_array("query_times", query_times, dtypes=["float64"], shape=[n, None])
-        check_finite("query_times", query_times)
+        devices["query_times"] = check_array(
+            "query_times", query_times, dtypes=["float64"], shape=[len(curves), None]
+        )
         steps = int(query_times.shape[1])
     elif type(steps) is not int or steps < 1:
         raise BadArgument(f"steps: expected a whole number of at least 1, got {steps!r}")
-    shape = (n, steps, int(query_wavelengths.shape[0]))
+    shape = (len(curves), steps, int(query_wavelengths.shape[0]))
     check_size(shape)
     if out is not None:
-        for name, array, of_array in zip(Posterior._fields, out, (shape, shape, (n,)), strict=True):
+        for name, array, of_array in zip(Posterior._fields, out, (shape, shape, shape[:1]), strict=True):
             devices[f"out.{name}"] = check_array(
-                f"out.{name}", array, dtypes=[RESULT_DTYPE[device]], shape=of_array
+                f"out.{name}", array, dtypes=[curves.limits.dtype], shape=of_array
             )
-    return same_device(devices)
+    device = same_device(devices)
+    every = ranges(curves, amplitudes, time_scales, query_wavelengths, query_times)
+    check_values(every, wavelength_scale, floor)
+    return device
 
 
 @op(
@@ -138,15 +141,15 @@ def gaussian_process_likelihood(
     Raises:
         BadArgument: As for `gaussian_process`.
     """
-    device, n = check_curves(curves), len(curves)
     devices = {
-        "curves": device,
-        "amplitudes": check_array("amplitudes", amplitudes, dtypes=["float64"], shape=[n, None]),
-        "time_scales": check_array("time_scales", time_scales, dtypes=["float64"], shape=[n, None]),
+        "curves": check_curves(curves),
+        "amplitudes": check_array("amplitudes", amplitudes, dtypes=["float64"], shape=[len(curves), None]),
+        "time_scales": check_array("time_scales", time_scales, dtypes=["float64"], shape=[len(curves), None]),
     }
-    check_kernel(device, amplitudes, time_scales, wavelength_scale, floor)
-    shape = (n, int(time_scales.shape[1]), int(amplitudes.shape[1]))
+    shape = (len(curves), int(time_scales.shape[1]), int(amplitudes.shape[1]))
     check_size(shape)
     if out is not None:
         devices["out"] = check_array("out", out, dtypes=["float64"], shape=shape)
-    return same_device(devices)
+    device = same_device(devices)
+    check_values(ranges(curves, amplitudes, time_scales), wavelength_scale, floor)
+    return device

@@ -8,7 +8,7 @@ import numpy as np
 
 from lowlat_nodes.kernels.gaussian_process.batches import Batch, batches, matern
 from lowlat_nodes.kernels.gaussian_process.curves import FLOOR, STEPS, Curves, Posterior
-from lowlat_nodes.kernels.gaussian_process.results import Floats, posterior
+from lowlat_nodes.kernels.gaussian_process.results import Floats, equally_spaced, origins, posterior
 
 
 def run(
@@ -24,25 +24,18 @@ def run(
     out: Posterior | None = None,
 ) -> Posterior:
     """Compute the operation `gaussian_process`."""
-    out = posterior(curves, query_wavelengths, steps, query_times, out)
-    shape = out.mean.shape[1:]
-    empty = np.diff(curves.offsets) == 0
-    out.mean[empty] = out.log_likelihood[empty] = 0.0
-    out.variance[empty] = amplitudes[empty, None, None] ** 2
-    for rows in batches(curves.offsets, queries=shape[0] * shape[1]):
+    steps = steps if query_times is None else query_times.shape[1]
+    out = posterior(curves, amplitudes, query_wavelengths, steps, out)
+    at = equally_spaced(curves, steps) if query_times is None else query_times
+    at, shape = at - origins(curves)[:, None], out.mean.shape[1:]
+    for rows in batches(curves, queries=shape[0] * shape[1]):
         batch = Batch.of(curves, rows)
         amplitude, time_scale = amplitudes[rows, None], time_scales[rows]
-        if query_times is not None:
-            at = query_times[rows] - curves.times[curves.offsets[rows]][:, None]
-        else:
-            # Padding repeats an epoch, so that it is never the first or the last.
-            first, last = batch.times.min(1, keepdims=True), batch.times.max(1, keepdims=True)
-            at = first + (last - first) * np.linspace(0.0, 1.0, steps)
         factor, whitened, out.log_likelihood[rows] = batch.factorise(
             batch.kernel(time_scale, wavelength_scale), amplitude[:, 0], floor
         )
         across = matern(
-            (at[:, None, :, None] - batch.times[:, :, None, None]) / time_scale[:, None, None, None],
+            (at[rows][:, None, :, None] - batch.times[:, :, None, None]) / time_scale[:, None, None, None],
             (query_wavelengths - batch.wavelengths[:, :, None, None]) / wavelength_scale,
         )
         across *= batch.real[:, :, None, None]

@@ -17,17 +17,15 @@ from lowlat_nodes.kernels.gaussian_process.results import Floats
 _WORK_VALUES: Final = 100_000  # of the largest array, to stay within the cache
 
 
-def batches(
-    offsets: NDArray[np.int64], *, queries: int = 1, matrices: int = 1
-) -> Iterator[NDArray[np.int64]]:
+def batches(curves: Curves, *, queries: int = 1, matrices: int = 1) -> Iterator[NDArray[np.int64]]:
     """Yield the numbers of curves that have epochs, in batches that fit the cache.
 
     Args:
-        offsets: [n + 1].
+        curves: All of them.
         queries: Of each curve.
         matrices: Of each curve, at once.
     """
-    epochs = np.diff(offsets)
+    epochs = curves.counts
     order = np.argsort(epochs, kind="stable")
     start = int(np.searchsorted(epochs[order], 1))
     while start < len(order):
@@ -52,7 +50,7 @@ class Batch:
     @classmethod
     def of(cls, curves: Curves, rows: NDArray[np.int64]) -> Batch:
         """Take some curves, none of them empty."""
-        starts, counts = curves.offsets[rows], np.diff(curves.offsets)[rows]
+        starts, counts = curves.offsets[rows], curves.counts[rows]
         column = np.arange(counts.max())
         real = column < counts[:, None]
         epoch = starts[:, None] + np.minimum(column, counts[:, None] - 1)

@@ -14,17 +14,26 @@ from numpy.typing import NDArray
 
 from lowlat_nodes.kernels.gaussian_process.curves import FLOOR, STEPS, Curves, Posterior
 from lowlat_nodes.kernels.gaussian_process.factorisation import (
-    buffers,
+    Buffers,
     factorise,
     fill_kernel,
-    longest,
-    matern,
-    padded,
-    relative_noise,
-    take,
+    points_of,
+    rows_of,
+)
+from lowlat_nodes.kernels.gaussian_process.matern import matern, squared_distances
+from lowlat_nodes.kernels.gaussian_process.numba_types import (
+    ARRAY,
+    BUFFER,
+    BUFFER_2D,
+    BUFFER_3D,
+    NUMBER,
+    OFFSETS,
+    RESULT,
+    RESULT_2D,
+    VOID,
 )
 from lowlat_nodes.kernels.gaussian_process.panels import ROWS, WIDTH, eliminate
-from lowlat_nodes.kernels.gaussian_process.results import Floats, posterior
+from lowlat_nodes.kernels.gaussian_process.results import Floats, equally_spaced, origins, posterior
 
 
 def run(
@@ -40,110 +49,108 @@ def run(
     out: Posterior | None = None,
 ) -> Posterior:
     """Compute the operation `gaussian_process`; other Python threads run meanwhile."""
-    out = posterior(curves, query_wavelengths, steps, query_times, out)
+    steps = steps if query_times is None else query_times.shape[1]
+    out = posterior(curves, amplitudes, query_wavelengths, steps, out)
+    at = equally_spaced(curves, steps) if query_times is None else query_times
+    buffers = Buffers.of(curves)
+    queries = at.shape[1] * len(query_wavelengths)
     _interpolate(
         curves.offsets,
-        curves.times,
-        curves.wavelengths,
+        points_of(curves),
         curves.values,
         curves.variances,
         amplitudes,
         time_scales,
         float(wavelength_scale),
+        at - origins(curves)[:, None],
         query_wavelengths,
-        np.empty((0, steps)) if query_times is None else query_times,
         float(floor),
-        *out,
+        *buffers,
+        np.empty((len(buffers.noise), WIDTH)),
+        np.zeros((2, queries + WIDTH)),
+        np.empty((2, WIDTH)),
+        out.mean.reshape(-1, queries),
+        out.variance.reshape(-1, queries),
+        out.log_likelihood,
     )
     return out
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _sum_up(panel: Floats, count: int, whitened: Floats, column: int, sums: Floats) -> None:
+    """Write the products of each column with the whitened values, and with itself."""
+    means, squares = sums[0], sums[1]
+    for i in range(len(means)):
+        means[i] = squares[i] = 0.0
+    for row in range(count):
+        value, numbers = whitened[row, column], panel[row]
+        for i in range(len(means)):
+            means[i] += value * numbers[i]
+            squares[i] += numbers[i] * numbers[i]
+
+
+@njit(
+    VOID(
+        OFFSETS, BUFFER_2D, ARRAY, ARRAY, ARRAY, ARRAY, NUMBER, BUFFER_2D, ARRAY, NUMBER,
+        BUFFER, BUFFER_3D, BUFFER_3D, BUFFER_2D, BUFFER_2D, BUFFER_2D, RESULT_2D, RESULT_2D, RESULT,
+    ),
+    nogil=True,
+)  # type: ignore[untyped-decorator]  # fmt: skip
 def _interpolate(
     offsets: NDArray[np.int64],
-    times: Floats,
-    wavelengths: Floats,
+    points: Floats,
     values: Floats,
     variances: Floats,
     amplitudes: Floats,
     time_scales: Floats,
     wavelength_scale: float,
-    query_wavelengths: Floats,
     query_times: Floats,
+    query_wavelengths: Floats,
     floor: float,
+    noise: Floats,
+    factor: Floats,
+    corners: Floats,
+    panel: Floats,
+    queries: Floats,
+    sums: Floats,
     mean: Floats,
     variance: Floats,
     log_likelihood: Floats,
 ) -> None:
-    """Fill the result; `query_times` without rows stands for times equally spaced."""
-    most = longest(offsets)
-    epochs, noise, kernel, corners = buffers(most)
-    steps, colours = mean.shape[1:]
-    number = steps * colours
-    queries, sums = np.zeros((2, number + WIDTH)), np.empty((2, number + WIDTH))
-    work = np.empty((padded(most), WIDTH))
+    """Fill the rows [n, queries] of curves with epochs; times count from the first of these."""
+    colours, number = len(query_wavelengths), mean.shape[1]
     for curve in range(len(mean)):
-        start, count, amplitude = offsets[curve], offsets[curve + 1] - offsets[curve], amplitudes[curve]
-        if count == 0:
-            log_likelihood[curve] = 0.0
-            for step in range(steps):
-                for colour in range(colours):
-                    mean[curve, step, colour], variance[curve, step, colour] = 0.0, amplitude**2
+        start, stop, amplitude = offsets[curve], offsets[curve + 1], amplitudes[curve]
+        if start == stop:
             continue
-        take(start, count, times, wavelengths, values, epochs)
-        relative_noise(start, count, variances, amplitude, floor, noise)
+        times, wavelengths = points[0, start:], points[1, start:]
+        count, rows = stop - start, rows_of(stop - start)
         per_time, per_wavelength = 3.0 / time_scales[curve] ** 2, 3.0 / wavelength_scale**2
-        fill_kernel(epochs, count, per_time, per_wavelength, kernel)
-        log_likelihood[curve] = factorise(kernel, noise, epochs[2], count, amplitude, kernel, corners)
-        first = last = 0.0
-        for i in range(count):
-            first, last = min(first, epochs[0, i]), max(last, epochs[0, i])
-        for step in range(steps):
-            if len(query_times):
-                time = query_times[curve, step] - times[start]
-            else:
-                time = first + (last - first) * (step / max(steps - 1, 1))
+        fill_kernel(times, wavelengths, count, per_time, per_wavelength, factor)
+        log_likelihood[curve] = factorise(
+            values[start:stop], variances[start:stop], amplitude, floor, noise, factor, corners
+        )
+        for step in range(query_times.shape[1]):
             for colour in range(colours):
-                queries[0, step * colours + colour] = time
+                queries[0, step * colours + colour] = query_times[curve, step]
                 queries[1, step * colours + colour] = query_wavelengths[colour]
         for begin in range(0, number, WIDTH):
-            _project(epochs, count, queries, begin, per_time, per_wavelength, kernel, corners, work, sums)
-        for step in range(steps):
-            for colour in range(colours):
-                i = step * colours + colour
-                mean[curve, step, colour] = amplitude * sums[0, i]
-                variance[curve, step, colour] = amplitude**2 * max(1.0 - sums[1, i], 0.0)
-
-
-@njit(nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _project(
-    epochs: Floats,
-    count: int,
-    queries: Floats,
-    begin: int,
-    per_time: float,
-    per_wavelength: float,
-    factor: Floats,
-    corners: Floats,
-    work: Floats,
-    sums: Floats,
-) -> None:
-    """Write mean and explained variance of `WIDTH` queries from `begin` on, in units of the amplitude."""
-    rows = padded(count)
-    for row in range(count):
-        for i in range(WIDTH):
-            time, wavelength = epochs[0, row] - queries[0, begin + i], epochs[1, row] - queries[1, begin + i]
-            work[row, i] = per_time * time * time + per_wavelength * wavelength * wavelength
-    matern(work[:count].reshape(count * WIDTH))
-    for row in range(count, rows):
-        for i in range(WIDTH):
-            work[row, i] = 0.0
-    for row in range(0, rows, ROWS):
-        eliminate(work, row, row, factor[row // WIDTH], row % WIDTH, corners[row // ROWS])
-    for i in range(WIDTH):
-        sums[0, begin + i] = sums[1, begin + i] = 0.0
-    for row in range(count):
-        whitened = factor[rows // WIDTH, row, rows % WIDTH]
-        for i in range(WIDTH):
-            sums[0, begin + i] += whitened * work[row, i]
-            sums[1, begin + i] += work[row, i] * work[row, i]
+            squared_distances(
+                times[:count],
+                wavelengths[:count],
+                queries[0, begin : begin + WIDTH],
+                queries[1, begin : begin + WIDTH],
+                per_time,
+                per_wavelength,
+                panel,
+            )
+            matern(panel.reshape(panel.size)[: count * WIDTH])
+            for row in range(count, rows):
+                for i in range(WIDTH):
+                    panel[row, i] = 0.0
+            for row in range(0, rows, ROWS):
+                eliminate(panel, row, row, factor[row // WIDTH], row % WIDTH, corners[row // ROWS])
+            _sum_up(panel, count, factor[rows // WIDTH], rows % WIDTH, sums)
+            for i in range(min(WIDTH, number - begin)):
+                mean[curve, begin + i] = amplitude * sums[0, i]
+                variance[curve, begin + i] = amplitude**2 * max(1.0 - sums[1, i], 0.0)

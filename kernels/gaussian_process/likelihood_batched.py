@@ -20,8 +20,7 @@ def run(
 ) -> Floats:
     """Compute the operation `gaussian_process_likelihood`."""
     out = likelihood(curves, amplitudes, time_scales, out)
-    out[:] = 0.0  # without epochs
-    for rows in batches(curves.offsets, matrices=amplitudes.shape[1]):
+    for rows in batches(curves, matrices=amplitudes.shape[1]):
         batch = Batch.of(curves, rows)
         for number, time_scale in enumerate(time_scales[rows].T):
             kernel = batch.kernel(time_scale, wavelength_scale)

@@ -10,12 +10,22 @@ from numpy.typing import NDArray
 
 from lowlat_nodes.kernels.gaussian_process.curves import FLOOR, Curves
 from lowlat_nodes.kernels.gaussian_process.factorisation import (
-    buffers,
+    Buffers,
+    copy_kernel,
     factorise,
     fill_kernel,
-    longest,
-    relative_noise,
-    take,
+    points_of,
+)
+from lowlat_nodes.kernels.gaussian_process.numba_types import (
+    ARRAY,
+    ARRAY_2D,
+    BUFFER,
+    BUFFER_2D,
+    BUFFER_3D,
+    NUMBER,
+    OFFSETS,
+    RESULT_3D,
+    VOID,
 )
 from lowlat_nodes.kernels.gaussian_process.results import Floats, likelihood
 
@@ -31,48 +41,68 @@ def run(
 ) -> Floats:
     """Compute the operation `gaussian_process_likelihood`; other Python threads run meanwhile."""
     out = likelihood(curves, amplitudes, time_scales, out)
+    buffers = Buffers.of(curves)
     _likelihood(
         curves.offsets,
-        curves.times,
-        curves.wavelengths,
+        points_of(curves),
         curves.values,
         curves.variances,
         amplitudes,
         time_scales,
         float(wavelength_scale),
         float(floor),
+        np.zeros_like(buffers.factor),
+        *buffers,
         out,
     )
     return out
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@njit(
+    VOID(
+        OFFSETS, BUFFER_2D, ARRAY, ARRAY, ARRAY_2D, ARRAY_2D, NUMBER, NUMBER,
+        BUFFER_3D, BUFFER, BUFFER_3D, BUFFER_3D, RESULT_3D,
+    ),
+    nogil=True,
+)  # type: ignore[untyped-decorator]  # fmt: skip
 def _likelihood(
     offsets: NDArray[np.int64],
-    times: Floats,
-    wavelengths: Floats,
+    points: Floats,
     values: Floats,
     variances: Floats,
     amplitudes: Floats,
     time_scales: Floats,
     wavelength_scale: float,
     floor: float,
+    kernel: Floats,
+    noise: Floats,
+    factor: Floats,
+    corners: Floats,
     out: Floats,
 ) -> None:
-    """Fill the result [n, t, a]."""
-    epochs, noise, kernel, corners = buffers(longest(offsets))
-    factor = np.zeros_like(kernel)
+    """Fill the rows [n, t, a] of curves with epochs; times count from the first of these."""
+    per_wavelength = 3.0 / wavelength_scale**2
     for curve in range(len(out)):
-        start, count = offsets[curve], offsets[curve + 1] - offsets[curve]
-        if count == 0:
-            for i in range(out.shape[1]):
-                for j in range(out.shape[2]):
-                    out[curve, i, j] = 0.0
+        start, stop = offsets[curve], offsets[curve + 1]
+        if start == stop:
             continue
-        take(start, count, times, wavelengths, values, epochs)
         for i in range(out.shape[1]):
-            fill_kernel(epochs, count, 3.0 / time_scales[curve, i] ** 2, 3.0 / wavelength_scale**2, kernel)
+            fill_kernel(
+                points[0, start:],
+                points[1, start:],
+                stop - start,
+                3.0 / time_scales[curve, i] ** 2,
+                per_wavelength,
+                kernel,
+            )
             for j in range(out.shape[2]):
-                amplitude = amplitudes[curve, j]
-                relative_noise(start, count, variances, amplitude, floor, noise)
-                out[curve, i, j] = factorise(kernel, noise, epochs[2], count, amplitude, factor, corners)
+                copy_kernel(kernel, stop - start, factor)
+                out[curve, i, j] = factorise(
+                    values[start:stop],
+                    variances[start:stop],
+                    amplitudes[curve, j],
+                    floor,
+                    noise,
+                    factor,
+                    corners,
+                )

@@ -8,7 +8,7 @@ import numpy as np
 
 from lowlat_nodes.kernels.gaussian_process.curves import FLOOR, Curves
 from lowlat_nodes.kernels.gaussian_process.reference import covariance, log_likelihood
-from lowlat_nodes.kernels.gaussian_process.results import Floats, likelihood
+from lowlat_nodes.kernels.gaussian_process.results import Floats, likelihood, origins
 
 
 def run(
@@ -26,7 +26,7 @@ def run(
         rows = slice(curves.offsets[curve], curves.offsets[curve + 1])
         epochs = np.stack(
             [
-                curves.times[rows] / time_scales[curve, at_time_scale],
+                (curves.times[rows] - origins(curves)[curve]) / time_scales[curve, at_time_scale],
                 curves.wavelengths[rows] / wavelength_scale,
             ],
             axis=1,

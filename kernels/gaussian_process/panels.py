@@ -55,7 +55,7 @@ def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
         return array(context, builder, arguments[position]).data
 
     def element(base: Any, index: Any) -> Any:
-        return builder.load(builder.gep(base, [index]), typ=_DOUBLE)
+        return builder.load(builder.gep(base, [index]))
 
     def row_at(index: Any) -> Any:
         return builder.bitcast(builder.gep(panel, [builder.mul(index, width)]), _VECTOR.as_pointer())
@@ -75,16 +75,16 @@ def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
     numbers = [ir.Constant(_INT64, number) for number in range(ROWS * ROWS)]
 
     places = [row_at(builder.add(row, number)) for number in numbers[:ROWS]]
-    held = [cgutils.alloca_once_value(builder, builder.load(place, align=8, typ=_VECTOR)) for place in places]
+    held = [cgutils.alloca_once_value(builder, builder.load(place, align=8)) for place in places]
     with cgutils.for_range(builder, depth) as loop:
-        solved = builder.load(row_at(loop.index), align=8, typ=_VECTOR)
+        solved = builder.load(row_at(loop.index), align=8)
         coefficients = builder.gep(factor, [builder.add(builder.mul(loop.index, width), column)])
         for number, each in zip(numbers, held, strict=False):
-            rest = less_product(builder.load(each, typ=_VECTOR), element(coefficients, number), solved)
+            rest = less_product(builder.load(each), element(coefficients, number), solved)
             builder.store(rest, each)
     done: list[Any] = []
     for last, (place, each) in enumerate(zip(places, held, strict=True)):
-        rest = builder.load(each, typ=_VECTOR)
+        rest = builder.load(each)
         for before, above in enumerate(done):
             rest = less_product(rest, element(corner, numbers[before * ROWS + last]), above)
         inverse = element(corner, numbers[last * ROWS + last])

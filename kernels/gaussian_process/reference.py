@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes.kernels.gaussian_process.curves import FLOOR, STEPS, Curves, Posterior
-from lowlat_nodes.kernels.gaussian_process.results import Floats, posterior
+from lowlat_nodes.kernels.gaussian_process.results import Floats, equally_spaced, origins, posterior
 
 
 def run(
@@ -26,19 +26,23 @@ def run(
     out: Posterior | None = None,
 ) -> Posterior:
     """Compute the operation `gaussian_process`."""
-    out = posterior(curves, query_wavelengths, steps, query_times, out)
-    for curve, (amplitude, time_scale) in enumerate(zip(amplitudes, time_scales, strict=True)):
+    steps = steps if query_times is None else query_times.shape[1]
+    out = posterior(curves, amplitudes, query_wavelengths, steps, out)
+    at = equally_spaced(curves, steps) if query_times is None else query_times
+    for curve, origin in enumerate(origins(curves)):
+        if curves.counts[curve] == 0:
+            continue
+        amplitude, time_scale = amplitudes[curve], time_scales[curve]
         rows = slice(curves.offsets[curve], curves.offsets[curve + 1])
-        times, values = curves.times[rows], curves.values[rows]
-        epochs = np.stack([times / time_scale, curves.wavelengths[rows] / wavelength_scale], axis=1)
-        if query_times is not None:
-            at = query_times[curve]
-        else:
-            at = np.linspace(times.min(), times.max(), steps) if len(times) else np.zeros(steps)
+        values = curves.values[rows]
+        # Counted from an epoch, as what is scaled first has lost digits to the years before.
+        epochs = np.stack(
+            [(curves.times[rows] - origin) / time_scale, curves.wavelengths[rows] / wavelength_scale], axis=1
+        )
         queries = np.stack(
             [
-                np.repeat(at / time_scale, len(query_wavelengths)),
-                np.tile(query_wavelengths / wavelength_scale, len(at)),
+                np.repeat((at[curve] - origin) / time_scale, len(query_wavelengths)),
+                np.tile(query_wavelengths / wavelength_scale, at.shape[1]),
             ],
             axis=1,
         )

@@ -66,6 +66,7 @@ class T2Classifier:
         )
         loaded = backends.load(path, settings, further=_example(), outputs=["probabilities"], sharing=sharing)
         self._model = loaded.model
+        t2_inputs(_one_epoch())  # what interpolates is compiled here, not at the first alert
         self.backend = loaded.candidate.describe()
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -83,6 +84,13 @@ class T2Classifier:
             probabilities[rows] = self._model.run(feed, ["probabilities"])[0]
         probabilities[np.diff(seen.offsets) == 0] = 1.0 / len(CLASSES)
         return probabilities
+
+
+def _one_epoch() -> LightCurves:
+    number, true = np.ones(1), np.ones(1, np.bool_)
+    return LightCurves(
+        np.zeros(1, np.int64), [""], np.array([0, 1]), number, np.zeros(1, np.uint8), number, number, true
+    )
 
 
 def _example() -> dict[str, np.ndarray]:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lowlat_nodes.alerts import gaussian_process as module
 from lowlat_nodes.alerts.gaussian_process import STEPS, TIME_SCALE_DAYS, interpolate
 from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.passbands import CODES, WAVELENGTHS_UM
+from lowlat_nodes.kernels.gaussian_process import gaussian_process, gaussian_process_likelihood
 
 WAVELENGTHS = (0.48, 0.64)
 
@@ -116,6 +118,21 @@ def test_a_light_curve_does_not_depend_on_its_batch() -> None:
         )
         single = interpolate(alone, WAVELENGTHS)
         np.testing.assert_allclose(single.flux_njy[0], together.flux_njy[number], rtol=1e-6, atol=1e-3)
+
+
+@pytest.mark.numba
+def test_without_numba_the_result_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    curves = light_curves([3, 0, 30, 64, 5], seed=2)
+    compiled = interpolate(curves, WAVELENGTHS)
+    monkeypatch.setattr(module, "gaussian_process", gaussian_process.on("batched"))
+    monkeypatch.setattr(
+        module, "gaussian_process_likelihood", gaussian_process_likelihood.on("likelihood_batched")
+    )
+    by_numpy = interpolate(curves, WAVELENGTHS)
+    for name in ("amplitude_njy", "time_scale_days", "log_likelihood", "span_days"):
+        np.testing.assert_allclose(getattr(compiled, name), getattr(by_numpy, name), rtol=1e-9)
+    for name in ("flux_njy", "error_njy"):
+        np.testing.assert_allclose(getattr(compiled, name), getattr(by_numpy, name), rtol=1e-6, atol=1e-2)
 
 
 def test_no_epochs_are_zero_and_one_epoch_has_no_span() -> None:

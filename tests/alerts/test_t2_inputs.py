@@ -74,6 +74,8 @@ def test_a_light_curve_is_the_same_whatever_is_beside_it() -> None:
 
 def test_g_comes_before_r_whatever_python_hashes_with() -> None:
     program = (
+        "import sys\n"
+        "sys.modules['numba'] = None  # it would compile for seconds\n"
         "import numpy as np\n"
         "from lowlat_nodes.alerts.lightcurve import LightCurves\n"
         "from lowlat_nodes.alerts.passbands import CODES\n"

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,30 @@ class Batch:
 
 
 def _computed(batch: Batch, implementation: str, options: dict[str, Any]) -> Posterior:
-    arguments = [batch.amplitudes, batch.time_scales, batch.wavelength_scale, batch.query_wavelengths]
-    return gaussian_process.on(implementation)(batch.curves, *arguments, **options)
+    curves, arguments = batch.curves, [batch.amplitudes, batch.time_scales, batch.query_wavelengths]
+    if implementation == "cuda":
+        curves = Curves(*map(tensors, (getattr(curves, each.name) for each in fields(curves))))
+        arguments, options = tensors(arguments), tensors(options)
+    amplitudes, time_scales, query_wavelengths = arguments
+    found = gaussian_process.on(implementation)(
+        curves, amplitudes, time_scales, batch.wavelength_scale, query_wavelengths, **options
+    )
+    return Posterior(*map(np.asarray, found))
+
+
+def tensors(value: Any) -> Any:
+    """Return tensors on the same memory for arrays, in lists, dictionaries and results as well."""
+    if isinstance(value, Posterior):
+        return Posterior(*map(tensors, value))
+    if isinstance(value, list):
+        return [tensors(each) for each in value]
+    if isinstance(value, dict):
+        return {name: tensors(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray):
+        import torch
+
+        return torch.from_numpy(value)
+    return value
 
 
 @pytest.fixture

@@ -61,6 +61,18 @@ def test_values_of_all_sizes(implementation: str, unit: float, batch: Callable[.
 
 
 @pytest.mark.parametrize("implementation", ["ref", *IMPLEMENTATIONS])
+def test_the_epoch_that_times_count_from_does_not_matter(
+    implementation: str, batch: Callable[..., Any]
+) -> None:
+    given = batch([20], seed=13)
+    seconds = np.arange(20.0)
+    given.time_scales[:] = 5.0
+    expected = given.with_curves(times=seconds).by("ref", steps=9)
+    found = given.with_curves(times=2.0**40 + seconds).by(implementation, steps=9)
+    assert_close(found, expected, given.amplitudes)
+
+
+@pytest.mark.parametrize("implementation", ["ref", *IMPLEMENTATIONS])
 def test_far_from_all_epochs_the_process_is_as_before(implementation: str, batch: Callable[..., Any]) -> None:
     given = batch([0, 12], seed=5)
     found = given.by(implementation, query_times=np.full((2, 1), 1e6))
@@ -127,6 +139,22 @@ def test_results_do_not_depend_on_the_rest_of_the_batch(batch: Callable[..., Any
     for number, alone in enumerate((long, short, long)):
         for one, other in zip(alone.by("cpu"), found, strict=True):
             np.testing.assert_array_equal(one[0], other[number])
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_inputs_may_be_of_others_and_anywhere_in_memory(
+    implementation: str, batch: Callable[..., Any]
+) -> None:
+    given = batch([3, 12], seed=12)
+    expected = given.by("ref")
+    for name in ("offsets", "times", "wavelengths", "values", "variances"):
+        array = getattr(given.curves, name)
+        anywhere = np.frombuffer(b"x" + array.tobytes(), np.uint8)[1:].view(array.dtype)
+        assert not anywhere.flags.writeable
+        assert not anywhere.flags.aligned
+        given = given.with_curves(**{name: anywhere})
+    given.amplitudes.flags.writeable = given.time_scales.flags.writeable = False
+    assert_close(given.by(implementation), expected, given.amplitudes)
 
 
 def test_the_book_agrees_with_george(batch: Callable[..., Any]) -> None:
