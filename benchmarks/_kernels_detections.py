@@ -17,11 +17,9 @@ scores of its own.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,8 +94,7 @@ def measure(quick: bool, device: str) -> dict[str, Any]:
     postprocess_torch_us         the other side
     postprocess_numpy_us         the operation by NumPy, as the detector node has it
     postprocess_decode_us        all that the node does with the outputs of such a model
-    postprocess_numba            what numba costs a process: at the start, in s and resident MB, and at the
-                                 first start, when there is nothing in its cache
+    postprocess_numba            what numba costs a process at its start, in s and resident MB
     postprocess_eager_us         on a GPU: one call after the other from Python, without a graph
     ============================ ===================================================================
     """
@@ -198,24 +195,15 @@ def _layout(image: Image) -> Layout:
 
 def _numba_costs(repeats: int) -> dict[str, float]:
     """Return what the first detections by numba cost a process that has found some by NumPy."""
-    with tempfile.TemporaryDirectory() as cache:
-        first, *later = [_numba_cost(cache) for _ in range(1 + repeats)]
+    costs = [_numba_cost() for _ in range(repeats)]
     return {
-        "first_start_s": round(first[0], 2),
-        "first_start_mb": round(first[1], 1),
-        "start_s": round(statistics.median(seconds for seconds, _ in later), 2),
-        "start_mb": round(statistics.median(memory for _, memory in later), 1),
+        "start_s": round(statistics.median(seconds for seconds, _ in costs), 2),
+        "start_mb": round(statistics.median(memory for _, memory in costs), 1),
     }
 
 
-def _numba_cost(cache: str) -> tuple[float, float]:
-    result = subprocess.run(
-        [sys.executable, "-c", _NUMBA],
-        env=os.environ | {"NUMBA_CACHE_DIR": cache},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def _numba_cost() -> tuple[float, float]:
+    result = subprocess.run([sys.executable, "-c", _NUMBA], capture_output=True, text=True, check=True)
     seconds, memory = json.loads(result.stdout)
     return float(seconds), float(memory)
 

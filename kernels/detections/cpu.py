@@ -20,7 +20,8 @@ from lowlat_nodes.kernels.detections.to_source import UNPLACED, ToSource
 
 _ALL = np.ones(0, np.bool_)
 
-_compiled = functools.partial(njit, nogil=True, cache=True, error_model="numpy")
+# Not kept on disk: numba keeps it as a pickle, in a folder that a robot's user may not have.
+_compiled = functools.partial(njit, nogil=True, error_model="numpy")
 
 _TABLE = types.Array(types.float32, 2, "C", readonly=True)
 _BOXES = types.Array(types.float32, 2, "A", readonly=True)
