@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.benchmarks._gpu_clock import gpu_s
 from lowlat_nodes.inference.model import TensorSpec
 from lowlat_nodes.kernels.detections import Found, ToSource, detections
 from lowlat_nodes.stream.config import build
@@ -230,11 +231,11 @@ def _measure_gpu(quick: bool) -> dict[str, Any]:
     with torch.cuda.graph(graph):
         every()
     repeats = 10 if quick else 100
-    found = _device_us(graph.replay, repeats) / _LAUNCHES
-    by_torch = _device_us(lambda: [_by_torch(*each) for each in pairs], max(3, repeats // 10)) / _LAUNCHES
+    found = gpu_s(graph.replay, repeats) * 1e6 / _LAUNCHES
+    by_torch = gpu_s(lambda: [_by_torch(*each) for each in pairs], max(3, repeats // 10)) * 1e6 / _LAUNCHES
     return {
         "postprocess_us": round(found, 2),
-        "postprocess_eager_us": round(_device_us(every, repeats) / _LAUNCHES, 2),
+        "postprocess_eager_us": round(gpu_s(every, repeats) * 1e6 / _LAUNCHES, 2),
         "postprocess_torch_us": round(by_torch, 2),
     }
 
@@ -261,19 +262,3 @@ def _check_gpu() -> None:
                         f"counts {found.counts} on the GPU, {expected.counts} by the reference"
                     )
                 _assert_equal(f"threshold {threshold}", found.detections(), expected.detections())
-
-
-def _device_us(call: Callable[[], Any], repeats: int) -> float:
-    """Return the median time of a call on a GPU, by its events."""
-    import torch
-
-    call()
-    times = []
-    for _ in range(repeats):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        call()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end) * 1e3)
-    return float(statistics.median(times))

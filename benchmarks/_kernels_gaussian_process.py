@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.benchmarks._gpu_clock import gpu_s
 from lowlat_nodes.kernels.gaussian_process import Curves, Posterior, gaussian_process
 from lowlat_nodes.stream.errors import MissingExtra
 
@@ -38,6 +39,7 @@ LARGEST_DIFFERENCE_IN_FLOAT32 = 5e-3
 OPERATIONS_OF_A_KERNEL_VALUE = 10
 GPU_CURVES = 10_000
 
+_TIMED = 11  # times, on a GPU
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -225,9 +227,9 @@ def _measure_gpu(quick: bool) -> dict[str, Any]:
     target = torch.empty_like(copied)
     torch.backends.cuda.matmul.allow_tf32 = False
     square = torch.rand(4096, 4096, device="cuda")
-    bytes_per_s = 2 * copied.numel() / _gpu_s(lambda: target.copy_(copied))
-    operations_per_s = 2 * 4096**3 / _gpu_s(lambda: torch.mm(square, square))
-    least_s, taken_s = floor(np.diff(curves.offsets), bytes_per_s, operations_per_s), _gpu_s(ours)
+    bytes_per_s = 2 * copied.numel() / gpu_s(lambda: target.copy_(copied), _TIMED)
+    operations_per_s = 2 * 4096**3 / gpu_s(lambda: torch.mm(square, square), _TIMED)
+    least_s, taken_s = floor(np.diff(curves.offsets), bytes_per_s, operations_per_s), gpu_s(ours, _TIMED)
     return {
         "gp_gpu_vs_floor": round(taken_s / least_s, 2),
         "gp_gpu_ms": round(1e3 * taken_s, 3),
@@ -238,20 +240,3 @@ def _measure_gpu(quick: bool) -> dict[str, Any]:
         "gp_curves": len(sample.amplitudes),
         "gp_queries": STEPS * len(QUERY_WAVELENGTHS),
     }
-
-
-def _gpu_s(call: Callable[[], object]) -> float:
-    """Return the median seconds of a call, by events around it."""
-    import torch
-
-    for _ in range(3):
-        call()
-    taken = []
-    for _ in range(11):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        call()
-        end.record()
-        end.synchronize()
-        taken.append(start.elapsed_time(end))
-    return 1e-3 * statistics.median(taken)

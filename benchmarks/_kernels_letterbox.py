@@ -29,6 +29,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.benchmarks._gpu_clock import gpu_s
 from lowlat_nodes.kernels.letterbox import Placement, Target, letterbox
 from lowlat_nodes.vision.placement import Placement as Letterboxed
 
@@ -170,7 +171,7 @@ def _copy_bytes_s(repeats: int) -> float:
     import torch
 
     source, copy = (torch.zeros(_COPIED, dtype=torch.uint8, device="cuda") for _ in range(2))
-    return 2 * _COPIED / _device_s(lambda: copy.copy_(source), repeats)
+    return 2 * _COPIED / gpu_s(lambda: copy.copy_(source), repeats)
 
 
 def _launch_s(case: Case, batch: int, repeats: int) -> float:
@@ -199,20 +200,4 @@ def _launch_s(case: Case, batch: int, repeats: int) -> float:
     with torch.cuda.graph(graph):
         for launch in launches:
             launch()
-    return _device_s(graph.replay, repeats) / len(launches)
-
-
-def _device_s(call: Callable[[], Any], repeats: int) -> float:
-    """Return the median time of a call on a GPU, by its events."""
-    import torch
-
-    call()
-    times = []
-    for _ in range(repeats):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        call()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end) * 1e-3)
-    return statistics.median(times)
+    return gpu_s(graph.replay, repeats) / len(launches)
