@@ -28,6 +28,7 @@ PARTS = {
     "graphed": "lowlat_nodes.benchmarks._kernels_graphed",
     "profile": "lowlat_nodes.benchmarks._kernels_profile",
     "segments": "lowlat_nodes.benchmarks._kernels_segments",
+    "cutting": "lowlat_nodes.benchmarks._kernels_cutting",
 }
 _DISTRIBUTIONS = ("numpy", "opencv-python-headless", "numba", "torch", "triton", "george", "onnxruntime")
 

@@ -81,10 +81,7 @@ class OnnxModel:
     ) -> None:
         onnxruntime = _onnxruntime()
         _check_provider(onnxruntime, provider, precision)
-        options = _options(threads, spinning)
-        if profile is not None:
-            options.enable_profiling = True
-            options.profile_file_prefix = os.fspath(profile)
+        options = _options(threads, spinning, profile)
         if optimised is not None:
             options.optimized_model_filepath = os.fspath(optimised)
             options.log_severity_level = _ERRORS  # that it is for this machine only is meant
@@ -157,11 +154,8 @@ def open_as_it_is(
         profile: Beginning of the name of a file for the time of each node; the end of profiling completes it.
     """
     onnxruntime = _onnxruntime()
-    options = _options(threads, spinning)
+    options = _options(threads, spinning, profile)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if profile is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = os.fspath(profile)
     return onnxruntime.InferenceSession(content, options, providers=[PROVIDERS["cpu"]])
 
 
@@ -182,13 +176,16 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _options(threads: int, spinning: bool) -> Any:
+def _options(threads: int, spinning: bool, profile: Path | None) -> Any:
     options = _onnxruntime().SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Spinning workers take the cores from the control loop for nothing between two inferences.
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = os.fspath(profile)
     return options
 
 

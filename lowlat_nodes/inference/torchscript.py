@@ -27,7 +27,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -82,6 +82,9 @@ class TorchModel:
         MissingExtra: If PyTorch is not installed.
     """
 
+    methods: ClassVar[tuple[str, ...]] = ("forward",)
+    """What of the program is run."""
+
     def __init__(
         self, path: Path, *, threads: int = 1, device: str = "cpu", graphs: bool | None = None
     ) -> None:
@@ -100,12 +103,7 @@ class TorchModel:
             raise ConfigurationError(
                 f"{path}: PyTorch {torch.__version__} cannot load it on {device}: {_brief(error)}"
             ) from error
-        _check_operators(path, self._program.inlined_graph)
-        arguments = [argument.name for argument in self._program.forward.schema.arguments[1:]]
-        if arguments != list(self.inputs):
-            raise ConfigurationError(
-                f"{path}: its forward takes {arguments}, but {_EXTRA} in it says {list(self.inputs)}"
-            )
+        self._check()
         self._on_gpu = torch.device(device).type == "cuda"
         self.graphs = self._graphed() if graphs or (graphs is None and self._on_gpu) else None
         self.outputs = self._try()
@@ -137,6 +135,16 @@ class TorchModel:
             found = {name: tensor.numpy() for name, tensor in made.items()}
         return [found[name] for name in outputs]
 
+    def _check(self) -> None:
+        """Refuse a program that could harm, or is another one than the file says."""
+        for name in self.methods:
+            _check_operators(self.path, getattr(self._program, name).inlined_graph)
+        arguments = [argument.name for argument in self._program.forward.schema.arguments[1:]]
+        if arguments != list(self.inputs):
+            raise ConfigurationError(
+                f"{self.path}: its forward takes {arguments}, but {_EXTRA} in it says {list(self.inputs)}"
+            )
+
     def _eager(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         self._keep_threads()
         with self._torch.no_grad():
@@ -149,7 +157,9 @@ class TorchModel:
             self._torch.set_num_threads(self._threads)
 
     def _call(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
-        made = self._program.forward(*(tensors[name] for name in self.inputs))
+        return self._by_name(self._program.forward(*(tensors[name] for name in self.inputs)))
+
+    def _by_name(self, made: Any) -> dict[str, Any]:
         returned = made if isinstance(made, tuple | list) else (made,)
         if len(returned) != len(self._names):
             raise ValueError(

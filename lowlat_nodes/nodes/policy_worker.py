@@ -177,7 +177,7 @@ class PolicyWorker:
         """Run the policy on an empty scene; return how long an inference takes once warm."""
         observation = blank_observation(self._policy.spec, self._config.observation.task.text)
         elapsed_ns = 0
-        for _ in range(max(_WARM_UP_RUNS, len(list(self._sharing.warm_ups())))):
+        for _ in self._sharing.warm_ups(alone=_WARM_UP_RUNS):
             with self._sharing.turn.job():
                 started_ns = time.monotonic_ns()
                 infer(self._policy, observation)

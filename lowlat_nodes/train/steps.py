@@ -42,15 +42,35 @@ class _Steps(nn.Module):
         self.denoise = denoise
         self.to_targets = to_targets
 
-    def forward(self, state: Tensor, image: Tensor, tokens: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
-        features = self.see(image, tokens)
-        count = int(steps[0])
-        x = noise.flatten(1)
-        for step in range(count):
-            time = torch.full_like(x[:, :1], step / count)
-            x = x + (self.denoise(x, time, features, state) - x) / (count - step)
-        made: Tensor = self.to_targets(x, state)
+    @torch.jit.export
+    def begin(
+        self,
+        state: Tensor,
+        image: Tensor,
+        tokens: Tensor,
+        noise: Tensor,
+        steps: Tensor,  # noqa: ARG002 # the same as of forward, see `inference.segments.stepped`
+    ) -> list[Tensor]:
+        return [noise.flatten(1), self.see(image, tokens), state]
+
+    @torch.jit.export
+    def step(self, number: int, count: int, alive: list[Tensor]) -> list[Tensor]:
+        x, features, state = alive[0], alive[1], alive[2]
+        time = torch.full_like(x[:, :1], number / count)
+        x = x + (self.denoise(x, time, features, state) - x) / (count - number)
+        return [x, features, state]
+
+    @torch.jit.export
+    def end(self, alive: list[Tensor]) -> Tensor:
+        made: Tensor = self.to_targets(alive[0], alive[2])
         return made
+
+    def forward(self, state: Tensor, image: Tensor, tokens: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        alive = self.begin(state, image, tokens, noise, steps)
+        count = int(steps[0])
+        for number in range(count):
+            alive = self.step(number, count, alive)
+        return self.end(alive)
 
 
 def write_program(policy: ExportedPolicy, path: Path) -> None:

@@ -206,6 +206,24 @@ def test_a_set_that_cannot_meet_its_deadlines_is_refused_by_name(add: Callable[.
     assert detector.report().values["turn.shared_with"] == ""
 
 
+def test_a_frame_that_waits_too_long_fails_and_the_next_one_is_looked_at(
+    robot: Any, add: Callable[..., Any]
+) -> None:
+    detector = add(DetectorNode, turn__timeout_ms=50.0)
+    assert detector.start(), detector.problem
+    publisher = robot.outside.create_publisher(Image, "image", 1)
+    image = Image(width=64, height=64, encoding="rgb8", step=192, data=bytes(64 * 64 * 3))
+    holder = SharedTurn(DEVICE, "/holder")
+    with holder.job():
+        robot.publish_until(publisher, image, lambda: detector.report().values["failures"])
+    report = detector.report().values
+    assert "expected to get cpu7 within" in report["last_failure"]
+    assert "/holder" in report["last_failure"]
+    jobs = int(report["turn.jobs"])
+    robot.publish_until(publisher, image, lambda: int(detector.report().values["turn.jobs"]) > jobs)
+    holder.close()
+
+
 def test_alerts_are_not_to_fail_because_they_wait(add: Callable[..., Any]) -> None:
     node = add(AlertNode, turn__timeout_ms=100.0)
     assert not node.start()

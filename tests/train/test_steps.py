@@ -15,7 +15,9 @@ pytest.importorskip("onnx")
 from lowlat_nodes import resources
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
 from lowlat_nodes.control.policies.policy import blank_observation, infer
+from lowlat_nodes.inference.segments.sharing import Sharing
 from lowlat_nodes.inference.torchscript import TorchModel
+from lowlat_nodes.inference.turn import Unshared
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train import loading
@@ -64,6 +66,25 @@ def test_each_number_of_steps_is_a_graph_of_its_own(tmp_path: Path) -> None:
         assert np.array_equal(graphed.run(feed, ["actions"])[0], plain.run(feed, ["actions"])[0])
     assert graphed.graphs is not None
     assert len(graphed.graphs.buckets) == 2
+
+
+def test_it_gives_way_after_each_step_and_makes_the_same_chunks(tmp_path: Path) -> None:
+    class Counting(Unshared):
+        gaps = 0
+
+        def between(self) -> None:
+            self.gaps += 1
+
+    write_program(loading.load_policy(resources.model("table_vlash")), tmp_path / "table.pt")
+    config = build(PolicyConfig, {"kind": "torch", "model": str(tmp_path / "table.pt")})
+    turn = Counting()
+    whole, stepped = load_policy(config), load_policy(config, sharing=Sharing(turn, 5.0))
+    assert stepped.spec == whole.spec
+    seen = blank_observation(whole.spec, "touch the red light")
+    for steps in (1, 3, 7):
+        turn.gaps, seen.request, seen.steps = 0, steps, steps
+        np.testing.assert_array_equal(infer(stepped, seen), infer(whole, seen))
+        assert turn.gaps == steps + 1
 
 
 def test_steps_of_a_policy_that_has_its_own_are_refused() -> None:

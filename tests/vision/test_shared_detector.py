@@ -66,7 +66,7 @@ def test_each_frame_is_a_job_and_the_model_alone_is_in_it(spot_model: Path) -> N
 def test_a_detector_that_ships_gives_way_within_a_frame_and_sees_the_same() -> None:
     turn = Counting()
     config = build(DetectorConfig, {**ONE_WAY, "threshold": 0.0})
-    shared, alone = Detector(config, sharing=Sharing(turn, 3.0)), Detector(config)
+    shared, alone = Detector(config, sharing=Sharing(turn, 1.0)), Detector(config)
     for detector in (shared, alone):
         detector.open()
     assert shared.loaded.cut is not None

@@ -23,14 +23,12 @@ from lowlat_nodes.inference.example import example
 from lowlat_nodes.inference.model import Model
 from lowlat_nodes.inference.segments.cut import cut
 from lowlat_nodes.inference.segments.sharing import ALONE, Sharing
+from lowlat_nodes.inference.segments.stepped import SteppedModel
 from lowlat_nodes.inference.torchscript import TorchModel
 from lowlat_nodes.stream.config import section, setting
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.requester import Connect, Requester, RequestError, Spawn
 from lowlat_nodes.stream.token import read_token
-
-_WHOLE = frozenset({"torch", "lerobot"})
-"""Kinds of policies that cannot be cut."""
 
 
 @dataclass(frozen=True)
@@ -168,12 +166,7 @@ def load_policy(
         return _made(config, sharing)
     if config.kind == "torch":
         path = Path(config.model).expanduser()
-        model = model or TorchModel(
-            path,
-            threads=config.threads,
-            device=config.device,
-            graphs=None if config.graphs else False,  # on a CPU there are none
-        )
+        model = model or _program(path, config, sharing)
     else:
         path = resources.model(config.model)
         if model is None and sharing.segment_ms:
@@ -198,11 +191,19 @@ def _check_sharing(config: PolicyConfig, sharing: Sharing) -> None:
             "turn.device: a policy server runs on a device of its own, which this node cannot share; leave "
             "it empty with policy.kind remote"
         )
-    if config.kind in _WHOLE and sharing.segment_ms:
+    if config.kind == "lerobot" and sharing.segment_ms:
         raise ConfigurationError(
-            f"turn.segment_ms: a policy of kind {config.kind} runs in one piece; expected 0, or an .onnx "
-            f"file with policy.kind onnx"
+            "turn.segment_ms: a policy of kind lerobot runs in one piece; expected 0, or an .onnx file with "
+            "policy.kind onnx"
         )
+
+
+def _program(path: Path, config: PolicyConfig, sharing: Sharing) -> TorchModel:
+    """Return a TorchScript program, step by step where it is to give way."""
+    if sharing.segment_ms:
+        return SteppedModel(path, threads=config.threads, device=config.device, turn=sharing.turn)
+    graphs = None if config.graphs else False  # on a CPU there are none
+    return TorchModel(path, threads=config.threads, device=config.device, graphs=graphs)
 
 
 def _in_parts(path: Path, config: PolicyConfig, sharing: Sharing) -> Model:

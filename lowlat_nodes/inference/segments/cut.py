@@ -29,8 +29,11 @@ MOST_PARTS = 32
 
 _RUNS = 7
 _ROUNDS = 4
-_EACH_NS = 30_000.0  # what a cut costs by itself: a call of ONNX Runtime
-_BYTES_PER_NS = 4.0  # what memory beyond the caches does, written and read again
+_EACH_NS = 20_000.0  # what a cut costs by itself: a call of ONNX Runtime
+_BYTES_PER_NS = 4.0  # of what crosses: memory beyond the caches, written and read again
+_CACHE = 1 << 21  # bytes: constants that fit in here are kept from one use to the next
+_CACHE_BYTES_PER_NS = 20.0  # of constants that both sides read, each a copy of its own
+_MOST_SHARED = 1 << 27  # bytes of them
 _SHARE = 0.1  # of the wished time of a part, that a cut may cost
 
 
@@ -75,7 +78,7 @@ def cut(
 
     Args:
         path: An .onnx file.
-        longest_ms: What a part may take, at least 0.3; where operators take longer, or cuts would cost more
+        longest_ms: What a part may take, at least 0.2; where operators take longer, or cuts would cost more
             than a tenth of this, parts do.
         feed: Makes inputs as they will often come.
         most: How many parts there may be.
@@ -86,17 +89,17 @@ def cut(
 
     Raises:
         ConfigurationError: If the file is none that runs here, or too large to be cut in memory.
-        MissingExtra: If the package onnx is not installed.
+        MissingExtra: If it has to be cut, and the package onnx is not installed.
     """
-    onnx = _onnx()
-    with tempfile.TemporaryDirectory(prefix="lowlat_cut_") as folder:
-        optimised = Path(folder) / "optimised.onnx"
-        whole = OnnxModel(path, threads=threads, spinning=spinning, image=image, optimised=optimised)
-        model = onnx.load(optimised)
+    whole = OnnxModel(path, threads=threads, spinning=spinning, image=image)
     given = feed(whole)
     whole_ns = _shortest_ns(whole, given)
     if whole_ns <= longest_ms * 1e6:
         return Cut(whole, (whole_ns,), whole_ns)
+    said = Signature(whole.inputs, whole.outputs, whole.metadata)
+    del whole  # and its constants
+    onnx = _onnx()
+    model = _optimised(onnx, path, image)
     graph = Graph(model)
     try:
         trial = try_out(model, graph.made(), given, threads=threads, spinning=spinning)
@@ -105,8 +108,6 @@ def cut(
     costs = _costs(onnx, graph, trial.values, longest_ms * 1e6)
     times = np.array(trial.times_ns)
     times *= whole_ns / max(times.sum(), 1.0)
-    said = Signature(whole.inputs, whole.outputs, whole.metadata)
-    del whole  # and its constants
     opened: dict[tuple[int, int], OpenPart] = {}
 
     def open_part(start: int, stop: int) -> OpenPart:
@@ -133,12 +134,22 @@ def cut(
     return best
 
 
+def _optimised(onnx: Any, path: Path, image: ImageInput | None) -> Any:
+    """Return the graph (`onnx.ModelProto`) as ONNX Runtime runs it here, with operators fused."""
+    with tempfile.TemporaryDirectory(prefix="lowlat_cut_") as folder:
+        optimised = Path(folder) / "optimised.onnx"
+        OnnxModel(path, image=image, optimised=optimised)
+        return onnx.load(optimised)
+
+
 def _costs(onnx: Any, graph: Graph, values: Mapping[str, Value], longest_ns: float) -> list[float]:
     """Return what a cut before each node costs; infinite where there must be none."""
     found = []
-    for names in graph.crossing():
+    for names, shared in zip(graph.crossing(), graph.shared(), strict=True):
         size = sum(values[name].size if _passes(onnx, values[name]) else math.inf for name in names)
-        cost = _EACH_NS + size / _BYTES_PER_NS
+        cost = _EACH_NS + size / _BYTES_PER_NS + min(shared, _CACHE) / _CACHE_BYTES_PER_NS
+        if shared > _MOST_SHARED:
+            cost = math.inf
         found.append(cost if cost <= _SHARE * longest_ns else math.inf)
     return found
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,20 @@ class Graph:
             live = {name: last for name, last in live.items() if last > index}
             live |= {name: readers[name] for name in names if name in readers}
         return found
+
+    def shared(self) -> list[int]:
+        """Return, for each place before a node, the bytes of constants that are read on both sides of it.
+
+        Each part has its own copy of what it reads: of a network whose steps are written out, one per part.
+        """
+        first = {name: index for index, names in reversed(list(enumerate(self._reads))) for name in names}
+        changes = [0] * (self.nodes + 1)
+        for name, item in (*self._constants.items(), *self._sparse.items()):
+            if name in first:
+                size = item.ByteSize()
+                changes[first[name] + 1] += size
+                changes[min(self._last[name], self.nodes - 1) + 1] -= size
+        return list(itertools.accumulate(changes[: self.nodes]))
 
     def part(self, start: int, stop: int, values: Mapping[str, Value]) -> Part:
         """Return the nodes from one place to another as a graph.

@@ -75,17 +75,14 @@ class SegmentedModel:
         """Return the shortest time of each part in ns, without giving way."""
         self._run(feed, _go_on)  # the first ones allocate
         self._run(feed, _go_on)
-        stamps = np.empty((runs, len(self._parts) + 1))
-        for row in stamps:
-            marks = iter(range(1, len(row)))
-
-            def mark(row: Any = row, marks: Any = marks) -> None:
-                row[next(marks)] = time.perf_counter_ns()
-
-            row[0] = time.perf_counter_ns()
-            self._run(feed, mark)
-            mark()
-        times: list[float] = np.diff(stamps, axis=1).min(axis=0).tolist()
+        rows = []
+        for _ in range(runs):
+            stamps = _Stamps()
+            stamps.mark()
+            self._run(feed, stamps.mark)
+            stamps.mark()
+            rows.append(stamps.times_ns[-1 - len(self._parts) :])  # a run that is begun again leaves more
+        times: list[float] = np.diff(rows, axis=1).min(axis=0).astype(float).tolist()
         return times
 
     def _run(self, feed: Mapping[str, np.ndarray], between: Between) -> Mapping[str, np.ndarray]:
@@ -95,7 +92,7 @@ class SegmentedModel:
             self._bound.move_to_end(shapes)
             try:
                 return bound.run(given, between)
-            except Exception:  # sizes that hang on values, or whatever `_run_free` raises again
+            except _UnfitError:  # sizes that hang on values, or what `_run_free` raises again
                 self._bound[shapes] = None
         values = self._run_free(given, between)
         if shapes not in self._bound:
@@ -116,6 +113,20 @@ class SegmentedModel:
             made = each.session.run_with_ort_values(list(each.part.outputs), taken, None)
             values.update(zip(each.part.outputs, made, strict=True))
         return values
+
+
+class _Stamps:
+    """Times of a steady clock, ns."""
+
+    def __init__(self) -> None:
+        self.times_ns: list[int] = []
+
+    def mark(self) -> None:
+        self.times_ns.append(time.perf_counter_ns())
+
+
+class _UnfitError(Exception):
+    """Parts do not run with the memory that there is."""
 
 
 class _Bound:
@@ -149,14 +160,17 @@ class _Bound:
         """Run the parts once.
 
         Raises:
-            Exception: An error of ONNX Runtime, where something is not of the size that it was.
+            _UnfitError: Where ONNX Runtime cannot, as when something is not of the size that it was.
         """
         for number, (session, binding, names) in enumerate(self._steps):
             if number:
                 between()
             for name in names:
                 binding.bind_cpu_input(name, given[name])
-            session.run_with_iobinding(binding)
+            try:
+                session.run_with_iobinding(binding)
+            except Exception as error:  # it has types of its own
+                raise _UnfitError from error
         return self._arrays
 
 

@@ -59,12 +59,13 @@ class Sharing:
         """Return whether there may be others."""
         return self.turn is not UNSHARED
 
-    def warm_ups(self) -> Iterator[int]:
-        """Yield numbers for the jobs of a warm-up, after which what they cost can be declared.
+    def warm_ups(self, alone: int = 1) -> Iterator[int]:
+        """Yield a number for each job of a warm-up, after which what they cost can be declared.
 
-        One will do where nobody needs to know.
+        Args:
+            alone: How many there are where nobody needs to know.
         """
-        yield from range(WARM_UPS if self.is_shared else 1)
+        yield from range(WARM_UPS if self.is_shared else alone)
 
 
 ALONE = Sharing()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -82,17 +81,10 @@ def test_a_server_has_a_device_of_its_own() -> None:
         load_policy(config, sharing=Sharing(Counting()))
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"kind": "torch", "model": "policy.pt"},
-        {"kind": "lerobot", "lerobot.directory": "here", "lerobot.python": sys.executable},
-    ],
-)
-def test_what_runs_in_one_piece_is_not_cut(values: dict[str, str], tmp_path: Path) -> None:
-    config = build(PolicyConfig, values)
-    with pytest.raises(ConfigurationError, match=rf"kind {config.kind} runs in one piece"):
-        load_policy(config, sharing=Sharing(Counting(), 5.0))
+def test_a_checkpoint_runs_in_one_piece() -> None:
+    values = {"kind": "lerobot", "lerobot.directory": "here", "lerobot.python": sys.executable}
+    with pytest.raises(ConfigurationError, match="kind lerobot runs in one piece"):
+        load_policy(build(PolicyConfig, values), sharing=Sharing(Counting(), 5.0))
 
 
 def test_alone_nothing_changes() -> None:

@@ -60,6 +60,20 @@ def test_an_output_that_is_ready_crosses_only_what_reads_it_later(tmp_path: Path
     assert set(crossing[8]) == {"h0", "h3"}
 
 
+def test_constants_that_both_sides_read_are_known(tmp_path: Path) -> None:
+    path, steps, depth = tmp_path / "policy.onnx", 3, 2
+    model = onnx.load(denoising(path, steps, depth))
+    graph = Graph(model)
+    for place, size in enumerate(graph.shared()):
+        before, after = (
+            {name for node in nodes for name in node.input}
+            for nodes in (model.graph.node[:place], model.graph.node[place:])
+        )
+        assert size == sum(item.ByteSize() for item in model.graph.initializer if item.name in before & after)
+    assert graph.shared()[0] == 0
+    assert max(graph.shared()) > depth * (8 * WIDTH) ** 2 * 4
+
+
 def test_a_part_says_what_the_whole_says_and_has_only_the_constants_that_it_reads(tmp_path: Path) -> None:
     model = onnx.load(layers(tmp_path / "graph.onnx", 4))
     values = {name: Value(FLOAT, ("N", WIDTH), 0) for name in ("h0", "h1")}

@@ -124,16 +124,25 @@ def test_an_error_of_a_part_is_raised_and_the_next_run_is_right(tmp_path: Path) 
 
 def test_whoever_gives_way_for_good_stops_the_run(tmp_path: Path) -> None:
     class Refusing(Unshared):
+        """Refuses once a run: after a timeout the job is over, and nobody gives way any more."""
+
+        asked = 0
+
         def between(self) -> None:
-            raise TimeoutError("the device is not to be had")
+            self.asked += 1
+            if self.asked == 1:
+                raise TimeoutError("the device is not to be had")
 
     path, feed = layers(tmp_path / "graph.onnx"), {"x": drawn(0)}
-    model = in_parts(path, feed, 4, turn=Refusing())
-    for _ in range(3):
+    model = in_parts(path, feed, 4, 8)
+    for run in range(4):
+        if run:
+            model.run(feed, ["y"])
+        model.turn = Refusing()
         with pytest.raises(TimeoutError, match="not to be had"):
             model.run(feed, ["y"])
-    model.turn = Counting()
-    for _ in range(3):
+        assert model.turn.asked == 1
+        model.turn = Counting()
         np.testing.assert_array_equal(model.run(feed, ["y"])[0], unfused(path, feed, ["y"])[0])
 
 
@@ -170,19 +179,19 @@ def test_a_policy_is_cut_between_its_steps(tmp_path: Path) -> None:
             }  # fmt: skip
 
 
-def test_no_part_takes_longer_than_wished_where_nodes_are_short(tmp_path: Path) -> None:
+def test_a_model_that_takes_long_is_cut_into_short_parts(tmp_path: Path) -> None:
     path = denoising(tmp_path / "policy.onnx", 8, depth=12)
-    feed = {"state": drawn(0, 128), "noise": drawn(1, 128)}
-    whole_ms = cut(path, 1e3, fed(**feed)).whole_ns * 1e-6
-    found = cut(path, whole_ms / 3.0, fed(**feed))
-    assert 3 <= found.model.parts <= 32
-    # A machine that is busy is slower at times, but not in all of seven runs and four rounds.
-    assert max(found.times_ns) * 1e-6 < whole_ms / 1.5
-    few = cut(path, whole_ms / 6.0, fed(**feed), most=3)
-    assert few.model.parts == 3
+    feed = {"state": drawn(0, 256), "noise": drawn(1, 256)}
+    found = cut(path, 2.0, fed(**feed))  # a fast core takes 20 ms for all of it
+    assert 4 <= len(found.times_ns) <= 32
+    assert max(found.times_ns) < found.whole_ns / 2.0
+    few = cut(path, 2.0, fed(**feed), most=3)
+    assert len(few.times_ns) == 3
     assert "in 3 parts" in few.as_text()
-    for model in (found.model, few.model):
-        np.testing.assert_array_equal(model.run(feed, ["actions"])[0], unfused(path, feed, ["actions"])[0])
+    for each in (found, few):
+        np.testing.assert_array_equal(
+            each.model.run(feed, ["actions"])[0], unfused(path, feed, ["actions"])[0]
+        )
 
 
 @pytest.mark.parametrize("name", ["shapes", "reach_flow", "alerts", "table_prefix"])
@@ -207,7 +216,7 @@ def test_the_models_that_ship_give_the_same_bits_in_parts(name: str, tmp_path: P
 
 def test_a_detector_that_ships_is_cut_where_it_is_told_to(capsys: pytest.CaptureFixture[str]) -> None:
     image = ImageInput("images", 320, 320)
-    found = cut(resources.model("shapes"), 2.5, lambda model: example(model, image, {}), image=image)
+    found = cut(resources.model("shapes"), 1.0, lambda model: example(model, image, {}), image=image)
     assert found.model.parts > 1
     assert found.model.inputs["images"].shape == (1, 3, 320, 320)
     assert not capsys.readouterr().err
@@ -223,4 +232,5 @@ def test_without_onnx_the_error_says_what_to_install(tmp_path: Path, monkeypatch
     path = layers(tmp_path / "graph.onnx")
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtra, match=r"lowlat_nodes\[onnx\]"):
-        cut(path, 1.0, fed(x=drawn(0)))
+        cut(path, 1e-6, fed(x=drawn(0)))
+    assert isinstance(cut(path, 1e6, fed(x=drawn(0))).model, OnnxModel)

@@ -19,7 +19,7 @@ from lowlat_nodes.inference.turn import UNSHARED, Unshared
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 
-ROWS = np.random.default_rng(0).normal(size=(64, WIDTH)).astype(np.float32)
+ROWS = np.random.default_rng(0).normal(size=(256, WIDTH)).astype(np.float32)
 FURTHER = {"state": ROWS, "noise": ROWS}
 
 
@@ -71,7 +71,7 @@ def test_a_model_is_cut_only_where_it_is_wished_for(tmp_path: Path) -> None:
     turn = Counting()
     for settings in (ONE_THREAD, BackendSettings(spinning="never")):  # one way, and several to choose from
         for _ in range(2):  # the second time the choice comes from the cache
-            loaded = backends.load(path, settings, further=FURTHER, sharing=Sharing(turn, 0.4))
+            loaded = backends.load(path, settings, further=FURTHER, sharing=Sharing(turn, 2.0))
             assert {loaded.candidate.backend, loaded.candidate.device} == {"onnxruntime", "cpu"}
             assert isinstance(loaded.model, SegmentedModel)
             assert loaded.cut is not None
