@@ -93,8 +93,8 @@ def test_a_connection_that_was_cut_in_silence_is_made_anew() -> None:
             assert follow_until(link, lambda: link.link.broken > broken)  # noqa: B023
             with pytest.raises(zmq.Again):
                 link.socket.send(b"late", zmq.NOBLOCK)
+            relay.cut()  # its own ends of the connections that were given up, before one stands again
             relay.thaw()
-            relay.cut()  # its own ends of the connections that were given up
     assert max(descriptors) <= descriptors[0] + 8  # those of a connection that has just been closed
 
 
