@@ -48,7 +48,7 @@ demo: $(STAMPS)/demo interfaces
 
 .PHONY: test
 test: $(STAMPS)/dev interfaces
-	@$(BIN)/pytest -n auto $(ARGS)
+	@$(BIN)/pytest -n $$(($$(nproc) + 1)) $(ARGS)
 
 .PHONY: lint
 lint: $(STAMPS)/dev
