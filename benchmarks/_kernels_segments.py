@@ -249,6 +249,7 @@ def _process(layers: int, width: int, cost_s: float) -> Iterator[subprocess.Pope
         env={**os.environ, **dict.fromkeys(threads, "1")},
     ) as process:
         try:
+            _answer(process)  # once it is calibrated, undisturbed by the next one
             yield process
             process.communicate(timeout=_PATIENCE_S)  # closes its input, which ends it
         finally:

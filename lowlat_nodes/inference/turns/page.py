@@ -275,6 +275,7 @@ class Page:
         """Leave the page, and remove it if we are the last."""
         if self.lock(time.monotonic_ns() + round(_PATIENCE_S * 1e9)):
             self.words[Field.STATE + self.slot] = State.FREE
+            _SLOT_LOCKS[self.slot].release(self._descriptor)  # or two who leave at once find each other
             others = any(lock.held(self._descriptor) for lock in _SLOT_LOCKS)
             if not others and not self.moved():
                 with contextlib.suppress(OSError):

@@ -58,6 +58,20 @@ def test_the_last_one_removes_the_page(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_of_two_who_leave_at_once_one_removes_the_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Page(folder, "gpu", "/a"), Page(folder, "gpu", "/b")
+    disown = Page.disown
+
+    def disown_late(page: Page) -> None:
+        if page is first:  # the second one leaves while the first has not let go of the file
+            second.close()
+        disown(page)
+
+    monkeypatch.setattr(Page, "disown", disown_late)
+    first.close()
+    assert list(folder.iterdir()) == []
+
+
 def test_devices_have_pages_of_their_own(folder: Path) -> None:
     with closing(Page(folder, "cpu0", "/node")) as one, closing(Page(folder, "cuda:0", "/node")) as other:
         assert one.take_device()
