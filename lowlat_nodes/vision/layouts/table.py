@@ -19,7 +19,7 @@ from lowlat_nodes.vision.placement import Placement, Rows
 MOST_PAIRS = MOST_ROWS
 """How many pairs of an image are looked at; far more than there are things in it."""
 
-# By numba a frame is done 40 to 80 us sooner, and the node takes 0.4 s and 127 MB more: docs/kernels.md.
+# By numba a frame is done 40 us sooner, and the node takes 2.3 s and 165 MB more: docs/kernels.md.
 _detections: Callable[..., Found] = detections.on("vectorised")
 
 
