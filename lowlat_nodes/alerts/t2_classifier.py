@@ -4,20 +4,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lowlat_nodes import resources
 from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.alerts.gaussian_process import STEPS
 from lowlat_nodes.alerts.lightcurve import LightCurves
-from lowlat_nodes.alerts.model_metadata import read_threshold
+from lowlat_nodes.alerts.onnx_classifier import OnnxClassifier
 from lowlat_nodes.alerts.t2_inputs import PASSBANDS, around_detections, t2_inputs
-from lowlat_nodes.inference import backends
 from lowlat_nodes.inference.backend_settings import ONE_THREAD, BackendSettings
 from lowlat_nodes.inference.segments.sharing import ALONE, Sharing
 
@@ -27,28 +24,15 @@ SHIPPED: Final = "alerts_t2"
 _BATCH: Final = 4  # the attention of more leaves the cache
 
 
-class T2Classifier:
-    """Class probabilities of alerts from their interpolated light curves; used by one thread.
-
-    Attributes:
-        name: Of the kind of model.
-        sha256: Of its file, hexadecimal.
-        threshold: Probability of the likeliest class below which to abstain.
-        batch: How many light curves the model takes at a time.
-        backend: What runs it, in words.
-
-    Args:
-        path: An .onnx file of `lowlat train t2`; None takes the one that ships.
-        settings: What runs it; where they leave a choice, it is timed here, on this machine.
-        sharing: Whether it is cut into parts, see `backends.load`.
-
-    Raises:
-        ConfigurationError: If the file is missing or none of those, or does not fit the settings.
-        MissingExtra: If the library that was asked for is not installed.
-    """
+class T2Classifier(OnnxClassifier):
+    """Class probabilities of alerts from their interpolated light curves; see `OnnxClassifier`."""
 
     name = "t2"
     batch = _BATCH
+    contract = CONTRACT
+    shipped = SHIPPED
+    trainer = "lowlat train t2"
+    expected: ClassVar = {"passbands": PASSBANDS}
 
     def __init__(
         self,
@@ -56,19 +40,20 @@ class T2Classifier:
         settings: BackendSettings = ONE_THREAD,
         sharing: Sharing = ALONE,
     ) -> None:
-        path = resources.model(SHIPPED) if path is None else path
-        self.threshold = read_threshold(
-            path,
-            backends.signature(path).metadata,
-            CONTRACT,
-            trainer="lowlat train t2",
-            expected={"passbands": PASSBANDS},
-        )
-        loaded = backends.load(path, settings, further=_example(), outputs=["probabilities"], sharing=sharing)
-        self._model = loaded.model
+        super().__init__(path, settings, sharing)
         t2_inputs(_one_epoch())  # what interpolates is compiled here, not at the first alert
-        self.backend = loaded.candidate.describe()
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    @classmethod
+    def example(cls) -> dict[str, NDArray[np.float32]]:
+        """Return a rise and a fall of many sizes."""
+        peaks = np.geomspace(1e3, 1e6, _BATCH)[:, None, None]
+        shape = np.exp(-(((np.arange(STEPS) - 50.0) / 20.0) ** 2))[:, None]
+        flux = np.broadcast_to(peaks * shape, (_BATCH, STEPS, len(PASSBANDS))).astype(np.float32)
+        return {
+            "flux_njy": flux,
+            "error_njy": np.full_like(flux, 1e3),
+            "span_days": np.full(_BATCH, 30.0, np.float32),
+        }
 
     def classify(self, light_curves: LightCurves) -> NDArray[np.float32]:
         """Return class probabilities, float32 [n, 12] in the order of `CLASSES`; each row sums to 1.
@@ -81,7 +66,7 @@ class T2Classifier:
         for start in range(0, len(light_curves), _BATCH):
             rows = slice(start, start + _BATCH)
             feed = {name: values[rows] for name, values in inputs.items()}
-            probabilities[rows] = self._model.run(feed, ["probabilities"])[0]
+            probabilities[rows] = self.probabilities(feed)
         probabilities[np.diff(seen.offsets) == 0] = 1.0 / len(CLASSES)
         return probabilities
 
@@ -91,15 +76,3 @@ def _one_epoch() -> LightCurves:
     return LightCurves(
         np.zeros(1, np.int64), [""], np.array([0, 1]), number, np.zeros(1, np.uint8), number, number, true
     )
-
-
-def _example() -> dict[str, np.ndarray]:
-    """Return a batch to run the model with: a rise and a fall of many sizes."""
-    peaks = np.geomspace(1e3, 1e6, _BATCH)[:, None, None]
-    shape = np.exp(-(((np.arange(STEPS) - 50.0) / 20.0) ** 2))[:, None]
-    flux = np.broadcast_to(peaks * shape, (_BATCH, STEPS, len(PASSBANDS))).astype(np.float32)
-    return {
-        "flux_njy": flux,
-        "error_njy": np.full_like(flux, 1e3),
-        "span_days": np.full(_BATCH, 30.0, np.float32),
-    }

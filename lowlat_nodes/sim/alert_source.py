@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.sim.alert_packets import ztf_packets
 from lowlat_nodes.sim.sky.population import generate
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.fleeting import Fleeting
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.stream.trace import Trace
@@ -22,7 +23,7 @@ _LATE_S = 1.0  # what is later than that is left out of the timetable, not made 
 _ZTF = {"ztf": 1.0}
 
 
-class SimulatedAlerts:
+class SimulatedAlerts(Fleeting):
     """A source of packets of ZTF, one for each simulated object, evenly in time.
 
     Objects of all classes are equally frequent. Each is named by what it truly is, and a number: `TDE 17`.
@@ -66,22 +67,6 @@ class SimulatedAlerts:
             self._number += 1
             self._due_s += self._period_s
         return messages
-
-    def commit(self) -> None:
-        """Do nothing: a simulation begins anew."""
-
-    def before_handover(self, settle: Callable[[], None]) -> None:
-        """Do nothing: nothing goes to another consumer."""
-
-    @property
-    def exhausted(self) -> bool:
-        """Return False: there is always another object."""
-        return False
-
-    @property
-    def lag(self) -> None:
-        """Return None: nothing waits."""
-        return
 
     def close(self) -> None:
         """Do nothing."""

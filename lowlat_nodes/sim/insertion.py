@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lowlat_nodes.sim.scene import Stroke
+from lowlat_nodes.sim.series import Series
 from lowlat_nodes.sim.task import Record, Trial
 from lowlat_nodes.stream.errors import ConfigurationError
 
@@ -193,7 +193,7 @@ class Event:
         }
 
 
-class InsertionTask:
+class InsertionTask(Series[Insertion]):
     """Shows slots to a moving fingertip, disturbs it and keeps the score.
 
     A trial starts with the appearance of its slot, and is done when the fingertip has been in the slot for
@@ -203,11 +203,10 @@ class InsertionTask:
     def __init__(self, insertions: Sequence[Insertion], *, hold_ns: int = 300_000_000) -> None:
         if hold_ns <= 0 or not insertions:
             raise ConfigurationError(f"expected insertions and a hold of more than 0 ns, got {hold_ns}")
-        self._insertions = tuple(insertions)
+        super().__init__(insertions)
         self._hold_ns = hold_ns
         self._now_ns = -1
         self._inside_ns: int | None = None  # since when the fingertip has been in the slot
-        self._trials: list[Trial] = []
 
     @property
     def text(self) -> str:
@@ -215,29 +214,14 @@ class InsertionTask:
         return TEXT
 
     @property
-    def size(self) -> int:
-        """How many slots there are."""
-        return len(self._insertions)
-
-    @property
     def duration_ns(self) -> int:
         """When the last window is over."""
-        return self._insertions[-1].end_ns
-
-    @property
-    def trials(self) -> Sequence[Trial]:
-        """The slots that have come and gone."""
-        return tuple(self._trials)
-
-    @property
-    def finished(self) -> bool:
-        """Whether the last slot has come and gone."""
-        return len(self._trials) == len(self._insertions)
+        return self._planned[-1].end_ns
 
     @property
     def things(self) -> tuple[Slot, ...]:
         """The slot, while one is there."""
-        insertion = self._insertion
+        insertion = self.current
         if insertion is None or self._now_ns < insertion.onset_ns:
             return ()
         return (insertion.slot if self._now_ns < insertion.shift_ns else insertion.shifted,)
@@ -245,7 +229,7 @@ class InsertionTask:
     @property
     def push_n(self) -> tuple[float, float]:
         """The push under way."""
-        insertion = self._insertion
+        insertion = self.current
         if insertion is None or not insertion.push_ns <= self._now_ns < insertion.push_end_ns:
             return 0.0, 0.0
         return insertion.push_n
@@ -253,13 +237,13 @@ class InsertionTask:
     @property
     def surprise_ns(self) -> int | None:
         """When the next slot shifts."""
-        ahead = (insertion.shift_ns for insertion in self._insertions[len(self._trials) :])
+        ahead = (insertion.shift_ns for insertion in self.ahead)
         return next((time_ns for time_ns in ahead if time_ns > self._now_ns), None)
 
     def advance(self, now_ns: int, tip: ArrayLike) -> list[Event]:
         """Move to a time since the beginning with the fingertip at `tip` [2] in m; return what happened."""
         x, y = np.asarray(tip, dtype=np.float64).tolist()
-        insertion, before_ns, self._now_ns = self._insertion, self._now_ns, now_ns
+        insertion, before_ns, self._now_ns = self.current, self._now_ns, now_ns
         if insertion is None or now_ns < insertion.onset_ns:
             return []
         (slot,) = self.things
@@ -287,18 +271,12 @@ class InsertionTask:
 
     def fork(self, *, calm: bool) -> InsertionTask:
         """An independent copy in the same state; `calm` leaves the next shift out of it."""
-        other = copy.copy(self)
-        other._trials = list(self._trials)
+        other = self.copy()
         if calm:
-            other._insertions = tuple(
+            other._planned = tuple(
                 replace(insertion, shifted=insertion.slot)
                 if insertion.shift_ns == self.surprise_ns
                 else insertion
-                for insertion in self._insertions
+                for insertion in self._planned
             )
         return other
-
-    @property
-    def _insertion(self) -> Insertion | None:
-        """The slot that is there, or the next one."""
-        return None if self.finished else self._insertions[len(self._trials)]

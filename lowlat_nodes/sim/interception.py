@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lowlat_nodes.sim.scene import Disc, Stroke
+from lowlat_nodes.sim.series import Series
 from lowlat_nodes.sim.task import Record, Trial
 from lowlat_nodes.stream.errors import ConfigurationError
 
@@ -168,7 +168,7 @@ class Event:
         }
 
 
-class InterceptionTask:
+class InterceptionTask(Series[Flight]):
     """Flies balls at a moving fingertip and keeps the score.
 
     A ball is met when the fingertip is within `tolerance_m` of the place where it crosses the line, at the
@@ -179,12 +179,11 @@ class InterceptionTask:
     def __init__(self, flights: Sequence[Flight], *, tolerance_m: float = 0.025) -> None:
         if tolerance_m <= 0 or not flights:
             raise ConfigurationError(f"expected flights and a tolerance above 0 m, got {tolerance_m}")
-        self._flights = tuple(flights)
+        super().__init__(flights)
         self._tolerance_m = tolerance_m
         self._now_ns = -1
         self._tip = (math.nan, math.nan)
         self._there_ns: int | None = None  # since when the fingertip has been where the ball will cross
-        self._trials: list[Trial] = []
 
     @property
     def text(self) -> str:
@@ -192,29 +191,14 @@ class InterceptionTask:
         return TEXT
 
     @property
-    def size(self) -> int:
-        """How many balls there are."""
-        return len(self._flights)
-
-    @property
     def duration_ns(self) -> int:
         """When the last ball crosses the line."""
-        return self._flights[-1].cross_ns
-
-    @property
-    def trials(self) -> Sequence[Trial]:
-        """The balls that have crossed the line."""
-        return tuple(self._trials)
-
-    @property
-    def finished(self) -> bool:
-        """Whether the last ball has crossed the line."""
-        return len(self._trials) == len(self._flights)
+        return self._planned[-1].cross_ns
 
     @property
     def things(self) -> tuple[CrossingLine | Ball, ...]:
         """The line, and the ball while one flies."""
-        flight = self._flight
+        flight = self.current
         if flight is None or self._now_ns < flight.serve_ns:
             return (CrossingLine(),)
         return CrossingLine(), flight.ball(self._now_ns)
@@ -227,14 +211,14 @@ class InterceptionTask:
     @property
     def surprise_ns(self) -> int | None:
         """When the next ball is deflected."""
-        ahead = (flight.deflect_ns for flight in self._flights[len(self._trials) :])
+        ahead = (flight.deflect_ns for flight in self.ahead)
         return next((time_ns for time_ns in ahead if time_ns > self._now_ns), None)
 
     def advance(self, now_ns: int, tip: ArrayLike) -> list[Event]:
         """Move to a time since the beginning with the fingertip at `tip` [2] in m; return what happened."""
         x, y = np.asarray(tip, dtype=np.float64).tolist()
         events: list[Event] = []
-        flight = self._flight
+        flight = self.current
         if flight is not None:
             events += [
                 Event(kind, now_ns, flight)
@@ -255,21 +239,15 @@ class InterceptionTask:
 
     def fork(self, *, calm: bool) -> InterceptionTask:
         """An independent copy in the same state; `calm` leaves the next deflection out of it."""
-        other = copy.copy(self)
-        other._trials = list(self._trials)
+        other = self.copy()
         if calm:
-            other._flights = tuple(
+            other._planned = tuple(
                 replace(flight, cross_x_m=flight.aimed_x_m)
                 if flight.deflect_ns == self.surprise_ns
                 else flight
-                for flight in self._flights
+                for flight in self._planned
             )
         return other
-
-    @property
-    def _flight(self) -> Flight | None:
-        """The ball in flight, or the next one."""
-        return None if self.finished else self._flights[len(self._trials)]
 
     def _judge(self, flight: Flight, now_ns: int, tip: tuple[float, float]) -> Event:
         before = self._tip if self._now_ns >= 0 else tip

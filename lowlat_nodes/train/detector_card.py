@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from lowlat_nodes.train import model_card
 from lowlat_nodes.vision.average_precision import Precision
 
 TEXT = """\
@@ -86,19 +86,14 @@ def write_card(model: Path, one: Precision, many: Precision, facts: Mapping[str,
     `one` and `many` are what its two heads reach; `facts` fill the placeholders of the text by name. Raises
     KeyError for one that is missing.
     """
-    content = model.read_bytes()
-    card = model.with_suffix(".md")
-    card.write_text(
-        TEXT.format(
-            name=model.stem,
-            sha256=hashlib.sha256(content).hexdigest(),
-            size=len(content),
-            frames=one.frames,
-            wanted=one.wanted,
-            table="\n".join((row("one-to-one, as shipped", one), row("one-to-many, with NMS", many))),
-            by_class=", ".join(f"{name} {figure:.3f}" for name, figure in one.by_class.items()),
+    return model_card.write(
+        model,
+        TEXT,
+        {
+            "frames": one.frames,
+            "wanted": one.wanted,
+            "table": "\n".join((row("one-to-one, as shipped", one), row("one-to-many, with NMS", many))),
+            "by_class": ", ".join(f"{name} {figure:.3f}" for name, figure in one.by_class.items()),
             **facts,
-        ),
-        encoding="utf-8",
+        },
     )
-    return card

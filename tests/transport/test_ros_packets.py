@@ -22,7 +22,7 @@ from lowlat_nodes.stream.clock import ManualClock
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.stream.trace import Trace
-from lowlat_nodes.transport.ros import Output, RosSink
+from lowlat_nodes.transport.ros import Output, RosSink, packets
 from lowlat_nodes.transport.ros.packets import TYPE_NAME, RosPackets
 
 pytestmark = pytest.mark.ros
@@ -86,6 +86,21 @@ def test_what_is_not_asked_for_waits(node: Node) -> None:
         messages = take(source, 5) + take(source, 45)
         assert bodies(messages) == [bytes([number]) for number in range(50)]
         assert not source.drops.total
+
+
+def test_large_packets_come_a_few_at_once(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packets, "_BATCH_BYTES", 2000)
+    publisher = node.create_publisher(UInt8MultiArray, "alerts", QoSProfile(depth=100))
+    with closing(RosPackets(node, "alerts", ManualClock())) as source:
+        until(publisher.get_subscription_count)
+        for number in range(7):
+            publisher.publish(UInt8MultiArray(data=bytes([number]) * 1000))
+        messages: list[Message] = []
+        while len(messages) < 7:
+            some = source.poll(7, PATIENCE_S)
+            assert 1 <= len(some) <= 2
+            messages += some
+        assert bodies(messages) == [bytes([number]) * 1000 for number in range(7)]
 
 
 def test_what_has_no_room_is_counted(node: Node) -> None:

@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The card that ships beside the classifier of alerts: what it is, how it was made and how well it does."""
+"""The card that ships beside a classifier of alerts: what it is, how it was made and how well it does."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.sim.sky.surveys import SURVEYS
+from lowlat_nodes.train import model_card
 from lowlat_nodes.train.alerts.metrics import (
     SUPERNOVAE,
     Probabilities,
@@ -154,28 +154,23 @@ def matrix(labels: NDArray[np.int64], probabilities: Probabilities) -> str:
     return "\n".join(lines)
 
 
-def write_card(model: Path, whole: Judged, alerts: Judged, facts: Mapping[str, object]) -> Path:
-    """Write the card of a model beside it and return its path.
+def write_card(model: Path, text: str, whole: Judged, alerts: Judged, facts: Mapping[str, object]) -> Path:
+    """Write the card of a classifier beside it and return its path.
 
-    `facts` fill the placeholders of the text by name. Raises KeyError for one that is missing.
+    `facts` fill the placeholders of `text` by name. Raises KeyError for one that is missing.
     """
-    content = model.read_bytes()
     labels, probabilities = whole.sky.labels, whole.probabilities
     by_class = zip(CLASSES, f1_scores(labels, probabilities), strict=True)
-    card = model.with_suffix(".md")
-    card.write_text(
-        TEXT.format(
-            name=model.stem,
-            sha256=hashlib.sha256(content).hexdigest(),
-            size=len(content),
-            count=len(CLASSES),
-            names=", ".join(CLASSES),
-            tested=len(alerts.sky),
-            table="\n".join(rows(whole, alerts)),
-            matrix=matrix(labels, probabilities),
-            by_class=", ".join(f"{name} {score:.3f}" for name, score in by_class),
+    return model_card.write(
+        model,
+        text,
+        {
+            "count": len(CLASSES),
+            "names": ", ".join(CLASSES),
+            "tested": len(alerts.sky),
+            "table": "\n".join(rows(whole, alerts)),
+            "matrix": matrix(labels, probabilities),
+            "by_class": ", ".join(f"{name} {score:.3f}" for name, score in by_class),
             **facts,
-        ),
-        encoding="utf-8",
+        },
     )
-    return card

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from lowlat_nodes.train.alerts.options import parse
+from lowlat_nodes.train.alerts.shipping import ship
 
 if TYPE_CHECKING:
     from lowlat_nodes.train.alerts.fit import FitConfig, Fitted
@@ -65,19 +66,17 @@ def _train(options: argparse.Namespace) -> None:
 def _ship(net: TokenModel, config: FitConfig, fitted: Fitted, options: argparse.Namespace) -> None:
     """Calibrate, write and judge the model, and write its card."""
     import numpy as np
-    import onnxruntime
     import torch
 
     from lowlat_nodes.alerts.token_classifier import TokenClassifier
     from lowlat_nodes.alerts.tokens import FIELDS, MOST, tokenise
     from lowlat_nodes.train.alerts import metrics
     from lowlat_nodes.train.alerts.calibrate import logits, temperature
-    from lowlat_nodes.train.alerts.card import Judged, rows, write_card
+    from lowlat_nodes.train.alerts.card import TEXT
     from lowlat_nodes.train.alerts.export import export_onnx
     from lowlat_nodes.train.alerts.model import Calibrated
     from lowlat_nodes.train.alerts.selection import alerts
-    from lowlat_nodes.train.alerts.sky import CALIBRATION_SEED, TEST_SEED, generator_digest, simulated
-    from lowlat_nodes.train.alerts.whole import whole_light_curves
+    from lowlat_nodes.train.alerts.sky import CALIBRATION_SEED, TEST_SEED, simulated
 
     def unseen(seed: int) -> Labelled:
         return simulated(options.test_objects, seed, options.sky, processes=options.threads)
@@ -90,46 +89,25 @@ def _ship(net: TokenModel, config: FitConfig, fitted: Fitted, options: argparse.
     path = options.out / "alerts.onnx"
     few = tokenise(alerts(test.light_curves, np.arange(min(len(test), 2000))))
     error = export_onnx(Calibrated(net, warmth), path, few, threshold=least, accuracy=ACCURACY)
-    classifier = TokenClassifier(path)
-    seen_whole = whole_light_curves(options.test_objects, TEST_SEED)
-    whole = Judged(seen_whole, classifier.classify(seen_whole.light_curves))
-    probabilities = classifier.classify(test.light_curves)
-    sure = probabilities.max(1) >= least
-    right = probabilities.argmax(1) == test.labels
-    card = write_card(
+    ship(
         path,
-        whole,
-        Judged(test, probabilities),
-        {
-            "command": f"lowlat train alerts --minutes {options.minutes:g} --clock {options.clock} --objects "
-            f"{options.objects} --test-objects {options.test_objects} --seed {options.seed}",
-            "seed": options.seed,
-            "generator": generator_digest(),
-            "libraries": f"torch {torch.__version__}, numpy {np.__version__}, onnxruntime "
-            f"{onnxruntime.__version__}",
-            "parameters": sum(weight.numel() for weight in net.parameters()),
+        TokenClassifier(path),
+        test,
+        net,
+        options,
+        text=TEXT,
+        facts={
             "depth": net.config.depth,
             "width": net.config.width,
             "fields": ", ".join(FIELDS),
             "most": MOST,
-            "threshold": least,
-            "accuracy": right[sure].mean() if sure.any() else 1.0,
-            "share": sure.mean(),
-            "objects": options.objects,
             "steps": fitted.steps,
             "batch": config.batch,
-            "minutes": options.minutes,
-            "clock": {"cpu": "CPU", "wall": "wall-clock time"}[options.clock],
             "views": fitted.views,
             "learning_rate": config.learning_rate,
             "smoothing": config.smoothing,
             "temperature": warmth,
-            "calibrated": len(known),
-            "calibration_seed": CALIBRATION_SEED,
-            "test_seed": TEST_SEED,
             "error": error,
         },
+        say=_say,
     )
-    for line in rows(whole, Judged(test, probabilities)):
-        _say(line)
-    _say(f"{card} written")

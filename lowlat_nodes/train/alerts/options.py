@@ -57,4 +57,13 @@ def parse(
     for module, extra in (("torch", "train"), ("onnx", "train"), ("sncosmo", "sky")):
         if importlib.util.find_spec(module) is None:
             raise MissingExtra(module, extra=extra)
+    options.program = program
     return options
+
+
+def command_line(options: argparse.Namespace) -> str:
+    """Return the command that trains the same again."""
+    return (
+        f"{options.program} --minutes {options.minutes:g} --clock {options.clock} "
+        f"--objects {options.objects} --test-objects {options.test_objects} --seed {options.seed}"
+    )

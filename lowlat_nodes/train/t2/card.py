@@ -1,17 +1,10 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The card that ships beside t2: what it is, how it was made and how well it does."""
+"""The text of the card that ships beside t2."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
-
-from lowlat_nodes.alerts.classes import CLASSES
-from lowlat_nodes.train.alerts.card import Judged, matrix, rows
-from lowlat_nodes.train.alerts.metrics import f1_scores
 
 TEXT: Final = """\
 ---
@@ -87,29 +80,3 @@ It was judged on simulated light curves. What is none of the {count} classes, su
 one of them nevertheless. It knows no redshift, no host and no position. What varies faster than its hundred
 times are apart, as RR Lyrae do over months, is smoothed or lost.
 """
-
-
-def write_card(model: Path, whole: Judged, alerts: Judged, facts: Mapping[str, object]) -> Path:
-    """Write the card of a model beside it and return its path.
-
-    `facts` fill the placeholders of the text by name. Raises KeyError for one that is missing.
-    """
-    content = model.read_bytes()
-    by_class = zip(CLASSES, f1_scores(whole.sky.labels, whole.probabilities), strict=True)
-    card = model.with_suffix(".md")
-    card.write_text(
-        TEXT.format(
-            name=model.stem,
-            sha256=hashlib.sha256(content).hexdigest(),
-            size=len(content),
-            count=len(CLASSES),
-            names=", ".join(CLASSES),
-            tested=len(alerts.sky),
-            table="\n".join(rows(whole, alerts)),
-            matrix=matrix(whole.sky.labels, whole.probabilities),
-            by_class=", ".join(f"{name} {score:.3f}" for name, score in by_class),
-            **facts,
-        ),
-        encoding="utf-8",
-    )
-    return card

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lowlat_nodes.train.alerts.options import parse
+from lowlat_nodes.train.alerts.shipping import ship
 
 if TYPE_CHECKING:
     from lowlat_nodes.train.t2.fit import FitConfig, Fitted
@@ -58,19 +59,15 @@ def _train(options: argparse.Namespace) -> None:
 
 def _ship(net: ScaledT2, config: FitConfig, fitted: Fitted, options: argparse.Namespace) -> None:
     """Calibrate, write and judge the network, and write its card."""
-    import numpy as np
-    import onnxruntime
     import torch
 
     from lowlat_nodes.alerts.t2_classifier import SHIPPED, T2Classifier
     from lowlat_nodes.alerts.t2_inputs import MOST_EPOCHS, PASSBANDS
     from lowlat_nodes.train.alerts import metrics
     from lowlat_nodes.train.alerts.calibrate import temperature
-    from lowlat_nodes.train.alerts.card import Judged, rows
     from lowlat_nodes.train.alerts.command import ACCURACY
-    from lowlat_nodes.train.alerts.sky import CALIBRATION_SEED, TEST_SEED, generator_digest, simulated
-    from lowlat_nodes.train.alerts.whole import whole_light_curves
-    from lowlat_nodes.train.t2.card import write_card
+    from lowlat_nodes.train.alerts.sky import CALIBRATION_SEED, TEST_SEED, simulated
+    from lowlat_nodes.train.t2.card import TEXT
     from lowlat_nodes.train.t2.examples import Examples
     from lowlat_nodes.train.t2.fit import logits
     from lowlat_nodes.train.t2.graph import write_onnx
@@ -89,24 +86,14 @@ def _ship(net: ScaledT2, config: FitConfig, fitted: Fitted, options: argparse.Na
     options.out.mkdir(parents=True, exist_ok=True)
     path, sizes = options.out / f"{SHIPPED}.onnx", net.network.config
     write_onnx(net.network.state_dict(), path, sizes, threshold=least)
-    classifier = T2Classifier(path)
-    seen_whole = whole_light_curves(options.test_objects, TEST_SEED)
-    whole = Judged(seen_whole, classifier.classify(seen_whole.light_curves))
-    probabilities = classifier.classify(test.light_curves)
-    sure = probabilities.max(1) >= least
-    right = probabilities.argmax(1) == test.labels
-    card = write_card(
+    ship(
         path,
-        whole,
-        Judged(test, probabilities),
-        {
-            "command": f"lowlat train t2 --minutes {options.minutes:g} --clock {options.clock} --objects "
-            f"{options.objects} --test-objects {options.test_objects} --seed {options.seed}",
-            "seed": options.seed,
-            "generator": generator_digest(),
-            "libraries": f"torch {torch.__version__}, numpy {np.__version__}, onnxruntime "
-            f"{onnxruntime.__version__}",
-            "parameters": sum(weight.numel() for weight in net.parameters()),
+        T2Classifier(path),
+        test,
+        net,
+        options,
+        text=TEXT,
+        facts={
             "width": sizes.width,
             "heads": sizes.heads,
             "steps": sizes.steps,
@@ -114,21 +101,10 @@ def _ship(net: ScaledT2, config: FitConfig, fitted: Fitted, options: argparse.Na
             "passbands": " and ".join(PASSBANDS),
             "most": MOST_EPOCHS,
             "unit": FLUX_UNIT_NJY,
-            "threshold": least,
-            "accuracy": right[sure].mean() if sure.any() else 1.0,
-            "share": sure.mean(),
-            "objects": options.objects,
             "steps_taken": fitted.steps,
             "batch": config.batch,
-            "minutes": options.minutes,
-            "clock": {"cpu": "CPU", "wall": "wall-clock time"}[options.clock],
             "learning_rate": config.learning_rate,
             "temperature": warmth,
-            "calibrated": len(known),
-            "calibration_seed": CALIBRATION_SEED,
-            "test_seed": TEST_SEED,
         },
+        say=_say,
     )
-    for line in rows(whole, Judged(test, probabilities)):
-        _say(line)
-    _say(f"{card} written")

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -14,6 +13,7 @@ from rclpy.qos import ReliabilityPolicy
 
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
+from lowlat_nodes.stream.fleeting import Fleeting
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
@@ -23,9 +23,10 @@ from lowlat_nodes.transport.ros.waiting import OutsideExecutor
 TYPE_NAME = "std_msgs/msg/UInt8MultiArray"
 
 _NS = 1_000_000_000
+_BATCH_BYTES = 32 << 20  # as from a ZeroMQ socket: what is taken waits in memory
 
 
-class RosPackets:
+class RosPackets(Fleeting):
     """A reliable subscription as a source of packets that is asked.
 
     Packets wait in the history of the subscription, and where that is full the oldest go: a topic cannot make
@@ -69,7 +70,7 @@ class RosPackets:
         )
 
     def poll(self, most: int, timeout_s: float) -> list[Message]:
-        """Return up to `most` packets: those that wait, or the first that come within the time."""
+        """Return up to `most` packets, those that wait or the first that come in time, or 32 MB of them."""
         if most <= 0 or not self._node.context.ok():
             return []
         messages = self._take(most)
@@ -78,22 +79,6 @@ class RosPackets:
             self._wait(left_ns)
             messages = self._take(most)
         return messages
-
-    def commit(self) -> None:
-        """Do nothing: what was received cannot come again."""
-
-    def before_handover(self, settle: Callable[[], None]) -> None:
-        """Do nothing: nothing goes to another consumer."""
-
-    @property
-    def exhausted(self) -> bool:
-        """Return False: a publisher may always come."""
-        return False
-
-    @property
-    def lag(self) -> None:
-        """Return None: what waits in the history is not to be known."""
-        return
 
     def close(self) -> None:
         """Unsubscribe; what waits in the history is lost."""
@@ -109,9 +94,14 @@ class RosPackets:
 
     def _take(self, most: int) -> list[Message]:
         messages: list[Message] = []
+        size = 0
         handle, now_ns = self._subscription.handle, self._clock.now_ns()
         with handle:
-            while len(messages) < most and (taken := handle.take_message(self._type, True)) is not None:
+            while (
+                len(messages) < most
+                and size < _BATCH_BYTES
+                and (taken := handle.take_message(self._type, True)) is not None
+            ):
                 data, info = taken
                 self._count(info)
                 try:
@@ -122,6 +112,7 @@ class RosPackets:
                     continue
                 messages.append(Message(self._topic, packet, Trace(received_ns=now_ns), self._received))
                 self._received += 1
+                size += len(data)
         return messages
 
     def _count(self, info: dict[str, Any]) -> None:

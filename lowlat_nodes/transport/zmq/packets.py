@@ -10,7 +10,6 @@ packets, and as they have no numbers nobody can tell how many.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import zmq
 
@@ -18,6 +17,7 @@ from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.endpoint import UndeliveredError
 from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.fleeting import Fleeting
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.stream.trace import Trace
@@ -39,7 +39,7 @@ _TURN_S = 0.1  # how often a connection is looked at while there is no room
 _MS = 1000.0
 
 
-class PacketReceiver:
+class PacketReceiver(Fleeting):
     """A PULL or a SUB socket as a source of packets that is asked.
 
     Packets that waited in the socket when the process died are gone: a source that gives them again needs a
@@ -137,22 +137,6 @@ class PacketReceiver:
             self._received += 1
             size += len(packet.data)
         return messages
-
-    def commit(self) -> None:
-        """Do nothing: what was received cannot come again."""
-
-    def before_handover(self, settle: Callable[[], None]) -> None:
-        """Do nothing: nothing goes to another consumer."""
-
-    @property
-    def exhausted(self) -> bool:
-        """Return False: a sender may always come."""
-        return False
-
-    @property
-    def lag(self) -> None:
-        """Return None: what waits in the socket is not to be known."""
-        return
 
     def close(self) -> None:
         """Let go of the address; what waits in the socket is lost."""
