@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket as sockets
 import threading
 import time
 from collections import deque
@@ -27,6 +26,7 @@ from lowlat_nodes.stream.requester import (
 from lowlat_nodes.transport.arrays import MAX_MESSAGE, WireError
 from lowlat_nodes.transport.zmq import call
 from lowlat_nodes.transport.zmq.curve import ClientKeys
+from lowlat_nodes.transport.zmq.doorbell import Doorbell
 from lowlat_nodes.transport.zmq.options import receive
 from lowlat_nodes.transport.zmq.server_link import ServerLink
 
@@ -105,15 +105,13 @@ class Caller:
         self._changed = threading.Condition()  # guards these
         self._served = False  # whether a thread serves the socket
         self._closed = False
-        self._wake, self._woken = sockets.socketpair()
-        for end in (self._wake, self._woken):
-            end.setblocking(False)
+        self._bell = Doorbell()
         try:
             self._server = ServerLink(
-                endpoint, keys, max_bytes=max_bytes, sending=at_once, wakers=[self._woken.fileno()]
+                endpoint, keys, max_bytes=max_bytes, sending=at_once, wakers=[self._bell.fileno()]
             )
         except ConfigurationError:
-            self._hang_up()
+            self._bell.close()
             raise
 
     def connect(self, timeout_s: float) -> None:
@@ -156,7 +154,7 @@ class Caller:
             self._pending[number] = pending
             self._unsent.append(pending)
             if self._served:
-                self._ring()
+                self._bell.ring()
         try:
             if not self._serve_until(lambda: pending.over, deadline_ns):
                 raise RequestLate(f"{self._server.endpoint}: no reply by the deadline")
@@ -176,10 +174,10 @@ class Caller:
         with self._changed:
             self._closed = True
             self._end_all(lambda: ServerGone("the connection was closed here"), unsent=True)
-            self._ring()
+            self._bell.ring()
             self._changed.wait_for(lambda: not self._served)
         self._server.close()
-        self._hang_up()
+        self._bell.close()
 
     def _has_room(self) -> bool:
         return len(self._pending) < self._at_once
@@ -224,8 +222,7 @@ class Caller:
             return
         left_ms = max(0, -((time.monotonic_ns() - deadline_ns) // 1_000_000))
         if self._server.wait(left_ms if self._server.link.stands else min(left_ms, _LOOK_MS)):
-            with contextlib.suppress(BlockingIOError):
-                self._woken.recv(4096)
+            self._bell.answer()
 
     def _send(self) -> None:
         while True:
@@ -276,11 +273,3 @@ class Caller:
     def _gone(self) -> ServerGone:
         why = self._server.link.trouble or "it does not take calls any more"
         return ServerGone(f"no connection to the server at {self._server.endpoint}: {why}")
-
-    def _ring(self) -> None:
-        with contextlib.suppress(OSError):  # full: it will wake up as it is
-            self._wake.send(b"\0")
-
-    def _hang_up(self) -> None:
-        self._wake.close()
-        self._woken.close()

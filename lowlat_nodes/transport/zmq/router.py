@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket as sockets
 import threading
 import time
 from collections import deque
@@ -17,6 +15,7 @@ from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.heartbeat import IDLE, RUNNING, STOPPED
 from lowlat_nodes.stream.pulse import Pulse
 from lowlat_nodes.transport.zmq.curve import ServerKeys
+from lowlat_nodes.transport.zmq.doorbell import Doorbell
 from lowlat_nodes.transport.zmq.inbox import Arrival, Inbox
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
 from lowlat_nodes.transport.zmq.options import give_up, probe, receive
@@ -65,9 +64,7 @@ class Router:
         self._inbox = Inbox(per_client=per_client, clients=_CLIENTS, max_bytes=_WAITING_BYTES, counts=counts)
         self._outbox: deque[tuple[bytes, Sequence[bytes | memoryview]]] = deque()
         self._closed = False
-        self._wake, self._woken = sockets.socketpair()
-        for end in (self._wake, self._woken):
-            end.setblocking(False)
+        self._bell = Doorbell()
         self._socket = socket = zmq.Context().socket(zmq.ROUTER)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -87,7 +84,7 @@ class Router:
             )
         except BaseException:
             stop_listening(socket)
-            self._hang_up()
+            self._bell.close()
             raise
         self._thread = threading.Thread(target=self._run, name="router", daemon=True)
         self._thread.start()
@@ -112,26 +109,18 @@ class Router:
     def send(self, route: bytes, frames: Sequence[bytes | memoryview]) -> None:
         """Send a message to a client if it is still there; from any thread, without waiting."""
         self._outbox.append((route, frames))
-        self._ring()
+        self._bell.ring()
 
     def close(self) -> None:
         """Send what waits to be sent and stop; safe in signal handlers, and does not wait."""
         self._closed = True
         self._inbox.close()
-        self._ring()
+        self._bell.ring()
 
     def join(self) -> None:
         """Wait until a closed socket has let go of its address."""
         self._thread.join()
-        self._hang_up()
-
-    def _ring(self) -> None:
-        with contextlib.suppress(OSError):  # full: it will wake up as it is; closed: nobody is there to wake
-            self._wake.send(b"\0")
-
-    def _hang_up(self) -> None:
-        self._wake.close()
-        self._woken.close()
+        self._bell.close()
 
     def _run(self) -> None:
         try:
@@ -142,12 +131,12 @@ class Router:
 
     def _serve(self) -> None:
         poller = zmq.Poller()
-        poller.register(self._woken, zmq.POLLIN)
+        poller.register(self._bell, zmq.POLLIN)
         poller.register(self._socket, zmq.POLLIN)
         while not self._closed:
             ready = {socket for socket, _ in poller.poll()}
-            if self._woken.fileno() in ready:
-                self._woken.recv(4096)
+            if self._bell.fileno() in ready:
+                self._bell.answer()
             self._send_waiting()
             if self._socket in ready:
                 self._take_requests()

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket as sockets
 import threading
 import time
 from typing import Any
@@ -21,6 +19,7 @@ from lowlat_nodes.stream.payload import DeadLetter, Packet
 from lowlat_nodes.transport.arrays import WireError
 from lowlat_nodes.transport.zmq import work
 from lowlat_nodes.transport.zmq.curve import ServerKeys
+from lowlat_nodes.transport.zmq.doorbell import Doorbell
 from lowlat_nodes.transport.zmq.frames import decode, encode
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
 from lowlat_nodes.transport.zmq.options import give_up, probe, receive
@@ -94,9 +93,7 @@ class WorkSink:
         self._closed = False
         self._broken = ""
         self._ping_ns = self._looked_ns = 0
-        self._wake, self._woken = sockets.socketpair()
-        for end in (self._wake, self._woken):
-            end.setblocking(False)
+        self._bell = Doorbell()
         self._socket = socket = zmq.Context().socket(zmq.ROUTER)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -107,7 +104,7 @@ class WorkSink:
             self.endpoint = listen(socket, endpoint, keys=keys, counts=self.counts, max_bytes=work.MAX_NOTE)
         except BaseException:
             stop_listening(socket)
-            self._hang_up()
+            self._bell.close()
             raise
         self._thread = threading.Thread(target=self._run, name="work", daemon=True)
         self._thread.start()
@@ -137,7 +134,7 @@ class WorkSink:
             if not self._changed.wait_for(self._has_room, self._patience_s):
                 raise UndeliveredError(f"no room within {self._patience_s:g} s: {self._standing()}")
             self._ledger.add(frames)
-        self._ring()
+        self._bell.ring()
 
     def flush(self, timeout_s: float) -> None:
         """Wait until workers have committed all that was written.
@@ -163,9 +160,9 @@ class WorkSink:
             if self._closed:
                 return
             self._closed = True
-        self._ring()
+        self._bell.ring()
         self._thread.join()
-        self._hang_up()
+        self._bell.close()
         if self._dead_letters is not None:
             self._dead_letters.close()
 
@@ -207,13 +204,13 @@ class WorkSink:
 
     def _run(self) -> None:
         poller = zmq.Poller()
-        poller.register(self._woken, zmq.POLLIN)
+        poller.register(self._bell, zmq.POLLIN)
         poller.register(self._socket, zmq.POLLIN)
         try:
             while not self._closed:
                 ready = dict(poller.poll(_LOOK_NS // 1_000_000))
-                if self._woken.fileno() in ready:
-                    self._woken.recv(4096)
+                if self._bell.fileno() in ready:
+                    self._bell.answer()
                 with self._changed:
                     if self._socket in ready:
                         self._read()
@@ -360,14 +357,6 @@ class WorkSink:
         worker = self._workers.pop(route)
         if self._routes.get(worker.name) == route:
             del self._routes[worker.name]
-
-    def _ring(self) -> None:
-        with contextlib.suppress(OSError):  # full: it will wake up as it is; closed: nobody is there to wake
-            self._wake.send(b"\0")
-
-    def _hang_up(self) -> None:
-        self._wake.close()
-        self._woken.close()
 
 
 def _dead_letter(dead: Dead) -> Message:
