@@ -11,6 +11,7 @@ from pathlib import Path
 from lowlat_nodes.stream.errors import ConfigurationError
 
 PACKAGE = "lowlat_nodes"
+"""The name under which files are installed below share/."""
 
 
 class ResourceError(ConfigurationError):

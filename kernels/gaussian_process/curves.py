@@ -20,6 +20,7 @@ FLOOR: Final = 1e-10
 """Least noise variance, in units of the squared amplitude: rounding would show below that."""
 
 STEPS: Final = 100
+"""How many times a curve is interpolated at."""
 
 
 class Limits(NamedTuple):

@@ -14,6 +14,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import Floats
 
 ROLL_FORWARDS = ("none", "last_action", "sum_deltas", "actuator")
+"""The kinds by their parameter names."""
 
 
 class RollForward(Protocol):

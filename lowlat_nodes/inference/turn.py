@@ -68,3 +68,4 @@ class Unshared:
 
 
 UNSHARED = Unshared()
+"""The turn of who has a device alone."""

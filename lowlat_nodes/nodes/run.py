@@ -20,8 +20,12 @@ from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.transport.ros import prepare_process
 
-EXIT_FATAL = 1  # starting it again may help
-EXIT_CONFIGURATION = os.EX_CONFIG  # 78: starting it again will not
+EXIT_FATAL = 1
+"""The exit code of a node that failed: starting it again may help."""
+
+EXIT_CONFIGURATION = os.EX_CONFIG
+"""The exit code of a node that refused its configuration, 78: starting it again will not help."""
+
 _SPIN_S = 0.1  # how late a signal may be noticed
 _LOG_PERIOD_S = 5.0
 

@@ -38,7 +38,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 
 T = TypeVar("T")
 
-SCALARS: tuple[type, ...] = (bool, int, float, str)
+_SCALARS: tuple[type, ...] = (bool, int, float, str)
 _GROUP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
@@ -218,7 +218,7 @@ def _walk(config: type, flat: Mapping[str, Any], prefix: str, template: str = ""
         else:
             many = typing.get_origin(hint) is tuple
             kind = typing.get_args(hint)[0] if many else hint
-            if kind not in SCALARS:
+            if kind not in _SCALARS:
                 raise TypeError(f"{config.__name__}.{field.name}: {hint} cannot be a parameter")
             default = None if field.default is dataclasses.MISSING else field.default
             yield Setting(name, kind, many, default, **field.metadata)

@@ -12,6 +12,7 @@ from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.message import Message
 
 Deliver = Callable[[Message], None]
+"""Takes one message; called by a source, in a thread of its own."""
 
 
 class Source(Protocol):

@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 _PLACE = re.compile(r"[\[@#]")  # where the place within a source begins
 
 Floats = NDArray[np.float64]
+"""An array of float64."""
 
 NO_FLOATS: Floats = np.empty(0)
+"""An empty array: what was not measured."""
+
 NO_FLOATS.flags.writeable = False
 
 

@@ -10,6 +10,7 @@ from lowlat_nodes.stream.clock import Clock, SteadyClock
 from lowlat_nodes.stream.heartbeat import MISSED, Beat, Heartbeat
 
 PERIOD_S = 0.25
+"""Between two heartbeats of a loop that has nothing else to say."""
 
 _LONGEST_PERIOD_NS = 10_000_000_000
 _FORGET = 0.99  # of the slowest turn, each beat: a minute from 10 s down to 1 s

@@ -24,7 +24,7 @@ _LATEST_MS = ((1 << 63) - 1) // _NS_PER_MS
 _ASK_S = 5.0
 _LAG_EVERY_S = 1.0
 
-Partition = tuple[str, int]
+_Partition = tuple[str, int]
 
 
 class KafkaSource:
@@ -71,11 +71,11 @@ class KafkaSource:
             else confluent_kafka.OFFSET_END
         )
         self._received = 0
-        self._assigned: set[Partition] = set()
-        self._next: dict[Partition, int] = {}  # the offset after the last one that was polled
-        self._committed: dict[Partition, int] = {}
-        self._places: dict[Partition, int] = {}  # where the group was before anything was polled
-        self._lost_place: dict[Partition, int | None] = {}  # the offset, None where the group has none yet
+        self._assigned: set[_Partition] = set()
+        self._next: dict[_Partition, int] = {}  # the offset after the last one that was polled
+        self._committed: dict[_Partition, int] = {}
+        self._places: dict[_Partition, int] = {}  # where the group was before anything was polled
+        self._lost_place: dict[_Partition, int | None] = {}  # the offset, None where the group has none yet
         self._early: list[Any] = []
         self._errors: deque[Any] = deque(maxlen=1)  # a callback does no more than that, see KafkaSink
         self._settle: Callable[[], None] = lambda: None
@@ -211,7 +211,7 @@ class KafkaSource:
             self._next[topic, number] = offset + 1
         return messages
 
-    def _find_place(self, partition: Partition) -> None:
+    def _find_place(self, partition: _Partition) -> None:
         """Go on where a partition can be read, where the group was if that is there."""
         wanted = self._lost_place[partition]
         offset, missed, name = self._start, 0, f"{partition[0]}[{partition[1]}]"

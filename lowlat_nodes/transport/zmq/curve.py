@@ -22,8 +22,10 @@ from lowlat_nodes.transport.zmq.endpoint import is_local
 from lowlat_nodes.transport.zmq.key_store import KeyStore, is_key, is_path
 
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"
-ZAP_VERSION = b"1.0"
-ZAP_DOMAIN = b"lowlat"
+"""Where libzmq asks whether a client may come in (ZeroMQ RFC 27)."""
+
+_ZAP_VERSION = b"1.0"
+_ZAP_DOMAIN = b"lowlat"
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def secure_server(socket: zmq.Socket[bytes], keys: ServerKeys) -> None:
     socket.curve_server = True
     socket.curve_publickey = keys.pair.public.encode()
     socket.curve_secretkey = keys.pair.secret.encode()
-    socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+    socket.setsockopt(zmq.ZAP_DOMAIN, _ZAP_DOMAIN)
     socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
 
@@ -183,10 +185,10 @@ def answer_zap(request: list[bytes], allowed: Container[str]) -> tuple[list[byte
     """Return the reply to a ZAP request, and whether the client may come in."""
     version, number, domain, *_ = request
     key = zap_key(request)
-    known = version == ZAP_VERSION and domain == ZAP_DOMAIN and bool(key) and key in allowed
+    known = version == _ZAP_VERSION and domain == _ZAP_DOMAIN and bool(key) and key in allowed
     status, text = (b"200", b"OK") if known else (b"400", b"key not allowed")
     user = key.encode() if known else b""
-    return [ZAP_VERSION, number, status, text, user, b""], known
+    return [_ZAP_VERSION, number, status, text, user, b""], known
 
 
 def zap_key(request: list[bytes]) -> str:

@@ -30,7 +30,7 @@ from lowlat_nodes.transport.zmq.options import probe, receive
 WAITING_PACKETS = 128
 """How many packets wait at either end: 6 to 10 MB of alerts; more make nothing faster, be they small."""
 
-MAX_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
 _BATCH_BYTES = 32 << 20
 
 _RECONNECT_MS = 20
@@ -76,7 +76,7 @@ class PacketReceiver(Fleeting):
         subscribe: bytes | None = None,
         server: ServerKeys | None = None,
         client: ClientKeys | None = None,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = _MAX_BYTES,
         waiting: int = WAITING_PACKETS,
     ) -> None:
         endpoint = check_endpoint(endpoint)

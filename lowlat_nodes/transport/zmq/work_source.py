@@ -30,7 +30,7 @@ _NOTES = 64  # how many of them may wait, either way
 _LINGER_MS = 500
 _MOST_WAITING = 2 * work.MAX_CREDIT
 
-Id = tuple[int, int]
+_Id = tuple[int, int]
 
 
 class WorkSource:
@@ -87,11 +87,11 @@ class WorkSource:
         self._topic = topic
         self._prefetch = prefetch
         self._word_ns = min(_WORD_NS, self._silent_ns // 4)
-        self._waiting: deque[tuple[Id, Message]] = deque()
-        self._polled: list[Id] = []
-        self._held: set[Id] = set()  # both of these
-        self._done: deque[Id] = deque()  # the sink was not told yet
-        self._refused: deque[tuple[Id, str]] = deque(maxlen=_MOST_WAITING)  # likewise
+        self._waiting: deque[tuple[_Id, Message]] = deque()
+        self._polled: list[_Id] = []
+        self._held: set[_Id] = set()  # both of these
+        self._done: deque[_Id] = deque()  # the sink was not told yet
+        self._refused: deque[tuple[_Id, str]] = deque(maxlen=_MOST_WAITING)  # likewise
         self._remembered = Recent(remember)
         self._session = 0
         self._got = 0  # in this session
