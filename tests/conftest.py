@@ -83,6 +83,17 @@ def data_dir() -> Path:
 
 
 @pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """Torch on one thread, from the same seed each time."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def ros_domain_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]:
     """A ROS domain that no other test on this machine uses, set for this process and its children."""
     domain, lock = _claim_domain()

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import pytest
 from lowlat_nodes.kernels import flow
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_torch_thread")]
 
 from lowlat_nodes.benchmarks._pi0_shape import SIZES, Pi0Shape  # noqa: E402 - it needs torch
 
@@ -22,15 +21,6 @@ if TYPE_CHECKING:
 
 SHORT = replace(SIZES["tiny"], cameras=1, vision_depth=1, depth=2, horizon=5, steps=3)
 VARIANTS = pytest.mark.parametrize("ada_rms", [True, False])
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _millions(module: torch.nn.Module) -> float:

@@ -90,3 +90,13 @@ def robot(ros_domain_id: int) -> Iterator[Robot]:
     for node in made.nodes:
         node.destroy_node()
     rclpy.shutdown()
+
+
+@pytest.fixture
+def rig(shared_rig: Any) -> Iterator[Any]:
+    """The policy node that the tests of a module share: it moves its robot, and has to be left so."""
+    robot = shared_rig.robot
+    shared_rig.until_moving()
+    yield shared_rig
+    robot.joints, robot.image = robot.good_joints, robot.good_image
+    robot.set_task("move")

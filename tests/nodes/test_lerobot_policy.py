@@ -40,14 +40,6 @@ def shared_rig(module_ros_domain_id: int, tmp_path_factory: pytest.TempPathFacto
     made.close()
 
 
-@pytest.fixture
-def rig(shared_rig: Rig) -> Iterator[Rig]:
-    """A node that moves its robot, as it has to be left."""
-    shared_rig.until_moving()
-    yield shared_rig
-    shared_rig.robot.set_task("move")
-
-
 def checkpoint_process(rig: Rig) -> int:
     """Return the process of the checkpoint, which the worker started."""
     worker = children(rig.process.pid)["policy_worker"]

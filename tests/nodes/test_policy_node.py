@@ -44,16 +44,6 @@ def shared_rig(module_ros_domain_id: int, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def rig(shared_rig: Rig) -> Iterator[Rig]:
-    """A node that moves its robot, as it has to be left."""
-    robot = shared_rig.robot
-    shared_rig.until_moving()
-    yield shared_rig
-    robot.joints, robot.image = robot.good_joints, robot.good_image
-    robot.set_task("move")
-
-
-@pytest.fixture
 def start(ros_domain_id: int, tmp_path: Path) -> Iterator[Start]:
     """Starts a node for one test, with other parameters."""
     started: list[Rig] = []

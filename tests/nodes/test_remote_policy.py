@@ -99,14 +99,6 @@ def shared_rig(
     made.close()
 
 
-@pytest.fixture
-def rig(shared_rig: Rig) -> Iterator[Rig]:
-    """A node that moves its robot, as it has to be left."""
-    shared_rig.until_moving()
-    yield shared_rig
-    shared_rig.robot.set_task("move")
-
-
 @pytest.mark.parametrize(
     ("task", "counted", "reason"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +11,13 @@ import pytest
 from lowlat_nodes.stream.errors import ConfigurationError
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_torch_thread")]
 
 if TYPE_CHECKING:
     from lowlat_nodes.train.transformer import TransformerPolicy
 
 SMALL: dict[str, Any] = {"image_size_px": (12, 16), "width": 24, "expert_width": 10, "heads": 3, "depth": 3}
 SIZES = [SMALL, SMALL | {"joints": 7, "horizon": 1}, SMALL | {"horizon": 13, "depth": 1, "patch_px": 2}]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _policy(sizes: dict[str, Any]) -> TransformerPolicy:
