@@ -55,7 +55,7 @@ ONNX = ["onnx>=1.16"]
 OPENVINO = ["openvino>=2024.4"]
 # Matches detections to tracks.
 TRACKING = ["scipy>=1.8"]
-# Streams of astronomical alerts: Kafka, metrics, and a writer of packets.
+# Streams of astronomical alerts: Kafka, metrics, and a reader for archives that noise is learnt from.
 ALERTS = ["confluent-kafka>=2.6", "fastavro>=1.9", "prometheus-client>=0.20"]
 # Spectral templates of supernovae.
 SKY = ["sncosmo>=2.10"]
@@ -179,10 +179,12 @@ setup(
         "console_scripts": [
             "lowlat = lowlat_nodes.cli.main:main",
             "alert_node = lowlat_nodes.nodes.alert_node:main",
+            "alert_replay_node = lowlat_nodes.nodes.alert_replay_node:main",
             "bridge_node = lowlat_nodes.nodes.bridge_node:main",
             "detector_node = lowlat_nodes.nodes.detector_node:main",
             "energy_node = lowlat_nodes.nodes.energy_node:main",
             "policy_node = lowlat_nodes.nodes.policy_node:main",
+            "recorder_node = lowlat_nodes.nodes.recorder_node:main",
             "shapes_camera_node = lowlat_nodes.nodes.shapes_camera_node:main",
             "sim_arm_node = lowlat_nodes.nodes.sim_arm_node:main",
         ],

@@ -10,20 +10,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowlat_nodes.cli.arguments import positive, split_ros_arguments
+from lowlat_nodes.cli.arguments import not_negative, positive, split_ros_arguments
 from lowlat_nodes.cli.bag_info import show_offset
 from lowlat_nodes.cli.printable import printable
 from lowlat_nodes.cli.zmq_arguments import add_client_keys, client_keys, place
-from lowlat_nodes.nodes.bag_disk import Disk, TopicCount
-from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
-from lowlat_nodes.nodes.zmq_recorder import ZmqRecorder, same
+from lowlat_nodes.nodes.bag_disk import Bounds, Disk
+from lowlat_nodes.nodes.bag_recording import BagForm, BagRecording
+from lowlat_nodes.nodes.stop import stop_on_signals
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.errors import MissingExtra
-from lowlat_nodes.transport.bag import BagError, BagWriter
 from lowlat_nodes.transport.bag.writer import COMPRESSIONS, SUFFIX
 from lowlat_nodes.transport.zmq.tap import Tap
 
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 EXIT_INCOMPLETE = 1
 
 LABEL = "zmq"
-
-_POLL_S = 0.1
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,21 +44,19 @@ def main(argv: Sequence[str]) -> int:
     path = Path(options.out or time.strftime("lowlat_%Y_%m_%d-%H_%M_%S"))
     if path.suffix == SUFFIX and options.zmq and _wants_ros(options):
         _say(f"{path}: ros2 bag play refuses a lone file with ZeroMQ in it; it plays a directory")
-    made = _Recorded()
+    form = BagForm(
+        options.compression,
+        int(options.max_size * 1e6),
+        int(options.cache * 1e6),
+        Bounds(int(options.min_free * 1e6)),
+    )
     taps = _taps(options)
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
-        recording = _ros(options, ros_arguments, stack) if _wants_ros(options) else None
-        writer = stack.enter_context(
-            BagWriter(path, compression=options.compression, max_file_bytes=int(options.max_size * 1e6))
-        )
-        try:
-            with Disk(writer, int(options.cache * 1e6)) as disk:
-                made.ros = recording(disk) if recording else None
-                _record(options, taps, disk, made, stop)
-        except BagError as error:
-            made.problem = str(error)
-    report = _report(path, writer, made)
+        ros = _ros(options, ros_arguments, stack) if _wants_ros(options) else None
+        recording = BagRecording(path, form, ros=ros, taps=taps, announce=_say)
+        recording.run(stop, options.duration)
+    report = recording.report()
     if options.json:
         print(json.dumps(report, indent=2))
     else:
@@ -71,30 +65,25 @@ def main(argv: Sequence[str]) -> int:
     return EXIT_INCOMPLETE if incomplete else 0
 
 
-@dataclass
-class _Recorded:
-    """Who recorded, and why it ended early."""
-
-    ros: BagRecorder | None = None
-    zmq: list[ZmqRecorder] = field(default_factory=list)
-    problem: str = ""
-
-
 def _wants_ros(options: argparse.Namespace) -> bool:
     return bool(options.topics or options.all)
 
 
-def _taps(options: argparse.Namespace) -> list[Tap]:
+def _taps(options: argparse.Namespace) -> list[tuple[str, Tap]]:
     keys = client_keys(options, len(options.zmq))
     return [
-        Tap(
-            source.endpoint,
-            source.topics,
-            clock=SystemClock(),
-            keys=key,
-            heartbeats=options.zmq_heartbeats,
+        (
+            # Not after the address: a recording of the same publisher elsewhere is to look the same.
+            LABEL if number == 1 else f"{LABEL}{number}",
+            Tap(
+                source.endpoint,
+                source.topics,
+                clock=SystemClock(),
+                keys=key,
+                heartbeats=options.zmq_heartbeats,
+            ),
         )
-        for source, key in zip(options.zmq, keys, strict=True)
+        for number, (source, key) in enumerate(zip(options.zmq, keys, strict=True), 1)
     ]
 
 
@@ -111,69 +100,6 @@ def _ros(
     selection = Selection(tuple(options.topics), options.exclude)
     node = stack.enter_context(bag_node("lowlat_record", ros_arguments))
     return lambda disk: BagRecorder(node, disk, selection, sim_time=options.use_sim_time, announce=_say)
-
-
-def _record(
-    options: argparse.Namespace, taps: Sequence[Tap], disk: Disk, made: _Recorded, stop: StopRequest
-) -> None:
-    stamp = made.ros.stamp if made.ros else same
-    try:
-        for number, tap in enumerate(taps, 1):
-            # Not after the address: a recording of the same publisher elsewhere is to look the same.
-            label = LABEL if number == 1 else f"{LABEL}{number}"
-            recorder = ZmqRecorder(label, tap, disk, stamp=stamp, announce=_say)
-            made.zmq.append(recorder)
-            recorder.start()
-        if made.ros:
-            made.ros.run(stop, options.duration)
-            return
-        end = time.monotonic() + options.duration
-        while disk.error is None and (left_s := end - time.monotonic()) > 0:
-            if stop.wait(min(left_s, _POLL_S)):
-                break
-    finally:
-        for recorder in made.zmq:
-            recorder.stop()
-
-
-def _report(path: Path, writer: BagWriter, made: _Recorded) -> dict[str, Any]:
-    topics: dict[str, TopicCount] = dict(made.ros.counts) if made.ros else {}
-    skipped = dict(made.ros.skipped) if made.ros else {}
-    for recorder in made.zmq:
-        topics |= recorder.counts
-        skipped |= recorder.missing()
-    publishers = {recorder.label: _publisher(recorder) for recorder in made.zmq}
-    return {
-        "bag": str(path),
-        "messages": sum(writer.counts.values()),
-        "dropped": sum(count.dropped for count in topics.values()),
-        "lost": sum(count.lost for count in topics.values()),
-        "malformed": sum(publisher["malformed"] for publisher in publishers.values()),
-        "topics": {
-            name: {
-                "type": count.type,
-                "messages": writer.counts.get(name, 0),
-                "dropped": count.dropped,
-                "lost": count.lost,
-            }
-            for name, count in sorted(topics.items())
-        },
-        "zmq": publishers,
-        "skipped": skipped,
-        "error": made.problem,
-    }
-
-
-def _publisher(recorder: ZmqRecorder) -> dict[str, Any]:
-    counts = recorder.tap.counts
-    return {
-        "endpoint": recorder.tap.endpoint,
-        "malformed": counts["malformed"],
-        "repeated": counts["repeated"],
-        "beyond": counts["beyond"],
-        "last_failure": recorder.tap.last_failure,
-        "clock_offset": recorder.offset.as_json(),
-    }
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -200,6 +126,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--compression", choices=list(COMPRESSIONS), default="none", help="of the chunks")
     parser.add_argument(
         "--cache", type=positive, default=256, metavar="MB", help="how much may wait for the disk (256)"
+    )
+    parser.add_argument(
+        "--min-free", type=not_negative, default=0, metavar="MB", help="stop where the disk has less free (0)"
     )
     parser.add_argument("--use-sim-time", action="store_true", help="stamp with the time on /clock")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -8,52 +8,26 @@ import argparse
 import json
 import math
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from lowlat_nodes.alerts.container import split
 from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.timetable import Timetable, as_recorded, evenly
-from lowlat_nodes.cli.alert_stream import drain
 from lowlat_nodes.cli.arguments import positive, split_ros_arguments, whole
-from lowlat_nodes.cli.replay_targets import FORMS, Target, target
-from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
-from lowlat_nodes.stream.clock import SystemClock
-from lowlat_nodes.stream.endpoint import UndeliveredError
-from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.stream.histogram import Histogram
+from lowlat_nodes.nodes.alert_replay import AlertReplay, read_packets
+from lowlat_nodes.nodes.packet_targets import FORMS, target
+from lowlat_nodes.nodes.stop import stop_on_signals
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 from lowlat_nodes.stream.payload import Packet
-from lowlat_nodes.transport.packet_files import PacketFiles
 
 EXIT_INCOMPLETE = 1
 EXIT_INTERRUPTED = 130
 
-MAX_BYTES = 4 << 30
-"""Of all packets, which are in memory before the first is sent, so that no disk makes one late."""
-
-
-@dataclass
-class Sent:
-    """What became of a replay.
-
-    Attributes:
-        alerts: How many were sent.
-        bytes: How large they were together.
-        seconds: From the first to the last.
-        late: How late each was, ns.
-        failure: Why it ended early, empty otherwise.
-    """
-
-    alerts: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    late: Histogram = field(default_factory=Histogram)
-    failure: str = ""
+PATIENCE_S = 10.0
+"""How long somebody may take to take an alert, and the first of them to appear."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -64,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     """
     ours, ros_arguments = split_ros_arguments(argv)
     options = _parse(ours)
-    recorded, failure = _read(options.path)
+    recorded, failure = read_packets(options.path)
     if failure:
         _say(f"warning: {failure}")
     if not recorded:
@@ -74,64 +48,16 @@ def main(argv: Sequence[str]) -> int:
         _say(f"warning: {table.untimed} alerts tell no time that can be read, and are sent with those before")
     seconds = table.due_ns[-1] * 1e-9
     _say(f"{len(recorded)} alerts in {seconds:.1f} s, {options.loop} times, to {options.to}")
-    with stop_on_signals() as stop, target(options.to, ros_arguments) as where:
-        sent = send(table, where, options.loop, stop)
+    opened = target(options.to, patience_s=PATIENCE_S, linger_s=PATIENCE_S, node=lambda: _node(ros_arguments))
+    with stop_on_signals() as stop, opened as where:
+        replay = AlertReplay(table, where, options.loop)
+        replay.run(stop)
         interrupted = stop.is_set()
-    report = _report(sent, failure)
+    report = _report(replay, failure)
     print(json.dumps(report, indent=2) if options.json else _as_text(report))
     if interrupted:
         return EXIT_INTERRUPTED
-    return EXIT_INCOMPLETE if failure or sent.failure else 0
-
-
-def send(table: Timetable, where: Target, rounds: int, stop: StopRequest) -> Sent:
-    """Send all packets, each when it is due whatever became of those before, and wait until they are there.
-
-    Args:
-        table: The packets.
-        where: Takes them.
-        rounds: How many times.
-        stop: Ends it.
-    """
-    sent = Sent()
-    due_ns = table.due_ns.tolist()
-    begin_ns = now_ns = time.monotonic_ns()
-    try:
-        for number in range(rounds):
-            base_ns = begin_ns + number * table.length_ns
-            for packet, after_ns in zip(table.packets, due_ns, strict=True):
-                now_ns = time.monotonic_ns()
-                early_ns = base_ns + after_ns - now_ns
-                if early_ns > 0:
-                    stop.wait(early_ns * 1e-9)
-                    now_ns = time.monotonic_ns()
-                if stop.is_set():
-                    return sent
-                where.send(packet)
-                sent.alerts += 1
-                sent.bytes += len(packet.data)
-                sent.late.record(max(now_ns - base_ns - after_ns, 0))
-        where.finish()
-    except UndeliveredError as error:
-        sent.failure = str(error)
-    finally:
-        sent.seconds = (time.monotonic_ns() - begin_ns) * 1e-9
-    return sent
-
-
-def _read(paths: Sequence[str]) -> tuple[list[Packet], str]:
-    """Return the packets in files, and what could not be read of them, if anything."""
-    recorded: list[Packet] = []
-    size = 0
-    with closing(PacketFiles(paths, SystemClock(), split=split)) as source:
-        for some in drain(source, sys.maxsize, math.inf):
-            recorded += some
-            size += sum(len(packet.data) for packet in some)
-            if size > MAX_BYTES:
-                raise ConfigurationError(
-                    f"expected at most {MAX_BYTES >> 30} GiB of alerts, got more; replay fewer files"
-                )
-        return recorded, source.last_failure
+    return EXIT_INCOMPLETE if failure or replay.failure else 0
 
 
 def _timetable(recorded: Sequence[Packet], options: argparse.Namespace) -> Timetable:
@@ -141,10 +67,19 @@ def _timetable(recorded: Sequence[Packet], options: argparse.Namespace) -> Timet
     return as_recorded(recorded, Ingest(registry), options.rate or 1.0)
 
 
-def _report(sent: Sent, unread: str) -> dict[str, Any]:
+def _node(ros_arguments: Sequence[str]) -> AbstractContextManager[Any]:
+    try:
+        from lowlat_nodes.nodes.bag_node import bag_node
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "rclpy", "ros") from error
+    return bag_node("lowlat_replay", ros_arguments)
+
+
+def _report(sent: AlertReplay, unread: str) -> dict[str, Any]:
     p50, p99, most = sent.late.quantiles((0.5, 0.99, 1.0))
     return {
         "sent": sent.alerts,
+        "confirmed": sent.confirmed,
         "mb": round(sent.bytes * 1e-6, 3),
         "seconds": round(sent.seconds, 3),
         "alerts_per_s": round(sent.alerts / sent.seconds, 1) if sent.seconds else 0.0,

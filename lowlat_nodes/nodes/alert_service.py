@@ -24,7 +24,7 @@ from lowlat_nodes.nodes.counted_alerts import CountedProcessor, CountedSink
 from lowlat_nodes.nodes.counting import Counts
 from lowlat_nodes.nodes.dead_letter_tally import DeadLetterTally
 from lowlat_nodes.nodes.metrics import Distribution, Metric, pipeline_metrics
-from lowlat_nodes.sim.alert_source import SimulatedAlerts
+from lowlat_nodes.sim.alert_source import SimulatedAlerts, without_classes
 from lowlat_nodes.stream.bound import UNBOUNDED, Bound
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.delivery import DEAD_LETTERS, Delivery, DeliveryStats
@@ -41,6 +41,7 @@ from lowlat_nodes.transport.schema_registry import HttpSchemaRegistry
 from lowlat_nodes.transport.zmq.curve import load_client_keys, load_server_keys
 from lowlat_nodes.transport.zmq.packets import PacketReceiver
 from lowlat_nodes.transport.zmq.publisher import Publisher
+from lowlat_nodes.transport.zmq.work_source import WorkSource
 
 INTERPRETED = (
     "alerts are read in Python, many times slower, as the extension in C was not built: install "
@@ -138,6 +139,8 @@ class AlertService:
         self.dead_letters = DeadLetterTally(tell, kept=kept)
         if not COMPILED:
             tell(INTERPRETED)
+        if settings.source.kind == "simulated" and (without := without_classes()):
+            tell(f"the simulated sky has {without}")
         with ExitStack() as undo:
             source = alert_source(settings, clock, packets)
             undo.callback(source.close)
@@ -248,6 +251,16 @@ def alert_source(
     source = settings.source
     if source.kind == "kafka":
         return KafkaSource(settings.kafka, source.kafka, clock, topic=ALERTS)
+    if source.kind == "work":
+        given = source.work
+        client = load_client_keys(given.key, given.server_key) if given.key else None
+        return WorkSource(
+            given.endpoint,
+            clock,
+            topic=ALERTS,
+            keys=client,
+            silent_after_s=given.silent_s,
+        )
     if source.kind == "files":
         if not source.files:
             raise ConfigurationError("source.files: expected at least one file, folder or pattern, got none")
@@ -257,7 +270,9 @@ def alert_source(
         return SimulatedAlerts(source.simulated.rate_hz, clock, topic=ALERTS, seed=source.simulated.seed)
     if source.kind == "ros":
         if packets is None:
-            raise ConfigurationError("source.kind: ros needs the node; without ROS: zmq, kafka or files")
+            raise ConfigurationError(
+                "source.kind: ros needs the node; without ROS: zmq, work, kafka or files"
+            )
         return packets()
     zmq = source.zmq
     if zmq.subscribe:

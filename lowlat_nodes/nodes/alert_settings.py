@@ -48,6 +48,22 @@ class ZmqPackets:
 
 
 @dataclass(frozen=True)
+class Work:
+    """A sender over ZeroMQ that sends again what is not confirmed: docs/work_protocol.md."""
+
+    endpoint: str = setting("tcp://127.0.0.1:5558", doc="Address of the sender.")
+    key: str = setting("", doc="Keys of the node, by name or secret file, where the sender wants some.")
+    server_key: str = setting("", doc="Public key of the sender, or its name or file; goes with key.")
+    silent_s: float = setting(
+        10.0, unit="s", low=0.1, high=3600.0, doc="After so long in one batch others get the node's alerts."
+    )
+
+    def __post_init__(self) -> None:
+        if bool(self.key) != bool(self.server_key):
+            raise ConfigurationError("source.work: expected key and server_key together, or neither of them")
+
+
+@dataclass(frozen=True)
 class Simulation:
     """Alerts of a simulated sky."""
 
@@ -61,11 +77,12 @@ class SourceSettings:
 
     kind: str = setting(
         "zmq",
-        choices=("zmq", "kafka", "files", "ros", "simulated"),
-        doc="zmq: senders such as lowlat replay; kafka: a broker; files: recorded ones, once; ros: a topic; "
-        "simulated: made up here, to try it.",
+        choices=("zmq", "work", "kafka", "files", "ros", "simulated"),
+        doc="zmq: senders such as lowlat replay; work: one that sends again what is not confirmed; kafka: a "
+        "broker; files: recorded ones, once; ros: a topic; simulated: made up here, to try it.",
     )
     zmq: ZmqPackets = section(ZmqPackets, doc="With kind zmq.")
+    work: Work = section(Work, doc="With kind work.")
     kafka: Consumption = section(Consumption, doc="With kind kafka.")
     files: tuple[str, ...] = setting((), doc="Files, folders and patterns, with kind files.")
     progress: str = setting(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
@@ -20,8 +21,10 @@ from lowlat_nodes.nodes.bag_qos import compatible, offered, to_record
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.bag import Recorded, Topic
+from lowlat_nodes.transport.bag.names import CLOCK_TOPIC, CLOCK_TYPE
 from lowlat_nodes.transport.cdr.wire import Reader
 from lowlat_nodes.transport.ros import message_type
+from lowlat_nodes.transport.ros.waiting import OutsideExecutor
 
 # Receipt is stamped by the middleware, so to look this rarely costs no precision. Measured with five topics
 # of 200 Hz: 0.04 ms of a core for a message this way, 0.16 ms with rclpy's executor, which wakes for each.
@@ -29,8 +32,8 @@ _POLL_S = 0.01
 _DISCOVER_S = 0.1
 _DEPTH = 1000  # messages of a topic that the middleware keeps until we look
 
-_CLOCK_TOPIC = "/clock"
-_CLOCK_TYPE = "rosgraph_msgs/msg/Clock"
+# That a publisher offers less is noticed by looking; with rclpy's own events executors would wake, and warn.
+_NO_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,17 @@ class BagRecorder:
     up that offers less.
 
     Args:
-        node: Owns the subscriptions. It need not be spun.
+        node: Owns the subscriptions. It need not be spun; an executor that spins it leaves them alone.
         disk: Takes the messages.
         selection: Which topics.
         sim_time: Stamps messages with the time on /clock, and begins with its first message. Otherwise the
             stamp is the system time at which the middleware received the message.
         announce: Takes a line of text whenever something happens that the user should know.
+
+    Attributes:
+        counts: What became of the messages, by topic.
+        skipped: Why topics are not recorded, by name.
+        waits: Whether nothing is recorded yet because nothing came on /clock.
     """
 
     def __init__(
@@ -88,6 +96,7 @@ class BagRecorder:
     ) -> None:
         self.counts: dict[str, TopicCount] = {}
         self.skipped: dict[str, str] = {}
+        self.waits = sim_time
         self._node = node
         self._selection = selection
         self._named = {node.resolve_topic_name(name) for name in selection.topics}
@@ -115,6 +124,8 @@ class BagRecorder:
                 if not watch.declared:
                     self._declare(watch)
                 watch.close()
+            if self._sim_time is not None:
+                self._sim_time.close()
         for name in self._named - self._watches.keys() - self.skipped.keys():
             self._skip(name, "never seen")
 
@@ -126,9 +137,10 @@ class BagRecorder:
         return received_ns if self._sim_time is None else self._sim_time.at(received_ns)
 
     def _wait_for_clock(self, sim_time: _SimTime, stop: StopRequest) -> None:
-        self._announce(f"waiting for {_CLOCK_TOPIC}")
+        self._announce(f"waiting for {CLOCK_TOPIC}")
         while not sim_time.poll() and not stop.wait(_POLL_S):
             pass
+        self.waits = False
 
     def _discover(self) -> None:
         for name, types in self._node.get_topic_names_and_types():
@@ -214,6 +226,7 @@ class _Watch:
         self.name = name
         self.declared = False
         self._node = node
+        self._group = OutsideExecutor()  # held here, as rclpy only refers to it weakly
         self._kind = kind
         self._publishers: frozenset[bytes] = frozenset()
         self._last = -1  # number of the last message of the only publisher, -1 if not known
@@ -267,7 +280,13 @@ class _Watch:
     def _subscribe(self, request: QoSProfile | None) -> Any:
         self._request = request or to_record(self.profiles, _DEPTH)
         return self._node.create_subscription(
-            self._kind, self.name, lambda _message: None, self._request, raw=True
+            self._kind,
+            self.name,
+            lambda _message: None,
+            self._request,
+            callback_group=self._group,
+            event_callbacks=_NO_EVENTS,
+            raw=True,
         )
 
 
@@ -277,10 +296,14 @@ class _SimTime:
     def __init__(self, node: Node) -> None:
         # Best effort, as simulators publish it, hears every publisher.
         request = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._watch = _Watch(node, _CLOCK_TOPIC, message_type(_CLOCK_TYPE), request)
+        self._watch = _Watch(node, CLOCK_TOPIC, message_type(CLOCK_TYPE), request)
         self._lock = threading.Lock()
         self._received_ns: list[int] = []
         self._time_ns: list[int] = []
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._watch.close()
 
     def poll(self) -> bool:
         """Read what came on /clock; return whether anything ever did."""

@@ -18,15 +18,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from lowlat_nodes.nodes.bag_qos import to_publish
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.bag import Recorded, Topic
-from lowlat_nodes.transport.bag.names import absolute
+from lowlat_nodes.transport.bag.names import CLOCK_TOPIC, CLOCK_TYPE, absolute
 from lowlat_nodes.transport.bag.record import CDR
 from lowlat_nodes.transport.ros import message_type
 
 if TYPE_CHECKING:
     from lowlat_nodes.nodes.bag_player import Schedule
-
-CLOCK_TOPIC = "/clock"
-CLOCK_TYPE = "rosgraph_msgs/msg/Clock"
 
 _MESSAGE_TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*\Z")
 _CLOCK = struct.Struct("<4siI")  # encapsulation header, seconds, nanoseconds

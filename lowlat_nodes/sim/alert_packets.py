@@ -8,18 +8,17 @@ The schemas are small ones of our own: the fields that a light curve needs, by t
 
 from __future__ import annotations
 
-import io
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from lowlat_nodes.alerts.avro import Writer
 from lowlat_nodes.alerts.container import write_header, write_record
 from lowlat_nodes.alerts.lightcurve import AB_ZERO_POINT, LightCurves
 from lowlat_nodes.alerts.passbands import NAMES
-from lowlat_nodes.stream.errors import MissingExtra
 from lowlat_nodes.stream.payload import Packet
 
 LSST_SCHEMA_NUMBER = 1100
@@ -125,10 +124,9 @@ def ztf_packets(curves: LightCurves, cutout_bytes: int = 15_000) -> Iterator[Pac
         cutout_bytes: Size of each of the three cutouts.
 
     Raises:
-        MissingExtra: fastavro is not installed.
         ValueError: A light curve has no detection, or another survey's passband.
     """
-    write = _writer(ZTF_SCHEMA)
+    write = Writer(ZTF_SCHEMA).write
     header = write_header(ZTF_SCHEMA)
     for number, record in _ztf_records(curves, cutout_bytes):
         yield Packet(write_record(header, write(record), number.to_bytes(16, "big")))
@@ -139,7 +137,7 @@ def fink_packets(curves: LightCurves, cutout_bytes: int = 15_000) -> Iterator[Pa
 
     Arguments and errors are those of `ztf_packets`.
     """
-    write = _writer(ZTF_SCHEMA)
+    write = Writer(ZTF_SCHEMA).write
     for _, record in _ztf_records(curves, cutout_bytes):
         yield Packet(write(record), ZTF_SCHEMA)
 
@@ -158,10 +156,9 @@ def lsst_packets(
         schema_number: By which readers find `LSST_SCHEMA`.
 
     Raises:
-        MissingExtra: fastavro is not installed.
         ValueError: A light curve has no detection, or another survey's passband.
     """
-    write = _writer(LSST_SCHEMA)
+    write = Writer(LSST_SCHEMA).write
     start = b"\0" + schema_number.to_bytes(4, "big")
     cutout = _cutout(cutout_bytes)
     for alert in range(len(curves)):
@@ -181,21 +178,6 @@ def lsst_packets(
             "cutoutTemplate": cutout,
         }
         yield Packet(start + write(record))
-
-
-def _writer(schema: bytes) -> Callable[[dict[str, Any]], bytes]:
-    try:
-        import fastavro
-    except ImportError:
-        raise MissingExtra("fastavro", "alerts") from None
-    parsed = fastavro.parse_schema(json.loads(schema))
-
-    def write(record: dict[str, Any]) -> bytes:
-        out = io.BytesIO()
-        fastavro.schemaless_writer(out, parsed, record)
-        return out.getvalue()
-
-    return write
 
 
 def _cutout(size: int) -> bytes:

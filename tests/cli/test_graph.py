@@ -106,7 +106,7 @@ def test_only_selects_by_name_and_by_fully_qualified_name(loaded: Load) -> None:
         (
             "camera: {ros__parameters: {}}",
             {},
-            "expected one of: alert_node, bridge_node, detector_node, energy_node, policy_node, shapes_cam",
+            "expected one of: alert_node, alert_replay_node, bridge_node, detector_node, energy_node, ",
         ),
         (
             "/**: {ros__parameters: {a: 1}}",

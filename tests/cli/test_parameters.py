@@ -15,7 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.ros
 
 
-@pytest.mark.parametrize("node", ["alert_node", "bridge_node", "detector_node", "energy_node", "policy_node"])
+@pytest.mark.parametrize(
+    "node",
+    [
+        "alert_node",
+        "alert_replay_node",
+        "bridge_node",
+        "detector_node",
+        "energy_node",
+        "policy_node",
+        "recorder_node",
+    ],
+)
 def test_documentation_has_the_present_parameters(node: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([node]) == 0
     table = capsys.readouterr().out

@@ -330,6 +330,12 @@ def test_a_folder_that_exists_is_refused(tmp_path: Path, capsys: pytest.CaptureF
     assert "exists already; choose another name" in capsys.readouterr().err
 
 
+def test_a_disk_with_too_little_room_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lowlat.main(["record", "/a", "-o", str(tmp_path / "bag"), "--min-free", "1e12"]) == 2
+    assert "expected at least 1e+12 MB free on its disk" in capsys.readouterr().err
+    assert not (tmp_path / "bag").exists()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

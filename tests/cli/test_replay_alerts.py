@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +24,15 @@ from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.passbands import CODES
 from lowlat_nodes.alerts.timetable import evenly
 from lowlat_nodes.cli import main as lowlat
-from lowlat_nodes.cli import replay_targets
-from lowlat_nodes.cli.replay_alerts import send
+from lowlat_nodes.cli import replay_alerts
+from lowlat_nodes.nodes.alert_replay import AlertReplay
+from lowlat_nodes.nodes.packet_targets import target
 from lowlat_nodes.nodes.stop import stop_on_signals
 from lowlat_nodes.sim.alert_packets import ztf_packets
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.transport.zmq.packets import PacketReceiver
-
-pytestmark = pytest.mark.alerts
-pytest.importorskip("fastavro")
+from lowlat_nodes.transport.zmq.work_source import WorkSource
 
 PATIENCE_S = 60.0
 
@@ -93,9 +94,13 @@ def test_alerts_come_as_they_were_recorded(
 
 def test_no_alert_goes_out_before_it_is_due(receiver: PacketReceiver) -> None:
     table = evenly([Packet(b"%d" % number) for number in range(20)], 200.0)
-    with replay_targets.target(receiver.endpoint) as where, stop_on_signals() as stop:
+    opened = target(
+        receiver.endpoint, patience_s=PATIENCE_S, linger_s=PATIENCE_S, node=contextlib.nullcontext
+    )
+    with opened as where, stop_on_signals() as stop:
         begin = time.monotonic()
-        sent = send(table, where, 3, stop)
+        sent = AlertReplay(table, where, 3)
+        sent.run(stop)
         assert time.monotonic() - begin >= 59 * 0.005
     assert sent.alerts == sent.late.count == 60
     assert take(receiver, 60) == [packet.data for packet in table.packets] * 3
@@ -127,10 +132,34 @@ def test_an_archive_of_a_night(
 def test_nobody_takes_the_alerts(
     recorded: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(replay_targets, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(replay_alerts, "PATIENCE_S", 0.05)
     code, report = replay(capsys, recorded, "--to", f"ipc://{tmp_path}/nobody", "--per-second", 1000)
     assert (code, report["sent"]) == (1, 0)
     assert "no receiver had room" in report["failure"]
+
+
+def test_who_takes_work_confirms_all_of_it(
+    recorded: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    address = f"ipc://{tmp_path}/work"
+    with contextlib.closing(WorkSource(address, SystemClock())) as source, ThreadPoolExecutor(1) as pool:
+        over = threading.Event()
+
+        def work() -> list[bytes]:
+            found: list[bytes] = []
+            while not over.is_set():
+                found += [bytes(message.payload.data) for message in source.poll(10, 0.05)]
+                source.commit()
+            return found
+
+        taken = pool.submit(work)
+        try:
+            code, report = replay(capsys, recorded, "--to", f"work:{address}", "--rate", "max", "--loop", 4)
+        finally:
+            over.set()
+        packets = [(recorded / f"{number}.avro").read_bytes() for number in range(3)]
+        assert sorted(taken.result()) == sorted(packets * 4)
+    assert (code, report["sent"], report["confirmed"]) == (0, 12, 12)
 
 
 def test_an_interrupt_ends_it(recorded: Path, receiver: PacketReceiver) -> None:
@@ -200,7 +229,7 @@ def test_nobody_subscribes_to_a_ros_topic(
     recorded: Path, ros_domain_id: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("rclpy")
-    monkeypatch.setattr(replay_targets, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(replay_alerts, "PATIENCE_S", 0.1)
     code, report = replay(capsys, recorded, "--to", "ros:/nobody", "--rate", "max")
     assert (code, report["sent"]) == (1, 0)
     assert report["failure"] == "nobody subscribed to /nobody for 0.1 s"
@@ -209,8 +238,8 @@ def test_nobody_subscribes_to_a_ros_topic(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["night", "--to", "nowhere"], "--to nowhere: expected tcp://HOST:PORT"),
-        (["night", "--to", "kafka://localhost:9092"], "expected kafka://HOST:PORT[,HOST:PORT]/TOPIC"),
+        (["night", "--to", "nowhere"], "to nowhere: expected tcp://HOST:PORT"),
+        (["night", "--to", "kafka://localhost:9092"], "kafka://localhost:9092: expected tcp://HOST:PORT"),
         (["day", "--to", "tcp://127.0.0.1:9"], "day: expected a file, a folder or a pattern"),
         (["empty.tar", "--to", "tcp://127.0.0.1:9"], "there are none in these files"),
     ],

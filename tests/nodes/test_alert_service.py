@@ -43,6 +43,7 @@ from lowlat_nodes.transport.kafka.source import KafkaSource
 from lowlat_nodes.transport.zmq.curve import load_client_keys
 from lowlat_nodes.transport.zmq.packets import PacketSender
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
+from lowlat_nodes.transport.zmq.work_sink import WorkSink
 
 pytestmark = pytest.mark.alerts
 
@@ -312,6 +313,25 @@ def test_only_those_whose_keys_are_known_may_send(serve: Serve, tmp_path: Path) 
     assert len(made.results.messages) == 1
 
 
+def test_alerts_of_a_service_that_is_stopped_go_to_the_next_one_and_all_are_confirmed(
+    serve: Serve, tmp_path: Path
+) -> None:
+    packets = alerts(30)
+    with contextlib.closing(WorkSink(f"ipc://{tmp_path}/work", "alerts")) as sink:
+        for packet in packets[:15]:
+            sink.write(Message("alerts", packet))
+        first = serve(source__kind="work", source__work__endpoint=sink.endpoint, batch=4)
+        until(lambda: len(first.results.messages) >= 4)
+        first.service.stop()
+        for packet in packets[15:]:
+            sink.write(Message("alerts", packet))
+        second = serve(source__kind="work", source__work__endpoint=sink.endpoint)
+        sink.flush(PATIENCE_S)
+        assert sink.counts["finished"] == 30
+    names = {each["object_id"] for service in (first, second) for each in service.results.fields}
+    assert names == {f"ZTF{number}" for number in range(30)}
+
+
 def test_any_publisher_will_do(serve: Serve, tmp_path: Path) -> None:
     endpoint = f"ipc://{tmp_path}/alerts"
     with zmq.Context() as context, context.socket(zmq.PUB) as publisher:
@@ -466,7 +486,7 @@ def test_what_cannot_be_had_is_refused_and_nothing_stays_open(serve: Serve, tmp_
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"source__kind": "ros"}, "source.kind: ros needs the node; without ROS: zmq, kafka or files"),
+        ({"source__kind": "ros"}, "source.kind: ros needs the node; without ROS: zmq, work, kafka or files"),
         ({"source__kind": "files"}, "source.files: expected at least one file, folder or pattern"),
         ({"source__kind": "kafka", "kafka__bootstrap": "127.0.0.1:9"}, "topics: expected at least one topic"),
         ({"source__zmq__senders": ["k"]}, "source.zmq: expected the node's key beside senders"),

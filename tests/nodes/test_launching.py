@@ -29,10 +29,13 @@ from lowlat_nodes.nodes.parameter_file import ParameterFileError
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 
 FILES = [
+    "alert_replay.launch.py",
+    "alerts.launch.py",
     "bridge.launch.py",
     "detector.launch.py",
     "energy.launch.py",
     "policy.launch.py",
+    "recorder.launch.py",
     "shapes_camera.launch.py",
     "sim.launch.py",
 ]

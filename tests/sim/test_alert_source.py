@@ -4,20 +4,27 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import time
 
 import pytest
 
-pytest.importorskip("fastavro")
-pytest.importorskip("sncosmo")
-
 from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.alerts.ingest import Ingest
-from lowlat_nodes.sim.alert_source import SimulatedAlerts
+from lowlat_nodes.sim.alert_source import SimulatedAlerts, simulated_alerts, without_classes
+from lowlat_nodes.sim.sky import hsiao, population
 from lowlat_nodes.stream.clock import ManualClock
+from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 from lowlat_nodes.stream.message import Message
 
-pytestmark = [pytest.mark.alerts, pytest.mark.sky]
+
+@pytest.fixture
+def without_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether or not the library of supernovae is installed, it is not found."""
+    monkeypatch.setitem(sys.modules, "sncosmo", None)
+    monkeypatch.setattr(population, "NEEDS", {"SN Ia": "a_module_that_is_not_there"})
+    hsiao.template.cache_clear()
 
 
 def some(source: SimulatedAlerts, count: int) -> list[Message]:
@@ -63,3 +70,20 @@ def test_it_does_not_make_up_for_a_long_pause() -> None:
     some(source, 1)
     time.sleep(2.5)
     assert len(source.poll(100, 0.0)) <= 3  # of a second, not of all of the pause
+
+
+@pytest.mark.usefixtures("without_templates")
+def test_without_templates_of_supernovae_there_are_the_other_classes() -> None:
+    read = Ingest().read(list(itertools.islice(simulated_alerts(0), 60)))
+    kinds = {name.rpartition(" ")[0] for name in read.light_curves.object_id}
+    assert kinds == set(CLASSES) - {"SN Ia"}
+    assert without_classes() == "no SN Ia: pip install 'lowlat_nodes[sky]' brings them"
+    with pytest.raises(MissingExtra, match="sncosmo"):
+        next(simulated_alerts(0, ["SN Ia"]))
+
+
+def test_only_the_classes_that_are_named() -> None:
+    read = Ingest().read(list(itertools.islice(simulated_alerts(0, ["TDE", "AGN"]), 12)))
+    assert {name.rpartition(" ")[0] for name in read.light_curves.object_id} == {"TDE", "AGN"}
+    with pytest.raises(ConfigurationError, match="got 'SN'"):
+        next(simulated_alerts(0, ["SN"]))

@@ -6,5 +6,6 @@ from __future__ import annotations
 
 from lowlat_nodes.alerts.avro.reader import BadRecord, Limits, Reader
 from lowlat_nodes.alerts.avro.schema import BadSchema, fields, parse
+from lowlat_nodes.alerts.avro.writer import Writer
 
-__all__ = ["BadRecord", "BadSchema", "Limits", "Reader", "fields", "parse"]
+__all__ = ["BadRecord", "BadSchema", "Limits", "Reader", "Writer", "fields", "parse"]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -48,6 +49,9 @@ DRAWS: Mapping[str, Draw] = {
 }
 """How each class draws its objects, in the order of `alerts.classes.CLASSES`."""
 
+NEEDS: Mapping[str, str] = {"SN Ia": "sncosmo"}
+"""Class: the module with the templates that it is drawn from, which the extra `sky` brings."""
+
 SURVEY_SHARES: Mapping[str, float] = {"ztf": 0.4, "lsst": 0.25, "catalogue": 0.35}
 """Share of each kind of survey, the same for all classes."""
 
@@ -58,6 +62,11 @@ _PIECE = 2000
 
 Population = tuple[LightCurves, NDArray[np.int64], NDArray[np.int64]]
 """Light curves, the index in `alerts.classes.CLASSES` of each, the index in `surveys.SURVEYS` of each."""
+
+
+def missing_classes() -> list[str]:
+    """Return the classes that cannot be drawn here, as what they need is not installed."""
+    return [name for name, module in NEEDS.items() if importlib.util.find_spec(module) is None]
 
 
 def generate(
@@ -87,6 +96,7 @@ def generate(
 
     Raises:
         KeyError: If a class or a kind of survey has no such name.
+        MissingExtra: If what a class needs is not installed.
     """
     weights = dict.fromkeys(DRAWS, 1.0) if class_weights is None else class_weights
     classes = _cumulative(weights, tuple(DRAWS))

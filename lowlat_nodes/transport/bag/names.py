@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.bag.record import Topic
 
+CLOCK_TOPIC = "/clock"
+CLOCK_TYPE = "rosgraph_msgs/msg/Clock"
+
 
 def absolute(name: str, node: str = "") -> str:
     """Return a topic name as ROS resolves it for a node without a namespace."""

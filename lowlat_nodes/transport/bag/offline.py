@@ -17,14 +17,12 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.transport.bag.codec import Codec
 from lowlat_nodes.transport.bag.errors import DiskError
-from lowlat_nodes.transport.bag.names import absolute, as_stream, matching, require
+from lowlat_nodes.transport.bag.names import CLOCK_TOPIC, absolute, as_stream, matching, require
 from lowlat_nodes.transport.bag.reader import BagReader
 from lowlat_nodes.transport.bag.record import Recorded
 from lowlat_nodes.transport.bag.tally import Tally
 from lowlat_nodes.transport.bag.writer import BagWriter
 from lowlat_nodes.transport.cdr.wire import CdrError, Reader
-
-CLOCK_TOPIC = "/clock"
 
 
 @runtime_checkable

@@ -88,6 +88,7 @@ class BagWriter:
         self._topics: dict[str, Topic] = {}
         self._definitions: dict[str, str] = {}
         self._files: list[_File] = []
+        self._finished_bytes = 0
         self._closed = False
         with self._disk():
             if self._single:
@@ -95,6 +96,11 @@ class BagWriter:
             else:
                 self.path.mkdir(parents=True)
             self._begin_file()
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes were handed to the operating system."""
+        return self._finished_bytes + (0 if self._closed else self._files[-1].size)
 
     def declare(self, topic: Topic) -> None:
         """Add a topic; one that is written to without it is added with its type alone.
@@ -149,7 +155,7 @@ class BagWriter:
         with self._disk():
             file.flush()
             if self._max_file_bytes and file.size >= self._max_file_bytes:
-                file.finish(self._metadata([file]))
+                self._finish(file)
                 self._begin_file()
 
     def close(self) -> None:
@@ -162,7 +168,7 @@ class BagWriter:
             return
         self._closed = True
         with self._disk():
-            self._files[-1].finish(self._metadata(self._files[-1:]))
+            self._finish(self._files[-1])
             if not self._single:
                 text = metadata.dump(self._metadata(self._files))
                 (self.path / metadata.NAME).write_text(text, encoding="utf-8")
@@ -179,6 +185,9 @@ class BagWriter:
         # Named as rosbag2 names them.
         path = self.path if self._single else self.path / f"{self.path.name}_{len(self._files)}{SUFFIX}"
         self._files.append(_File(path, self._compression))
+
+    def _finish(self, file: _File) -> None:
+        self._finished_bytes += file.finish(self._metadata([file]))
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
@@ -263,14 +272,15 @@ class _File:
         self._writer.flush()  # type: ignore[no-untyped-call]
         self.pending_bytes = 0
 
-    def finish(self, found: Metadata) -> None:
-        """Write the index and close."""
+    def finish(self, found: Metadata) -> int:
+        """Write the index and close; return the size."""
         try:
             # Without file names: rosbag2 fills in the one it reads, and a renamed file stays as it is.
             text = yaml.safe_dump(metadata.fields(replace(found, files=())), sort_keys=False)
             self._writer.flush()  # type: ignore[no-untyped-call]
             self._writer.add_metadata("rosbag2", {"serialized_metadata": text})
             self._writer.finish()  # type: ignore[no-untyped-call]
+            return self.size
         finally:
             self._stream.close()
 
