@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,10 +64,23 @@ def model(name: str) -> Path:
     A path need not exist: whoever loads it says best what is missing.
 
     Raises:
-        ResourceError: If no model of that name ships.
+        ResourceError: If no model of that name ships; the message lists those that do.
     """
     given = Path(name).expanduser()
-    return given if given.suffix else path("models", f"{name}.onnx")
+    if given.suffix:
+        return given
+    try:
+        return path("models", f"{name}.onnx")
+    except ResourceError:
+        known = sorted(file.stem for root in roots() for file in (root / "models").glob("*.onnx"))
+        if not known:
+            raise
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ResourceError(
+            f"no model {name!r} comes with {PACKAGE}; {hint}These do: {', '.join(known)}. Give your own as a "
+            f"path with a suffix, such as ./{name}.onnx"
+        ) from None
 
 
 def cache_folder() -> Path:

@@ -122,7 +122,10 @@ class SchemaRegistry:
         if now_ns < until_ns:
             raise UnknownSchema(reason)
         if self._fetch is None:
-            msg = f"unknown schema {number}: no file has it, and no registry is set"
+            msg = (
+                f"unknown schema {number}: no file has it, and no registry is set; put {number}.avsc into "
+                "schemas.folder, or set schemas.registry"
+            )
             raise UnknownSchema(msg)
         if now_ns < self._silent_until_ns:
             raise UnknownSchema(self._silence)

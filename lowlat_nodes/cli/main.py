@@ -19,6 +19,7 @@ COMMANDS = Subcommands(
     {
         name: Subcommand(f"lowlat_nodes.cli.{name}", summary)
         for name, summary in {
+            "doctor": "find what is wrong with this machine, and name the command that mends it",
             "demo": "compare sync, naive and vlash control of a simulated robot",
             "bench": "run one benchmark, or list them",
             "record": "record ROS topics and ZeroMQ publishers into a bag",
@@ -39,6 +40,7 @@ COMMANDS = Subcommands(
             "quantize": "make an INT8 model of a detector, unless it would see worse",
             "classify": "classify recorded alerts or light curves, and draw them",
             "identify": "fit the actuator model from a bag",
+            "reap": "free the shared memory that killed processes left behind",
             "dataset": "convert bags to a LeRobot dataset, and back",
         }.items()
     },

@@ -260,8 +260,15 @@ class ProcessorNode(LifecycleHost[C]):
         if not self._listening:
             return Report(Level.OK, "disabled", values)
         if not figures["rate_in_hz"]:
-            return Report(Level.STALE, "no input", values)
+            return Report(Level.STALE, f"no input{self._unpublished()}", values)
         return Report(Level.OK, "running", values)
+
+    def _unpublished(self) -> str:
+        """Return which topics nobody publishes, the usual reason why nothing comes."""
+        assert self._hosted is not None
+        topics = [wired.topic for wired in self._hosted.inputs.values() if not isinstance(wired, ZmqInput)]
+        alone = [self.resolve_topic_name(topic) for topic in topics if not self.count_publishers(topic)]
+        return f": nobody publishes {', '.join(alone)}" if alone else ""
 
     def _counted(self, messages: Sequence[Message], process: _Process) -> Iterator[Message]:
         """Yield results, and have what was begun and what went out counted; in the worker."""

@@ -39,6 +39,16 @@ def profile_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return dict.fromkeys(PROFILE_VARIABLES, str(resources.path("config", "fastdds_shm.xml")))
 
 
+def stale(folder: Path = FOLDER) -> list[Path]:
+    """Return the files that `reap` would remove, locks and mutexes aside."""
+    found = []
+    for lock_file in files_in(folder, _LOCK.match):
+        with owned_by_nobody(lock_file, _lock, _YOUNG_S) as dead:
+            if dead:
+                found.append(folder / _name(lock_file))
+    return found
+
+
 def reap(folder: Path = FOLDER) -> Reaped:
     """Remove the segments and ports of processes that have ended.
 
@@ -63,12 +73,16 @@ def _lock(descriptor: int) -> bool:
 
 def _remove(folder: Path, lock_file: Path) -> int:
     """Remove a segment or port, its mutex and then its lock file; return the size."""
-    match = _LOCK.match(lock_file.name)
-    assert match is not None
-    name = match.group(1)
+    name = _name(lock_file)
     size = 0
     for path in (folder / name, folder / f"sem.{name}_mutex", lock_file):
         with contextlib.suppress(OSError):
             size += path.stat().st_size
             path.unlink()
     return size
+
+
+def _name(lock_file: Path) -> str:
+    match = _LOCK.match(lock_file.name)
+    assert match is not None
+    return match.group(1)

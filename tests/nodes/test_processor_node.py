@@ -147,6 +147,8 @@ def test_a_topic_that_stops_is_reported(robot: Any) -> None:
     robot.spin_until(lambda: collected[-1]["level"] == "STALE")
     assert collected[-1]["message"] == "no input"
     assert collected[-1]["state"] == "active"
+    robot.outside.destroy_publisher(publisher)
+    robot.spin_until(lambda: collected[-1]["message"] == "no input: nobody publishes /joint_states")
 
 
 def test_a_processor_that_hangs_is_reported(robot: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +76,20 @@ def message_type(type_name: str) -> Any:
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
             f"expected an installed message type such as sensor_msgs/msg/Image, got {type_name!r} ({error})"
+            f"{_remedy(package)}"
         ) from error
+
+
+def _remedy(package: str) -> str:
+    """Return how to install a package of messages; nothing for what is no name of one."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", package):
+        return ""
+    distribution = os.environ.get("ROS_DISTRO")
+    if distribution:
+        return f"; install it with: sudo apt install ros-{distribution}-{package.replace('_', '-')}"
+    if package == "vision_msgs":
+        return "; beside ROS from wheels, build it with: make interfaces"
+    return f"; install it with: pip install ros-jazzy-{package.replace('_', '-')}"
 
 
 def choose_reliability(

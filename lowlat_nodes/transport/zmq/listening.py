@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 
 import zmq
 
@@ -63,10 +64,21 @@ def listen(
             if path is not None:
                 path.chmod(_OWNER_ONLY if keys is None else _WITH_KEYS)
         except (zmq.ZMQError, OSError) as error:
-            raise ConfigurationError(f"cannot listen at {endpoint!r}: {error}") from error
+            raise ConfigurationError(f"cannot listen at {endpoint!r}: {_reason(error, endpoint)}") from error
     endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
     gate.listens_at(endpoint)
     return endpoint
+
+
+def _reason(error: zmq.ZMQError | OSError, endpoint: str) -> str:
+    """Return what went wrong, and how to find who has a port."""
+    if error.errno != errno.EADDRINUSE or not endpoint.startswith("tcp://"):
+        return str(error)
+    port = endpoint.rpartition(":")[2]
+    return (
+        f"Address already in use; end the process that `ss -ltnp 'sport = :{port}'` names, or choose another "
+        f"port"
+    )
 
 
 def stop_listening(socket: zmq.Socket[bytes]) -> None:
