@@ -184,6 +184,7 @@ setup(
             "detector_node = lowlat_nodes.nodes.detector_node:main",
             "energy_node = lowlat_nodes.nodes.energy_node:main",
             "policy_node = lowlat_nodes.nodes.policy_node:main",
+            "processor_node = lowlat_nodes.nodes.plugin_node:main",
             "recorder_node = lowlat_nodes.nodes.recorder_node:main",
             "shapes_camera_node = lowlat_nodes.nodes.shapes_camera_node:main",
             "sim_arm_node = lowlat_nodes.nodes.sim_arm_node:main",

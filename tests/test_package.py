@@ -134,7 +134,8 @@ def test_colcon_passes_our_copy_of_vision_msgs_by() -> None:
 
 
 def test_every_file_names_its_licence() -> None:
-    folders = [".ci", "benchmarks", "config", "interfaces", "kernels", "launch", "lowlat_nodes", "tests"]
+    folders = [".ci", "benchmarks", "config", "examples", "interfaces", "kernels", "launch"]
+    folders += ["lowlat_nodes", "tests"]
     kinds = {".py", ".msg", ".yaml", ".xml", ".txt"}
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in kinds]
     files += [ROOT / name for name in ("Makefile", "package.xml", "pyproject.toml", "setup.py")]

@@ -101,7 +101,7 @@ class Graph:
                 if not name.startswith(_OF_ROS)
             }
             try:
-                build(config, values)
+                build(config, values).verify()
             except ConfigurationError as error:
                 raise ConfigurationError(f"{process.node}: {error}") from error
 

@@ -16,17 +16,18 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from lowlat_nodes.cli import processors
 from lowlat_nodes.cli.arguments import assignment, not_negative, positive, split_ros_arguments, whole
 from lowlat_nodes.cli.bag_info import describe, show_description
-from lowlat_nodes.cli.node_parameters import plain_name, read_parameters
+from lowlat_nodes.cli.node_parameters import plain_name, read_parameters, read_topics
 from lowlat_nodes.cli.printable import printable
 from lowlat_nodes.cli.zmq_arguments import add_server_keys, place, server_keys
+from lowlat_nodes.nodes import processors
 from lowlat_nodes.nodes.bag_player import BagPlayer, Outlet, chosen
 from lowlat_nodes.nodes.stop import stop_on_signals
 from lowlat_nodes.nodes.zmq_outlet import ZmqOutlet
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 from lowlat_nodes.stream.histogram import Histogram
+from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.transport.bag import BagReader, BagWriter, OfflineReplay, Tolerance, compare
 from lowlat_nodes.transport.bag.writer import SUFFIX
 from lowlat_nodes.transport.zmq.replayer import Replayer
@@ -133,6 +134,7 @@ def _offline(bag: BagReader, options: argparse.Namespace) -> tuple[int, dict[str
     default = processors.PARAMETER_FILES.get(options.processor, "")
     parameters = read_parameters(name, options.params, options.node, options.parameter, default=default)
     processor = processors.make(options.processor, parameters)
+    remap = _wiring(bag, processor, read_topics(name, options.params, options.node))
     if options.check:
         BagReader(options.check).close()  # a golden bag that is not there is told before the work
     with tempfile.TemporaryDirectory(prefix="lowlat_replay_", dir=_folder_of(options.out)) as folder:
@@ -143,7 +145,7 @@ def _offline(bag: BagReader, options: argparse.Namespace) -> tuple[int, dict[str
                 bag,
                 processor,
                 writer,
-                remap=dict(options.remap),
+                remap=remap | dict(options.remap),
                 name=name,
                 sim_time=options.use_sim_time,
             )
@@ -169,6 +171,14 @@ def _offline(bag: BagReader, options: argparse.Namespace) -> tuple[int, dict[str
         if options.out:
             path.replace(options.out)
     return (0 if equal and not run.failures.total else EXIT_INCOMPLETE), report
+
+
+def _wiring(bag: BagReader, processor: Processor, topics: Mapping[str, str]) -> dict[str, str]:
+    """Return the input of each topic of the bag that a hosted processor would take from that topic."""
+    inputs = {processors.parameter_name(stream): stream for stream in processor.inputs or topics}
+    there = {topic.name for topic in bag.topics}
+    wired = {"/" + topic.lstrip("/"): inputs[key] for key, topic in topics.items() if key in inputs}
+    return {topic: stream for topic, stream in wired.items() if topic in there}
 
 
 def _check(options: argparse.Namespace, path: Path) -> dict[str, Any]:

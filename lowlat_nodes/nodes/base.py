@@ -40,6 +40,13 @@ class NodeSettings:
     diagnostic_updater: DiagnosticSettings = section(DiagnosticSettings, doc="Reports on /diagnostics.")
     energy: EnergySettings = section(EnergySettings, doc="What results cost.")
 
+    def verify(self) -> None:
+        """Refuse what only foreign code can tell to be wrong; `lowlat up --check` asks.
+
+        Raises:
+            ConfigurationError: With the reason.
+        """
+
 
 C = TypeVar("C", bound=NodeSettings)
 

@@ -53,15 +53,15 @@ class Hosted:
         inputs: Where each input of the processor comes from.
         outputs: Where each output of the processor goes.
         results: The outputs that count as results, for rates and ages; all of them unless given.
-        mailbox: Makes what waits in between. Default: `NewestOfEach` input, so that the node never works on
-            old data and no input displaces another.
+        mailbox: Makes what waits in between, of a clock and the greatest age in ns, 0 for any. Default:
+            `NewestOfEach` input, so that the node never works on old data and no input displaces another.
     """
 
     processor: Processor
     inputs: Mapping[str, Input | ZmqInput]
     outputs: Mapping[str, Output]
     results: Container[str] | None = None
-    mailbox: Callable[[Clock], Mailbox] | None = None
+    mailbox: Callable[[Clock, int], Mailbox] | None = None
 
     def __post_init__(self) -> None:
         for what, wired in (("inputs", self.inputs), ("outputs", self.outputs)):
@@ -338,8 +338,8 @@ class _Metered(Sink):
 
 
 def _mailbox(hosted: Hosted, clock: Clock) -> Mailbox:
-    if hosted.mailbox is not None:
-        return hosted.mailbox(clock)
     ages_ms = [topic.max_age_ms for topic in hosted.inputs.values()]
     max_age_ns = int(max(ages_ms) * 1_000_000) if ages_ms and all(ages_ms) else 0
+    if hosted.mailbox is not None:
+        return hosted.mailbox(clock, max_age_ns)
     return NewestOfEach(clock, hosted.inputs, max_age_ns=max_age_ns)

@@ -17,6 +17,9 @@ parameters per name::
 
     build(Observation, {"tick_hz": 500, "camera.front.topic": "front/image"})
 
+A field made with `untyped` takes what is given below its name, for somebody else: whatever it is, or what
+fits a configuration class that the other values tell.
+
 Values may come flat with dotted names, nested, or mixed. Whatever does not fit raises `ConfigurationError`
 that says where, what was expected and what came; an unknown name suggests the nearest known one.
 """
@@ -29,7 +32,7 @@ import functools
 import math
 import re
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -48,7 +51,7 @@ class Setting:
 
     Attributes:
         name: Dotted name.
-        kind: bool, int, float or str; the type of the elements where `many`.
+        kind: bool, int, float or str; the type of the elements where `many`; object for any of these.
         many: Whether it is an array.
         default: The default, or None where a value must be given.
         doc: One sentence for users.
@@ -72,7 +75,7 @@ class Setting:
 
     def describe(self) -> str:
         """Return what a value must be, for messages and parameter descriptors."""
-        words = self.kind.__name__ + ("[]" if self.many else "")
+        words = ("any" if self.kind is object else self.kind.__name__) + ("[]" if self.many else "")
         if self.choices:
             words += f", one of: {', '.join(choice or repr(choice) for choice in self.choices)}"
         if self.low is not None and self.high is not None:
@@ -147,6 +150,21 @@ def group(config: type[T], *, doc: str) -> Any:
     )
 
 
+def untyped(*, doc: str, typed_by: Callable[[Mapping[str, Any]], type | None] | None = None) -> Any:
+    """Make a field of type `Mapping[str, Any]` that holds whatever is given below its name, flat.
+
+    Args:
+        doc: One sentence for users.
+        typed_by: Returns, of all values, flat, the configuration class that those below the name must fit;
+            None where nobody knows one.
+    """
+    return dataclasses.field(
+        default_factory=lambda: MappingProxyType({}),
+        metadata={"doc": doc, "untyped": typed_by or (lambda _flat: None)},
+        kw_only=True,
+    )
+
+
 def settings(config: type, values: Mapping[str, Any] | None = None, *, template: str = "") -> list[Setting]:
     """List the flat parameters of a configuration class.
 
@@ -183,6 +201,8 @@ def to_flat(config: Any) -> dict[str, Any]:
         if "group" in field.metadata:
             for name, member in value.items():
                 flat |= {f"{field.name}.{name}.{key}": item for key, item in to_flat(member).items()}
+        elif "untyped" in field.metadata:
+            flat |= {f"{field.name}.{key}": item for key, item in value.items()}
         elif dataclasses.is_dataclass(value):
             flat |= {f"{field.name}.{key}": item for key, item in to_flat(value).items()}
         else:
@@ -213,6 +233,15 @@ def _walk(config: type, flat: Mapping[str, Any], prefix: str, template: str = ""
         if "group" in field.metadata:
             for member in [template] if template else _members(flat, name):
                 yield from _walk(field.metadata["group"], flat, f"{name}.{member}.", template)
+        elif "untyped" in field.metadata:
+            typed = None if template else field.metadata["untyped"](flat)
+            if template:
+                yield Setting(f"{name}.{template}", object, False, (), field.metadata["doc"])
+            elif typed is not None:
+                yield from _walk(typed, flat, f"{name}.")
+            else:
+                for key in _below(flat, name):
+                    yield _as_given(f"{name}.{key}", flat[f"{name}.{key}"], field.metadata["doc"])
         elif dataclasses.is_dataclass(hint):
             yield from _walk(typing.cast(type, hint), flat, f"{name}.", template)
         else:
@@ -224,8 +253,25 @@ def _walk(config: type, flat: Mapping[str, Any], prefix: str, template: str = ""
             yield Setting(name, kind, many, default, **field.metadata)
 
 
+def _below(flat: Mapping[str, Any], name: str) -> list[str]:
+    return [key[len(name) + 1 :] for key in flat if key.startswith(f"{name}.")]
+
+
+def _as_given(name: str, value: Any, doc: str) -> Setting:
+    """Return the setting of an untyped value: of the type that it has."""
+    plain = value.tolist() if _is_array(value) else value
+    many = plain is None or (isinstance(plain, Sequence) and not isinstance(plain, str | bytes))
+    # An empty array, which is None where ROS gave it no type, is one of any.
+    kind = type(next(iter(plain or ()), "")) if many else type(plain)
+    if kind not in _SCALARS:
+        raise ConfigurationError(
+            f"parameter {name!r}: expected bool, int, float, str or an array of one, got {value!r}"
+        )
+    return Setting(name, kind, many, None, doc)
+
+
 def _members(flat: Mapping[str, Any], name: str) -> list[str]:
-    members = dict.fromkeys(key[len(name) + 1 :].split(".")[0] for key in flat if key.startswith(f"{name}."))
+    members = dict.fromkeys(key.split(".")[0] for key in _below(flat, name))
     for member in members:
         if not _GROUP_NAME.match(member):
             raise ConfigurationError(f"{name!r}: expected a name of letters, digits and _, got {member!r}")
@@ -241,6 +287,11 @@ def _make(config: type, flat: Mapping[str, Any], prefix: str) -> Any:
             kind = field.metadata["group"]
             members = {member: _make(kind, flat, f"{name}.{member}.") for member in _members(flat, name)}
             arguments[field.name] = MappingProxyType(members)
+        elif "untyped" in field.metadata:
+            given = {key: flat[f"{name}.{key}"] for key in _below(flat, name)}
+            arguments[field.name] = MappingProxyType(
+                {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+            )
         elif dataclasses.is_dataclass(hint):
             arguments[field.name] = _make(typing.cast(type, hint), flat, f"{name}.")
         elif name in flat:

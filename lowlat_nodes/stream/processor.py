@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from lowlat_nodes.stream.message import Message
 
@@ -42,3 +43,19 @@ class Processor(ABC):
 
     def close(self) -> None:
         """Release what `open` took; called once, also after a failed `open`."""
+
+
+@runtime_checkable
+class TimedProcessor(Protocol):
+    """A processor that also makes results between its inputs, such as a tick loop.
+
+    Each result has its own `trace.published_ns` in the time of the messages, such as that of a bag.
+    """
+
+    def advance(self, now_ns: int) -> Iterable[Message]:
+        """Give what fell due since the last call, up to `now_ns`.
+
+        Called before each `process`, with the `trace.received_ns` of its message, and after the last message.
+        What was given before it raises counts all the same.
+        """
+        ...

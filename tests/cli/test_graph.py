@@ -158,3 +158,22 @@ def test_check_refuses_what_the_node_would_refuse(loaded: Load) -> None:
     assert "/robot/policy_node: there is no parameter 'autostrat'; did you mean 'autostart'?" in str(
         caught.value
     )
+
+
+@pytest.mark.ros
+def test_check_makes_the_processor_that_a_node_would_host(loaded: Load) -> None:
+    text = """
+        processor_node:
+          ros__parameters:
+            processor: throttle
+            parameters: {max_hz: 5.0}
+            inputs: {words: {type: std_msgs/msg/String}}
+            outputs: {words: {type: std_msgs/msg/String}}
+    """
+    loaded(text).check()
+    with pytest.raises(ConfigurationError, match=r"did you mean 'parameters\.max_hz'"):
+        loaded(text.replace("max_hz", "max_h")).check()
+    with pytest.raises(
+        ConfigurationError, match=r"/processor_node: inputs.words: expected an installed message"
+    ):
+        loaded(text.replace("String", "Strin")).check()

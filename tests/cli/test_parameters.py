@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lowlat_nodes.cli.parameters import main
+from lowlat_nodes.stream.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.ros
         "detector_node",
         "energy_node",
         "policy_node",
+        "processor_node",
         "recorder_node",
     ],
 )
@@ -41,7 +43,30 @@ def test_rows_say_default_range_and_unit(capsys: pytest.CaptureFixture[str]) -> 
     assert "| `observation.camera.NAME.width` | required |" in out
 
 
+def test_a_processor_has_a_table_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["throttle"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "| `max_hz` | required | float from 0.001 to 1e+06 Hz | Most messages a second of each topic. |"
+        in out
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("detector", "it has those of detector_node that concern it"),
+        ("lowlat_nodes.control.offline:make_policy", "its factory has no config_type"),
+    ],
+)
+def test_a_factory_that_does_not_tell_its_parameters_is_no_table(name: str, hint: str) -> None:
+    with pytest.raises(ConfigurationError, match=hint):
+        main([name])
+
+
 def test_an_unknown_node_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["polcy_node"])
-    assert "policy_node" in capsys.readouterr().err
+    assert (
+        "there is no node or processor 'polcy_node'; did you mean 'policy_node'?" in capsys.readouterr().err
+    )

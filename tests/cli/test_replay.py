@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from lowlat_nodes.cli import main as lowlat
-from lowlat_nodes.cli import processors
+from lowlat_nodes.nodes import processors
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import NO_FLOATS, Image, Joints, Text
 from lowlat_nodes.stream.processor import Processor
@@ -122,6 +122,31 @@ def test_names_of_results_are_those_of_a_node(bag: Path, tmp_path: Path, shout: 
         assert [topic.name for topic in results.topics] == ["/shout/loud"]
 
 
+def test_the_file_of_a_node_that_hosts_the_processor_does(
+    tmp_path: Path, shout: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag, out = write(tmp_path / "bag", topic="/talk"), tmp_path / "a.mcap"
+    file = tmp_path / "shout.yaml"
+    file.write_text(
+        """
+        /**/shout:
+          ros__parameters:
+            processor: shout
+            parameters: {end: "!", forbidden: none}
+            inputs: {words: {topic: talk, type: std_msgs/msg/String}}
+            outputs: {loud: {type: std_msgs/msg/String}}
+            mailbox: {kind: fifo}
+        """
+    )
+    assert replay(bag, "--processor", shout, "--params", file, "--out", out) == 0
+    assert words(out)[:2] == ["X 0!", "X 1!"]
+    assert replay(bag, "--processor", shout, "--params", file, "-p", "end:=?", "--out", out) == 0
+    assert words(out)[0] == "X 0?"
+    assert replay(write(tmp_path / "other"), "--processor", shout, "--params", file, "--out", out) == 0
+    assert words(out)[0] == "X 0!"  # from the topic that is called like the input
+    assert "feeds the input" not in capsys.readouterr().err
+
+
 def test_topics_are_remapped(tmp_path: Path, shout: str, capsys: pytest.CaptureFixture[str]) -> None:
     bag = write(tmp_path / "bag", topic="/talk")
     assert replay(bag, "--processor", shout) == 0
@@ -225,7 +250,7 @@ def test_a_damaged_bag_is_replayed_and_reported(
     [
         (["--processor", "throtle"], "there is no processor 'throtle'; did you mean 'throttle'?"),
         (["--processor", "no_such_module:make"], "expected a factory at 'no_such_module:make'"),
-        (["--processor", "lowlat_nodes.cli.processors:nothing"], "expected a factory at"),
+        (["--processor", "lowlat_nodes.nodes.processors:nothing"], "expected a factory at"),
         (["--processor", "builtins:dict"], "expected its factory to make a Processor"),
         (["--processor", "throttle"], "parameter 'max_hz' must be given"),
         (["--processor", "throttle", "-p", "max_hs:=3.0"], "did you mean 'max_hz'?"),

@@ -35,6 +35,7 @@ FILES = [
     "detector.launch.py",
     "energy.launch.py",
     "policy.launch.py",
+    "processor.launch.py",
     "recorder.launch.py",
     "shapes_camera.launch.py",
     "sim.launch.py",

@@ -15,7 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowlat_nodes.stream.config import Setting, build, flatten, group, section, setting, settings, to_flat
+from lowlat_nodes.stream.config import (
+    Setting,
+    build,
+    flatten,
+    group,
+    section,
+    setting,
+    settings,
+    to_flat,
+    untyped,
+)
 from lowlat_nodes.stream.errors import ConfigurationError
 
 
@@ -210,3 +220,79 @@ def test_configurations_cannot_be_changed() -> None:
 
 def test_flatten_joins_names_with_dots() -> None:
     assert flatten({"a": {"b": {"c": 1}, "d": 2}, "e.f": 3}) == {"a.b.c": 1, "a.d": 2, "e.f": 3}
+
+
+@dataclass(frozen=True)
+class Host:
+    name: str = setting(doc="Whom to host.")
+    its: Mapping[str, Any] = untyped(doc="What that one is told.")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"its.gain": 2.0, "its.filter.names": ("a", "b"), "its.taps": array.array("q", [1, 2])},
+        {"its": {"gain": 2.0, "filter": {"names": ["a", "b"]}, "taps": np.array([1, 2])}},
+    ],
+    ids=["flat, as a node has it", "nested, as a file has it"],
+)
+def test_untyped_values_are_kept_flat_in_the_types_that_they_have(values: Mapping[str, Any]) -> None:
+    host = build(Host, {"name": "me", **values})
+    assert dict(host.its) == {"gain": 2.0, "filter.names": ["a", "b"], "taps": [1, 2]}
+    assert build(Host, to_flat(host)) == host
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "many"),
+    [
+        (True, bool, False),
+        (1, int, False),
+        ("", str, False),
+        ([1.0], float, True),
+        ([], str, True),
+        (None, str, True),
+    ],
+)
+def test_an_untyped_value_is_a_parameter_of_its_own_type(value: Any, kind: type, many: bool) -> None:
+    (_, item) = settings(Host, {"its.value": value})
+    assert (item.name, item.kind, item.many, item.live) == ("its.value", kind, many, False)
+
+
+@pytest.mark.parametrize("value", [{1, 2}, [[1.0]], b"bytes", [None]])
+def test_an_untyped_value_is_one_that_a_parameter_can_have(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"'its\.value': expected bool, int, float, str or an array"):
+        build(Host, {"name": "me", "its.value": value})
+
+
+def test_an_array_of_two_types_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"'its.value': expected int\[\], got 2.5"):
+        build(Host, {"name": "me", "its.value": [1, 2.5]})
+
+
+def test_documentation_has_one_row_for_all_of_them() -> None:
+    assert [(item.name, item.describe()) for item in settings(Host, template="NAME")] == [
+        ("name", "str"),
+        ("its.NAME", "any"),
+    ]
+
+
+@dataclass(frozen=True)
+class ToldHost:
+    kind: str = setting("", doc="What to host.")
+    its: Mapping[str, Any] = untyped(
+        doc="What that one is told.",
+        typed_by=lambda values: Camera if values.get("kind") == "camera" else None,
+    )
+
+
+def test_the_other_values_may_tell_what_the_untyped_ones_must_fit() -> None:
+    assert [item.name for item in settings(ToldHost, {"kind": "camera"})] == [
+        "kind",
+        "its.topic",
+        "its.width",
+    ]
+    host = build(ToldHost, {"kind": "camera", "its.width": 320})
+    assert dict(host.its) == {"width": 320}  # no more than what is given: the rest is for whoever makes it
+    with pytest.raises(ConfigurationError, match=r"no parameter 'its\.widht'; did you mean 'its\.width'"):
+        build(ToldHost, {"kind": "camera", "its.widht": 320})
+    assert dict(build(ToldHost, {"kind": "lidar", "its.widht": 320}).its) == {"widht": 320}

@@ -7,7 +7,7 @@ from __future__ import annotations
 from lowlat_nodes.transport.bag.codec import Codec
 from lowlat_nodes.transport.bag.compare import Comparison, Difference, Tolerance, compare
 from lowlat_nodes.transport.bag.errors import BagError, DiskError, TypeUnknown
-from lowlat_nodes.transport.bag.offline import OfflineReplay, OfflineRun, TimedProcessor
+from lowlat_nodes.transport.bag.offline import OfflineReplay, OfflineRun
 from lowlat_nodes.transport.bag.reader import BagReader
 from lowlat_nodes.transport.bag.record import Recorded, Topic
 from lowlat_nodes.transport.bag.tally import Tally
@@ -27,7 +27,6 @@ __all__ = [
     "OfflineRun",
     "Recorded",
     "Tally",
-    "TimedProcessor",
     "Tolerance",
     "Topic",
     "TypeUnknown",

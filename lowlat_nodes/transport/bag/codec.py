@@ -77,7 +77,7 @@ class Codec:
             decoded = cdr.decode(type_name, data)
             return decoded.payload, decoded.stamp_ns or 0, decoded.frame_id
         payload = self.types.decode(type_name, data)
-        return payload, *_header(payload)
+        return payload, *header_of(payload)
 
     def _read_framed(self, _type_name: str, data: bytes) -> _Read:
         message = decode_frames(data)
@@ -117,7 +117,8 @@ def decode_frames(data: bytes) -> Message:
     return frames.decode(unpack(data)).message
 
 
-def _header(payload: Any) -> tuple[int, str]:
+def header_of(payload: Any) -> tuple[int, str]:
+    """Return stamp in ns and frame of a message object; 0 and nothing where it has no header."""
     header = getattr(payload, "header", None)
     stamp = getattr(header, "stamp", None)
     if header is None or stamp is None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
 
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.errors import LowlatError
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.processor import Processor
+from lowlat_nodes.stream.processor import Processor, TimedProcessor
 from lowlat_nodes.transport.bag.codec import Codec
 from lowlat_nodes.transport.bag.errors import DiskError
 from lowlat_nodes.transport.bag.names import CLOCK_TOPIC, absolute, as_stream, matching, require
@@ -23,22 +22,6 @@ from lowlat_nodes.transport.bag.record import Recorded
 from lowlat_nodes.transport.bag.tally import Tally
 from lowlat_nodes.transport.bag.writer import BagWriter
 from lowlat_nodes.transport.cdr.wire import CdrError, Reader
-
-
-@runtime_checkable
-class TimedProcessor(Protocol):
-    """A processor that also makes results between its inputs, such as a tick loop.
-
-    Each result has its own `trace.published_ns` in the time of the bag.
-    """
-
-    def advance(self, now_ns: int) -> Iterable[Message]:
-        """Give what fell due since the last call, up to `now_ns`.
-
-        Called before each `process`, with the `trace.received_ns` of its message, and after the last message.
-        What was given before it raises counts all the same.
-        """
-        ...
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from rclpy.node import Node
 from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.stream.endpoint import UnknownOutput
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros.clock import RosClock
+from lowlat_nodes.transport.ros.forms import writer
 from lowlat_nodes.transport.ros.serialised import publish
 from lowlat_nodes.transport.ros.topics import Output, choose_reliability, message_type, overridable, profile
 
@@ -38,11 +38,14 @@ class RosSink:
     def __init__(self, node: Node, outputs: Mapping[str, Output], *, clock: Clock | None = None) -> None:
         self._node = node
         self._clock = clock or RosClock(node)
-        self._outputs = {name: (output, _publisher(node, output)) for name, output in outputs.items()}
+        self._outputs = {
+            name: (output, writer(output.type_name), _publisher(node, output))
+            for name, output in outputs.items()
+        }
 
     def wanted(self, name: str) -> bool:
         """Return whether anybody listens to an output."""
-        return bool(self._outputs[name][1].get_subscription_count())
+        return bool(self._outputs[name][2].get_subscription_count())
 
     def write(self, message: Message) -> None:
         """Publish a message; with `on_demand`, only while somebody listens.
@@ -52,18 +55,18 @@ class RosSink:
             CdrError: If the payload does not fit the type of the output.
         """
         try:
-            output, publisher = self._outputs[message.topic]
+            output, encode, publisher = self._outputs[message.topic]
         except KeyError:
             raise UnknownOutput(message.topic, self._outputs) from None
         if output.on_demand and not publisher.get_subscription_count():
             return
         stamp_ns = message.trace.capture_ns or self._clock.now_ns()
-        publish(publisher, cdr.encode(output.type_name, stamp_ns, message.frame_id, message.payload))
+        publish(publisher, encode(stamp_ns, message.frame_id, message.payload))
 
     def close(self) -> None:
         """Withdraw the publishers."""
         outputs, self._outputs = self._outputs, {}
-        for _, publisher in outputs.values():
+        for *_, publisher in outputs.values():
             self._node.destroy_publisher(publisher)
 
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -19,6 +18,7 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros.clock import RosClock
+from lowlat_nodes.transport.ros.forms import reader
 from lowlat_nodes.transport.ros.images import IMAGE, image_taker
 from lowlat_nodes.transport.ros.images import decode as decode_image
 from lowlat_nodes.transport.ros.serialised import SerialisedReader
@@ -36,9 +36,10 @@ class RosSource:
     """Delivers the messages of one topic.
 
     Messages arrive as bytes and are read by `transport.cdr`: images become views on those bytes, without the
-    copy and the per-message objects of rclpy. Bytes that are not the message they should be are counted and
-    dropped; of images in a thread of their own those that contradict themselves, because what is no Image at
-    all does not get past the middleware, which logs it.
+    copy and the per-message objects of rclpy, and messages without a payload of their own become objects with
+    their fields. Bytes that are not the message they should be are counted and dropped; of images in a thread
+    of their own those that contradict themselves, because what is no Image at all does not get past the
+    middleware, which logs it.
 
     Args:
         node: Owns the subscription.
@@ -71,11 +72,7 @@ class RosSource:
         self._clock = clock or RosClock(node)
         self._max_age_ns = int(config.max_age_ms * 1_000_000)
         self._message_type = message_type(config.type_name)
-        self._decode: Callable[[Any], cdr.Decoded] = (
-            cdr.JointStateReader().read
-            if config.type_name == "sensor_msgs/msg/JointState"
-            else partial(cdr.decode, config.type_name)
-        )
+        self._decode: Callable[[Any], cdr.Decoded] = reader(config.type_name)
         self._taker = image_taker() if own_thread and config.type_name == IMAGE else None
         if self._taker is not None:
             self._decode = decode_image

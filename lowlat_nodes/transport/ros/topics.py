@@ -22,7 +22,6 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.transport import cdr
 
 # Samples of these come often and the next one is as good, and each fits into one datagram.
 _SMALL_AND_PERIODIC = frozenset({"sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"})
@@ -33,7 +32,7 @@ class Input:
     """A topic that a node reads."""
 
     topic: str = setting(doc="Topic name; relative names follow the node's namespace and remappings.")
-    type_name: str = setting(choices=sorted(cdr.READABLE), doc="Message type.")
+    type_name: str = setting(doc="Message type such as sensor_msgs/msg/Image.")
     reliability: str = setting(
         "auto",
         choices=("auto", "reliable", "best_effort"),
@@ -50,7 +49,7 @@ class Output:
     """A topic that a node writes."""
 
     topic: str = setting(doc="Topic name; relative names follow the node's namespace and remappings.")
-    type_name: str = setting(choices=sorted(cdr.WRITABLE), doc="Message type.")
+    type_name: str = setting(doc="Message type such as sensor_msgs/msg/Image.")
     reliability: str = setting("reliable", choices=("reliable", "best_effort"), doc="What is offered.")
     depth: int = setting(1, low=1, high=1000, doc="How many messages the middleware keeps for slow readers.")
     latched: bool = setting(

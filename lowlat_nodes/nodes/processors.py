@@ -3,7 +3,8 @@
 """Processors by name: those of this package, and what other packages register.
 
 A package registers one with an entry point of the group `lowlat_nodes.processors`, which names a factory: a
-callable that takes the parameters, flat with dotted names, and returns a `Processor`::
+callable that takes the parameters, flat with dotted names, and returns a `Processor`, such as a
+`ProcessorFactory`::
 
     entry_points={"lowlat_nodes.processors": ["brake_check = my_robot.checks:make_brake_check"]}
 
@@ -19,8 +20,8 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from lowlat_nodes.stream.config import build
-from lowlat_nodes.stream.errors import ConfigurationError
+from lowlat_nodes.stream.errors import ConfigurationError, LowlatError
+from lowlat_nodes.stream.factory import ProcessorFactory
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.stream.throttle import Throttle, ThrottleConfig
 
@@ -29,9 +30,9 @@ Factory = Callable[[Mapping[str, Any]], Processor]
 GROUP = "lowlat_nodes.processors"
 
 BUILT_IN = {
-    "detector": "lowlat_nodes.cli.processors:make_detector",
-    "policy": "lowlat_nodes.cli.processors:make_policy",
-    "throttle": "lowlat_nodes.cli.processors:make_throttle",
+    "detector": "lowlat_nodes.nodes.processors:make_detector",
+    "policy": "lowlat_nodes.nodes.processors:make_policy",
+    "throttle": "lowlat_nodes.nodes.processors:make_throttle",
 }
 
 PARAMETER_FILES = {"detector": "detector.yaml", "policy": "policy.yaml"}
@@ -63,15 +64,35 @@ def make_policy(parameters: Mapping[str, Any]) -> Processor:
     return offline.make_policy(parameters, connect, ProcessClient)
 
 
-def make_throttle(parameters: Mapping[str, Any]) -> Throttle:
-    """Make a `Throttle` from its parameters."""
-    return Throttle(build(ThrottleConfig, parameters))
+make_throttle = ProcessorFactory(ThrottleConfig, Throttle)
+"""Makes a `Throttle` of its parameters."""
+
+
+def parameter_name(stream: str) -> str:
+    """Return the name of a stream as parameters have it: `nearest` for `~/nearest`, `a_b` for `a/b`."""
+    return stream.removeprefix("~").strip("/").replace("/", "_")
 
 
 def names() -> dict[str, str]:
     """Return where the factory of each registered processor is; ours come first and cannot be replaced."""
     registered = {entry.name: entry.value for entry in entry_points(group=GROUP)}
     return {**BUILT_IN, **{name: value for name, value in registered.items() if name not in BUILT_IN}}
+
+
+def config_type(name: str) -> type | None:
+    """Return the configuration class whose settings are the parameters of a processor.
+
+    Args:
+        name: As for `make`.
+
+    Returns:
+        The class; None where the factory does not tell, or there is no such processor.
+
+    Raises:
+        ConfigurationError: If its factory cannot be imported.
+    """
+    where = names().get(name, name)
+    return getattr(_factory(where), "config_type", None) if ":" in where else None
 
 
 def make(name: str, parameters: Mapping[str, Any]) -> Processor:
@@ -89,7 +110,12 @@ def make(name: str, parameters: Mapping[str, Any]) -> Processor:
         nearest = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}, or module:factory"
         raise ConfigurationError(f"there is no processor {name!r}; {hint}")
-    processor = _factory(known.get(name, name))(parameters)
+    factory = _factory(known.get(name, name))
+    try:
+        processor = factory(parameters)
+    except Exception as error:  # whatever a factory of the user does
+        reason = str(error) if isinstance(error, LowlatError) else f"{type(error).__name__}: {error}"
+        raise ConfigurationError(f"processor {name!r}: {reason}") from error
     if not isinstance(processor, Processor):
         raise ConfigurationError(f"{name}: expected its factory to make a Processor, got {processor!r}")
     return processor
@@ -99,6 +125,9 @@ def _factory(where: str) -> Factory:
     module, _, attribute = where.partition(":")
     try:
         factory: Factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"expected a factory at {where!r} (module:function): {error}") from error
+    except Exception as error:  # a module runs as it is imported, and may raise anything
+        raise ConfigurationError(
+            f"expected a factory at {where!r} (module:function): {type(error).__name__}: {error}; a "
+            "module of your own needs to be installed, or in a folder that PYTHONPATH names"
+        ) from error
     return factory
