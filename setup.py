@@ -140,7 +140,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={"": ["py.typed", "*.html", "*.pyi"]},
+    package_data={"": ["py.typed", "*.html", "*.pyi"], f"{NAME}.cli.dash": ["page/*"]},
     ext_modules=[ALERT_READER],
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),

@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lowlat_nodes.alerts.classifier import Classifier
 from lowlat_nodes.alerts.filters import Filters
 from lowlat_nodes.alerts.ingest import Ingest
+from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.result import results
 from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.delivery import DEAD_LETTERS
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.stream.message import Message
-from lowlat_nodes.stream.payload import DeadLetter
+from lowlat_nodes.stream.payload import DeadLetter, Record
 from lowlat_nodes.stream.processor import Processor
 
 ALERTS = "alerts"
@@ -24,6 +25,9 @@ ALERTS = "alerts"
 
 RESULTS = "results"
 """The output for every classification: messages with a `Record`, see docs/alert_results.md."""
+
+Show = Callable[[Sequence[Record], LightCurves], None]
+"""Takes the results of some alerts and their light curves."""
 
 
 class AlertClassifier(Processor):
@@ -40,6 +44,8 @@ class AlertClassifier(Processor):
     Attributes:
         filters: May be replaced by others of the same names while it works.
         classes: How many results named which class, or abstained.
+        show: Called with the results of each batch and their light curves, before they are published; None
+            calls nobody.
 
     Raises:
         ConfigurationError: If a filter has the name of another output.
@@ -56,6 +62,7 @@ class AlertClassifier(Processor):
         self.classifier = classifier
         self.filters = filters
         self.classes = Counters()
+        self.show: Show | None = None
         self._calibrated = classifier.threshold
         self._batches = Histogram()
         self._lock = threading.Lock()
@@ -87,6 +94,8 @@ class AlertClassifier(Processor):
             of = {id(record): message for record, message in zip(records, taken, strict=True)}
             for record in records:
                 self.classes.add(record.fields["best"])
+            if self.show is not None:
+                self.show(records, read.light_curves)
             out += [of[id(record)].derive(RESULTS, record) for record in records]
             for name, kept in self.filters.keep(records).items():
                 out += [of[id(record)].derive(name, record) for record in kept]

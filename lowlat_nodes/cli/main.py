@@ -27,6 +27,7 @@ COMMANDS = Subcommands(
             "listen": "show what a ZeroMQ publisher says: topics, rates, ages, losses",
             "up": "start the nodes of a parameter file and keep them running",
             "top": "show rates, latencies and drops of each node, live",
+            "dash": "serve a live page of nodes, graph, cameras, arms and alerts to a browser",
             "energy": "show meters, joules per result, and what a model would cost",
             "energyd": "sample the meters of this host, once for all nodes",
             "kernels": "list the compiled operations, and compile those for GPUs without one",

@@ -58,7 +58,7 @@ class Processes:
 
 def report(endpoint: str, state: PeerState, energy: Mapping[str, str] = _UNKNOWN) -> Report:
     """Return a row of the table, with the values `energy.*` of the process where they are known."""
-    values = {"state": state.state, **energy}
+    values = {"state": state.state, "zmq.endpoint": endpoint, **energy}
     if state.said:
         values["sequence"] = str(state.sequence)
         values["rate_out_hz"] = str(state.rate_hz)

@@ -35,18 +35,12 @@ class UrdfJoint:
 def read_joints(urdf: str | bytes, joints: Sequence[str]) -> list[UrdfJoint]:
     """Return the limits of some joints, in their order.
 
-    Continuous joints have no range; that a joint mimics another one changes nothing. Document type
-    declarations are refused, and with them all entities.
+    Continuous joints have no range; that a joint mimics another one changes nothing.
 
     Raises:
         ConfigurationError: If it is no URDF, or a joint is missing, cannot move, or has no sensible limits.
     """
-    try:
-        root = ET.fromstring(urdf, parser=ET.XMLParser(target=_Builder()))  # noqa: S314
-    except (ET.ParseError, ValueError) as error:  # ValueError: a str that declares an encoding
-        raise ConfigurationError(f"expected the XML of a URDF: {error}") from error
-    if root.tag != "robot":
-        raise ConfigurationError(f"expected a URDF, whose root is <robot>, got <{root.tag}>")
+    root = read_robot(urdf)
     elements: dict[str, ET.Element] = {}
     for element in root.findall("joint"):
         name = element.get("name", "")
@@ -59,6 +53,21 @@ def read_joints(urdf: str | bytes, joints: Sequence[str]) -> list[UrdfJoint]:
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has: {', '.join(elements) or 'none'}"
             raise ConfigurationError(f"there is no joint {name!r}; {hint}")
     return [_joint(name, elements[name]) for name in joints]
+
+
+def read_robot(urdf: str | bytes) -> ET.Element:
+    """Return the root of a URDF; document type declarations are refused, and with them all entities.
+
+    Raises:
+        ConfigurationError: If it is none.
+    """
+    try:
+        root = ET.fromstring(urdf, parser=ET.XMLParser(target=_Builder()))  # noqa: S314
+    except (ET.ParseError, ValueError) as error:  # ValueError: a str that declares an encoding
+        raise ConfigurationError(f"expected the XML of a URDF: {error}") from error
+    if root.tag != "robot":
+        raise ConfigurationError(f"expected a URDF, whose root is <robot>, got <{root.tag}>")
+    return root
 
 
 def limits_from_urdf(path: Path, joints: Sequence[str], given: L) -> L:

@@ -28,7 +28,9 @@ from lowlat_nodes.nodes.diagnostics import (
     standard_values,
 )
 from lowlat_nodes.nodes.guards import EPOCHS, epoch_guard
+from lowlat_nodes.nodes.light_curve_topic import LIGHT_CURVES, LightCurveTopic
 from lowlat_nodes.nodes.run import run
+from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.endpoint import PullSource, Sink
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
@@ -51,6 +53,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
     alerts            std_msgs/UInt8MultiArray  subscribed with `source.kind: ros`: a packet per message
     ~/results         std_msgs/String           JSON per alert, see docs/alert_results.md
     ~/<filter>        std_msgs/String           the same for what a filter keeps
+    ~/light_curves    std_msgs/String           a few results a second with their light curves
     ================= ========================= =======================================================
 
     The same goes to Kafka, ZeroMQ and Parquet files as configured. What cannot be read goes to the dead
@@ -84,7 +87,11 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
                 output: Output(topic=f"~/{topic}", type_name="std_msgs/msg/String", depth=_DEPTH)
                 for output, topic in _topics(config)
             }
+            outputs[LIGHT_CURVES] = Output(
+                topic=f"~/{LIGHT_CURVES}", type_name="std_msgs/msg/String", on_demand=True
+            )
             self._ros = RosSink(self, outputs)
+            self._processor.show = LightCurveTopic(self._ros, SteadyClock()).show
         classifier = self._processor.classifier
         self.get_logger().info(f"model {classifier.name} ({classifier.sha256[:12]})")
 
@@ -180,6 +187,8 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
         }
         if stats.lag is not None:
             values["lag"] = stats.lag
+        if service.results:
+            values["zmq.endpoint"] = service.results
         level, summary = self._judge(service, values)
         report = judge_guard(Report(level, summary, values), self._guard.state(), EPOCHS)
         return judge_turn(judge_loop(report, service.delivery.pulse), self._turn.figures())
@@ -216,10 +225,10 @@ def _topics(config: AlertNodeConfig) -> Iterator[tuple[str, str]]:
     yield RESULTS, RESULTS
     for name, settings in config.filter.items():
         topic = settings.topic or name
-        if not _TOPIC.match(topic) or topic == RESULTS:
+        if not _TOPIC.match(topic) or topic in {RESULTS, LIGHT_CURVES}:
             raise ConfigurationError(
                 f"filter.{name}.topic: expected the name of a ROS topic below that of the node, other than "
-                f"{RESULTS}, got {topic!r}; or set publish: false"
+                f"{RESULTS} and {LIGHT_CURVES}, got {topic!r}; or set publish: false"
             )
         yield name, topic
 

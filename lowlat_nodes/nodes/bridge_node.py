@@ -177,6 +177,7 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
             values |= self._calls.values()
         if self._publisher is not None:
             values |= {f"zmq.{name}": count for name, count in self._publisher.counts.snapshot().items()}
+            values["zmq.endpoint"] = self._publisher.endpoint
         figures = self._window.turn(sum(lane.received for lane in lanes))
         failures = [each.last_failure for each in (*lanes, *self._peers) if each.last_failure]
         standard = standard_values(

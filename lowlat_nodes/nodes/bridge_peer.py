@@ -58,6 +58,7 @@ class PeerLink:
         session: Any = None,
     ) -> None:
         self.name = name
+        self._endpoint = settings.endpoint
         self._own = own
         self._is_here = is_here
         self._offers: Offers | None = None
@@ -87,6 +88,7 @@ class PeerLink:
                     admit=admit,
                     shared_memory=keep == "newest",
                 )
+                self._endpoint = subscriber.endpoint
             self._links.append((subscriber, by_topic))
 
     def start(self) -> None:
@@ -141,6 +143,7 @@ class PeerLink:
         """Return what the diagnostics say of the peer."""
         links = [subscriber.link for subscriber in self._subscribers]
         told: dict[str, str | int | float] = {
+            "endpoint": self._endpoint,
             "broken": sum(link.broken for link in links),
             "in_place": sum(subscriber.in_place for subscriber in self._subscribers),
         }

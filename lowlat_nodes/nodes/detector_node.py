@@ -181,6 +181,7 @@ class DetectorNode(ProcessorNode[DetectorNodeConfig]):
         report.values["backend"] = self._detector.loaded.candidate.describe()
         if self._zmq is not None:
             report.values |= {f"zmq.{name}": count for name, count in self._zmq.counts.snapshot().items()}
+            report.values["zmq.endpoint"] = self._zmq.endpoint
         model, self._model_time = self._model_time, Histogram()
         prepare, self._prepare_time = self._prepare_time, Histogram()
         for name, times in (("model", model), ("prepare", prepare)):

@@ -29,21 +29,25 @@ class DiagnosticsMonitor:
     Args:
         hear: Called for each status of each message, in the thread that calls `listen`.
         topic: The topic; nodes of all namespaces share the default one.
+        name: What the node is called, with the number of the process behind it.
+
+    Attributes:
+        node: For whoever looks at more of the graph; it is spun by `listen`.
     """
 
-    def __init__(self, hear: Hear, topic: str = "/diagnostics") -> None:
+    def __init__(self, hear: Hear, topic: str = "/diagnostics", *, name: str = "lowlat_top") -> None:
         self._hear = hear
         self._context = rclpy.Context()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node(
-            f"lowlat_top_{os.getpid()}",
+        self.node = rclpy.create_node(
+            f"{name}_{os.getpid()}",
             context=self._context,
             start_parameter_services=False,
             enable_rosout=False,
         )
-        self._node.create_subscription(DiagnosticArray, topic, self._on_message, QoSProfile(depth=_DEPTH))
+        self.node.create_subscription(DiagnosticArray, topic, self._on_message, QoSProfile(depth=_DEPTH))
         self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        self._executor.add_node(self.node)
 
     def listen(self, duration_s: float, stop: StopRequest) -> None:
         """Hear messages for this long, or until `stop` is set."""
@@ -58,14 +62,13 @@ class DiagnosticsMonitor:
         the 20 s after which Fast DDS misses it.
         """
         return {
-            f"{namespace.rstrip('/')}/{name}"
-            for name, namespace in self._node.get_node_names_and_namespaces()
+            f"{namespace.rstrip('/')}/{name}" for name, namespace in self.node.get_node_names_and_namespaces()
         }
 
     def close(self) -> None:
         """Leave the graph."""
         self._executor.shutdown()
-        self._node.destroy_node()
+        self.node.destroy_node()
         rclpy.try_shutdown(context=self._context)
 
     def _on_message(self, message: DiagnosticArray) -> None:

@@ -216,12 +216,17 @@ class ProcessorNode(LifecycleHost[C]):
         It is a warning where something failed in this period, and an error where the processor is stuck.
         """
         assert self._pipeline is not None
-        peers = {
-            name: source.peer
+        subscribers = {
+            name: source
             for name, source in self._sources.items()
             if isinstance(source, Subscriber) and self._listening
         }
-        return judge_loop(judge_peers(self._report(self._pipeline), peers), self._pipeline.pulse)
+        peers = {name: source.peer for name, source in subscribers.items()}
+        report = judge_loop(judge_peers(self._report(self._pipeline), peers), self._pipeline.pulse)
+        for name, source in subscribers.items():
+            report.values[f"peer.{name}.endpoint"] = source.endpoint
+            report.values[f"peer.{name}.in_place"] = source.in_place
+        return report
 
     def _report(self, pipeline: Pipeline) -> Report:
         stats, mailbox = pipeline.stats(), pipeline.mailbox

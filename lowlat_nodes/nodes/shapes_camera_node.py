@@ -137,6 +137,8 @@ class ShapesCameraNode(LifecycleHost[ShapesCameraSettings]):
         assert self._recording is not None
         report = self._recording.report(self.state)
         report.values |= {"simulated": "true", "backgrounds": self._background, "seed": self._config.seed}
+        if self._zmq is not None:
+            report.values["zmq.endpoint"] = self._zmq.endpoint
         return report
 
 

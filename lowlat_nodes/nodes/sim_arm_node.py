@@ -18,7 +18,7 @@ from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
 from lowlat_nodes.nodes.diagnostics import Level, Report, Window, standard_values
 from lowlat_nodes.nodes.realtime import request_fifo, sleep_until
 from lowlat_nodes.nodes.run import run
-from lowlat_nodes.sim.arm import ArmSim
+from lowlat_nodes.sim.arm import ArmConfig, ArmSim, urdf
 from lowlat_nodes.sim.camera import CameraConfig, TableCamera
 from lowlat_nodes.sim.kinematics import JOINT_NAMES
 from lowlat_nodes.sim.reaction import COLOURS, ReactionTask, Schedule, ScheduleConfig
@@ -41,6 +41,7 @@ _VIEW = CameraConfig()
 
 COMMANDS = Input(topic="arm/commands", type_name="std_msgs/msg/Float64MultiArray")
 IMAGES = Output(topic="camera/image", type_name="sensor_msgs/msg/Image", depth=2)
+DESCRIPTION = Output(topic="robot_description", type_name="std_msgs/msg/String", latched=True)
 TASK = Output(topic="task", type_name="std_msgs/msg/String", latched=True)
 OUTPUTS = {
     "joints": Output(topic="joint_states", type_name="sensor_msgs/msg/JointState", depth=10),
@@ -99,6 +100,7 @@ class SimArmNode(LifecycleHost[SimArmSettings]):
     camera/image       sensor_msgs/Image             rgb8, from above
     arm/commands       std_msgs/Float64MultiArray    subscribed: joint targets in rad; the newest one holds
     task               std_msgs/String               latched: what the policy is asked to do
+    robot_description  std_msgs/String               latched: URDF of the arm
     reaction/events    std_msgs/String               latched: JSON, the truth about every light
     reaction/start     std_srvs/Trigger              starts a schedule of lights
     ================== ============================= =====================================================
@@ -135,6 +137,7 @@ class SimArmNode(LifecycleHost[SimArmSettings]):
         assert self._camera is not None
         self._simulation = _Simulation(self, self._config, self._world, self._camera)
         self._simulation.start()
+        self._simulation.describe(urdf(ArmConfig()))
         self._simulation.say(self._config.lights.schedule().task)
 
     def halt(self) -> None:
@@ -204,7 +207,7 @@ class _Simulation:
         self._pipeline = Pipeline(
             [], Newest(self._clock), camera, RosSink(node, {"image": IMAGES}), self._clock, name="camera"
         )
-        self._task_sink = RosSink(node, {"task": TASK})
+        self._texts = RosSink(node, {"task": TASK, "description": DESCRIPTION})
         self._source = RosSource(node, "command", COMMANDS)
         self._counters = Counters()
         self._window = Window()
@@ -227,10 +230,13 @@ class _Simulation:
             self._thread.join()
         self._pipeline.stop()
         self._sink.close()
-        self._task_sink.close()
+        self._texts.close()
 
     def say(self, task: str) -> None:
-        self._task_sink.write(Message("task", Text(task)))
+        self._texts.write(Message("task", Text(task)))
+
+    def describe(self, arm: str) -> None:
+        self._texts.write(Message("description", Text(arm)))
 
     def report(self, state: str) -> Report:
         counts = self._counters.snapshot()

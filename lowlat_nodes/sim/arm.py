@@ -83,6 +83,29 @@ def mjcf(config: ArmConfig) -> str:
     )
 
 
+def urdf(config: ArmConfig) -> str:
+    """The same arm as a robot description: joints with their limits, and links without shape or mass."""
+    links, joints = ["base"], []
+    for i, name in enumerate(JOINT_NAMES):
+        at = 0.0 if i == 0 else LINK_LENGTHS_M[i - 1]
+        low, high = JOINT_RANGE_RAD[i]
+        speed = config.speed_limit_rad_s[i]
+        effort = config.friction_nms[i] * speed
+        joints.append(
+            f'<joint name="{name}" type="revolute"><parent link="{links[-1]}"/><child link="{name}_link"/>'
+            f'<origin xyz="{at} 0 0"/><axis xyz="0 0 1"/>'
+            f'<limit lower="{low}" upper="{high}" velocity="{speed}" effort="{effort}"/>'
+            "</joint>"
+        )
+        links.append(f"{name}_link")
+    joints.append(
+        f'<joint name="tip" type="fixed"><parent link="{links[-1]}"/><child link="fingertip"/>'
+        f'<origin xyz="{LINK_LENGTHS_M[-1]} 0 0"/></joint>'
+    )
+    body = "".join(f'<link name="{link}"/>' for link in (*links, "fingertip")) + "".join(joints)
+    return f'<?xml version="1.0"?><robot name="planar_arm">{body}</robot>'
+
+
 class ArmSim:
     """The arm as a discrete-time system that its caller steps; it has no clock of its own.
 

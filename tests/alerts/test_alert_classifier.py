@@ -115,3 +115,12 @@ def test_the_threshold_may_change_and_go_back() -> None:
 def test_a_filter_cannot_have_the_name_of_another_output(name: str) -> None:
     with pytest.raises(ConfigurationError, match="has another output"):
         classifier(**{name: "detections > 1"})
+
+
+def test_results_are_shown_with_their_light_curves_to_whoever_looks_on() -> None:
+    made, seen = classifier(), []
+    made.show = lambda records, curves: seen.append((records, curves))
+    made.process_batch(messages(1e5, 0, 1e3))
+    made.process_batch(messages(0))
+    [(records, curves)] = seen
+    assert [record.fields["alert_id"] for record in records] == curves.alert_id.tolist() == [0, 2]

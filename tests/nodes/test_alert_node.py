@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from std_msgs.msg import String, UInt8MultiArray
 
 from lowlat_nodes import resources
 from lowlat_nodes.alerts.classes import CLASSES
+from lowlat_nodes.alerts.result import FIELDS
 from lowlat_nodes.energy.budget import LEAST_HZ, Leeway, Order
 from lowlat_nodes.nodes import alert_service
 from lowlat_nodes.nodes.alert_node import AlertNode
@@ -112,6 +114,30 @@ def test_results_and_what_filters_keep_are_topics(robot: Any, make: Make, tmp_pa
     assert record["object_id"] == f"ZTF{record['alert_id']}"
     assert (record["survey"], record["model"]) == ("ztf", "tokens")
     assert record["published_ns"] >= record["received_ns"] > 0
+
+
+def test_light_curves_are_told_now_and_then_while_somebody_listens(
+    robot: Any, make: Make, tmp_path: Path
+) -> None:
+    node = make()
+    results = listen(robot, "/alert_node/results")
+    send_until(robot, tmp_path, lambda: results)
+    assert not node.count_subscribers("/alert_node/light_curves")
+    curves = listen(robot, "/alert_node/light_curves")
+    begin_s = time.monotonic()
+    send_until(robot, tmp_path, lambda: len(curves) >= 3)
+    assert time.monotonic() - begin_s >= 0.4  # five a second at most
+    seen = curves[-1]
+    assert list(seen) == [*FIELDS, "light_curve"]
+    points = [point for band in seen["light_curve"].values() for point in band]
+    assert len(points) == seen["detections"]
+    newest = max(points)
+    assert newest[:2] == pytest.approx([seen["mjd"], seen["magnitude"]], abs=1e-4)
+
+
+def test_a_filter_cannot_take_the_topic_of_the_light_curves(make: Make) -> None:
+    node = make(starts=False, filter__mine__keep="detections > 1", filter__mine__topic="light_curves")
+    assert "filter.mine.topic" in node.problem
 
 
 def test_each_alert_counts_for_the_energy_sampler(

@@ -26,9 +26,10 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
+from lowlat_nodes.control.urdf import read_joints
 from lowlat_nodes.nodes.diagnostics import Level
 from lowlat_nodes.nodes.sim_arm_node import SimArmNode
-from lowlat_nodes.sim.arm import HOME_RAD
+from lowlat_nodes.sim.arm import HOME_RAD, JOINT_RANGE_RAD
 from lowlat_nodes.sim.kinematics import JOINT_NAMES
 
 pytestmark = [pytest.mark.ros, pytest.mark.sim]
@@ -118,6 +119,14 @@ def test_sensors_are_published_with_names_frames_and_evenly_spaced_stamps(sessio
     assert task[0].data == "touch the red light"
     spacing_ms = np.diff([stamp_ns(message) for message in joints]) / 1e6
     assert spacing_ms.min() > 15.0  # 20 ms of simulated time apart, however late they were sent
+
+
+def test_whoever_comes_late_gets_the_description_of_the_arm(session: Session) -> None:
+    assert session.start().start()
+    texts = session.listen(String, "robot_description", LATCHED)
+    session.spin_until(lambda: texts)
+    joints = read_joints(texts[0].data, JOINT_NAMES)
+    assert [(joint.lower, joint.upper) for joint in joints] == list(JOINT_RANGE_RAD)
 
 
 def test_the_arm_follows_the_newest_command_and_holds_it(session: Session) -> None:

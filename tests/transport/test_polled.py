@@ -106,3 +106,29 @@ def test_a_message_type_that_is_not_installed_is_refused(node: Node, monkeypatch
     object.__setattr__(config, "type_name", "no_such_msgs/msg/Thing")
     with pytest.raises(ConfigurationError, match="no_such_msgs/msg/Thing"):
         PolledSubscription(node, config)
+
+
+def test_everything_that_waits_is_drained_up_to_the_depth(node: Node) -> None:
+    publisher = node.create_publisher(Float64MultiArray, "topic", 10)
+    subscription = PolledSubscription(node, Input(topic="topic", type_name=FLOATS, depth=3))
+    assert subscription.drain() == []
+    until(publisher.get_subscription_count)
+    for number in range(5):
+        publisher.publish(Float64MultiArray(data=[float(number)]))
+    found: list[Taken] = []
+    until(lambda: found.extend(subscription.drain()) or (found and value(found[-1]) == 4.0))
+    values = [value(taken) for taken in found]
+    assert values == sorted(set(values))
+    assert subscription.received == len(found)
+
+
+def test_a_node_that_is_spun_sleeps_through_its_messages(node: Node) -> None:
+    """Fast DDS wakes who waits for the events of a subscription with each message."""
+    publisher = node.create_publisher(Float64MultiArray, "topic", 1)
+    subscription = PolledSubscription(node, Input(topic="topic", type_name=FLOATS))
+    until(publisher.get_subscription_count)
+    assert not subscription._subscription.event_handlers
+    rclpy.spin_once(node, timeout_sec=0.0)
+    publisher.publish(Float64MultiArray(data=[1.0]))
+    rclpy.spin_once(node, timeout_sec=0.1)
+    assert value(until(subscription.take)) == 1.0

@@ -7,9 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 
 from lowlat_nodes.transport.ros.topics import Input, choose_reliability, message_type, overridable, profile
+from lowlat_nodes.transport.ros.waiting import OutsideExecutor
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,9 @@ class PolledSubscription:
     nothing.
 
     Args:
-        node: Owns the subscription. It need not be spun. For `qos_overrides` of the reliability it must have
-            been made with `automatically_declare_parameters_from_overrides`.
+        node: Owns the subscription. It need not be spun; if it is, this subscription is left alone. For
+            `qos_overrides` of the reliability it must have been made with
+            `automatically_declare_parameters_from_overrides`.
         config: What to read; `max_age_ms` is the caller's business.
 
     Raises:
@@ -64,10 +67,19 @@ class PolledSubscription:
                 self.received += 1
                 if not self._deep:
                     break
-        if newest is None:
-            return None
-        data, info = newest
-        return Taken(data, info.get("source_timestamp", 0) if isinstance(info, dict) else 0)
+        return None if newest is None else _taken(newest)
+
+    def drain(self) -> list[Taken]:
+        """Return what waits in the history, oldest first; never waits."""
+        handle, found = self._subscription.handle, []
+        with handle:
+            for _ in range(self._subscription.qos_profile.depth):  # a fast publisher must not hold us up
+                taken = handle.take_message(self._type, True)
+                if taken is None:
+                    break
+                self.received += 1
+                found.append(_taken(taken))
+        return found
 
     def follow_publishers(self) -> None:
         """Renew the subscription if `reliability: auto` calls for another one by now; not for a hot path."""
@@ -96,4 +108,12 @@ class PolledSubscription:
             profile(self._config.depth, self._reliability),
             qos_overriding_options=overridable(reliability=not self._chooses),
             raw=True,
+            callback_group=OutsideExecutor(),
+            # Fast DDS wakes who waits for the events of a subscription with each of its messages, too.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
+
+
+def _taken(message: Any) -> Taken:
+    data, info = message
+    return Taken(data, info.get("source_timestamp", 0) if isinstance(info, dict) else 0)

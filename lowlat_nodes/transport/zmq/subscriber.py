@@ -83,6 +83,7 @@ class Subscriber:
         last_failure: Why the newest malformed message was refused, or what keeps the link from standing.
         link: Whether the connection stands.
         in_place: How many messages were taken out of shared memory.
+        endpoint: Address of the publisher.
         peer: The publisher since `start`: whether it is there, and what the heartbeats of its loops say.
         heard_ns: CLOCK_MONOTONIC time at which anything new was heard from the publisher, 0 before.
 
@@ -109,7 +110,7 @@ class Subscriber:
         self.heard_ns = 0
         self.link = Link(check_endpoint(endpoint), keys)
         self.peer = Peer(time.monotonic_ns())
-        self._endpoint = check_endpoint(endpoint)
+        self.endpoint = check_endpoint(endpoint)
         self._lanes = [Lane(name, topic.encode()) for name, topic in inputs.items()]
         topics = {lane.topic for lane in self._lanes}
         if len(topics) < len(inputs) or not all(
@@ -151,7 +152,7 @@ class Subscriber:
             connection = self._connect(self._context)
         except zmq.ZMQError as error:
             self.stop()
-            raise ConfigurationError(f"cannot connect to {self._endpoint!r}: {error}") from error
+            raise ConfigurationError(f"cannot connect to {self.endpoint!r}: {error}") from error
         self._thread = threading.Thread(
             target=self._run, args=(self._context, connection, deliver), name="subscriber", daemon=True
         )
@@ -181,7 +182,7 @@ class Subscriber:
                 socket.subscribe(lane.topic)
             for each in (socket, pulse):
                 if each is not None:
-                    join(each, self._endpoint, self._keys, waiting=self._waiting, max_bytes=self._max_bytes)
+                    join(each, self.endpoint, self._keys, waiting=self._waiting, max_bytes=self._max_bytes)
         except zmq.ZMQError:
             connection.close()
             raise
@@ -246,7 +247,7 @@ class Subscriber:
             self._listen(connection)  # who ends says so, and hangs up then
             self.link.note([frame.bytes for frame in event])
             if self.link.trouble:
-                self.last_failure = f"{self._endpoint}: {self.link.trouble}"
+                self.last_failure = f"{self.endpoint}: {self.link.trouble}"
             if self.link.stands:
                 self.peer.link_up(self.link.since_ns)
             else:
@@ -265,7 +266,7 @@ class Subscriber:
         except WireError as error:
             self.received += 1
             self.drops.add("malformed")
-            self.last_failure = f"{self._endpoint}: {error}"
+            self.last_failure = f"{self.endpoint}: {error}"
             return None
         except (Overwritten, Unfinished, SegmentGone):
             self.received += 1
@@ -273,7 +274,7 @@ class Subscriber:
             lane.skip()
             return None
         except SegmentRefused as error:
-            self.last_failure = f"{self._endpoint}: {error}"
+            self.last_failure = f"{self.endpoint}: {error}"
             self._token = ""
             self._take_inline(connection)
             return None
@@ -307,7 +308,7 @@ class Subscriber:
                 payload = decode(frames).message.payload
             except WireError as error:
                 self.drops.add("malformed")
-                self.last_failure = f"{self._endpoint}: heartbeat: {error}"
+                self.last_failure = f"{self.endpoint}: heartbeat: {error}"
                 return
             if isinstance(payload, Heartbeat):
                 now_ns = time.monotonic_ns()
