@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
@@ -24,16 +23,13 @@ from lowlat_nodes.transport.bag import Recorded, Topic
 from lowlat_nodes.transport.bag.names import CLOCK_TOPIC, CLOCK_TYPE
 from lowlat_nodes.transport.cdr.wire import Reader
 from lowlat_nodes.transport.ros import message_type
-from lowlat_nodes.transport.ros.waiting import OutsideExecutor
+from lowlat_nodes.transport.ros.waiting import NO_EVENTS, OutsideExecutor
 
 # Receipt is stamped by the middleware, so to look this rarely costs no precision. Measured with five topics
 # of 200 Hz: 0.04 ms of a core for a message this way, 0.16 ms with rclpy's executor, which wakes for each.
 _POLL_S = 0.01
 _DISCOVER_S = 0.1
 _DEPTH = 1000  # messages of a topic that the middleware keeps until we look
-
-# That a publisher offers less is noticed by looking; with rclpy's own events executors would wake, and warn.
-_NO_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 
 
 @dataclass(frozen=True)
@@ -285,7 +281,7 @@ class _Watch:
             lambda _message: None,
             self._request,
             callback_group=self._group,
-            event_callbacks=_NO_EVENTS,
+            event_callbacks=NO_EVENTS,
             raw=True,
         )
 

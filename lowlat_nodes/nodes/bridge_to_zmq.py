@@ -23,7 +23,7 @@ from lowlat_nodes.stream.clock import Clock
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import message_type
 from lowlat_nodes.transport.ros.serialised import SerialisedReader
-from lowlat_nodes.transport.ros.waiting import OutsideExecutor, SubscriptionThread
+from lowlat_nodes.transport.ros.waiting import NO_EVENTS, OutsideExecutor, SubscriptionThread
 from lowlat_nodes.transport.zenoh.publisher import ZenohPublisher
 from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.vision.errors import BadImage
@@ -178,6 +178,7 @@ class ToZmq(Lane):
                 request,
                 raw=True,
                 callback_group=OutsideExecutor(),
+                event_callbacks=NO_EVENTS,
             ),
         )
         if self._thread is None:

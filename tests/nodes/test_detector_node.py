@@ -485,7 +485,7 @@ def test_a_signal_ends_the_timing_of_backends(
     ("values", "expected"),
     [
         ({"model": "nowhere.onnx"}, "nowhere.onnx"),
-        ({"model": "shape"}, "models/shape.onnx"),
+        ({"model": "shape"}, "did you mean 'shapes'"),
         ({"classes": ["rad"]}, "did you mean 'red'"),
         ({"treshold": 0.5}, "did you mean 'threshold'"),
         ({"layout.layout": "detr"}, "layout detr"),

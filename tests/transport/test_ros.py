@@ -283,14 +283,22 @@ def test_auto_looks_at_the_publishers_before_it_subscribes(session: Session) -> 
     assert source.reliability == "best_effort"
 
 
-def test_a_fixed_reliability_stays(session: Session) -> None:
+def test_a_fixed_reliability_stays_and_who_cannot_be_heard_is_told(
+    session: Session, capfd: pytest.CaptureFixture[str]
+) -> None:
     source = session.listen(Input(topic="image", type_name=IMAGE, reliability="reliable"))
     publisher = session.talker.create_publisher(
         RosImage, "image", QoSProfile(depth=1, reliability=BEST_EFFORT)
     )
     session.spin_until(lambda: session.nodes[-1].count_publishers("image"))
     publisher.publish(ros_image(Time(sec=7)))
-    session.spin_for(0.2)
+    said: list[str] = []
+
+    def told() -> bool:
+        said.append(capfd.readouterr().err)
+        return "/image: 1 of 1 publishers cannot be heard" in "".join(said)
+
+    session.spin_until(told)
     assert source.reliability == "reliable"
     assert not session.delivered
 

@@ -18,7 +18,7 @@ from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros.topics import message_type, overridable, profile
-from lowlat_nodes.transport.ros.waiting import OutsideExecutor
+from lowlat_nodes.transport.ros.waiting import NO_EVENTS, OutsideExecutor
 
 TYPE_NAME = "std_msgs/msg/UInt8MultiArray"
 
@@ -67,6 +67,7 @@ class RosPackets(Fleeting):
             qos_overriding_options=overridable(reliability=False),
             raw=True,
             callback_group=OutsideExecutor(),
+            event_callbacks=NO_EVENTS,
         )
 
     def poll(self, most: int, timeout_s: float) -> list[Message]:

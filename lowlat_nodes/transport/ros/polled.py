@@ -7,11 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 
 from lowlat_nodes.transport.ros.topics import Input, choose_reliability, message_type, overridable, profile
-from lowlat_nodes.transport.ros.waiting import OutsideExecutor
+from lowlat_nodes.transport.ros.waiting import NO_EVENTS, OutsideExecutor
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +108,7 @@ class PolledSubscription:
             qos_overriding_options=overridable(reliability=not self._chooses),
             raw=True,
             callback_group=OutsideExecutor(),
-            # Fast DDS wakes who waits for the events of a subscription with each of its messages, too.
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            event_callbacks=NO_EVENTS,
         )
 
 

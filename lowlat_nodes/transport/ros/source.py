@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.clock import Clock as RclpyClock
+from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
@@ -29,7 +30,9 @@ from lowlat_nodes.transport.ros.topics import (
     overridable,
     profile,
 )
-from lowlat_nodes.transport.ros.waiting import OutsideExecutor, SubscriptionThread
+from lowlat_nodes.transport.ros.waiting import NO_EVENTS, OutsideExecutor, SubscriptionThread
+
+_LOOK_S = 0.25  # how late a publisher that offers another reliability is noticed
 
 
 class RosSource:
@@ -45,7 +48,8 @@ class RosSource:
         node: Owns the subscription.
         name: The topic of the delivered messages: a processor's input name.
         config: What to read. With `reliability: auto` the subscription is renewed when the publishers call
-            for another one. `qos_overrides` parameters win; for that of the reliability the node must have
+            for another one, as a timer of the node finds out; with any other, a publisher that cannot be
+            heard is told of. `qos_overrides` parameters win; for that of the reliability the node must have
             been made with `automatically_declare_parameters_from_overrides`.
         clock: Stamps the receipt; the node's clock unless given.
         own_thread: Whether messages are waited for and delivered in a thread of this source, for the least
@@ -78,6 +82,8 @@ class RosSource:
             self._decode = decode_image
         self._deliver: Deliver | None = None
         self._subscription: Any = None
+        self._look: Any = None
+        self._unheard = 0  # publishers that have been told of
         self._own_thread = own_thread
         self._thread: SubscriptionThread | None = None
 
@@ -102,7 +108,10 @@ class RosSource:
                 name=f"source {self.name}",
                 taker=self._taker or SerialisedReader(),
             )
-        self._renew(self._wanted_reliability())
+        self._renew(self._wanted_reliability(self._offered()))
+        self._look = self._node.create_timer(
+            _LOOK_S, self._follow_publishers, clock=RclpyClock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def stop(self) -> None:
         """Unsubscribe; messages that are on their way are forgotten."""
@@ -110,34 +119,36 @@ class RosSource:
         if self._thread is not None:
             self._thread.stop()
             self._thread = None
+        if self._look is not None:
+            self._node.destroy_timer(self._look)
+            self._look = None
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
-    def _wanted_reliability(self) -> ReliabilityPolicy:
-        offered = [
+    def _offered(self) -> list[ReliabilityPolicy]:
+        return [
             endpoint.qos_profile.reliability
             for endpoint in self._node.get_publishers_info_by_topic(self.config.topic)
         ]
+
+    def _wanted_reliability(self, offered: Sequence[ReliabilityPolicy]) -> ReliabilityPolicy:
         return choose_reliability(self.config.reliability, self.config.type_name, offered)
 
-    def _subscribe(self, reliability: ReliabilityPolicy) -> Any:
-        events, options = None, overridable()
+    def _chooses(self) -> bool:
+        """Return whether the reliability is ours to choose."""
         # Only a value that the user gave exists before the subscription is made.
-        if self.config.reliability == "auto" and not self._node.has_parameter(
-            f"qos_overrides.{self.topic}.subscription.reliability"
-        ):
-            events = SubscriptionEventCallbacks(
-                incompatible_qos=self._publishers_changed, matched=self._publishers_changed
-            )
-            options = overridable(reliability=False)
+        given = self._node.has_parameter(f"qos_overrides.{self.topic}.subscription.reliability")
+        return self.config.reliability == "auto" and not given
+
+    def _subscribe(self, reliability: ReliabilityPolicy) -> Any:
         return self._node.create_subscription(
             self._message_type,
             self.config.topic,
             self._take,
             profile(self.config.depth, reliability),
-            event_callbacks=events,
-            qos_overriding_options=options,
+            event_callbacks=NO_EVENTS,
+            qos_overriding_options=overridable(reliability=not self._chooses()),
             raw=True,
             callback_group=OutsideExecutor() if self._own_thread else None,
         )
@@ -149,16 +160,27 @@ class RosSource:
         if former is not None:
             self._node.destroy_subscription(former)
 
-    def _publishers_changed(self, _event: Any) -> None:
+    def _follow_publishers(self) -> None:
+        """Ask for what the publishers offer, or tell of those that offer too little."""
         if self._subscription is None:
             return
-        reliability = self._wanted_reliability()
-        if reliability == self._subscription.qos_profile.reliability:
+        offered, asked = self._offered(), self._subscription.qos_profile.reliability
+        if self._chooses():
+            reliability = self._wanted_reliability(offered)
+            if reliability != asked:
+                self._node.get_logger().info(
+                    f"{self.topic}: subscribing {reliability.name.lower()} now, as its publishers offer"
+                )
+                self._renew(reliability)
             return
-        self._node.get_logger().info(
-            f"{self.topic}: subscribing {reliability.name.lower()} now, as its publishers offer"
-        )
-        self._renew(reliability)
+        lossy = offered.count(ReliabilityPolicy.BEST_EFFORT)
+        unheard = lossy if asked == ReliabilityPolicy.RELIABLE else 0
+        if unheard > self._unheard:
+            self._node.get_logger().warning(
+                f"{self.topic}: {unheard} of {len(offered)} publishers cannot be heard: they offer best "
+                "effort and reliable was asked for; set reliability to auto or best_effort"
+            )
+        self._unheard = unheard
 
     def _take(self, data: Any) -> None:
         deliver = self._deliver

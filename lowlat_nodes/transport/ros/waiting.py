@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.service import Service
@@ -27,8 +28,13 @@ _RETRY_S = 0.01
 _LOG_PERIOD_S = 5.0
 
 
+NO_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
+"""For subscriptions that are to wake no executor: Fast DDS wakes who waits for the events of one with each of its
+messages too, and an executor builds its wait set anew then."""
+
+
 class OutsideExecutor(CallbackGroup):
-    """Keeps executors from taking messages and requests; the events of subscriptions are still theirs."""
+    """Keeps executors from taking messages and requests; to leave them asleep takes `NO_EVENTS`, too."""
 
     def can_execute(self, entity: Any) -> bool:
         """Return whether an executor may run it."""
