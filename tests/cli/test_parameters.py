@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lowlat_nodes.cli.graph import executables
 from lowlat_nodes.cli.parameters import main
 from lowlat_nodes.stream.errors import ConfigurationError
 
@@ -16,19 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.ros
 
 
-@pytest.mark.parametrize(
-    "node",
-    [
-        "alert_node",
-        "alert_replay_node",
-        "bridge_node",
-        "detector_node",
-        "energy_node",
-        "policy_node",
-        "processor_node",
-        "recorder_node",
-    ],
-)
+@pytest.mark.parametrize("node", sorted(executables()))
 def test_documentation_has_the_present_parameters(node: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([node]) == 0
     table = capsys.readouterr().out
