@@ -29,8 +29,11 @@ _LOG_PERIOD_S = 5.0
 
 
 NO_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
-"""For subscriptions that are to wake no executor: Fast DDS wakes who waits for the events of one with each of its
-messages too, and an executor builds its wait set anew then."""
+"""For subscriptions that are to wake no executor.
+
+Fast DDS wakes who waits for the events of a subscription with each of its messages too, and an executor builds
+its wait set anew then.
+"""
 
 
 class OutsideExecutor(CallbackGroup):
