@@ -3,6 +3,7 @@
 #
 # Two commands on a fresh machine with python3-dev, python3-venv, make, g++ and cmake:
 #   make demo    compare three ways to run a policy on a simulated robot, over real ROS 2 topics
+#   make demo ARGS=--full    run everything at once for two minutes: policy, detector, alerts, bridge, energy, bag
 #   make test    run the tests
 # Another interpreter, and arguments: make test PYTHON=python3.12 VENV=.venv312 ARGS="-k mailbox"
 

@@ -148,6 +148,7 @@ setup(
         *shared_files("launch", "*.launch.py"),
         *shared_files("config", "*.yaml", "*.xml"),
         *shared_files("models", "*.onnx", "*.json", "*.md"),
+        *shared_files("recordings", "*.avro", "*.md"),
     ],
     install_requires=BASE,
     extras_require={

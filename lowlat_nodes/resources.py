@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the models, parameter files and launch files of this package are, however it was installed."""
+"""Where the models, configurations and recordings of this package are, however it was installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ResourceError(ConfigurationError):
 
 
 def roots(package: Path | None = None) -> Iterator[Path]:
-    """Yield the folders that may hold models/, config/ and launch/, the nearest first.
+    """Yield the folders that may hold models/, config/, launch/ and recordings/, the nearest first.
 
     The source tree comes first: an editable or symbolic-link installation leads back to it. Installed files
     lie in share/lowlat_nodes of the prefix that the package was installed to, a virtual environment, a user's
@@ -40,7 +40,7 @@ def path(*parts: str) -> Path:
     """Return the path of a shipped file or folder, such as `path("models", "reach_flow.onnx")`.
 
     Args:
-        parts: Folder and file names, from models, config or launch downwards.
+        parts: Folder and file names, from models, config, launch or recordings downwards.
 
     Returns:
         An existing path.
@@ -81,6 +81,16 @@ def model(name: str) -> Path:
             f"no model {name!r} comes with {PACKAGE}; {hint}These do: {', '.join(known)}. Give your own as a "
             f"path with a suffix, such as ./{name}.onnx"
         ) from None
+
+
+def recording(name: str) -> str:
+    """Return recorded alerts, given as a path or pattern, or by the name of a night that ships.
+
+    Raises:
+        ResourceError: If it is a bare name, and neither there nor one of those.
+    """
+    bare = name.isidentifier() and not Path(name).exists()
+    return str(path("recordings", f"{name}.avro")) if bare else name
 
 
 def cache_folder() -> Path:

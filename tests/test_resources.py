@@ -49,6 +49,19 @@ def test_a_missing_file_says_where_it_was_looked_for() -> None:
         assert str(root / "models" / "no_such.onnx") in str(caught.value)
 
 
+def test_a_recording_is_a_path_or_the_name_of_one_that_ships(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Path(resources.recording("ztf_night")) == ROOT / "recordings" / "ztf_night.avro"
+    for given in ("night.avro", "nights/*.tar", "/data/night"):
+        assert resources.recording(given) == given
+    (tmp_path / "night").mkdir()
+    assert resources.recording("night") == "night"  # a folder of the user
+    with pytest.raises(resources.ResourceError, match="recordings/no_such"):
+        resources.recording("no_such")
+
+
 def test_the_cache_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert resources.cache_folder() == tmp_path / "lowlat_nodes"

@@ -20,7 +20,7 @@ COMMANDS = Subcommands(
         name: Subcommand(f"lowlat_nodes.cli.{name}", summary)
         for name, summary in {
             "doctor": "find what is wrong with this machine, and name the command that mends it",
-            "demo": "compare sync, naive and vlash control of a simulated robot",
+            "demo": "compare ways to control a simulated robot, or run all nodes at once",
             "bench": "run one benchmark, or list them",
             "record": "record ROS topics and ZeroMQ publishers into a bag",
             "replay": "publish a bag on ROS and ZeroMQ, run a processor over it, or send recorded alerts",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lowlat_nodes import resources
 from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.timetable import Timetable, as_recorded, evenly
@@ -69,8 +70,8 @@ class AlertReplayConfig(NodeSettings):
 
     path: tuple[str, ...] = setting(
         (),
-        doc="Recorded alerts: .avro files, archives of them (.tar.gz), folders, patterns; empty: a simulated "
-        "night.",
+        doc="Recorded alerts: .avro files, archives of them (.tar.gz), folders, patterns; or ztf_night, the "
+        "night that ships; empty: a simulated one.",
     )
     to: str = setting("tcp://127.0.0.1:5560", doc=f"Where they go: {FORMS}.")
     rate: float = setting(
@@ -132,7 +133,7 @@ class AlertReplayConfig(NodeSettings):
             per_second = self.per_second or self.rate * night.alerts / (night.hours * 3600.0)
             missing = "" if night.classes else without_classes()
             return evenly(night.packets(stopping), per_second), missing
-        packets, missing = read_packets(self.path)
+        packets, missing = read_packets([resources.recording(path) for path in self.path])
         if not packets:
             raise ConfigurationError(f"path: expected recorded alerts, got none that can be read; {missing}")
         if self.per_second:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
@@ -16,6 +18,7 @@ from launch.actions import (
     RegisterEventHandler,
     SetEnvironmentVariable,
 )
+from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events import matches_action
 from launch.events.process import ProcessExited, ShutdownProcess
@@ -35,6 +38,21 @@ _RESPAWN_S = 2.0
 BOOLEAN = ["true", "false"]
 
 
+@dataclass(frozen=True)
+class Part:
+    """A node of a graph, which has the name of its executable.
+
+    Attributes:
+        executable: Executable and name of the node.
+        switch: Launch argument that leaves it out; empty for a node that the graph is nothing without.
+        does: What it does, for the description of that argument.
+    """
+
+    executable: str
+    switch: str = ""
+    does: str = ""
+
+
 def node_description(executable: str, *, params_file: str, respawn: bool = False) -> LaunchDescription:
     """Describe the launch of one lifecycle node of this package.
 
@@ -50,15 +68,67 @@ def node_description(executable: str, *, params_file: str, respawn: bool = False
     Raises:
         ResourceError: If the default parameter file is not installed.
     """
-    arguments = [
-        DeclareLaunchArgument("name", default_value=executable, description="Name of the node."),
+    name = DeclareLaunchArgument("name", default_value=executable, description="Name of the node.")
+    return LaunchDescription(
+        [
+            name,
+            *_arguments(params_file, respawn=respawn),
+            OpaqueFunction(function=lambda context: _check_params_file(context, [_value(context, "name")])),
+            OpaqueFunction(function=_set_profile),
+            *_lifecycle_node(executable, LaunchConfiguration("name")),
+        ]
+    )
+
+
+def graph_description(parts: Sequence[Part], *, params_file: str) -> LaunchDescription:
+    """Describe the launch of several lifecycle nodes of this package that have one parameter file.
+
+    Args:
+        parts: The nodes. Each switch is an argument, `true` unless told otherwise.
+        params_file: Name of the default parameter file in config/.
+
+    Returns:
+        A description to start, or to include in another; but for the switches its arguments are those of
+        `node_description`, without a name.
+
+    Raises:
+        ResourceError: If the default parameter file is not installed.
+    """
+    switches = [
         DeclareLaunchArgument(
-            "namespace", default_value="", description="Namespace of the node and its topics."
-        ),
+            part.switch,
+            default_value="true",
+            choices=BOOLEAN,
+            description=f"Start {part.executable}: {part.does}.",
+        )
+        for part in parts
+        if part.switch
+    ]
+    check = OpaqueFunction(function=lambda context: _check_params_file(context, _chosen(context, parts)))
+    nodes = [
+        action
+        for part in parts
+        for action in _lifecycle_node(part.executable, part.executable, switch=part.switch)
+    ]
+    return LaunchDescription(
+        [
+            *_arguments(params_file, respawn=True),
+            *switches,
+            check,
+            OpaqueFunction(function=_set_profile),
+            *nodes,
+        ]
+    )
+
+
+def _arguments(params_file: str, *, respawn: bool) -> list[DeclareLaunchArgument]:
+    """Return the arguments that every launch file has."""
+    return [
+        DeclareLaunchArgument("namespace", default_value="", description="Namespace of nodes and topics."),
         DeclareLaunchArgument(
             "params_file",
             default_value=str(resources.path("config", params_file)),
-            description="ROS parameter file; it names the node, or has a /** section.",
+            description="ROS parameter file; it names each node, or has a /** section.",
         ),
         DeclareLaunchArgument(
             "use_sim_time",
@@ -70,13 +140,13 @@ def node_description(executable: str, *, params_file: str, respawn: bool = False
             "autostart",
             default_value="true",
             choices=BOOLEAN,
-            description="Configure and activate the node; false leaves that to a lifecycle manager.",
+            description="Configure and activate at the start; false leaves that to a lifecycle manager.",
         ),
         DeclareLaunchArgument(
             "log_level",
             default_value="info",
             choices=["debug", "info", "warn", "error", "fatal"],
-            description="Least severe messages that the node shows.",
+            description="Least severe messages that are shown.",
         ),
         DeclareLaunchArgument(
             "fastdds_profile",
@@ -88,24 +158,31 @@ def node_description(executable: str, *, params_file: str, respawn: bool = False
             "respawn",
             default_value=str(respawn).lower(),
             choices=BOOLEAN,
-            description="Start the node again two seconds after it has ended by itself, unless it refused "
+            description="Start a node again two seconds after it has ended by itself, unless it refused "
             "its parameters (status 78).",
         ),
     ]
+
+
+def _lifecycle_node(
+    executable: str, name: str | LaunchConfiguration, *, switch: str = ""
+) -> list[RegisterEventHandler | LifecycleNode]:
+    """Return a node by the arguments of `_arguments`, and what keeps it from being started in vain."""
     node = LifecycleNode(
         package="lowlat_nodes",
         executable=executable,
-        name=LaunchConfiguration("name"),
+        name=name,
         namespace=LaunchConfiguration("namespace"),
         parameters=[
             LaunchConfiguration("params_file"),
-            {switch: _boolean(switch) for switch in ("use_sim_time", "autostart")},
+            {argument: _boolean(argument) for argument in ("use_sim_time", "autostart")},
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         respawn=LaunchConfiguration("respawn"),
         respawn_delay=_RESPAWN_S,
         output="screen",
         emulate_tty=True,
+        condition=IfCondition(LaunchConfiguration(switch)) if switch else None,
     )
 
     def give_up(event: ProcessExited, _context: LaunchContext) -> list[LogInfo | EmitEvent] | None:
@@ -115,33 +192,34 @@ def node_description(executable: str, *, params_file: str, respawn: bool = False
         # The one thing that ends the wait before the next start.
         return [LogInfo(msg=reason), EmitEvent(event=ShutdownProcess(process_matcher=matches_action(node)))]
 
-    return LaunchDescription(
-        [
-            *arguments,
-            OpaqueFunction(function=_check_params_file),
-            OpaqueFunction(function=_set_profile),
-            RegisterEventHandler(OnProcessExit(target_action=node, on_exit=give_up)),
-            node,
-        ]
-    )
+    return [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=give_up)), node]
+
+
+def _chosen(context: LaunchContext, parts: Sequence[Part]) -> list[str]:
+    """Return the names of the nodes that are not switched off."""
+    return [part.executable for part in parts if not part.switch or _value(context, part.switch) == "true"]
 
 
 def _boolean(name: str) -> ParameterValue:
     return ParameterValue(LaunchConfiguration(name), value_type=bool)
 
 
-def _check_params_file(context: LaunchContext) -> None:
-    path, name, namespace = (
-        LaunchConfiguration(argument).perform(context) for argument in ("params_file", "name", "namespace")
-    )
+def _value(context: LaunchContext, argument: str) -> str:
+    return LaunchConfiguration(argument).perform(context)
+
+
+def _check_params_file(context: LaunchContext, names: Sequence[str]) -> None:
+    """Refuse a file that says nothing about one of the nodes."""
+    path, namespace = (_value(context, argument) for argument in ("params_file", "namespace"))
     # Set where this file is included below a PushRosNamespace.
     outer = context.launch_configurations.get("ros_namespace")
     absolute = make_namespace_absolute(prefix_namespace(outer, namespace)) or ""
-    require_node(Path(path), f"{absolute.rstrip('/')}/{name}")
+    for name in names:
+        require_node(Path(path), f"{absolute.rstrip('/')}/{name}")
 
 
 def _set_profile(context: LaunchContext) -> list[SetEnvironmentVariable]:
-    choice = LaunchConfiguration("fastdds_profile").perform(context)
+    choice = _value(context, "fastdds_profile")
     if choice == "auto":
         variables = profile_environment(os.environ)
     elif choice == "off":

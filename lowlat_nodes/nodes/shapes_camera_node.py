@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -34,9 +34,6 @@ from lowlat_nodes.transport.zmq.publisher import Publisher
 _S = 1_000_000_000
 _BEHIND = 0.98  # of the rate: less than this is worth a warning
 
-RAW = Output(topic="camera/image", type_name="sensor_msgs/msg/Image", depth=2)
-# The name under which image_transport has it.
-JPEG = Output(topic="camera/image/compressed", type_name="sensor_msgs/msg/CompressedImage", depth=2)
 TRUTH = Output(topic="~/truth", type_name="vision_msgs/msg/Detection2DArray", depth=10)
 
 
@@ -44,12 +41,13 @@ TRUTH = Output(topic="~/truth", type_name="vision_msgs/msg/Detection2DArray", de
 class ShapesCameraSettings(NodeSettings):
     """Everything that the simulated camera can be told."""
 
+    topic: str = setting("camera/image", doc="Topic of the images.")
     rate_hz: float = setting(15.0, doc="Frames per second.", unit="Hz", low=1.0, high=200.0)
     width_px: int = setting(640, doc="Width of frames.", unit="px", low=16, high=4096)
     height_px: int = setting(480, doc="Height of frames.", unit="px", low=16, high=4096)
     frame_id: str = setting("camera", doc="Frame of images and truth.")
     compressed: bool = setting(
-        False, doc="Publish JPEG files (sensor_msgs/CompressedImage) on camera/image/compressed instead."
+        False, doc="Publish JPEG files (sensor_msgs/CompressedImage) on <topic>/compressed instead."
     )
     jpeg_quality: int = setting(90, doc="Quality of JPEG files.", low=1, high=100)
     seed: int = setting(0, doc="The same seed shows the same scene.", low=0)
@@ -76,7 +74,7 @@ class ShapesCameraNode(LifecycleHost[ShapesCameraSettings]):
     ======================= ============================ ===================================================
     topic                   type                         content
     ======================= ============================ ===================================================
-    camera/image            sensor_msgs/Image            rgb8
+    camera/image            sensor_msgs/Image            rgb8; the name is `topic`
     camera/image/compressed sensor_msgs/CompressedImage  JPEG, with `compressed` instead of the other
     ~/truth                 vision_msgs/Detection2DArray the visible shapes of each image, with its stamp:
                                                          score 1, `id` the same over all frames
@@ -156,8 +154,7 @@ class _Recording:
         self._camera = camera
         self._clock = RosClock(node)
         self._energy = node.energy
-        image = replace(JPEG if config.compressed else RAW, on_demand=zmq is not None)
-        self._sink = RosSink(node, {"image": image, "truth": TRUTH})
+        self._sink = RosSink(node, {"image": _images(config, on_demand=zmq is not None), "truth": TRUTH})
         self._zmq = zmq
         self._pulse = Pulse(node.get_fully_qualified_name(), None if zmq is None else zmq.beat)
         self._published = 0
@@ -257,6 +254,13 @@ class _Recording:
         self._published += 1
         self._energy.done()
         self._window.give(trace)
+
+
+def _images(config: ShapesCameraSettings, *, on_demand: bool) -> Output:
+    """Return where images go; compressed ones under the name that image_transport has for them."""
+    topic = f"{config.topic}/compressed" if config.compressed else config.topic
+    kind = "CompressedImage" if config.compressed else "Image"
+    return Output(topic=topic, type_name=f"sensor_msgs/msg/{kind}", depth=2, on_demand=on_demand)
 
 
 def main() -> int:

@@ -62,9 +62,12 @@ class LightSettings:
 
     def schedule(self) -> Schedule:
         """Return the lights."""
+        return Schedule.generate(self.schedule_config(), seed=self.seed)
+
+    def schedule_config(self) -> ScheduleConfig:
+        """Return how they are drawn."""
         window_ns = round(self.window_ms * 1e6)
-        config = ScheduleConfig(targets=self.targets, colour=self.colour, window_ns=window_ns)
-        return Schedule.generate(config, seed=self.seed)
+        return ScheduleConfig(targets=self.targets, colour=self.colour, window_ns=window_ns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,8 @@ LIGHT_RGB: Final = {"red": (255, 48, 40), "green": (40, 235, 70), "blue": (50, 9
 COLOURS: Final = tuple(LIGHT_RGB)
 LIGHT_RADIUS_M: Final = 0.035
 
+_S = 1_000_000_000
+
 
 def task_text(colour: str) -> str:
     """The instruction that asks for lights of a colour."""
@@ -119,6 +121,23 @@ class Schedule:
             onset_ns += config.window_ns + int(random.integers(config.gap_ns[0], config.gap_ns[1] + 1))
         lights.sort(key=lambda light: (light.onset_ns, light.id))
         return cls(task=task_text(config.colour), lights=tuple(lights), duration_ns=onset_ns)
+
+
+def targets_within(seconds: float, config: ScheduleConfig, *, seed: int) -> int:
+    """Return how many targets a schedule can have that is over in so many seconds; 0 where it is too short.
+
+    Args:
+        seconds: From its start to its end.
+        config: How lights are drawn; its number of targets does not matter.
+        seed: Of the schedule.
+    """
+    most = int((seconds * _S - config.lead_in_ns) // (config.window_ns + config.gap_ns[0]))
+    if most < 1:
+        return 0
+    longest = Schedule.generate(replace(config, targets=most), seed=seed)
+    # A shorter schedule is the beginning of a longer one: it ends where the next target would go on.
+    ends_ns = [light.onset_ns for light in longest.targets[1:]] + [longest.duration_ns]
+    return sum(end_ns <= seconds * _S for end_ns in ends_ns)
 
 
 def _light(

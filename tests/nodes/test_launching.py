@@ -21,11 +21,12 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 from launch.utilities import perform_substitutions
+from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import ExecutableInPackage
 from lifecycle_msgs.srv import GetState
 
 from lowlat_nodes import resources
-from lowlat_nodes.nodes.parameter_file import ParameterFileError
+from lowlat_nodes.nodes.parameter_file import ParameterFileError, read
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 
 FILES = [
@@ -40,6 +41,9 @@ FILES = [
     "shapes_camera.launch.py",
     "sim.launch.py",
 ]
+GRAPH = "full.launch.py"
+SWITCHES = "sim_arm shapes_camera detector alerts alert_replay bridge energy recorder"
+COMMON = "namespace params_file use_sim_time autostart log_level fastdds_profile respawn"
 TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 
 Launch = Callable[..., "subprocess.Popen[str]"]
@@ -68,10 +72,11 @@ def _no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_every_argument_has_a_default_and_says_what_it_is(file: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "expected"), [*((file, f"name {COMMON}") for file in FILES), (GRAPH, f"{COMMON} {SWITCHES}")]
+)
+def test_every_argument_has_a_default_and_says_what_it_is(file: str, expected: str) -> None:
     arguments = load(file).get_launch_arguments()
-    expected = "name namespace params_file use_sim_time autostart log_level fastdds_profile respawn"
     assert [argument.name for argument in arguments] == expected.split()
     assert all(argument.default_value is not None for argument in arguments)
     assert all(argument.description.endswith(".") or ": " in argument.description for argument in arguments)
@@ -82,6 +87,7 @@ def test_every_argument_has_a_default_and_says_what_it_is(file: str) -> None:
     [
         ("bridge.launch.py", "true"),
         ("detector.launch.py", "true"),
+        ("full.launch.py", "true"),
         ("policy.launch.py", "true"),
         ("shapes_camera.launch.py", "false"),
         ("sim.launch.py", "false"),
@@ -93,7 +99,7 @@ def test_what_is_not_simulated_is_started_again_unless_told_otherwise(file: str,
     assert perform_substitutions(context, respawn.default_value) == default
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", [*FILES, GRAPH])
 def test_the_profile_is_ours_unless_the_user_has_one(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = str(resources.path("config", "fastdds_shm.xml"))
     assert {prepare(file)[name] for name in PROFILE_VARIABLES} == {ours}
@@ -107,7 +113,7 @@ def test_the_profile_is_ours_unless_the_user_has_one(file: str, monkeypatch: pyt
     assert PROFILE_VARIABLES[1] not in kept
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", [*FILES, GRAPH])
 @pytest.mark.parametrize("namespace", ["", "/", "arm", "/arm/left"])
 def test_the_shipped_parameters_are_for_the_node_in_any_namespace(file: str, namespace: str) -> None:
     prepare(file, namespace=namespace)
@@ -126,6 +132,41 @@ def test_parameters_for_another_node_are_refused(tmp_path: Path) -> None:
         prepare("detector.launch.py", name="eyes")
     with pytest.raises(ParameterFileError, match="expected a ROS parameter file"):
         prepare("detector.launch.py", params_file=str(tmp_path / "none.yaml"))
+
+
+def started_nodes(file: str, **configurations: str) -> list[str]:
+    """Return the executables that a launch file starts with these arguments."""
+    context = LaunchContext()
+    for argument in load(file).get_launch_arguments():
+        default = perform_substitutions(context, argument.default_value)
+        context.launch_configurations[argument.name] = configurations.get(argument.name, default)
+    nodes = [action for action in load(file).entities if isinstance(action, LifecycleNode)]
+    return [
+        node.node_executable for node in nodes if node.condition is None or node.condition.evaluate(context)
+    ]
+
+
+@pytest.mark.parametrize("switch", SWITCHES.split())
+def test_each_optional_part_of_the_graph_can_be_left_out(switch: str) -> None:
+    everything = started_nodes(GRAPH)
+    rest = started_nodes(GRAPH, **{switch: "false"})
+    [left_out] = set(everything) - set(rest)
+    assert left_out.removesuffix("_node").startswith(switch.removesuffix("s"))
+    assert "policy_node" in rest
+
+
+def test_the_graph_has_the_nodes_of_its_parameter_file() -> None:
+    sections = read(resources.path("config", "full.yaml"))
+    assert sorted(section.name for section in sections) == sorted(started_nodes(GRAPH))
+
+
+def test_only_nodes_that_are_started_need_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("/**/policy_node: {ros__parameters: {tick_hz: 50.0}}")
+    off = dict.fromkeys(SWITCHES.split(), "false")
+    prepare(GRAPH, params_file=str(path), **off)
+    with pytest.raises(ParameterFileError, match="a section for /detector_node"):
+        prepare(GRAPH, params_file=str(path), **{**off, "detector": "true"})
 
 
 @pytest.fixture

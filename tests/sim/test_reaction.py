@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lowlat_nodes.sim.kinematics import inverse
-from lowlat_nodes.sim.reaction import EventKind, Light, ReactionTask, Schedule, ScheduleConfig
+from lowlat_nodes.sim.reaction import (
+    EventKind,
+    Light,
+    ReactionTask,
+    Schedule,
+    ScheduleConfig,
+    targets_within,
+)
 from lowlat_nodes.stream.errors import ConfigurationError
 
 MS = 1_000_000
@@ -27,6 +35,19 @@ def test_a_seed_names_a_schedule() -> None:
     config = ScheduleConfig(targets=50)
     assert Schedule.generate(config, seed=4) == Schedule.generate(config, seed=4)
     assert Schedule.generate(config, seed=4) != Schedule.generate(config, seed=5)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 3.4, 20.0, 120.0])
+@pytest.mark.parametrize("seed", [0, 1, 7])
+def test_a_time_has_as_many_targets_as_are_over_in_it(seconds: float, seed: int) -> None:
+    config = ScheduleConfig()
+    number = targets_within(seconds, config, seed=seed)
+
+    def ends_s(targets: int) -> float:
+        return Schedule.generate(replace(config, targets=targets), seed=seed).duration_ns * 1e-9
+
+    assert ends_s(number + 1) > seconds
+    assert number == 0 or ends_s(number) <= seconds
 
 
 def test_a_schedule_keeps_its_promises() -> None:

@@ -20,18 +20,22 @@ from pathlib import Path
 from lowlat_nodes import resources
 from lowlat_nodes.cli.demo import report
 from lowlat_nodes.cli.demo.energy import RunEnergy
-from lowlat_nodes.cli.demo.machine import describe
+from lowlat_nodes.cli.demo.lights import lights_within
+from lowlat_nodes.cli.demo.machine import load_machine, save_machine
 from lowlat_nodes.cli.demo.recording import read_bag
 from lowlat_nodes.cli.demo.result import Check, StrategyResult, checks, comparison, evaluate
 from lowlat_nodes.cli.demo.run import BAG, RunError, own_domain, run_strategy
-from lowlat_nodes.cli.demo.settings import DemoSettings
+from lowlat_nodes.cli.demo.settings import LEAST_TARGETS, DemoSettings
 from lowlat_nodes.cli.demo.table import LiveTable
 from lowlat_nodes.cli.demo.ways import COMPARED, NAMES
-from lowlat_nodes.nodes.parameter_file import parameters_of, read
+from lowlat_nodes.nodes.parameter_file import Value, parameters_of, read
 from lowlat_nodes.stream.errors import ConfigurationError, LowlatError, MissingExtra
 
 QUICK_TARGETS, THOROUGH_TARGETS = 24, 200
-MACHINE, REPORT, RESULT = "machine.json", "report.html", "result.json"
+REPORT, RESULT = "report.html", "result.json"
+
+_NEEDED = (("rclpy", "ros"), ("mujoco", "sim"), ("matplotlib", "viz"))
+_OF_COMPARISON = ("targets", "strategies", "seed", "inference_delay_ms", "images")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -46,23 +50,55 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         ConfigurationError: If an argument is wrong; nothing was started then.
     """
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.full:
+        _refuse(options, parser, *_OF_COMPARISON)
+        return _main_full(options)
     if options.score is not None:
         settings, folder = DemoSettings.load(options.score), options.score
         problems: list[str] = []
     else:
-        _require(("rclpy", "ros"), ("mujoco", "sim"), ("matplotlib", "viz"))
+        _require(*_NEEDED)
         params_file = options.params_file or resources.path("config", "demo.yaml")
         settings = _settings(options, params_file)
-        folder = options.out or Path("out") / time.strftime("demo-%Y%m%d-%H%M%S")
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ConfigurationError(f"--out: expected a new or empty folder, got {folder}")
+        folder = _new_folder(options)
         settings.save(folder)
-        (folder / MACHINE).write_text(json.dumps(describe(), indent=2) + "\n", encoding="utf-8")
         with _sigterm_as_interrupt():
             problems = _run(settings, folder, params_file)
     return _conclude(settings, folder, problems, as_json=options.json)
+
+
+def _main_full(options: argparse.Namespace) -> int:
+    """Run the whole graph, or read the records of such a run again."""
+    from lowlat_nodes.cli.demo.full import command as full
+
+    if options.score is not None:
+        return full.conclude(options.score, [], as_json=options.json)
+    _require(*_NEEDED)
+    prepared = full.prepare(options.params_file, full.SECONDS if options.seconds is None else options.seconds)
+    folder = _new_folder(options)
+    with _sigterm_as_interrupt():
+        problems = full.run(*prepared, folder)
+    return full.conclude(folder, problems, as_json=options.json)
+
+
+def _new_folder(options: argparse.Namespace) -> Path:
+    """Return the folder of a new run, with what this machine is in it."""
+    folder: Path = options.out or Path("out") / time.strftime("demo-%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ConfigurationError(f"--out: expected a new or empty folder, got {folder}")
+    save_machine(folder)
+    return folder
+
+
+def _refuse(options: argparse.Namespace, parser: argparse.ArgumentParser, *names: str) -> None:
+    """Refuse options of the comparison where none is made."""
+    given = [name for name in names if getattr(options, name) != parser.get_default(name)]
+    if given:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ConfigurationError(f"expected no {words} with --full: it compares nothing")
 
 
 def _run(settings: DemoSettings, folder: Path, params_file: Path) -> list[str]:
@@ -85,7 +121,7 @@ def _run_one(name: str, settings: DemoSettings, folder: Path, params_file: Path,
 
 def _conclude(settings: DemoSettings, folder: Path, problems: Sequence[str], *, as_json: bool) -> int:
     """Score the bags, write result and report, and say what came out."""
-    machine = _load_machine(folder)
+    machine = load_machine(folder)
     scored = {name: _score(name, folder) for name in settings.strategies}
     results = {name: result for name, result in scored.items() if isinstance(result, StrategyResult)}
     failed = [result for result in scored.values() if isinstance(result, Check)]
@@ -140,10 +176,9 @@ def _settings(options: argparse.Namespace, params_file: Path) -> DemoSettings:
             raise ConfigurationError(f"{params_file}: expected a number for {name} of {node}, got {value!r}")
         return float(value)
 
-    targets = options.targets or (THOROUGH_TARGETS if options.json else QUICK_TARGETS)
     return DemoSettings(
         strategies=tuple(options.strategies),
-        targets=targets,
+        targets=_targets(options, parameters_of("/sim_arm_node", sections)),
         seed=options.seed,
         inference_delay_ms=options.inference_delay_ms,
         record_images=options.images,
@@ -151,6 +186,21 @@ def _settings(options: argparse.Namespace, params_file: Path) -> DemoSettings:
         joint_rate_hz=rate("/sim_arm_node", "joint_rate_hz"),
         image_rate_hz=rate("/sim_arm_node", "image_rate_hz"),
     )
+
+
+def _targets(options: argparse.Namespace, simulation: Mapping[str, Value]) -> int:
+    """Return how many lights each strategy gets."""
+    if options.seconds is None:
+        return options.targets or (THOROUGH_TARGETS if options.json else QUICK_TARGETS)
+    if options.targets is not None:
+        raise ConfigurationError("expected --seconds or --targets, got both")
+    targets = lights_within(options.seconds, simulation, seed=options.seed)
+    if targets < LEAST_TARGETS:
+        raise ConfigurationError(
+            f"--seconds {options.seconds:g}: expected time for {LEAST_TARGETS} lights, got it for {targets}; "
+            "fewer cannot be scored. Let each strategy have about 2 s for a light"
+        )
+    return targets
 
 
 def _require(*modules: tuple[str, str]) -> None:
@@ -171,14 +221,6 @@ def _command(settings: DemoSettings) -> str:
     return shlex.join(words)
 
 
-def _load_machine(folder: Path) -> dict[str, str]:
-    try:
-        machine = json.loads((folder / MACHINE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(name): str(text) for name, text in machine.items()} if isinstance(machine, dict) else {}
-
-
 @contextlib.contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
     """Let SIGTERM unwind the stack as Ctrl-C does, so that every process is ended."""
@@ -193,7 +235,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lowlat demo",
         description="Run a policy whose inference is slow on a simulated arm in several ways, compare them, "
-        "and write a report. The arm must touch lights that go on at random places and times.",
+        "and write a report. The arm must touch lights that go on at random places and times. With --full it "
+        "does so in one way, beside a detector, a classifier of alerts, a bridge and a recorder.",
     )
     add = parser.add_argument
     add(
@@ -201,12 +244,21 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help=f"{THOROUGH_TARGETS} targets unless told otherwise, and one JSON object on standard output",
     )
+    add(
+        "--full",
+        action="store_true",
+        help="all nodes as one graph, and a report of how they did",
+    )
+    add("--seconds", type=float, help="length of each run, instead of --targets; with --full: 120")
     add("--targets", type=int, help=f"lights to be touched; {QUICK_TARGETS} without --json")
     add("--strategies", nargs="+", default=COMPARED, metavar="NAME", help=f"of {', '.join(NAMES)}")
     add("--seed", type=int, default=1, help="of the lights and of the policy's noise")
     add("--inference-delay-ms", type=float, default=150.0, help="what each inference takes at least")
     add("--images", action=argparse.BooleanOptionalAction, default=True, help="record the camera")
-    add("--params-file", type=Path, help="ROS parameters; default: the shipped config/demo.yaml")
+    add(
+        "--params-file", type=Path,
+        help="ROS parameters; default: the shipped config/demo.yaml, with --full config/full.yaml",
+    )  # fmt: skip
     add("--out", type=Path, help="folder for bags and report; default: out/demo-TIME")
     add("--score", type=Path, metavar="DIR", help="run nothing, score the bags of this folder again")
     return parser

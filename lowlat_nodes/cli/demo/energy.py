@@ -18,7 +18,7 @@ from lowlat_nodes.cli.demo.processes import Processes
 from lowlat_nodes.energy.board import Board
 from lowlat_nodes.energy.figures import Figures
 from lowlat_nodes.energy.folder import VARIABLE, energy_folder
-from lowlat_nodes.energy.headline import headline
+from lowlat_nodes.energy.headline import UNSEEN, UNUSED, headline
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.meter import Kind
 
@@ -26,7 +26,7 @@ FILE = "energy.json"
 NODE = "/policy_node"
 _OURS = "energyd"
 _LEAST_S = 5.0  # of a run, whose figures come once a second
-_MEMORY = Path("/dev/shm")  # noqa: S108 - pages of nodes must never wait for a disk
+MEMORY = Path("/dev/shm")  # noqa: S108 - pages of nodes must never wait for a disk
 _MOST_METERS = 64
 _MOST_TEXT = 2000
 
@@ -126,23 +126,27 @@ class EnergyWatch:
         if self._first is None or self._last is None:
             where = f"{self._log.parent.name}/{self._log.name} says why" if self._log else self._board.why
             return unavailable(f"the sampler of energy published nothing during the lights; {where}")
-        before, after = (headline(figures, NODE) for figures in (self._first, self._last))
-        seconds = (self._last.steady_ns - self._first.steady_ns) * 1e-9
-        if after.kind is Kind.UNAVAILABLE:
-            return unavailable(_reasons(self._last) or after.why)
-        if after.fake:
-            return unavailable(f"the meters are fakes ({after.fake}), and figures of fakes are not shown")
-        if (before.kind, before.meters) != (after.kind, after.meters):
-            return unavailable("the meters changed during the run")
-        if seconds < _LEAST_S:
-            return unavailable(f"{seconds:.1f} s of lights are too short for figures that come every second")
-        watts = (after.joules - before.joules) / seconds
-        if not math.isfinite(watts):
-            return unavailable("the sampler does not know what the node used")
-        said = dict.fromkeys(
-            meter.why for meter in self._last.meters if meter.name in after.meters and meter.why
-        )
-        return RunEnergy(after.kind.value, watts, after.meters, "; ".join(said))
+        return used(self._first, self._last, NODE)
+
+
+def used(first: Figures, last: Figures, node: str) -> RunEnergy:
+    """Return what a node used between two sets of figures of one sampler."""
+    before, after = (headline(figures, node) for figures in (first, last))
+    seconds = (last.steady_ns - first.steady_ns) * 1e-9
+    if after.kind is Kind.UNAVAILABLE:
+        return unavailable(_reasons(last) or after.why)
+    if after.fake:
+        return unavailable(f"the meters are fakes ({after.fake}), and figures of fakes are not shown")
+    fresh = before.kind is Kind.UNAVAILABLE and before.why in {UNSEEN, UNUSED}  # it begins at 0
+    if not fresh and (before.kind, before.meters) != (after.kind, after.meters):
+        return unavailable("the meters changed during the run")
+    if seconds < _LEAST_S:
+        return unavailable(f"{seconds:.1f} s are too short for figures that come every second")
+    watts = (after.joules - (0.0 if fresh else before.joules)) / seconds
+    if not math.isfinite(watts):
+        return unavailable("the sampler does not know what the node used")
+    said = dict.fromkeys(meter.why for meter in last.meters if meter.name in after.meters and meter.why)
+    return RunEnergy(after.kind.value, watts, after.meters, "; ".join(said))
 
 
 @contextmanager
@@ -160,7 +164,7 @@ def sampled(folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[Ener
     if theirs is not None:
         yield EnergyWatch(theirs), dict(environment)
         return
-    with tempfile.TemporaryDirectory(prefix="lowlat_demo_energy_", dir=_MEMORY) as pages:
+    with tempfile.TemporaryDirectory(prefix="lowlat_demo_energy_", dir=MEMORY) as pages:
         ours = {**environment, VARIABLE: pages}
         # By itself: a run does not end because its sampler does.
         with Processes(folder, ours) as alone:

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+from pathlib import Path
 
 import lowlat_nodes
 from lowlat_nodes.inference.machine import processor_name, version
+
+FILE = "machine.json"
 
 _LIBRARIES = (
     "numpy",
@@ -34,3 +38,17 @@ def describe() -> dict[str, str]:
         "middleware": os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp"),
     }
     return found | {name: installed for name in _LIBRARIES if (installed := version(name))}
+
+
+def save_machine(folder: Path) -> None:
+    """Keep what this is beside the records of a run."""
+    (folder / FILE).write_text(json.dumps(describe(), indent=2) + "\n", encoding="utf-8")
+
+
+def load_machine(folder: Path) -> dict[str, str]:
+    """Read what `save_machine` wrote; nothing where it is not there."""
+    try:
+        machine = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(text) for name, text in machine.items()} if isinstance(machine, dict) else {}

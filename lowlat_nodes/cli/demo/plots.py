@@ -47,7 +47,7 @@ def reactions(results: Results) -> str:
                 axis.axvline(float(np.median(seen_ms)), color=INK, linewidth=1.0)
         axes[-1].set_xlim(0.0, limit_ms)
         axes[-1].set_xlabel("ms from the light to the first command towards it (line: median)")
-        return _svg(figure, "Histogram of reaction times for each strategy")
+        return svg(figure, "Histogram of reaction times for each strategy")
 
 
 def hits(results: Results) -> str:
@@ -80,7 +80,7 @@ def hits(results: Results) -> str:
         axis.set_ylim(bottom=0.0)
         axis.set_xlabel("s since the start of the schedule")
         axis.set_ylabel("lights touched")
-        return _svg(figure, "Lights touched over time")
+        return svg(figure, "Lights touched over time")
 
 
 def progress(results: Results) -> str:
@@ -97,7 +97,7 @@ def progress(results: Results) -> str:
         axis.set_ylim(-5, 110)
         axis.set_xlabel("ms since the light went on")
         axis.set_ylabel("way of the command to the light, %")
-        return _svg(figure, "Median approach of the commanded fingertip to the light, with quartiles")
+        return svg(figure, "Median approach of the commanded fingertip to the light, with quartiles")
 
 
 def timeline(results: Results) -> str:
@@ -110,7 +110,7 @@ def timeline(results: Results) -> str:
             axis.set_title(name, color=colour(name))
         axes[-1].set_xlim(0.0, _TIMELINE_NS * 1e-6)
         axes[-1].set_xlabel("ms")
-        return _svg(figure, "Lights, inferences and reactions over a few seconds of each run")
+        return svg(figure, "Lights, inferences and reactions over a few seconds of each run")
 
 
 def paths(results: Results) -> str:
@@ -152,7 +152,7 @@ def paths(results: Results) -> str:
             axis.scatter(0.0, 0.0, marker="s", s=60, color=INK, zorder=3)
             axis.set_xlabel("m")
         axes[0].set_ylabel("m")
-        return _svg(figure, "Path of the fingertip over the same lights with each strategy")
+        return svg(figure, "Path of the fingertip over the same lights with each strategy")
 
 
 def _reaction_title(result: StrategyResult) -> str:
@@ -217,7 +217,7 @@ def _draw_inference(axis: Axes, inference: Inference, row: int, shade: str, at: 
         axis.plot(at(inference.switch_ns), row, marker="|", color=INK, markersize=10, markeredgewidth=1.4)
 
 
-def _svg(figure: Figure, description: str) -> str:
+def svg(figure: Figure, description: str) -> str:
     """Return a figure as an SVG element that scales with the page and tells screen readers what it shows."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)

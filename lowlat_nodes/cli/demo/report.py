@@ -11,6 +11,16 @@ from string import Template
 from typing import Any
 
 from lowlat_nodes.cli.demo import plots, ways
+from lowlat_nodes.cli.demo.page import (
+    check_items,
+    count,
+    definitions,
+    failures,
+    joules,
+    listed,
+    notes_list,
+    style,
+)
 from lowlat_nodes.cli.demo.result import Check, StrategyResult
 from lowlat_nodes.cli.demo.settings import DemoSettings
 from lowlat_nodes.sim.score import difference_ci95
@@ -36,12 +46,13 @@ def render(
     notes = _energy_notes(results)
     page = Template((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
     return page.substitute(
+        style=style(),
         colours="\n".join(_colour(name) for name in results),
         verdict=escape(verdict(results, failed)),
         details="".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(results)),
-        failures=_failures(failed),
+        failures=failures(failed),
         rows="".join(_row(result, notes) for result in results.values()),
-        notes=_notes(notes),
+        notes=notes_list(notes),
         meanings="".join(
             f'<div class="{name}"><dt>{name}</dt><dd>{escape(ways.meaning(name))}</dd></div>'
             for name in results
@@ -51,9 +62,9 @@ def render(
         hits=plots.hits(results),
         timeline=plots.timeline(results),
         paths=plots.paths(results),
-        checks="".join(_check(check) for check in checks),
-        settings=_definitions(_setting_words(settings)),
-        machine=_definitions(machine),
+        checks=check_items(checks),
+        settings=definitions(_setting_words(settings)),
+        machine=definitions(machine),
         command=escape(command),
     )
 
@@ -76,11 +87,11 @@ def sentences(results: Mapping[str, StrategyResult]) -> list[str]:
     """Return the outcome in a few sentences for people, with as much certainty as there is."""
     found = []
     parts = [f"{name} {run.score.hits} of {run.score.targets}" for name, run in results.items()]
-    found.append(f"Lights touched in time: {_list(parts)}.")
+    found.append(f"Lights touched in time: {listed(parts)}.")
     parts = [
         f"{run.score.reaction_quantile_ns(0.5) * 1e-6:.0f} ms with {name}" for name, run in results.items()
     ]
-    found[-1] += f" Half of the reactions came within {_list(parts)}."
+    found[-1] += f" Half of the reactions came within {listed(parts)}."
     if "vlash" not in results:
         return [*found, *_energy_sentence(results)]
     vlash = results["vlash"]
@@ -103,7 +114,7 @@ def _energy_sentence(results: Mapping[str, StrategyResult]) -> list[str]:
         for name, energy in known.items()
         if energy["j_per_action"] is not None
     ]
-    return [f"An action costs {_list(parts)}."] if parts else []
+    return [f"An action costs {listed(parts)}."] if parts else []
 
 
 def _difference(vlash: StrategyResult, other: StrategyResult) -> str:
@@ -132,9 +143,9 @@ def _row(result: StrategyResult, notes: Sequence[str]) -> str:
         "half react within": _ms(figures["reaction_p50_ms"]),
         "99 % within": _ms(figures["reaction_p99_ms"])
         + (f"<small>{missed} missed</small>" if missed else ""),
-        "stalled ticks": _count(figures["stalled_ticks"]) + f"<small>of {_count(figures['ticks'])}</small>",
-        "stalls": _count(figures["stalls"]),
-        "inferences": _count(figures["inferences"]),
+        "stalled ticks": count(figures["stalled_ticks"]) + f"<small>of {count(figures['ticks'])}</small>",
+        "stalls": count(figures["stalls"]),
+        "inferences": count(figures["inferences"]),
         "energy of an action": _energy(figures["energy"], notes),
     }
     body = "".join(f'<td data-name="{name}">{cell}</td>' for name, cell in cells.items())
@@ -166,40 +177,9 @@ def _energy_note(energy: Mapping[str, Any]) -> str:
     return f"{source}{'; ' + energy['why'] if energy['why'] else ''}."
 
 
-def _notes(notes: Sequence[str]) -> str:
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f'<ol class="notes">{items}</ol>' if notes else ""
-
-
-def joules(value: float) -> str:
-    """Return an energy with three digits, in the unit that suits it."""
-    for unit, scale in (("J", 1.0), ("mJ", 1e3)):
-        if value * scale >= 1.0:
-            return f"{value * scale:.3g} {unit}"
-    return f"{value * 1e6:.3g} µJ"
-
-
 def _colour(name: str) -> str:
     """Return the style of a way's row and words."""
     return f"  .{name} th, .{name} dt, .{name} .bar i {{ color: {ways.colour(name)}; }}"
-
-
-def _failures(failed: Sequence[Check]) -> str:
-    if not failed:
-        return ""
-    items = "".join(f"<li>{escape(check.sentence)}</li>" for check in failed)
-    return f'<section class="failed"><h2>What failed</h2><ul>{items}</ul></section>'
-
-
-def _check(check: Check) -> str:
-    word = "holds" if check.passed else "fails"
-    return f'<li class="{word}"><span>{word}</span>{escape(check.sentence)}</li>'
-
-
-def _definitions(words: Mapping[str, str]) -> str:
-    return "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in words.items()
-    )
 
 
 def _setting_words(settings: DemoSettings) -> dict[str, str]:
@@ -218,14 +198,6 @@ def _ms(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f} ms"
 
 
-def _count(value: int | None) -> str:
-    return "unknown" if value is None else f"{value:,}".replace(",", "\N{THIN SPACE}")
-
-
 def _signed(value: float) -> str:
     rounded = round(value)
     return f"+{rounded}" if rounded > 0 else f"\N{MINUS SIGN}{-rounded}" if rounded < 0 else "0"
-
-
-def _list(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from lowlat_nodes.cli.demo.energy import EnergyWatch, sampled
+from lowlat_nodes.cli.demo.energy import sampled
 from lowlat_nodes.cli.demo.processes import ProcessError, Processes
 from lowlat_nodes.cli.demo.recording import IMAGES, TOPICS
 from lowlat_nodes.cli.demo.settings import DemoSettings
@@ -58,7 +58,7 @@ def run_strategy(
     topics = [topic for topic in TOPICS if settings.record_images or topic != IMAGES]
     try:
         with (
-            sampled(folder, _environment(folder, domain)) as (watch, environment),
+            sampled(folder, environment_of(folder, domain)) as (watch, environment),
             Processes(folder, environment) as processes,
         ):
             processes.start("sim_arm_node", _node("sim_arm_node", params_file, _sim_parameters(settings)))
@@ -68,7 +68,7 @@ def run_strategy(
             # Last, so that the others do not join while it already drives.
             policy = policy_parameters(name, settings)
             processes.start("policy_node", _node("policy_node", params_file, policy))
-            _follow(processes, tell, watch)
+            follow(processes, lambda said: tell({**said, "energy": watch.hear(said)}))
             watch.result().save(folder)
             # The recorder first, so that its bag holds no half-stopped system.
             _stop_recorder(processes)
@@ -108,15 +108,19 @@ def _is_free(domain: int, claim: IO[str]) -> bool:
     return True
 
 
-def _follow(processes: Processes, tell: Tell, watch: EnergyWatch) -> None:
-    """Hand on what the driver says until it ends."""
+def follow(processes: Processes, tell: Tell) -> None:
+    """Hand on what the driver of a run says until it ends.
+
+    Raises:
+        ProcessError: If it names a problem, or another process ended.
+    """
     problem = ""
     for line in processes.lines("driver"):
         if not line.startswith("{"):  # nothing new, or a library that prints
             continue
         said = json.loads(line)
         problem = said.get("problem", problem)
-        tell({**said, "energy": watch.hear(said)})
+        tell(said)
     code = processes.finish("driver")
     if problem or code:
         raise ProcessError(problem or f"the driver ended with exit code {code}")
@@ -154,7 +158,8 @@ def _recorder(bag: Path, topics: Sequence[str]) -> list[str]:
     return [*program, "--out", str(bag), "--compression", "zstd", *topics]
 
 
-def _environment(folder: Path, domain: int) -> dict[str, str]:
+def environment_of(folder: Path, domain: int) -> dict[str, str]:
+    """Return the environment of the processes of a run: on this machine alone, in a ROS domain of its own."""
     environment = {
         name: value
         for name, value in os.environ.items()

@@ -14,6 +14,7 @@ from lowlat_nodes.cli.demo.ways import COMPARED, NAMES
 from lowlat_nodes.stream.errors import ConfigurationError
 
 FILE = "settings.json"
+LEAST_TARGETS = 8
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ class DemoSettings:
             raise ConfigurationError(
                 f"expected different ones of {', '.join(NAMES)}, got {', '.join(self.strategies)}"
             )
-        if not 8 <= self.targets <= 10_000:
+        if not LEAST_TARGETS <= self.targets <= 10_000:
             raise ConfigurationError(
-                f"expected 8 to 10000 targets, got {self.targets}; fewer cannot be scored"
+                f"expected {LEAST_TARGETS} to 10000 targets, got {self.targets}; fewer cannot be scored"
             )
         if self.seed < 0:
             raise ConfigurationError(f"expected a seed of at least 0, got {self.seed}")

@@ -31,8 +31,8 @@ _LOG_PERIOD_S = 5.0
 NO_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 """For subscriptions that are to wake no executor.
 
-Fast DDS wakes who waits for the events of a subscription with each of its messages too, and an executor builds
-its wait set anew then.
+Fast DDS wakes who waits for the events of a subscription with each of its messages too, and an executor
+builds its wait set anew then.
 """
 
 

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from lowlat_nodes import resources
 from lowlat_nodes.cli.demo import main
+from lowlat_nodes.cli.demo.lights import lights_within
 from lowlat_nodes.cli.demo.settings import DemoSettings
+from lowlat_nodes.nodes.parameter_file import parameters_of, read
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.bag import BagWriter
 
@@ -98,6 +101,9 @@ def test_scoring_is_repeatable(fake_run: Make, tmp_path: Path) -> None:
     [
         ["--strategies", "vlsh"],
         ["--targets", "3"],
+        ["--seconds", "9"],
+        ["--seconds", "1e9"],
+        ["--seconds", "20", "--targets", "20"],
         ["--inference-delay-ms", "-5"],
         ["--score", "/nonexistent"],
         ["--params-file", "/nonexistent.yaml"],
@@ -110,6 +116,17 @@ def test_wrong_arguments_start_nothing(arguments: list[str], tmp_path: Path) -> 
         main([*arguments, "--out", str(out)])
 
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("seconds", "targets"), [(20.0, 11), (120.0, 80)])
+def test_a_length_in_seconds_has_as_many_lights_as_fit(seconds: float, targets: int) -> None:
+    pytest.importorskip("rclpy")
+    pytest.importorskip("mujoco")
+    file = resources.path("config", "demo.yaml")
+    simulation = parameters_of("/sim_arm_node", read(file))
+    assert lights_within(seconds, simulation, seed=1) == targets
+    longer = {**simulation, "lights.window_ms": 2500.0}
+    assert lights_within(seconds, longer, seed=1) < targets
 
 
 def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_model_says_what_it_is_of(tmp_path: Path) -> None:
         ([figures(0, 0.0, kind=Kind.UNAVAILABLE, why="locked")] * 2, "locked; missing here: nvml"),
         ([figures(0, 0.0, fake="fake sysfs"), figures(30, 9.0, fake="fake sysfs")], "fakes (fake sysfs)"),
         ([figures(0, 0.0), figures(30, 9.0, kind=Kind.MODELLED)], "changed during the run"),
-        ([figures(0, 0.0), figures(2, 9.0)], "2.0 s of lights are too short"),
+        ([figures(0, 0.0), figures(2, 9.0)], "2.0 s are too short"),
         ([figures(0, 0.0, node="/another"), figures(30, 9.0, node="/another")], "missing here: nvml"),
     ],
 )  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 
 from lowlat_nodes.cli.demo import report
 from lowlat_nodes.cli.demo.energy import RunEnergy, unavailable
+from lowlat_nodes.cli.demo.page import joules
 from lowlat_nodes.cli.demo.recording import read
 from lowlat_nodes.cli.demo.result import Check, StrategyResult, evaluate
 from lowlat_nodes.cli.demo.settings import DemoSettings
@@ -172,4 +173,4 @@ def test_without_a_meter_no_energy_is_told(fake_run: Make) -> None:
     [(12.345, "12.3 J"), (1.0, "1 J"), (0.02, "20 mJ"), (0.000_31, "310 µJ"), (0.0, "0 µJ")],
 )
 def test_an_energy_has_a_unit_that_suits_it(value: float, text: str) -> None:
-    assert report.joules(value) == text
+    assert joules(value) == text
