@@ -6,9 +6,12 @@
 #   make demo ARGS=--full    run everything at once for two minutes: policy, detector, alerts, bridge, energy, bag
 #   make test    run the tests
 # Another interpreter, and arguments: make test PYTHON=python3.12 VENV=.venv312 ARGS="-k mailbox"
+# The wheels of ROS 2 Kilted, in an environment of their own: make test DISTRO=kilted
 
 PYTHON ?= python3
-VENV ?= .venv
+DISTRO ?= jazzy
+SUFFIX := $(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))
+VENV ?= .venv$(SUFFIX)
 ARGS ?=
 
 SHELL := /bin/bash
@@ -23,8 +26,11 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 # A sourced ROS installation is used as it is: its rclpy, its messages and the NumPy that they were built for.
 ROS := $(if $(ROS_DISTRO),$(shell $(PYTHON) -c 'import rclpy' 2>/dev/null && echo $(ROS_DISTRO)))
 ifeq ($(ROS),)
-  KIND := wheels
-  ROS_EXTRA := ros,
+  ifeq ($(filter jazzy kilted,$(DISTRO)),)
+    $(error there are wheels of jazzy and kilted, not of DISTRO=$(DISTRO))
+  endif
+  KIND := wheels$(SUFFIX)
+  ROS_EXTRA := ros$(SUFFIX),
   # Half a ROS installation, or one for another Python, must not leak into the environment.
   unexport PYTHONPATH AMENT_PREFIX_PATH COLCON_PREFIX_PATH CMAKE_PREFIX_PATH ROS_DISTRO ROS_VERSION
 else
@@ -41,6 +47,7 @@ help:
 	@sed -n 's/^#   make/make/p' $(firstword $(MAKEFILE_LIST))
 	@echo "make lint    check style and types"
 	@echo "make bench   list the benchmarks; lowlat bench NAME runs one"
+	@echo "make release-check    build sdist and wheel, look into them, and run what they install"
 	@echo "make clean   delete the environment and all that was built"
 
 .PHONY: demo
@@ -61,6 +68,11 @@ lint: $(STAMPS)/dev
 bench: $(STAMPS)/demo
 	@$(BIN)/lowlat bench
 
+# In a temporary folder and environments of its own; ARGS="--out dist" keeps the sdist and the wheel.
+.PHONY: release-check
+release-check:
+	@$(PYTHON) -m release.check $(ARGS)
+
 # The message packages that a ROS installation has and the wheels lack; built only where they are missing.
 .PHONY: interfaces
 interfaces: $(CREATED)
@@ -79,7 +91,7 @@ $(CREATED):
 	@$(if $(ROS),$(PYTHON) -c 'import numpy; print(f"numpy=={numpy.__version__}")',:) > $(STAMPS)/constraints.txt
 	@touch $@
 
-PIP = @echo "installing into $(VENV), $(if $(ROS),beside ROS 2 $(ROS),with ROS 2 from wheels)" >&2; \
+PIP = @echo "installing into $(VENV), $(if $(ROS),beside ROS 2 $(ROS),with ROS 2 $(DISTRO) from wheels)" >&2; \
   $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(STAMPS)/constraints.txt
 
 $(STAMPS)/demo: $(CREATED) setup.py pyproject.toml

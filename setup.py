@@ -67,8 +67,8 @@ ICEORYX2 = ["iceoryx2>=0.10"]
 ZENOH = ["eclipse-zenoh>=1.5"]
 # Compiled implementations of operations on the host, where they win.
 KERNELS = ["numba>=0.60"]
-# Kernels on NVIDIA GPUs come with CUDA builds of torch; tests compile and interpret them without a GPU.
-TRITON = ["triton==3.9.0; sys_platform == 'linux' and platform_machine == 'x86_64'"]
+# CUDA builds of torch want a release of their own, 3.7.1 with 2.13; tests need no GPU.
+TRITON = ["triton>=3.7.1,<3.10; sys_platform == 'linux' and platform_machine == 'x86_64'"]
 # What benchmarks compare with.
 PEERS = ["george>=0.4.3"]
 # Photographs to train detectors on.
@@ -110,6 +110,13 @@ def version() -> str:
     return match.group(1)
 
 
+def description() -> str:
+    """Return README.md without its pictures and without links to files: a package index has neither."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"^!\[[^\]]*\]\((?!https?:)[^)]*\)\n+", "", text, flags=re.MULTILINE)
+    return re.sub(r"\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
+
+
 def shared_files(folder: str, *patterns: str) -> list[tuple[str, list[str]]]:
     """Return the data_files entries that install a folder's files below share/lowlat_nodes."""
     targets: dict[str, list[str]] = {}
@@ -133,11 +140,26 @@ setup(
     name=NAME,
     version=version(),
     description="Low-latency streaming processors for ROS 2: policies, detectors and alert classifiers",
-    long_description="See README.md.",
+    long_description=description(),
+    long_description_content_type="text/markdown",
     author="lowlat_nodes contributors",
     maintainer="lowlat_nodes contributors",
     maintainer_email="maintainers@lowlat-nodes.invalid",
     license="Apache-2.0",
+    keywords=["ROS 2", "robotics", "vision-language-action", "streaming", "low latency", "ZeroMQ"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={"": ["py.typed", "*.html", "*.pyi"], f"{NAME}.cli.dash": ["page/*"]},
@@ -149,6 +171,7 @@ setup(
         *shared_files("config", "*.yaml", "*.xml"),
         *shared_files("models", "*.onnx", "*.json", "*.md"),
         *shared_files("recordings", "*.avro", "*.md"),
+        *shared_files("interfaces", "build.py", "CMakeLists.txt", "package.xml", "*.msg"),
     ],
     install_requires=BASE,
     extras_require={

@@ -24,7 +24,8 @@ from lowlat_nodes.cli import export, main, serve, train
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ET.parse(ROOT / "package.xml").getroot()  # noqa: S314, our own file
 
-SHIPPED = {"launch": ["*.launch.py"], "config": ["*.yaml", "*.xml"], "models": ["*.onnx", "*.json", "*.md"]}
+SHIPPED = ("launch", "config", "models", "interfaces")
+NOT_SHIPPED = ("COLCON_IGNORE", ".pyc")
 
 
 @pytest.fixture(scope="module")
@@ -44,22 +45,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _shipped_files() -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
-        for folder, patterns in SHIPPED.items()
-        for pattern in patterns
-        for path in (ROOT / folder).rglob(pattern)
+        for folder in SHIPPED
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and not path.name.endswith(NOT_SHIPPED)
     }
 
 
 def test_the_wheel_holds_the_whole_package(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    kinds = {".py", ".typed", ".html"}
-    files = (path for path in (ROOT / "lowlat_nodes").rglob("*") if path.suffix in kinds)
+    files = (path for path in (ROOT / "lowlat_nodes").rglob("*") if path.is_file())
+    files = (path for path in files if path.suffix not in {".c", ".so", ".pyc"})
     expected = {path.relative_to(ROOT).as_posix() for path in files}
     for linked in ("kernels", "benchmarks"):
         expected |= {f"lowlat_nodes/{path.relative_to(ROOT)}" for path in (ROOT / linked).rglob("*.py")}
     assert expected <= names
     assert "lowlat_nodes/kernels/__init__.py" in names
-    assert not [name for name in names if name.startswith(("tests/", "interfaces/", "kernels/"))]
+    assert not [name for name in names if name.startswith(("tests/", "interfaces/", "kernels/", "release/"))]
 
 
 def test_the_wheel_holds_every_shipped_file(wheel: Path) -> None:
@@ -121,6 +122,71 @@ def test_one_version() -> None:
     assert importlib.metadata.version("lowlat_nodes") == lowlat_nodes.__version__
 
 
+KEYS = {
+    "cv2": "python3-opencv",
+    "lz4": "mcap-ros2-support",
+    "mcap": "mcap-ros2-support",
+    "msgpack": "python3-msgpack",
+    "numpy": "python3-numpy",
+    "onnxruntime": "python3-onnxruntime-pip",
+    "rosbags": "python3-rosbags-pip",
+    "scipy": "python3-scipy",
+    "yaml": "python3-yaml",
+    "zmq": "python3-zmq",
+    "zstandard": "mcap-ros2-support",
+}
+"""Module: its rosdep key; each was looked up in rosdistro."""
+
+OPTIONAL = {
+    "_typeshed",
+    "confluent_kafka",
+    "fastavro",
+    "iceoryx2",
+    "lerobot",
+    "matplotlib",
+    "mujoco",
+    "numba",
+    "onnx",
+    "openvino",
+    "peft",
+    "prometheus_client",
+    "pyarrow",
+    "pynvml",
+    "safetensors",
+    "skimage",
+    "sncosmo",
+    "torch",
+    "triton",
+    "typing_extensions",
+    "websockets",
+    "zenoh",
+}
+"""Modules without which the package works; where they are needed, an error names the extra."""
+
+
+def test_package_xml_declares_what_is_imported() -> None:
+    ours = {"lowlat_nodes", *sys.stdlib_module_names}
+    imported: set[str] = set()
+    files = [
+        path for folder in ("lowlat_nodes", "kernels", "launch") for path in (ROOT / folder).rglob("*.py")
+    ]
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    declared = {item.text for item in MANIFEST if item.tag in {"depend", "exec_depend"}}
+    wanted = {KEYS.get(module, module) for module in imported - ours - OPTIONAL}
+    assert wanted <= declared
+    assert {key for key in declared if key and key.startswith("python3-")} <= set(KEYS.values())
+
+
+def test_the_changelog_has_this_version_with_a_date() -> None:
+    changes = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8").splitlines()
+    assert any(line.startswith(f"{lowlat_nodes.__version__} (20") and line.endswith(")") for line in changes)
+
+
 def test_colcon_finds_the_executables_where_ros_looks() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
@@ -135,7 +201,7 @@ def test_colcon_passes_our_copy_of_vision_msgs_by() -> None:
 
 def test_every_file_names_its_licence() -> None:
     folders = [".ci", "benchmarks", "config", "examples", "interfaces", "kernels", "launch"]
-    folders += ["lowlat_nodes", "tests"]
+    folders += ["lowlat_nodes", "release", "tests"]
     kinds = {".py", ".msg", ".yaml", ".xml", ".txt"}
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in kinds]
     files += [ROOT / name for name in ("Makefile", "package.xml", "pyproject.toml", "setup.py")]

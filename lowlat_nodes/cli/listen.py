@@ -112,17 +112,25 @@ class TopicFigures:
     def row(self, seconds: float) -> tuple[str, ...]:
         """Return the cells of the table, for so many seconds."""
         header = self.newest.header
-        age = f"{statistics.median(self.ages_ms):.1f}/{max(self.ages_ms):.1f}" if self.ages_ms else "-"
         return (
             printable(self.newest.topic),
             printable(str(header.schema)),
             printable(_content(header.fields, header.forms)),
             f"{self.count / seconds:.1f}",
             f"{self.nbytes / self.count / 1e3:.1f}" if self.count else "-",
-            age,
+            self._age(),
             str(header.sequence),
             str(self.lost),
         )
+
+    def _age(self) -> str:
+        """Return the cell for the ages; a publisher whose clock is ahead of ours by more has none."""
+        if not self.ages_ms:
+            return "-"
+        median_ms, largest_ms = statistics.median(self.ages_ms), max(self.ages_ms)
+        if largest_ms < 0.0:
+            return f"clock ahead {-median_ms:.1f}"
+        return f"{median_ms:.1f}/{largest_ms:.1f}"
 
     def begin_anew(self) -> None:
         """Forget all but the newest message."""

@@ -41,6 +41,7 @@ COMMANDS = Subcommands(
             "quantize": "make an INT8 model of a detector, unless it would see worse",
             "classify": "classify recorded alerts or light curves, and draw them",
             "identify": "fit the actuator model from a bag",
+            "interfaces": "build the messages that the wheels of ROS lack",
             "reap": "free the shared memory that killed processes left behind",
             "dataset": "convert bags to a LeRobot dataset, and back",
         }.items()

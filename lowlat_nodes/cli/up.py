@@ -70,6 +70,8 @@ def _supervise(
         after_run=reap,
     )
     reap()
+    if said := segments.remark(os.environ):
+        console.write(AUTHOR, said)
     outcomes = supervisor.run()
     reap()
     return outcomes

@@ -22,6 +22,7 @@ from lowlat_nodes.nodes.diagnostics import (
     Level,
     Report,
     Window,
+    judge_clock,
     judge_guard,
     judge_loop,
     judge_turn,
@@ -191,7 +192,7 @@ class AlertNode(LifecycleHost[AlertNodeConfig]):
             values["zmq.endpoint"] = service.results
         level, summary = self._judge(service, values)
         report = judge_guard(Report(level, summary, values), self._guard.state(), EPOCHS)
-        return judge_turn(judge_loop(report, service.delivery.pulse), self._turn.figures())
+        return judge_turn(judge_loop(judge_clock(report), service.delivery.pulse), self._turn.figures())
 
     def _judge(self, service: AlertService, values: dict[str, Any]) -> tuple[Level, str]:
         """Return what the figures mean, and warn of what has grown since the last report."""

@@ -29,7 +29,15 @@ from lowlat_nodes.nodes.bridge_services import BridgedServices
 from lowlat_nodes.nodes.bridge_to_ros import ToRos
 from lowlat_nodes.nodes.bridge_to_zmq import ToZmq
 from lowlat_nodes.nodes.bridged import BridgedPublishers
-from lowlat_nodes.nodes.diagnostics import Level, Report, Window, judge_loop, judge_peers, standard_values
+from lowlat_nodes.nodes.diagnostics import (
+    Level,
+    Report,
+    Window,
+    judge_clock,
+    judge_loop,
+    judge_peers,
+    standard_values,
+)
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.heartbeat import RUNNING, STOPPED
@@ -184,9 +192,8 @@ class BridgeNode(LifecycleHost[BridgeConfig]):
             self.state, figures=figures, drops=drops, last_failure=failures[-1] if failures else ""
         )
         level, summary = self._judge(lanes, drops, standard)
-        report = judge_peers(
-            Report(level, summary, standard | values), {peer.name: peer.peer for peer in self._peers}
-        )
+        report = judge_clock(Report(level, summary, standard | values))
+        report = judge_peers(report, {peer.name: peer.peer for peer in self._peers})
         return report if self._pulse is None else judge_loop(report, self._pulse)
 
     def _judge(

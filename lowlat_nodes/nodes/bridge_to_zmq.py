@@ -225,7 +225,9 @@ class ToZmq(Lane):
                 self.drops.add("stale")
                 return
             published_ns = message.trace.published_ns = self._clock.now_ns()
-            budget_ns = max(limit_ns - message.trace.age_ns(published_ns), 1) if limit_ns else 0
+            # A stamp ahead of our clock must not make a message last longer than one of now.
+            age_ns = max(message.trace.age_ns(published_ns), 0)
+            budget_ns = max(limit_ns - age_ns, 1) if limit_ns else 0
             self._publisher.write(message, budget_ns=budget_ns, via=self._via, origin=origin.gid)
         except (cdr.CdrError, BadImage) as error:
             self.refuse("malformed", error)

@@ -29,6 +29,9 @@ from lowlat_nodes.transport.ros.topics import overridable
 
 MS = 1_000_000  # ns
 
+# A stamp this far ahead of our clock comes from another one: hosts that keep time differ by less.
+_AHEAD_NS = 20 * MS
+
 
 class Level(IntEnum):
     """The levels of diagnostic_msgs/DiagnosticStatus."""
@@ -73,14 +76,16 @@ class Window:
         self._clock = clock or SteadyClock()
         self._lock = threading.Lock()
         self._since_ns = self._clock.now_ns()
-        self._received = self._given = 0
+        self._received = self._given = self._ahead = 0
         self._age, self._latency = Histogram(), Histogram()
 
     def give(self, trace: Trace) -> None:
         """Count a result that went out, with the age of its input and the time since its receipt."""
+        age_ns = trace.age_ns(trace.published_ns)
         with self._lock:
             self._given += 1
-            self._age.record(trace.age_ns(trace.published_ns))
+            self._ahead += age_ns < -_AHEAD_NS
+            self._age.record(age_ns)
             self._latency.record(trace.latency_ns())
 
     def turn(self, received: int) -> dict[str, float]:
@@ -91,7 +96,8 @@ class Window:
 
         Returns:
             `rate_in_hz`, `rate_out_hz`, and `age_p50_ms`, `age_p99_ms`, `latency_p50_ms`, `latency_p99_ms`,
-            which are NaN where nothing went out.
+            which are NaN where nothing went out; `stamps_ahead`, how many inputs had a stamp that our clock
+            had yet to reach, where there were any. The ages of those count as 0.
         """
         age, latency = Histogram(), Histogram()
         with self._lock:
@@ -99,6 +105,7 @@ class Window:
             elapsed_s, self._since_ns = max(now_ns - self._since_ns, MS) * 1e-9, now_ns
             taken, self._received = received - self._received, received
             given, self._given = self._given, 0
+            ahead, self._ahead = self._ahead, 0
             age, self._age = self._age, age
             latency, self._latency = self._latency, latency
         figures = {"rate_in_hz": taken / elapsed_s, "rate_out_hz": given / elapsed_s}
@@ -106,7 +113,7 @@ class Window:
             p50, p99 = histogram.quantiles((0.5, 0.99))
             figures[f"{name}_p50_ms"] = p50 / MS if histogram.count else float("nan")
             figures[f"{name}_p99_ms"] = p99 / MS if histogram.count else float("nan")
-        return figures
+        return figures | ({"stamps_ahead": ahead} if ahead else {})
 
 
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
@@ -127,6 +134,7 @@ def standard_values(
     rate_in_hz, rate_out_hz         messages in and results out
     age_p50_ms, age_p99_ms          from the capture of an input to the publication of its result
     latency_p50_ms, latency_p99_ms  from the receipt of an input to the publication of its result
+    stamps_ahead                    inputs with stamps of a clock that is ahead of ours; only where there are
     drops, drops.<reason>           messages dropped
     failures                        messages that made something raise
     state                           unconfigured, inactive, active or finalized
@@ -153,6 +161,15 @@ def judge_loop(report: Report, pulse: Pulse) -> Report:
     if pulse.stuck:
         report.level = Level.ERROR
         report.summary = f"stuck: its loop has not gone round for {age_ns * 1e-9:.1f} s"
+    return report
+
+
+def judge_clock(report: Report) -> Report:
+    """Return a report that warns of stamps ahead of our clock, unless it has something worse to say."""
+    ahead = report.values.get("stamps_ahead")
+    if ahead and report.level == Level.OK:
+        report.level = Level.WARN
+        report.summary = f"{ahead} stamps are ahead of this clock: do the hosts keep the same time?"
     return report
 
 

@@ -29,7 +29,7 @@ from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from lowlat_nodes import resources
 from lowlat_nodes.nodes.parameter_file import require_node
-from lowlat_nodes.transport.segments import PROFILE_VARIABLES, profile_environment
+from lowlat_nodes.transport.segments import PROFILE_VARIABLES, profile_environment, remark
 
 # Where this is set, our nodes choose no profile of their own.
 TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
@@ -218,12 +218,16 @@ def _check_params_file(context: LaunchContext, names: Sequence[str]) -> None:
         require_node(Path(path), f"{absolute.rstrip('/')}/{name}")
 
 
-def _set_profile(context: LaunchContext) -> list[SetEnvironmentVariable]:
+def _set_profile(context: LaunchContext) -> list[SetEnvironmentVariable | LogInfo]:
     choice = _value(context, "fastdds_profile")
+    said = ""
     if choice == "auto":
-        variables = profile_environment(os.environ)
+        said, variables = remark(os.environ), profile_environment(os.environ)
     elif choice == "off":
         variables = {TRANSPORTS_VARIABLE: "DEFAULT"}
     else:
         variables = dict.fromkeys(PROFILE_VARIABLES, choice)
-    return [SetEnvironmentVariable(name, value) for name, value in variables.items()]
+    return [
+        *(SetEnvironmentVariable(name, value) for name, value in variables.items()),
+        *([LogInfo(msg=said)] if said else []),
+    ]

@@ -18,6 +18,7 @@ from lowlat_nodes.nodes.diagnostics import (
     Level,
     Report,
     Window,
+    judge_clock,
     judge_loop,
     judge_peers,
     standard_values,
@@ -222,7 +223,8 @@ class ProcessorNode(LifecycleHost[C]):
             if isinstance(source, Subscriber) and self._listening
         }
         peers = {name: source.peer for name, source in subscribers.items()}
-        report = judge_loop(judge_peers(self._report(self._pipeline), peers), self._pipeline.pulse)
+        report = judge_clock(judge_peers(self._report(self._pipeline), peers))
+        report = judge_loop(report, self._pipeline.pulse)
         for name, source in subscribers.items():
             report.values[f"peer.{name}.endpoint"] = source.endpoint
             report.values[f"peer.{name}.in_place"] = source.in_place

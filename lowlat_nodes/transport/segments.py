@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from lowlat_nodes import resources
 from lowlat_nodes.transport.abandoned import FOLDER, Reaped, files_in, owned_by_nobody
+from lowlat_nodes.transport.middleware import is_fast_dds
 
 # Fast DDS of Jazzy reads the first name, of Kilted the second.
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
@@ -28,15 +30,43 @@ _CHOSEN_BY_USER = (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS")
 
 _LOCK = re.compile(r"((?:fastrtps|fastdds)_(?:[0-9a-f]{16}|port\d{1,5}))_(?:el|sl)\Z")
 
+# Seven processes with a segment of fastdds_shm.xml.
+_SMALL_BYTES = 512 << 20
+
 # Fast DDS makes a lock file and then locks it; in between it looks like nobody's.
 _YOUNG_S = 2.0
 
 
-def profile_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that give Fast DDS our profile; none where the environment has a choice."""
-    if any(environment.get(name) for name in _CHOSEN_BY_USER):
+def profile_environment(environment: Mapping[str, str], folder: Path = FOLDER) -> dict[str, str]:
+    """Return the variables that give Fast DDS our profile.
+
+    Returns:
+        None where the environment has a choice, or another middleware. The profile for a small /dev/shm where
+        a few segments of the other would fill it.
+    """
+    if any(environment.get(name) for name in _CHOSEN_BY_USER) or not is_fast_dds(environment):
         return {}
-    return dict.fromkeys(PROFILE_VARIABLES, str(resources.path("config", "fastdds_shm.xml")))
+    name = "fastdds_shm_small.xml" if is_small(folder) else "fastdds_shm.xml"
+    return dict.fromkeys(PROFILE_VARIABLES, str(resources.path("config", name)))
+
+
+def is_small(folder: Path = FOLDER) -> bool:
+    """Return whether /dev/shm is too small for the segments that hold ten images, as in most containers."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False  # Fast DDS does without
+    return found.f_blocks * found.f_frsize < _SMALL_BYTES
+
+
+def remark(environment: Mapping[str, str], folder: Path = FOLDER) -> str:
+    """Return what to say about a small /dev/shm before the profile is set; empty if it is large enough."""
+    if not (profile_environment(environment, folder) and is_small(folder)):
+        return ""
+    return (
+        f"{folder} has less than {_SMALL_BYTES >> 20} MB: Fast DDS gets segments of 8 MB, and images above"
+        " 1 MB may be lost; give a container --ipc=host or --shm-size=1g"
+    )
 
 
 def stale(folder: Path = FOLDER) -> list[Path]:

@@ -143,6 +143,8 @@ def test_figures_of_an_interval(speaker: Speaker) -> None:
     assert (row["Hz"], row["seq"], row["lost"], row["content"]) == ("1.5", "5", "3", "float64[10]")
     median, most = map(float, row["age p50/max ms"].split("/"))
     assert 0.0 <= median <= most
+    figures.ages_ms = [-3.5, -2.5, -2.0]
+    assert figures.row(2.0)[5] == "clock ahead 2.5"
     figures.begin_anew()
     assert table({"a": figures}, 1.0)[1].split()[3:] == ["0.0", "-", "-", "5", "0"]
 

@@ -33,6 +33,7 @@ from lowlat_nodes.stream.payload import CompressedImage, Image, Joints, Serialis
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.zmq.publisher import Publisher
 from lowlat_nodes.transport.zmq.subscriber import Subscriber
+from lowlat_nodes.transport.zmq.tap import Tap, Tapped
 
 pytestmark = pytest.mark.ros
 
@@ -397,6 +398,25 @@ def test_what_is_too_old_is_dropped_on_either_side(world: Rig, publisher: Publis
     world.publish_until(joints, ancient, lambda: drops(one).get("stale"))
     world.publish_until(joints, JointState(name=["unstamped"]), lambda: heard)
     assert heard[0].payload.names == ("unstamped",)
+
+
+def test_a_stamp_ahead_of_the_clock_does_not_make_a_message_last_longer(world: Rig) -> None:
+    here = world.node("here")
+    bridge = world.bridge(
+        "one", **{**chat(world, "to_zmq", expire_ms=50.0), "zmq": {"endpoint": world.endpoint("one")}}
+    )
+    ahead = JointState(name=["a"], position=[1.0])
+    ahead.header.stamp.sec = int(time.time()) + 3600
+    joints = here.create_publisher(JointState, "/chat", 10)
+    heard: list[Tapped] = []
+    tap = Tap(world.endpoint("one"), ["chat"], clock=SystemClock())
+    tap.start(heard.append)
+    try:
+        world.publish_until(joints, ahead, lambda: heard)
+        assert 0 < heard[0].header.budget_ns <= 50_000_000
+        world.publish_until(joints, ahead, lambda: bridge.report().values.get("stamps_ahead"))
+    finally:
+        tap.stop()
 
 
 def test_what_others_send_is_published_as_its_payload_says(world: Rig, publisher: Publisher) -> None:

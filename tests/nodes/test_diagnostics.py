@@ -24,6 +24,7 @@ from lowlat_nodes.nodes.diagnostics import (
     Level,
     Report,
     Window,
+    judge_clock,
     judge_guard,
     standard_values,
 )
@@ -73,6 +74,21 @@ def test_a_window_loses_nothing_between_threads() -> None:
         seen += turn()
     thread.join()
     assert seen + turn() == pytest.approx(total)
+
+
+def test_stamps_of_a_clock_ahead_count_as_no_age_and_are_warned_of() -> None:
+    window, now_ns = Window(ManualClock(0)), 10_000 * MS
+    window.give(Trace(now_ns + 3_600_000 * MS, now_ns, published_ns=now_ns + MS))
+    window.give(Trace(now_ns + 5 * MS, now_ns, published_ns=now_ns))  # as clocks differ that are kept
+    figures = window.turn(2)
+    assert (figures["age_p50_ms"], figures["age_p99_ms"], figures["stamps_ahead"]) == (0.0, 0.0, 1)
+    report = judge_clock(Report(Level.OK, "running", standard_values("active", figures=figures)))
+    assert report.level == Level.WARN
+    assert report.summary == "1 stamps are ahead of this clock: do the hosts keep the same time?"
+    worse = judge_clock(Report(Level.ERROR, "stuck", standard_values("active", figures=figures)))
+    assert (worse.level, worse.summary) == (Level.ERROR, "stuck")
+    assert "stamps_ahead" not in window.turn(2)
+    assert judge_clock(Report(Level.OK, "running")).level == Level.OK
 
 
 def test_the_standard_values_name_every_drop() -> None:

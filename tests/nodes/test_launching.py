@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("launch_ros", reason="launch_ros comes with a ROS installation, not with pip")
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 from launch.utilities import perform_substitutions
 from launch_ros.actions import LifecycleNode
@@ -26,7 +26,9 @@ from launch_ros.substitutions import ExecutableInPackage
 from lifecycle_msgs.srv import GetState
 
 from lowlat_nodes import resources
+from lowlat_nodes.nodes import launching
 from lowlat_nodes.nodes.parameter_file import ParameterFileError, read
+from lowlat_nodes.transport import segments
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 
 FILES = [
@@ -101,6 +103,7 @@ def test_what_is_not_simulated_is_started_again_unless_told_otherwise(file: str,
 
 @pytest.mark.parametrize("file", [*FILES, GRAPH])
 def test_the_profile_is_ours_unless_the_user_has_one(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "is_small", lambda _folder: False)
     ours = str(resources.path("config", "fastdds_shm.xml"))
     assert {prepare(file)[name] for name in PROFILE_VARIABLES} == {ours}
     assert prepare(file, fastdds_profile="mine.xml")[PROFILE_VARIABLES[0]] == "mine.xml"
@@ -258,3 +261,14 @@ def test_a_node_that_was_killed_is_started_again(robot: Any, launch: Launch) -> 
     output, _ = process.communicate(timeout=60)
     assert "exit code -9" in output
     assert "process has finished cleanly" in output, output
+
+
+def test_a_small_memory_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "is_small", lambda _folder: True)
+    context = LaunchContext()
+    context.launch_configurations["fastdds_profile"] = "auto"
+    for name in (*PROFILE_VARIABLES, TRANSPORTS):
+        monkeypatch.delenv(name, raising=False)
+    told = [action for action in launching._set_profile(context) if isinstance(action, LogInfo)]
+    assert len(told) == 1
+    assert "--shm-size=1g" in perform_substitutions(context, told[0].msg)

@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from lowlat_nodes.transport import segments
 from lowlat_nodes.transport.ros.process import prepare_control_process, prepare_process
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 
@@ -38,6 +39,8 @@ def profile() -> str:
 def nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS", "ROS_AUTOMATIC_DISCOVERY_RANGE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("RMW_IMPLEMENTATION", raising=False)
+    monkeypatch.setattr(segments, "is_small", lambda _folder: False)
 
 
 def test_the_profile_for_large_messages_gives_way() -> None:
@@ -52,6 +55,28 @@ def test_on_one_machine_the_range_is_part_of_the_profile(monkeypatch: pytest.Mon
     prepare_control_process()
     assert profile() == "fastdds_udp_localhost.xml"
     assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
+
+
+def test_another_middleware_keeps_its_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_cyclonedds_cpp")
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    before = dict(os.environ)
+    prepare_process()
+    prepare_control_process()
+    assert os.environ == before
+
+
+def test_a_small_memory_gets_small_segments_and_a_remark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(segments, "is_small", lambda _folder: True)
+    prepare_process()
+    assert profile() == "fastdds_shm_small.xml"
+    assert "--shm-size=1g" in capsys.readouterr().err
+    prepare_process()  # a choice by now
+    assert capsys.readouterr().err == ""
+    prepare_control_process()
+    assert profile() == "fastdds_udp.xml"
 
 
 @pytest.mark.parametrize("name", [*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS"])

@@ -36,7 +36,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import NO_FLOATS, Detections, Image, Joints, Text, Trajectory
 from lowlat_nodes.stream.trace import Trace
-from lowlat_nodes.transport import cdr
+from lowlat_nodes.transport import cdr, segments
 from lowlat_nodes.transport.ros import Input, Output, RosSink, RosSource, message_type, prepare_process
 from lowlat_nodes.transport.ros.topics import choose_reliability
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES
@@ -524,6 +524,7 @@ def test_rclpy_reads_our_multi_array() -> None:
 def test_the_profile_of_the_package_is_set_for_every_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(segments, "is_small", lambda _folder: False)
     prepare_process()
     expected = str(resources.path("config", "fastdds_shm.xml"))
     assert [os.environ[name] for name in PROFILE_VARIABLES] == [expected, expected]

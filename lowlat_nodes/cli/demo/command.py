@@ -104,6 +104,7 @@ def _refuse(options: argparse.Namespace, parser: argparse.ArgumentParser, *names
 def _run(settings: DemoSettings, folder: Path, params_file: Path) -> list[str]:
     """Run every strategy and return what went wrong."""
     table = LiveTable(sys.stderr, settings.strategies)
+    table.begin()
     problems = [_run_one(name, settings, folder / name, params_file, table) for name in settings.strategies]
     return [problem for problem in problems if problem]
 

@@ -73,7 +73,14 @@ class LiveTable:
         self._width = max(_LEAST_NAME, *map(len, strategies))
         self._in_place = stream.isatty()
         self._drawn = 0
-        self._told = 0
+        self._has_head = False
+
+    def begin(self) -> None:
+        """Show the table before anything has been heard: a run takes seconds to start."""
+        if self._in_place:
+            self.draw()
+        else:
+            self._write_head()
 
     def hear(self, name: str, said: dict[str, Any]) -> None:
         """Take in what the driver of a strategy's run says."""
@@ -94,10 +101,13 @@ class LiveTable:
         self._stream.flush()
         self._drawn = len(lines)
 
+    def _write_head(self) -> None:
+        if not self._has_head:
+            print(self._line("strategy", _HEAD), file=self._stream, flush=True)
+        self._has_head = True
+
     def _write_row(self, name: str) -> None:
-        if not self._told:
-            print(self._line("strategy", _HEAD), file=self._stream)
-        self._told += 1
+        self._write_head()
         print(self._row_line(name), file=self._stream, flush=True)
 
     def _row_line(self, name: str) -> str:

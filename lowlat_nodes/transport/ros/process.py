@@ -10,7 +10,7 @@ import os
 import sys
 
 from lowlat_nodes import resources
-from lowlat_nodes.transport.segments import PROFILE_VARIABLES, profile_environment
+from lowlat_nodes.transport.segments import PROFILE_VARIABLES, profile_environment, remark
 
 # <malloc.h>
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -22,10 +22,13 @@ def prepare_process() -> None:
     The allocator keeps the memory of one image for the next instead of asking the kernel for fresh pages
     each time, and Fast DDS gets a shared-memory segment that images fit into: with its own 512 kB it loses
     about half of all best-effort VGA frames. A profile or a choice of transports already in the environment
-    is left alone. Where the C library is not glibc, the allocator stays as it is.
+    is left alone, and so is another middleware. Where the C library is not glibc, the allocator stays as it
+    is.
     """
     keep_output_clean()
     keep_freed_memory()
+    if said := remark(os.environ):
+        print(said, file=sys.stderr)
     os.environ.update(profile_environment(os.environ))
 
 

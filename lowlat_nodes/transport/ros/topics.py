@@ -87,7 +87,7 @@ def _remedy(package: str) -> str:
     if distribution:
         return f"; install it with: sudo apt install ros-{distribution}-{package.replace('_', '-')}"
     if package == "vision_msgs":
-        return "; beside ROS from wheels, build it with: make interfaces"
+        return "; beside ROS from wheels, build it with: lowlat interfaces"
     return f"; install it with: pip install ros-jazzy-{package.replace('_', '-')}"
 
 

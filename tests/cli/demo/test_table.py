@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from lowlat_nodes.cli.demo.table import LiveTable, power
 
 MS = 1_000_000
@@ -84,3 +86,17 @@ def test_a_terminal_is_redrawn_in_place_with_all_strategies() -> None:
     assert len(screens) > 5
     assert all("sync" in screen and "vlash" in screen for screen in screens)
     assert "2/2" in screens[-1]
+
+
+@pytest.mark.parametrize(("out", "lines"), [(io.StringIO(), 1), (Terminal(), 3)])
+def test_something_is_shown_before_the_first_run_has_started(out: io.StringIO, lines: int) -> None:
+    table = LiveTable(out, ["sync", "vlash"])
+    table.begin()
+    begun = out.getvalue()
+    assert begun.count("\n") == lines
+    assert "strategy" in begun
+
+    play(table, "sync", 1)
+    assert out.getvalue().startswith(begun)
+    if not out.isatty():
+        assert out.getvalue().count("strategy") == 1
