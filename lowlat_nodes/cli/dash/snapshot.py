@@ -20,6 +20,7 @@ from lowlat_nodes.stream.errors import LowlatError
 
 VERSION = 1
 _MOST_STREAMS = 500
+_PROCESSES = ("_tick", "_cameras")  # of a policy node, with ROS nodes of their own
 _MOST_DETECTIONS = 100
 _MOST_CLASSES = 100
 _MOST_EPOCHS = 300  # of a passband
@@ -73,15 +74,16 @@ def snapshot(
 
 
 def _graph(graph: Graph, ours: set[str], beside: Sequence[ZmqLink]) -> dict[str, Any]:
-    streams = [
-        {
-            "from": stream.source,
-            "to": stream.target,
-            "topic": stream.topic,
-            "type": stream.type_name,
-            "transport": "ros",
-        }
+    whole = {name: _whole(name, ours) for name in graph.nodes}
+    between = dict.fromkeys(
+        (source, target, stream.topic, stream.type_name)
         for stream, _ in zip(graph.streams(), range(_MOST_STREAMS), strict=False)
+        if (source := whole.get(stream.source, stream.source))
+        != (target := whole.get(stream.target, stream.target))
+    )
+    streams = [
+        {"from": source, "to": target, "topic": topic, "type": type_name, "transport": "ros"}
+        for source, target, topic, type_name in between
     ]
     streams += [
         {
@@ -93,13 +95,16 @@ def _graph(graph: Graph, ours: set[str], beside: Sequence[ZmqLink]) -> dict[str,
         }
         for link in beside[:_MOST_STREAMS]
     ]
-    names = sorted({*graph.nodes, *(name for link in beside for name in (link.source, link.target))})
-    return {"nodes": [{"name": name, "ours": _is_of(name, ours)} for name in names], "streams": streams}
+    names = sorted({*whole.values(), *(name for link in beside for name in (link.source, link.target))})
+    return {"nodes": [{"name": name, "ours": name in ours} for name in names], "streams": streams}
 
 
-def _is_of(name: str, ours: set[str]) -> bool:
-    """Return whether a node is one of ours, or one of the processes of one: /policy_node_tick."""
-    return name in ours or any(name.startswith(f"{each}_") for each in ours)
+def _whole(name: str, ours: set[str]) -> str:
+    """Return the node that a node is a process of, as /policy_node_tick is of /policy_node; or itself."""
+    for suffix in _PROCESSES:
+        if (owner := name.removesuffix(suffix)) in ours:
+            return owner
+    return name
 
 
 def _camera(camera: Camera, now_ns: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_what_is_there_when_nothing_is() -> None:
     assert taken(domain=None)["domain"] is None
 
 
-def test_the_graph_says_which_nodes_are_ours_with_their_processes() -> None:
+def test_the_graph_says_which_nodes_are_ours_and_has_one_place_for_all_processes_of_a_node() -> None:
     topic = Topic("/joint_states", "sensor_msgs/msg/JointState", ("/arm",), ("/policy_node_tick",))
     graph = Graph(("/arm", "/policy_node", "/policy_node_tick"), {topic.name: topic})
     report = Report("/policy_node", "policy", "ok", "", 0.1, {"rate_out_hz": "1"})
@@ -49,12 +49,11 @@ def test_the_graph_says_which_nodes_are_ours_with_their_processes() -> None:
     assert {node["name"]: node["ours"] for node in found["nodes"]} == {
         "/arm": False,
         "/policy_node": True,
-        "/policy_node_tick": True,
     }
     assert found["streams"] == [
         {
             "from": "/arm",
-            "to": "/policy_node_tick",
+            "to": "/policy_node",
             "topic": "/joint_states",
             "type": "sensor_msgs/msg/JointState",
             "transport": "ros",
