@@ -23,7 +23,7 @@ from lowlat_nodes.benchmarks._bare_loop import late_us
 from lowlat_nodes.benchmarks._control_policies import JOINTS, WORK
 from lowlat_nodes.benchmarks._control_robot import COMMAND_TOPIC, JOINT_TOPIC
 from lowlat_nodes.nodes.child import die_with_parent
-from lowlat_nodes.nodes.policy_commands import CommandPublisher
+from lowlat_nodes.nodes.policy.commands import CommandPublisher
 from lowlat_nodes.nodes.realtime import RealtimeConfig, apply, sleep_until
 from lowlat_nodes.stream.histogram import Histogram
 from lowlat_nodes.transport.ros import prepare_process

@@ -83,7 +83,7 @@ class NodeUnderTest:
 
     def kill_worker(self) -> None:
         """End the policy's process as a crash or the kernel would."""
-        os.kill(_child(self._process.pid, "policy_worker"), signal.SIGKILL)
+        os.kill(_child(self._process.pid, "nodes.policy.worker"), signal.SIGKILL)
 
     def wait_for_inference(self, *, launched_after_ns: int) -> int:
         """Wait for the answer to a launch after a time; return when it came. System time, nanoseconds."""

@@ -23,8 +23,8 @@ from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
 from lowlat_nodes.benchmarks._control_policies import IMAGE, JOINTS
+from lowlat_nodes.nodes.bag.timeline import PHASE_NS
 from lowlat_nodes.nodes.realtime import sleep_until
-from lowlat_nodes.nodes.timeline import PHASE_NS
 from lowlat_nodes.stream.payload import Image, Joints
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import message_type, prepare_process

@@ -27,7 +27,7 @@ from lowlat_nodes.benchmarks._control_robot import COMMAND_TOPIC, JOINT_TOPIC
 from lowlat_nodes.benchmarks._instrument import Instrument
 from lowlat_nodes.benchmarks._reaction_policy import JOINTS, ROW_HZ, ROWS
 from lowlat_nodes.benchmarks._ros_session import ros_session
-from lowlat_nodes.nodes.timeline import PHASE_NS
+from lowlat_nodes.nodes.bag.timeline import PHASE_NS
 
 INFERENCE_MS = (30.4, 36.1, 64.1, 103.0)
 """RTX 5090, 4090 and 5070 of table 2, and the 4090 of a laptop, of the same paper."""

@@ -36,8 +36,8 @@ from lowlat_nodes.benchmarks import _alerts_packets
 from lowlat_nodes.benchmarks._alerts_plots import draw
 from lowlat_nodes.benchmarks._alerts_session import AlertSession
 from lowlat_nodes.benchmarks._energy import Metered, merged
-from lowlat_nodes.nodes.alert_service import load_alert_classifier
-from lowlat_nodes.nodes.alert_settings import AlertSettings
+from lowlat_nodes.nodes.alert.service import load_alert_classifier
+from lowlat_nodes.nodes.alert.settings import AlertSettings
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.stream.trace import Trace

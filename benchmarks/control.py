@@ -32,7 +32,7 @@ from lowlat_nodes.benchmarks._control_policies import INFERENCE_NS, SLOW_EVERY, 
 from lowlat_nodes.benchmarks._energy import Metered
 from lowlat_nodes.benchmarks._instrument import Instrument
 from lowlat_nodes.benchmarks._ros_session import ros_session
-from lowlat_nodes.nodes.timeline import PHASE_NS
+from lowlat_nodes.nodes.bag.timeline import PHASE_NS
 
 TICK_HZ = 500
 TICK_NS = 1_000_000_000 // TICK_HZ

@@ -29,8 +29,8 @@ from lowlat_nodes.cli.alert_stream import PacketFolder, drain
 from lowlat_nodes.cli.arguments import assignment, positive, whole
 from lowlat_nodes.cli.light_curve_plots import LightCurvePlots
 from lowlat_nodes.cli.node_parameters import read_parameters
-from lowlat_nodes.nodes.alert_service import alert_registry, alert_source, load_alert_classifier
-from lowlat_nodes.nodes.alert_settings import AlertSettings
+from lowlat_nodes.nodes.alert.service import alert_registry, alert_source, load_alert_classifier
+from lowlat_nodes.nodes.alert.settings import AlertSettings
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.endpoint import PullSource

@@ -21,7 +21,7 @@ from lowlat_nodes.energy.gpu_processes import GpuProcesses
 from lowlat_nodes.energy.meters.discovery import find_meters
 from lowlat_nodes.energy.plain import to_plain
 from lowlat_nodes.energy.sampler import RATE_HZ, Sampler, run
-from lowlat_nodes.nodes.energy_metrics import energy_metrics
+from lowlat_nodes.nodes.energy.metrics import energy_metrics
 from lowlat_nodes.nodes.metrics import MetricsEndpoint
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.heartbeat import RUNNING, STOPPED

@@ -17,8 +17,8 @@ from lowlat_nodes.cli.arguments import not_negative, positive, split_ros_argumen
 from lowlat_nodes.cli.bag_info import show_offset
 from lowlat_nodes.cli.printable import printable
 from lowlat_nodes.cli.zmq_arguments import add_client_keys, client_keys, place
-from lowlat_nodes.nodes.bag_disk import Bounds, Disk
-from lowlat_nodes.nodes.bag_recording import BagForm, BagRecording
+from lowlat_nodes.nodes.bag.disk import Bounds, Disk
+from lowlat_nodes.nodes.bag.recording import BagForm, BagRecording
 from lowlat_nodes.nodes.stop import stop_on_signals
 from lowlat_nodes.stream.clock import SystemClock
 from lowlat_nodes.stream.errors import MissingExtra
@@ -26,7 +26,7 @@ from lowlat_nodes.transport.bag.writer import COMPRESSIONS, SUFFIX
 from lowlat_nodes.transport.zmq.tap import Tap
 
 if TYPE_CHECKING:
-    from lowlat_nodes.nodes.bag_recorder import BagRecorder
+    from lowlat_nodes.nodes.bag.recorder import BagRecorder
 
 EXIT_INCOMPLETE = 1
 
@@ -92,8 +92,8 @@ def _ros(
 ) -> Callable[[Disk], BagRecorder]:
     """Return what makes the recorder of ROS topics, once there is a disk to record to."""
     try:
-        from lowlat_nodes.nodes.bag_node import bag_node
-        from lowlat_nodes.nodes.bag_recorder import BagRecorder, Selection
+        from lowlat_nodes.nodes.bag.node import bag_node
+        from lowlat_nodes.nodes.bag.recorder import BagRecorder, Selection
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "rclpy", "ros") from error
 

@@ -22,7 +22,7 @@ from lowlat_nodes.cli.node_parameters import plain_name, read_parameters, read_t
 from lowlat_nodes.cli.printable import printable
 from lowlat_nodes.cli.zmq_arguments import add_server_keys, place, server_keys
 from lowlat_nodes.nodes import processors
-from lowlat_nodes.nodes.bag_player import BagPlayer, Outlet, chosen
+from lowlat_nodes.nodes.bag.player import BagPlayer, Outlet, chosen
 from lowlat_nodes.nodes.stop import stop_on_signals
 from lowlat_nodes.nodes.zmq_outlet import ZmqOutlet
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
@@ -112,7 +112,7 @@ def _publishers(bag: BagReader, options: argparse.Namespace, stack: ExitStack) -
 def _ros(options: argparse.Namespace, ros_arguments: Sequence[str], stack: ExitStack) -> list[Outlet]:
     """Return the way to ROS topics; none where there is no ROS and ZeroMQ is all that is left."""
     try:
-        from lowlat_nodes.nodes.bag_node import bag_node
+        from lowlat_nodes.nodes.bag.node import bag_node
         from lowlat_nodes.nodes.ros_outlet import RosOutlet
     except ModuleNotFoundError as error:
         if options.zmq and not options.clock:

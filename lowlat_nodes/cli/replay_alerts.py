@@ -17,8 +17,8 @@ from lowlat_nodes.alerts.ingest import Ingest
 from lowlat_nodes.alerts.registry import SchemaRegistry
 from lowlat_nodes.alerts.timetable import Timetable, as_recorded, evenly
 from lowlat_nodes.cli.arguments import positive, split_ros_arguments, whole
-from lowlat_nodes.nodes.alert_replay import AlertReplay, read_packets
-from lowlat_nodes.nodes.packet_targets import FORMS, target
+from lowlat_nodes.nodes.alert.packet_targets import FORMS, target
+from lowlat_nodes.nodes.alert.replay import AlertReplay, read_packets
 from lowlat_nodes.nodes.stop import stop_on_signals
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 from lowlat_nodes.stream.payload import Packet
@@ -69,7 +69,7 @@ def _timetable(recorded: Sequence[Packet], options: argparse.Namespace) -> Timet
 
 def _node(ros_arguments: Sequence[str]) -> AbstractContextManager[Any]:
     try:
-        from lowlat_nodes.nodes.bag_node import bag_node
+        from lowlat_nodes.nodes.bag.node import bag_node
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "rclpy", "ros") from error
     return bag_node("lowlat_replay", ros_arguments)

@@ -16,8 +16,8 @@ from lowlat_nodes.alerts.alert_classifier import ALERTS
 from lowlat_nodes.cli.arguments import assignment
 from lowlat_nodes.cli.node_parameters import read_parameters
 from lowlat_nodes.energy.guard import Guard
-from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
-from lowlat_nodes.nodes.alert_settings import AlertSettings
+from lowlat_nodes.nodes.alert.service import AlertService, load_alert_classifier
+from lowlat_nodes.nodes.alert.settings import AlertSettings
 from lowlat_nodes.nodes.counting import open_counts
 from lowlat_nodes.nodes.guards import EPOCHS, epoch_guard, explain_open
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals

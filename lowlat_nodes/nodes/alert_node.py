@@ -15,8 +15,9 @@ from lowlat_nodes.energy.budget import LEAST_HZ, Leeway, Order
 from lowlat_nodes.energy.guard import Guard
 from lowlat_nodes.inference.segments.sharing import open_sharing
 from lowlat_nodes.inference.turn import UNSHARED, Turn
-from lowlat_nodes.nodes.alert_config import AlertNodeConfig
-from lowlat_nodes.nodes.alert_service import AlertService, load_alert_classifier
+from lowlat_nodes.nodes.alert.config import AlertNodeConfig
+from lowlat_nodes.nodes.alert.light_curve_topic import LIGHT_CURVES, LightCurveTopic
+from lowlat_nodes.nodes.alert.service import AlertService, load_alert_classifier
 from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.diagnostics import (
     Level,
@@ -29,7 +30,6 @@ from lowlat_nodes.nodes.diagnostics import (
     standard_values,
 )
 from lowlat_nodes.nodes.guards import EPOCHS, epoch_guard
-from lowlat_nodes.nodes.light_curve_topic import LIGHT_CURVES, LightCurveTopic
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.endpoint import PullSource, Sink

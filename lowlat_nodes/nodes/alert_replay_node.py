@@ -11,11 +11,11 @@ from contextlib import ExitStack, nullcontext
 from typing import Any
 
 from lowlat_nodes.alerts.timetable import Timetable
-from lowlat_nodes.nodes.alert_replay import AlertReplay
-from lowlat_nodes.nodes.alert_replay_config import AlertReplayConfig
+from lowlat_nodes.nodes.alert.packet_targets import target
+from lowlat_nodes.nodes.alert.replay import AlertReplay
+from lowlat_nodes.nodes.alert.replay_config import AlertReplayConfig
 from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.diagnostics import MS, NO_FIGURES, Level, Report, standard_values
-from lowlat_nodes.nodes.packet_targets import target
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.nodes.stop import StopRequest
 

@@ -22,7 +22,7 @@ from lowlat_nodes.nodes.diagnostics import (
     Report,
     standard_values,
 )
-from lowlat_nodes.nodes.node_energy import NodeEnergy
+from lowlat_nodes.nodes.energy.node_energy import NodeEnergy
 from lowlat_nodes.nodes.parameters import NodeParameters
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.config import section, setting

@@ -14,7 +14,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from lowlat_nodes.nodes.base import LifecycleHost
-from lowlat_nodes.nodes.bridge_config import (
+from lowlat_nodes.nodes.bridge.bridged import BridgedPublishers
+from lowlat_nodes.nodes.bridge.config import (
     TO_ROS,
     TO_ZMQ,
     BridgeConfig,
@@ -22,13 +23,12 @@ from lowlat_nodes.nodes.bridge_config import (
     check_routes,
     check_services,
 )
-from lowlat_nodes.nodes.bridge_lane import BY_DESIGN, Lane
-from lowlat_nodes.nodes.bridge_offers import OFFERS, Offers, to_record
-from lowlat_nodes.nodes.bridge_peer import PeerLink
-from lowlat_nodes.nodes.bridge_services import BridgedServices
-from lowlat_nodes.nodes.bridge_to_ros import ToRos
-from lowlat_nodes.nodes.bridge_to_zmq import ToZmq
-from lowlat_nodes.nodes.bridged import BridgedPublishers
+from lowlat_nodes.nodes.bridge.lane import BY_DESIGN, Lane
+from lowlat_nodes.nodes.bridge.offers import OFFERS, Offers, to_record
+from lowlat_nodes.nodes.bridge.peer import PeerLink
+from lowlat_nodes.nodes.bridge.services import BridgedServices
+from lowlat_nodes.nodes.bridge.to_ros import ToRos
+from lowlat_nodes.nodes.bridge.to_zmq import ToZmq
 from lowlat_nodes.nodes.diagnostics import (
     Level,
     Report,

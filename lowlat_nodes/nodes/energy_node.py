@@ -25,11 +25,11 @@ from lowlat_nodes.energy.plain import to_plain
 from lowlat_nodes.energy.sampler import RATE_HZ, Sampler
 from lowlat_nodes.nodes.base import LifecycleHost, NodeSettings
 from lowlat_nodes.nodes.diagnostics import Level, Report, judge_loop, standard_values, to_status
-from lowlat_nodes.nodes.energy_metrics import energy_metrics
-from lowlat_nodes.nodes.energy_reports import host_reports
-from lowlat_nodes.nodes.host_energy import HostEnergy
+from lowlat_nodes.nodes.energy.host_energy import HostEnergy
+from lowlat_nodes.nodes.energy.metrics import energy_metrics
+from lowlat_nodes.nodes.energy.node_energy import TOPIC
+from lowlat_nodes.nodes.energy.reports import host_reports
 from lowlat_nodes.nodes.metrics import MetricsEndpoint, MetricsSettings
-from lowlat_nodes.nodes.node_energy import TOPIC
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.nodes.zmq_output import ZmqSettings
 from lowlat_nodes.stream.config import section, setting

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lowlat_nodes.nodes.child import start_child
-from lowlat_nodes.nodes.policy_messages import unpack
+from lowlat_nodes.nodes.policy.messages import unpack
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.channel import Channel, ChannelClosedError

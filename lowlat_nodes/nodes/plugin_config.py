@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from lowlat_nodes.nodes import processors
 from lowlat_nodes.nodes.base import NodeSettings
-from lowlat_nodes.nodes.from_bridge import FromBridge
+from lowlat_nodes.nodes.bridge.from_bridge import FromBridge
 from lowlat_nodes.nodes.processor_node import Hosted
 from lowlat_nodes.nodes.zmq_input import ZmqInput
 from lowlat_nodes.nodes.zmq_output import ZmqSettings

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`policy_node`: drives a robot with a policy that thinks while the robot moves.
 
-The lifecycle node itself only configures, watches and reports. Commands come from `policy_tick`, inferences
-from `policy_worker` and corrections from `policy_corrector`, each in a process of its own, because in one
+The lifecycle node itself only configures, watches and reports. Commands come from `policy.tick`, inferences
+from `policy.worker` and corrections from `policy.corrector`, each in a process of its own, because in one
 interpreter a policy that holds the lock makes a 500 Hz tick 3 to 70 ms late.
 """
 
@@ -24,13 +24,13 @@ from std_srvs.srv import Trigger
 from lowlat_nodes.energy.budget import Leeway, Order
 from lowlat_nodes.energy.guard import Guard
 from lowlat_nodes.nodes.base import LifecycleHost
-from lowlat_nodes.nodes.camera_server import CameraServer
 from lowlat_nodes.nodes.counting import CHUNK
 from lowlat_nodes.nodes.diagnostics import Level, Report, judge_guard, judge_turn, standard_values
 from lowlat_nodes.nodes.guards import MS, inference_guard
-from lowlat_nodes.nodes.policy_config import PolicyNodeConfig
-from lowlat_nodes.nodes.policy_messages import LONGEST_TASK
-from lowlat_nodes.nodes.policy_processes import PolicyProcesses, TickLostError, Wiring
+from lowlat_nodes.nodes.policy.camera_server import CameraServer
+from lowlat_nodes.nodes.policy.config import PolicyNodeConfig
+from lowlat_nodes.nodes.policy.messages import LONGEST_TASK
+from lowlat_nodes.nodes.policy.processes import PolicyProcesses, TickLostError, Wiring
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.ros.topics import Input, overridable

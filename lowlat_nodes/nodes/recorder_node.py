@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lowlat_nodes.nodes.bag_disk import Disk, free_bytes
-from lowlat_nodes.nodes.bag_recorder import BagRecorder, Selection
-from lowlat_nodes.nodes.bag_recording import BagRecording
+from lowlat_nodes.nodes.bag.disk import Disk, free_bytes
+from lowlat_nodes.nodes.bag.recorder import BagRecorder, Selection
+from lowlat_nodes.nodes.bag.recorder_config import RecorderConfig
+from lowlat_nodes.nodes.bag.recording import BagRecording
 from lowlat_nodes.nodes.base import LifecycleHost
 from lowlat_nodes.nodes.diagnostics import NO_FIGURES, Level, Report, standard_values
-from lowlat_nodes.nodes.recorder_config import RecorderConfig
 from lowlat_nodes.nodes.run import run
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.stream.errors import ConfigurationError

@@ -15,7 +15,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from lowlat_nodes.nodes.bag_qos import to_publish
+from lowlat_nodes.nodes.bag.qos import to_publish
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.bag import Recorded, Topic
 from lowlat_nodes.transport.bag.names import CLOCK_TOPIC, CLOCK_TYPE, absolute
@@ -23,7 +23,7 @@ from lowlat_nodes.transport.bag.record import CDR
 from lowlat_nodes.transport.ros import message_type
 
 if TYPE_CHECKING:
-    from lowlat_nodes.nodes.bag_player import Schedule
+    from lowlat_nodes.nodes.bag.player import Schedule
 
 _MESSAGE_TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*\Z")
 _CLOCK = struct.Struct("<4siI")  # encapsulation header, seconds, nanoseconds

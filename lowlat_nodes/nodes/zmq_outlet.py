@@ -16,7 +16,7 @@ from lowlat_nodes.transport.zmq.replayer import Replayer
 from lowlat_nodes.transport.zmq.subscriptions import RESERVED
 
 if TYPE_CHECKING:
-    from lowlat_nodes.nodes.bag_player import Schedule
+    from lowlat_nodes.nodes.bag.player import Schedule
 
 _PATIENCE_S = 5.0
 

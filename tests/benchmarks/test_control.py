@@ -13,7 +13,7 @@ from lowlat_nodes.benchmarks._control_policies import HORIZON, JOINTS, BusyPolic
 from lowlat_nodes.benchmarks._control_robot import Account, realtime_offset_ns
 from lowlat_nodes.benchmarks.control import TICK_NS, attribute
 from lowlat_nodes.control.policies.policy import Observation
-from lowlat_nodes.nodes.timeline import PHASE_NS
+from lowlat_nodes.nodes.bag.timeline import PHASE_NS
 
 MS = 1_000_000
 

@@ -25,8 +25,8 @@ from lowlat_nodes.alerts.passbands import CODES
 from lowlat_nodes.alerts.timetable import evenly
 from lowlat_nodes.cli import main as lowlat
 from lowlat_nodes.cli import replay_alerts
-from lowlat_nodes.nodes.alert_replay import AlertReplay
-from lowlat_nodes.nodes.packet_targets import target
+from lowlat_nodes.nodes.alert.packet_targets import target
+from lowlat_nodes.nodes.alert.replay import AlertReplay
 from lowlat_nodes.nodes.stop import stop_on_signals
 from lowlat_nodes.sim.alert_packets import ztf_packets
 from lowlat_nodes.stream.clock import SystemClock

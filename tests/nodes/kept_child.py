@@ -8,7 +8,7 @@ import sys
 import time
 
 from lowlat_nodes.nodes.child import channel_from_parent
-from lowlat_nodes.nodes.policy_messages import pack, unpack
+from lowlat_nodes.nodes.policy.messages import pack, unpack
 from lowlat_nodes.transport.channel import ChannelClosedError
 
 

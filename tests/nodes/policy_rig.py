@@ -87,7 +87,7 @@ def kin(pid: int) -> dict[int, str]:
         for child in pids.split():
             with contextlib.suppress(*gone):
                 for part in Path(f"/proc/{child}/cmdline").read_text().split("\0"):
-                    name = part.removeprefix("lowlat_nodes.nodes.")
+                    name = part.removeprefix("lowlat_nodes.nodes.").replace(".", "_")
                     if name in {"policy_tick", "policy_worker", "policy_corrector"}:
                         found[int(child)] = name
     return found

@@ -31,7 +31,7 @@ from lowlat_nodes import resources
 from lowlat_nodes.alerts.classes import CLASSES
 from lowlat_nodes.alerts.result import FIELDS
 from lowlat_nodes.energy.budget import LEAST_HZ, Leeway, Order
-from lowlat_nodes.nodes import alert_service
+from lowlat_nodes.nodes.alert import service as alert_service
 from lowlat_nodes.nodes.alert_node import AlertNode
 from lowlat_nodes.stream.payload import Packet
 from lowlat_nodes.transport.zmq.packets import PacketSender

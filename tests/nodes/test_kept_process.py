@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from lowlat_nodes.nodes.kept_process import KeptProcess
-from lowlat_nodes.nodes.policy_messages import pack
+from lowlat_nodes.nodes.policy.messages import pack
 from lowlat_nodes.stream.errors import ConfigurationError
 
 LOAD_TIMEOUT_S = 20.0  # what starting an interpreter takes on a busy machine

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from lowlat_nodes.nodes import bag_disk
+from lowlat_nodes.nodes.bag import disk as bag_disk
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.bag import BagReader
@@ -247,7 +247,7 @@ def test_a_signal_completes_the_bag(number: signal.Signals, tmp_path: Path) -> N
 
 
 def test_numbers_follow_what_is_there(tmp_path: Path) -> None:
-    from lowlat_nodes.nodes.recorder_config import RecorderConfig
+    from lowlat_nodes.nodes.bag.recorder_config import RecorderConfig
 
     config = RecorderConfig(folder=str(tmp_path), name="run.mcap")
     for expected in ("run.mcap", "run_2.mcap", "run_3.mcap"):

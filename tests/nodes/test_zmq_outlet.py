@@ -16,7 +16,7 @@ import pytest
 import zmq
 
 from lowlat_nodes.nodes import zmq_outlet
-from lowlat_nodes.nodes.bag_player import FULL_SPEED, BagPlayer
+from lowlat_nodes.nodes.bag.player import FULL_SPEED, BagPlayer
 from lowlat_nodes.nodes.stop import StopRequest
 from lowlat_nodes.nodes.zmq_outlet import ZmqOutlet
 from lowlat_nodes.stream.clock import SystemClock

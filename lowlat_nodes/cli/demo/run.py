@@ -49,8 +49,8 @@ def run_strategy(
         folder: An existing folder for the bag and what the processes print.
         params_file: ROS parameter file of `sim_arm_node` and `policy_node`.
         domain: The ROS domain to use.
-        tell: Called with everything that the driver of the run says, see `nodes.demo_driver`, and with what
-            the policy node uses then: `"energy": {"kind": word, "watts": number or None}`.
+        tell: Called with everything that the driver of the run says, see `nodes.drivers.demo_driver`, and
+            with what the policy node uses then: `"energy": {"kind": word, "watts": number or None}`.
 
     Raises:
         RunError: If a process ended early, or something never got ready.
@@ -63,7 +63,14 @@ def run_strategy(
         ):
             processes.start("sim_arm_node", _node("sim_arm_node", params_file, _sim_parameters(settings)))
             processes.start("recorder", _recorder(folder / BAG, topics))
-            driver = [sys.executable, "-m", "lowlat_nodes.nodes.demo_driver", "--recorder", RECORDER, *topics]
+            driver = [
+                sys.executable,
+                "-m",
+                "lowlat_nodes.nodes.drivers.demo_driver",
+                "--recorder",
+                RECORDER,
+                *topics,
+            ]
             processes.start("driver", driver, piped=True)
             # Last, so that the others do not join while it already drives.
             policy = policy_parameters(name, settings)

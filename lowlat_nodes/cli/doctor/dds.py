@@ -28,7 +28,7 @@ from lowlat_nodes.cli.doctor.examination import Examination, last_line
 from lowlat_nodes.cli.doctor.finding import Finding, note, ok, problem, warning
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES, profile_environment
 
-_END = "lowlat_nodes.nodes.image_probe"
+_END = "lowlat_nodes.nodes.probes.image_probe"
 _LONGEST_S = 14.0
 _TOLERATED = 0.05
 _FIRST_PORT, _PORTS_PER_DOMAIN = 7400, 250

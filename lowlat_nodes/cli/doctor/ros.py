@@ -21,7 +21,7 @@ from lowlat_nodes.cli.doctor.requirements import pip, versions_of
 from lowlat_nodes.transport.segments import PROFILE_VARIABLES
 
 _LONGEST_S = 10.0
-_PROBE = "lowlat_nodes.nodes.middleware_probe"
+_PROBE = "lowlat_nodes.nodes.probes.middleware_probe"
 _WHEELS = ("ros-rclpy", "ros-jazzy-rclpy", "ros-kilted-rclpy")
 _WHEELS_MARK = "_ROS_WHEELS_BOOTSTRAP_COMPLETE"
 _RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")

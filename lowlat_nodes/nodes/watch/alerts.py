@@ -9,7 +9,7 @@ from collections import deque
 
 from rclpy.node import Node
 
-from lowlat_nodes.nodes.light_curve_topic import LIGHT_CURVES
+from lowlat_nodes.nodes.alert.light_curve_topic import LIGHT_CURVES
 from lowlat_nodes.nodes.watch.graph import TEXT, Graph
 from lowlat_nodes.nodes.watch.seen import Alert
 from lowlat_nodes.nodes.watch.subscribing import subscribe

@@ -28,7 +28,7 @@ _ENDS_EARLY_S = 1.0  # so that the last results come before the run ends
 
 
 class Plan(Protocol):
-    """What the replay node is told, see `nodes.alert_replay_config`."""
+    """What the replay node is told, see `nodes.alert.replay_config`."""
 
     def night(self, stopping: Callable[[], bool]) -> tuple[Timetable, str]:
         """Return what is sent when, and what could not be read of it."""

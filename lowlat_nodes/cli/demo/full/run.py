@@ -43,7 +43,7 @@ def run_graph(settings: FullSettings, graph: Graph, night: Night, folder: Path, 
         graph: The nodes.
         night: The alerts that are sent.
         folder: An existing folder for bag, records and what the processes print.
-        tell: Called with everything that `nodes.graph_driver` says.
+        tell: Called with everything that `nodes.drivers.graph_driver` says.
 
     Raises:
         RunError: If a process ended early, or something never got ready.
@@ -189,7 +189,13 @@ def _outcomes(folder: Path) -> dict[str, Any]:
 
 
 def _driver(settings: FullSettings, folder: Path) -> list[str]:
-    program = [sys.executable, "-m", "lowlat_nodes.nodes.graph_driver", "--seconds", str(settings.seconds)]
+    program = [
+        sys.executable,
+        "-m",
+        "lowlat_nodes.nodes.drivers.graph_driver",
+        "--seconds",
+        str(settings.seconds),
+    ]
     if settings.picture:
         program += ["--camera", settings.picture, "--picture", str(folder / PICTURE)]
     return [*program, *settings.nodes]

@@ -42,7 +42,7 @@ def test_every_alert_has_an_identity_of_its_own_whether_it_can_be_read_or_not(pa
 
 def test_a_saved_night_is_read_again_in_order(packets: list[Packet], tmp_path: Path) -> None:
     pytest.importorskip("rclpy")
-    from lowlat_nodes.nodes.alert_replay_config import AlertReplayConfig
+    from lowlat_nodes.nodes.alert.replay_config import AlertReplayConfig
 
     folder = Night(packets, identities_of(packets)).save(tmp_path / "night")
 
@@ -54,7 +54,7 @@ def test_a_saved_night_is_read_again_in_order(packets: list[Packet], tmp_path: P
 
 def test_packets_that_need_a_key_are_refused(packets: list[Packet], tmp_path: Path) -> None:
     pytest.importorskip("rclpy")
-    from lowlat_nodes.nodes.alert_replay_config import AlertReplayConfig
+    from lowlat_nodes.nodes.alert.replay_config import AlertReplayConfig
 
     (tmp_path / "bare.avro").write_bytes(packets[0].data[100:])
     with pytest.raises(ConfigurationError, match="Avro containers"):
