@@ -82,7 +82,7 @@ def judge_middleware(
             "vision_msgs",
             f"Its messages do not load, which detector_node publishes: {said['vision_msgs']}.",
             "sudo apt install ros-$ROS_DISTRO-vision-msgs    # beside a ROS installation",
-            "make interfaces    # beside wheels, in the checkout",
+            "lowlat interfaces    # beside wheels",
         )
     else:
         yield ok("vision_msgs", "Its messages load.")

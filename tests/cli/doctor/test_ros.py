@@ -135,7 +135,7 @@ def test_what_the_probe_says() -> None:
     good = {"rmw": "rmw_fastrtps_cpp", "rclpy": "7.1.6", "folder": "/x", "vision_msgs": ""}
     assert [each.level for each in ros.judge_middleware(good, "", "", "")] == [Level.OK, Level.OK]
     _, found = ros.judge_middleware({**good, "vision_msgs": "ModuleNotFoundError: x"}, "", "", "")
-    assert (found.level, "make interfaces" in found.mend[1]) == (Level.PROBLEM, True)
+    assert (found.level, "lowlat interfaces" in found.mend[1]) == (Level.PROBLEM, True)
     [found] = ros.judge_middleware(None, "no library", "rmw_cyclonedds_cpp", "jazzy")
     assert found.mend[1].startswith("sudo apt install ros-jazzy-rmw-cyclonedds-cpp")
     [found] = ros.judge_middleware(None, "no library", "", "")

@@ -131,7 +131,7 @@ def _require_messages(names: Sequence[str]) -> None:
         raise ConfigurationError(
             "expected the messages of vision_msgs, which cameras and detectors publish; a ROS installation "
             "gets them by `apt install ros-$ROS_DISTRO-vision-msgs`, an environment of wheels by "
-            "`make interfaces` in a checkout of this package"
+            "`lowlat interfaces`"
         )
 
 

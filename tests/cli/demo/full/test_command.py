@@ -186,7 +186,7 @@ def test_messages_that_are_no_wheel_are_missed_before_anything_starts(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *more: None if name == "vision_msgs" else find(name, *more)
     )
-    with pytest.raises(ConfigurationError, match="make interfaces"):
+    with pytest.raises(ConfigurationError, match="lowlat interfaces"):
         main(["--full", "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
