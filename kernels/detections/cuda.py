@@ -15,6 +15,7 @@ from lowlat_nodes.kernels.detections.found import COUNTS, Found
 from lowlat_nodes.kernels.detections.threshold import greatest_value, least_value
 from lowlat_nodes.kernels.detections.to_source import UNPLACED, ToSource
 from lowlat_nodes.kernels.errors import BadArgument
+from lowlat_nodes.kernels.launching import beside
 
 MOST_CLASSES = 4096
 """The most classes: a query's scores are looked at together."""
@@ -59,28 +60,29 @@ def run(
             torch.empty(COUNTS, dtype=torch.int32, device=scores.device),
         )
     sizes = _sizes(numbers, limit)
-    find[(1,)](
-        scores,
-        boxes,
-        scores if classes is None else classes.view(torch.uint8),
-        out.rows,
-        out.counts,
-        torch.empty(sizes["KEPT"] + queries, dtype=torch.int64, device=scores.device),
-        queries,
-        numbers,
-        limit,
-        *scores.stride(),
-        *boxes.stride(),
-        least_value(threshold, activation),
-        greatest_value(activation),
-        *map(float, to_source),
-        SELECTED=classes is not None,
-        SIGMOID=activation == "sigmoid",
-        CENTRED=box_format == "cxcywh",
-        **sizes,
-        enable_fp_fusion=False,
-        num_warps=_WARPS,
-    )
+    with beside(scores):
+        find[(1,)](
+            scores,
+            boxes,
+            scores if classes is None else classes.view(torch.uint8),
+            out.rows,
+            out.counts,
+            torch.empty(sizes["KEPT"] + queries, dtype=torch.int64, device=scores.device),
+            queries,
+            numbers,
+            limit,
+            *scores.stride(),
+            *boxes.stride(),
+            least_value(threshold, activation),
+            greatest_value(activation),
+            *map(float, to_source),
+            SELECTED=classes is not None,
+            SIGMOID=activation == "sigmoid",
+            CENTRED=box_format == "cxcywh",
+            **sizes,
+            enable_fp_fusion=False,
+            num_warps=_WARPS,
+        )
     return out
 
 

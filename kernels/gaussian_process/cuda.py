@@ -24,6 +24,7 @@ import triton.language as tl
 
 from lowlat_nodes.kernels.compile import Compilation
 from lowlat_nodes.kernels.gaussian_process.curves import FLOOR, STEPS, Curves, Posterior
+from lowlat_nodes.kernels.launching import beside
 
 SIDE = 32
 """Epochs of a square."""
@@ -61,30 +62,31 @@ def run(
     most = max(1, -(-int(counts.max()) // SIDE))
     blocks = min(n, _blocks(amplitudes.device))
     scratch = out.mean.new_empty((blocks, _scratch(most)))
-    _interpolate[(blocks,)](
-        order,
-        curves.offsets,
-        curves.times,
-        curves.wavelengths,
-        curves.values,
-        curves.variances,
-        amplitudes,
-        time_scales,
-        amplitudes if query_times is None else query_times,
-        query_wavelengths,
-        *out,
-        scratch,
-        scratch.stride(0),
-        n,
-        1.0 / wavelength_scale,
-        max(floor, LEAST_FLOOR),
-        steps,
-        colours,
-        int(query_times is not None),
-        side=SIDE,
-        queries=_QUERIES,
-        **_OPTIONS,
-    )
+    with beside(amplitudes):
+        _interpolate[(blocks,)](
+            order,
+            curves.offsets,
+            curves.times,
+            curves.wavelengths,
+            curves.values,
+            curves.variances,
+            amplitudes,
+            time_scales,
+            amplitudes if query_times is None else query_times,
+            query_wavelengths,
+            *out,
+            scratch,
+            scratch.stride(0),
+            n,
+            1.0 / wavelength_scale,
+            max(floor, LEAST_FLOOR),
+            steps,
+            colours,
+            int(query_times is not None),
+            side=SIDE,
+            queries=_QUERIES,
+            **_OPTIONS,
+        )
     return out
 
 

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from lowlat_nodes.kernels.arguments import MOST_ELEMENTS, device_of
+from lowlat_nodes.kernels.arguments import MOST_ELEMENTS, device_of, dtype_name
 from lowlat_nodes.kernels.errors import BadArgument
 
 Array: TypeAlias = Any
@@ -74,7 +73,7 @@ def like(name: str, array: Array) -> Input:
     """
     device_of(name, array)
     try:
-        return Input(_name(array.dtype), tuple(array.shape))
+        return Input(dtype_name(array), tuple(array.shape))
     except BadArgument as error:
         raise BadArgument(f"{name}: {error}") from error
 
@@ -128,8 +127,8 @@ def _check(name: str, item: Input, array: Array, sizes: dict[str, int]) -> None:
     device = device_of(name, array)
     if item.on_host and device != "cpu":
         raise BadArgument(f"{name}: expected it on the host, where its values are read, got it on {device}")
-    if _name(array.dtype) != item.dtype:
-        raise BadArgument(f"{name}: expected {item.dtype}, got {_name(array.dtype)}; convert it")
+    if dtype_name(array) != item.dtype:
+        raise BadArgument(f"{name}: expected {item.dtype}, got {dtype_name(array)}; convert it")
     found = tuple(array.shape)
     if found == item.shape:
         return
@@ -146,12 +145,6 @@ def _check(name: str, item: Input, array: Array, sizes: dict[str, int]) -> None:
             raise BadArgument(f"{name}: expected the shape {_words(item.shape)}, got {list(found)}")
     if not elements or elements > MOST_ELEMENTS:
         raise BadArgument(f"{name}: expected 1 to {MOST_ELEMENTS} elements, got the shape {list(found)}")
-
-
-@functools.cache
-def _name(dtype: Any) -> str:
-    """Return the name of a dtype of NumPy or torch; NumPy takes microseconds to say it."""
-    return str(dtype).removeprefix("torch.")
 
 
 def _words(shape: tuple[int | str, ...]) -> str:

@@ -8,7 +8,6 @@ a table. Cameras write into the same memory again and again: tables are kept.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +17,7 @@ import triton
 
 from lowlat_nodes.kernels.compile import Compilation
 from lowlat_nodes.kernels.errors import BadArgument
+from lowlat_nodes.kernels.launching import beside
 from lowlat_nodes.kernels.letterbox import tiles
 from lowlat_nodes.kernels.letterbox.encodings import ENCODINGS
 from lowlat_nodes.kernels.letterbox.images import Placement, size_of, strides_of
@@ -54,7 +54,7 @@ def run(
         )
     _check_blocks(len(images), target)
     out = result(images, target, out)
-    with _on(device):
+    with beside(out):
         prepared(images, encodings, placements, target, out, filled=filled)()
     return out
 
@@ -186,11 +186,6 @@ def _one_device(tensors: Sequence[Any]) -> torch.device:
     if len(devices) > 1:
         raise BadArgument(f"expected all images and out on one GPU, got {', '.join(map(str, devices))}")
     return devices[0]
-
-
-def _on(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Return a context in which kernels are launched on a device."""
-    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
 
 
 def _stream(device: torch.device) -> int:

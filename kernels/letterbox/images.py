@@ -32,7 +32,7 @@ def strides_of(image: Any) -> tuple[int, ...]:
     return tuple(image.strides if isinstance(image, np.ndarray) else image.stride())
 
 
-def whole_rows(image: Any) -> bool:
+def _whole_rows(image: Any) -> bool:
     """Return whether the bytes of each row lie one after another, and rows from the top to the bottom."""
     strides = strides_of(image)
     expected = 1
@@ -111,7 +111,7 @@ def _check_layout(name: str, image: Any, encoding: str) -> None:
             f"{name}: expected at least {SMALLEST_MOSAIC} rows and columns for {encoding}, got "
             f"{[rows, columns]}"
         )
-    if not whole_rows(image):
+    if not _whole_rows(image):
         raise BadArgument(
             f"{name}: expected the bytes of a row one after another and rows from the top to the bottom, got "
             f"the strides {strides_of(image)}; copy it"

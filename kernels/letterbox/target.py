@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lowlat_nodes.kernels.arguments import MOST_ELEMENTS
 from lowlat_nodes.kernels.errors import BadArgument
 
-CHANNELS = ("rgb", "bgr")
+_CHANNELS = ("rgb", "bgr")
 DTYPES = ("float32", "float16", "int8")
 INT8 = (-128, 127)
 
@@ -60,9 +60,9 @@ class Target:
             )
         if self.dtype not in DTYPES:
             raise BadArgument(f"target.dtype: expected one of {', '.join(DTYPES)}; got {self.dtype!r}")
-        if self.channels not in CHANNELS:
+        if self.channels not in _CHANNELS:
             raise BadArgument(
-                f"target.channels: expected one of {', '.join(CHANNELS)}; got {self.channels!r}"
+                f"target.channels: expected one of {', '.join(_CHANNELS)}; got {self.channels!r}"
             )
         for name in ("mean", "std"):
             three = getattr(self, name)

@@ -33,7 +33,7 @@ def fold(path: Path, image: ImageInput) -> tuple[bytes, str]:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtra("onnx", "train") from error
+        raise MissingExtra("onnx", "onnx") from error
     try:
         model = onnx.load(path)
     except Exception as error:  # protobuf has errors of its own, which onnx does not name

@@ -31,6 +31,7 @@ import difflib
 import functools
 import math
 import re
+import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,16 +93,16 @@ class Setting:
         Raises:
             ConfigurationError: If it is of another type or out of range.
         """
-        if self.many:
-            if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-                value = list(value) if _is_array(value) else self._refuse(value)
-            return tuple(self._convert_one(item) for item in value)
-        return self._convert_one(value)
+        if not self.many:
+            return self._convert_one(value)
+        items = _plain(value)
+        if isinstance(items, (str, bytes)) or not isinstance(items, Sequence):
+            self._refuse(value)
+        return tuple(map(self._convert_one, items))
 
     def _convert_one(self, given: Any) -> Any:
-        item = getattr(given, "item", None)
-        value: Any = item() if callable(item) else given  # NumPy scalars are values too
-        if self.kind is float and type(value) is int:
+        value = _plain(given)
+        if self.kind is float and type(value) is int and abs(value) <= sys.float_info.max:
             value = float(value)
         exact = type(value) is self.kind  # bool is an int to isinstance, and not to us
         if not exact:
@@ -259,7 +260,7 @@ def _below(flat: Mapping[str, Any], name: str) -> list[str]:
 
 def _as_given(name: str, value: Any, doc: str) -> Setting:
     """Return the setting of an untyped value: of the type that it has."""
-    plain = value.tolist() if _is_array(value) else value
+    plain = _plain(value)
     many = plain is None or (isinstance(plain, Sequence) and not isinstance(plain, str | bytes))
     # An empty array, which is None where ROS gave it no type, is one of any.
     kind = type(next(iter(plain or ()), "")) if many else type(plain)
@@ -307,5 +308,6 @@ def _unknown(name: str, known: Mapping[str, Setting]) -> str:
     return f"there is no parameter {name!r}; {hint}"
 
 
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "tolist") or hasattr(value, "typecode")
+def _plain(value: Any) -> Any:
+    """Return scalars of NumPy as such of Python, and its arrays and those of the module array as lists."""
+    return value.tolist() if hasattr(value, "tolist") else value

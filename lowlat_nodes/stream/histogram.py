@@ -10,7 +10,6 @@ from collections.abc import Iterable
 import numpy as np
 
 _SUB_BITS = 7
-_SUB_COUNT = 1 << _SUB_BITS
 _MAX_BITS = 50  # about 13 days in nanoseconds
 _SLOTS = (_MAX_BITS - _SUB_BITS + 1) << _SUB_BITS
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -23,8 +24,8 @@ def read_token(file: str) -> str:
         return ""
     path = Path(file).expanduser()
     try:
-        mode = path.stat().st_mode
         with path.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode  # of what is read, whatever the path stands for by now
             token = opened.read(_LONGEST + 1).strip()
     except OSError as error:
         raise ConfigurationError(f"expected a file with a token, got {path}: {error}") from error

@@ -31,7 +31,7 @@ MAX_MESSAGE = 64 << 20
 """Bytes of a message, and of an array in one: three 4K images and to spare."""
 
 MAX_DEPTH = 16
-MAX_ENTRIES = 100_000
+_MAX_ENTRIES = 100_000
 MAX_LENGTH = 10_000
 MAX_TEXT = 1 << 16
 
@@ -130,13 +130,13 @@ def unpack(
     """
     if len(data) > max_bytes:
         raise WireError(f"expected a message of at most {max_bytes} bytes, got {len(data)}")
-    left = MAX_ENTRIES
+    left = _MAX_ENTRIES
 
     def count(size: int) -> None:
         nonlocal left
         left -= size + 1
         if left < 0:
-            raise WireError(f"expected at most {MAX_ENTRIES} values in a message")
+            raise WireError(f"expected at most {_MAX_ENTRIES} values in a message")
 
     def on_list(items: list[Any]) -> list[Any]:
         count(len(items))

@@ -14,7 +14,7 @@ import select
 import socket
 
 MAX_MESSAGE = 1 << 17
-_ONE_DESCRIPTOR = socket.CMSG_SPACE(array.array("i").itemsize)
+_ONE_DESCRIPTOR = socket.CMSG_LEN(array.array("i").itemsize)  # the padding of CMSG_SPACE has room for another
 
 
 class ChannelClosedError(ConnectionError):

@@ -22,7 +22,7 @@ MAX_BYTES = 1 << 30
 """Of a file or a member of an archive; they are read whole."""
 
 PACKETS = ".avro"
-ARCHIVES = (".tar", ".tar.gz", ".tgz")
+_ARCHIVES = (".tar", ".tar.gz", ".tgz")
 
 _CONTAINER = b"Obj\x01"
 _BATCH_BYTES = 32 << 20
@@ -155,7 +155,7 @@ class PacketFiles:
                 self._drop("unreadable", f"{file}: {type(error).__name__}: {error}")
 
     def _read_file(self, file: str) -> Iterator[bytes]:
-        if file.endswith(ARCHIVES):
+        if file.endswith(_ARCHIVES):
             yield from self._read_archive(file)
             return
         with Path(file).open("rb") as opened:
@@ -205,11 +205,11 @@ def _expand(path: str) -> list[str]:
         found = sorted(
             str(file)
             for file in Path(path).rglob("*")
-            if file.name.endswith((PACKETS, *ARCHIVES)) and not file.name.startswith(".") and file.is_file()
+            if file.name.endswith((PACKETS, *_ARCHIVES)) and not file.name.startswith(".") and file.is_file()
         )
         if not found:
             raise ConfigurationError(
-                f"{path}: expected files {PACKETS}, {', '.join(ARCHIVES)} in it, got none"
+                f"{path}: expected files {PACKETS}, {', '.join(_ARCHIVES)} in it, got none"
             )
         return found
     if Path(path).is_file():
@@ -228,7 +228,7 @@ def _load(progress: Path | None) -> Place | None:
     Raises:
         ConfigurationError: If it is something else.
     """
-    if progress is None or not progress.exists():
+    if progress is None:
         return None
     try:
         fields = json.loads(progress.read_text(encoding="utf-8"))
@@ -236,6 +236,8 @@ def _load(progress: Path | None) -> Place | None:
         if type(place.file) is str and type(place.packets) is int and place.packets >= 0:
             return place
         reason = f"got {fields}"
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = f"{type(error).__name__}: {error}"
     raise ConfigurationError(f"{progress}: expected the progress of an earlier run; {reason}")

@@ -79,5 +79,5 @@ def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
 
 def test_without_onnx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(MissingExtra, match=r"'onnx'.*lowlat_nodes\[train\]"):
+    with pytest.raises(MissingExtra, match=r"'onnx'.*lowlat_nodes\[onnx\]"):
         fold(tmp_path / "any.onnx", PLAIN)

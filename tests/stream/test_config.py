@@ -145,6 +145,16 @@ def test_arrays_of_any_kind_become_tuples_of_plain_numbers(given: Any) -> None:
     assert [type(value) for value in scale] == [float, float]
 
 
+@pytest.mark.parametrize("given", [np.float64(1.5), np.array(1.5), np.zeros((2, 2)), {1.5}, None])
+def test_what_is_no_row_of_numbers_is_refused(given: Any) -> None:
+    assert "'scale': expected float[]" in refused({"scale": given})
+
+
+@pytest.mark.parametrize("given", [np.array([1.0, 2.0]), [1.0], 10**400])
+def test_what_is_no_number_is_refused(given: Any) -> None:
+    assert "'limits.velocity': expected float from 0 to 10 rad/s" in refused({"limits.velocity": given})
+
+
 def test_integers_are_taken_for_floats_but_not_the_reverse() -> None:
     assert type(build(Arm, {"limits.velocity": 2}).limits.velocity) is float
     assert "expected int" in refused({"camera.front.topic": "f", "camera.front.width": 1.5})

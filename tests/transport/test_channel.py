@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,3 +130,12 @@ def test_a_channel_travels_through_a_channel(ends: Ends) -> None:
     with pytest.raises(ChannelClosedError):
         near.receive()
     near.close()
+
+
+def test_no_second_descriptor_comes_along(ends: Ends) -> None:
+    one, other = ends
+    with Path("/dev/null").open("rb") as file, socket.socket(fileno=os.dup(one.fileno())) as sender:
+        before = open_descriptors()
+        socket.send_fds(sender, [b"two"], [file.fileno(), file.fileno()])
+        assert other.receive() == b"two"
+        assert open_descriptors() == before

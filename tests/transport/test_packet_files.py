@@ -179,6 +179,8 @@ def test_a_progress_that_is_none_is_refused(night: Path, tmp_path: Path) -> None
         progress.write_text(text)
         with pytest.raises(ConfigurationError, match="expected the progress"):
             reading(night, progress=progress)
+    with pytest.raises(ConfigurationError, match="expected the progress"):
+        reading(night, progress=progress / "in a file")
     progress.write_text('{"file": "elsewhere.avro", "packets": 2}')
     with pytest.raises(ConfigurationError, match="elsewhere"):
         reading(night, progress=progress)

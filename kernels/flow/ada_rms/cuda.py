@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from lowlat_nodes.kernels.compile import Compilation
-from lowlat_nodes.kernels.flow.launching import beside
+from lowlat_nodes.kernels.launching import beside
 
 _CHANNELS_PER_WARP = 256  # 8 to a thread: one load of 16 bytes where they have 2
 _MOST_WARPS = 8

@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from lowlat_nodes.kernels.compile import Compilation
-from lowlat_nodes.kernels.flow.launching import beside
+from lowlat_nodes.kernels.launching import beside
 
 _BLOCK = 512
 _WARPS = 4

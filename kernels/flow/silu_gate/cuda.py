@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from lowlat_nodes.kernels.compile import Compilation
-from lowlat_nodes.kernels.flow.launching import beside
+from lowlat_nodes.kernels.launching import beside
 
 _MOST_BLOCK = 1024
 _CHANNELS_PER_WARP = 256

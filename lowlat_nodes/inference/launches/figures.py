@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from statistics import median
 
-from lowlat_nodes.inference.launches.marks import Inference, inferences, unprofiled_us
+from lowlat_nodes.inference.launches.marks import Inference, by_batch, unprofiled_us
 from lowlat_nodes.inference.launches.trace import Activity, Launch, Span, Trace
 
 _GRAPH = "GraphLaunch"
@@ -98,12 +98,9 @@ def figures(trace: Trace, most: int = 10) -> list[Figures]:
         most: How many kernels are named.
     """
     unprofiled = unprofiled_us(trace)
-    by_batch: dict[int, list[Inference]] = defaultdict(list)
-    for inference in inferences(trace):
-        by_batch[inference.batch].append(inference)
     return [
         replace(_of_batch(batch, found, most), unprofiled_us=unprofiled.get(batch, math.nan))
-        for batch, found in sorted(by_batch.items())
+        for batch, found in by_batch(trace)
     ]
 
 

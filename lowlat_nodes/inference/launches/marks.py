@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -88,6 +89,14 @@ def inferences(trace: Trace) -> list[Inference]:
             )
         )
     return result
+
+
+def by_batch(trace: Trace) -> list[tuple[int, list[Inference]]]:
+    """Return the inferences of each batch size, the smallest first."""
+    found: dict[int, list[Inference]] = defaultdict(list)
+    for inference in inferences(trace):
+        found[inference.batch].append(inference)
+    return sorted(found.items())
 
 
 def _within(starts: Sequence[float], span: Span) -> slice:

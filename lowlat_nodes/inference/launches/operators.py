@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lowlat_nodes.inference.launches.figures import Cost, costliest, covered_us
-from lowlat_nodes.inference.launches.marks import Inference, inferences, unprofiled_us
+from lowlat_nodes.inference.launches.marks import Inference, by_batch, unprofiled_us
 from lowlat_nodes.inference.launches.trace import Span, Trace
 
 
@@ -48,12 +48,8 @@ def operator_figures(trace: Trace, most: int = 10) -> list[OperatorFigures]:
         most: How many operators are named.
     """
     unprofiled = unprofiled_us(trace)
-    by_batch: dict[int, list[Inference]] = defaultdict(list)
-    for inference in inferences(trace):
-        by_batch[inference.batch].append(inference)
     return [
-        _of_batch(batch, found, unprofiled.get(batch, math.nan), most)
-        for batch, found in sorted(by_batch.items())
+        _of_batch(batch, found, unprofiled.get(batch, math.nan), most) for batch, found in by_batch(trace)
     ]
 
 

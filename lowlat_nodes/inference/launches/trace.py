@@ -14,7 +14,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,22 +133,24 @@ def read_trace(path: Path) -> Trace:
     """
     with open_trace(path) as text:
         events = Events(text, str(path))
-        builder = _Builder(str(path))
-        for event in events:
-            builder.add(event)
-        return builder.build(complete=events.complete)
+        found = trace_of(events, str(path))
+        return replace(found, complete=events.complete)
 
 
-def trace_of(events: Iterable[Any]) -> Trace:
-    """Return what is in events of the Trace Event Format, in memory as their JSON would be.
+def trace_of(events: Iterable[Any], name: str = "trace") -> Trace:
+    """Return what is in events of the Trace Event Format, each as its JSON is in memory.
+
+    Args:
+        events: In any order.
+        name: Of the trace, for messages.
 
     Raises:
         ConfigurationError: If there are too many.
     """
-    builder = _Builder("trace")
+    builder = _Builder(name)
     for event in events:
         builder.add(event)
-    return builder.build(complete=True)
+    return builder.build()
 
 
 class _Builder:
@@ -206,7 +208,7 @@ class _Builder:
         else:
             self._spans[kind].append(span)
 
-    def build(self, *, complete: bool) -> Trace:
+    def build(self) -> Trace:
         """Return the trace of all that was added."""
         started: dict[int, list[Activity]] = {}
         orphans = 0
@@ -239,7 +241,6 @@ class _Builder:
             ambiguous=ambiguous,
             malformed=self._malformed,
             unknown=dict(self._unknown),
-            complete=complete,
         )
 
     def _calls_by_correlation(self, wanted: Mapping[int, list[Activity]]) -> tuple[dict[int, Span], set[int]]:

@@ -25,7 +25,7 @@ from lowlat_nodes.inference.segments.trial import try_out
 from lowlat_nodes.inference.turn import UNSHARED, Turn
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
-MOST_PARTS = 32
+_MOST_PARTS = 32
 
 _RUNS = 7
 _ROUNDS = 4
@@ -65,7 +65,7 @@ def cut(
     longest_ms: float,
     feed: Callable[[Model], Mapping[str, np.ndarray]],
     *,
-    most: int = MOST_PARTS,
+    most: int = _MOST_PARTS,
     threads: int = 1,
     spinning: bool = False,
     image: ImageInput | None = None,

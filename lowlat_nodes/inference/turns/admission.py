@@ -30,7 +30,7 @@ _MOST_POINTS = 1 << 18
 _MOST_NS = 1 << 58  # nine years; sums of such times are still whole numbers of 64 bits
 _MS = 1e-6
 
-Int64s = NDArray[np.int64]
+_Int64s = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _bound_ns(timed: Sequence[Demand], costs: Sequence[int], load: float, blocki
     return max(longest_ns, int((ahead_ns + blocking_ns) / (1.0 - load)) + 1)
 
 
-def _deadlines(timed: Sequence[Demand], bound_ns: int) -> Int64s:
+def _deadlines(timed: Sequence[Demand], bound_ns: int) -> _Int64s:
     """Return the first times up to a bound at which a job may have to be done, in order."""
     found = [
         np.arange(demand.deadline_ns, bound_ns + 1, demand.period_ns, dtype=np.int64)
@@ -200,7 +200,7 @@ def _deadlines(timed: Sequence[Demand], bound_ns: int) -> Int64s:
     return np.unique(np.concatenate(found))[:_MOST_POINTS]
 
 
-def _demand_ns(points: Int64s, timed: Sequence[Demand], costs: Sequence[int]) -> Int64s:
+def _demand_ns(points: _Int64s, timed: Sequence[Demand], costs: Sequence[int]) -> _Int64s:
     total = np.zeros_like(points)
     for cost, demand in zip(costs, timed, strict=True):
         jobs = (points - demand.deadline_ns) // demand.period_ns + 1
@@ -208,7 +208,7 @@ def _demand_ns(points: Int64s, timed: Sequence[Demand], costs: Sequence[int]) ->
     return total
 
 
-def _blocking_ns(points: Int64s, demands: Sequence[Demand], handover_ns: int) -> Int64s:
+def _blocking_ns(points: _Int64s, demands: Sequence[Demand], handover_ns: int) -> _Int64s:
     longest = np.zeros_like(points)
     for demand in demands:
         holds_up = points < demand.deadline_ns if demand.deadline_ns else np.ones_like(points, np.bool_)

@@ -42,8 +42,8 @@ MAGIC = int.from_bytes(b"LLTURNS1", "little")
 VERSION = 1
 PAGE_BYTES = 16384
 SLOTS = 64
-NAME_BYTES = 96
-NAMES_AT = 8 * 1088
+_NAME_BYTES = 96
+_NAMES_AT = 8 * 1088
 SUFFIX = ".turns"
 
 NEVER = (1 << 63) - 1
@@ -191,8 +191,8 @@ class Page:
         self.words[Field.PID + slot] = os.getpid()
         self.words[Field.START + slot] = process.start if process else 0
         self.words[Field.RELATIVE_DEADLINE + slot] = NEVER
-        at = NAMES_AT + NAME_BYTES * slot
-        self._bytes[at : at + NAME_BYTES] = _zero_ended(name)
+        at = _NAMES_AT + _NAME_BYTES * slot
+        self._bytes[at : at + _NAME_BYTES] = _zero_ended(name)
         self.words[Field.STATE + slot] = State.IDLE
         self.slot = slot
 
@@ -252,11 +252,11 @@ class Page:
 
     def client(self, slot: int) -> Client:
         """Return what a slot says, within bounds."""
-        at = NAMES_AT + NAME_BYTES * slot
+        at = _NAMES_AT + _NAME_BYTES * slot
         state = self.words[Field.STATE + slot]
         return Client(
             slot,
-            _text(bytes(self._bytes[at : at + NAME_BYTES])),
+            _text(bytes(self._bytes[at : at + _NAME_BYTES])),
             self._bounded(Field.PID, slot),
             state if state <= State.HOLDING else State.IDLE,
             self._bounded(Field.SINCE, slot),
@@ -366,9 +366,9 @@ def _lock(descriptor: int, give_up_ns: int) -> bool:
 
 
 def _zero_ended(name: str) -> bytes:
-    printable = "".join(letter if letter.isprintable() else "?" for letter in name[:NAME_BYTES])
-    cut = printable.encode("utf-8", "replace")[: NAME_BYTES - 1].decode("utf-8", "ignore")
-    return cut.encode().ljust(NAME_BYTES, b"\0")
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name[:_NAME_BYTES])
+    cut = printable.encode("utf-8", "replace")[: _NAME_BYTES - 1].decode("utf-8", "ignore")
+    return cut.encode().ljust(_NAME_BYTES, b"\0")
 
 
 def _text(name: bytes) -> str:

@@ -36,9 +36,7 @@ HEADROOM = 1.2
 """What is declared, over the longest job and segment of the warm-up."""
 
 _LOOK_NS = 5_000_000  # between two looks of one who waits at whether the others live
-_JOIN_NS = (
-    1_000_000_000  # between two looks of a client at whether its page is still the one that others find
-)
+_JOIN_NS = 1_000_000_000  # between two looks at whether the page is still the one that others find
 _WITHDRAW_NS = 20_000_000  # for the lock of the page
 _DECIDES_NS = 100_000_000  # a decision takes microseconds: whoever still makes one hangs
 _MOST_NS = 10**15

@@ -36,9 +36,9 @@ LIMIT_BYTES = 1 << 30
 """The largest record and the largest chunk, unpacked, that is read."""
 CACHE_BYTES = 256 << 20
 """How many unpacked bytes are kept when chunks overlap in time; beyond that they are unpacked anew."""
-RUN_BYTES = 4 << 20
+_RUN_BYTES = 4 << 20
 """How many bytes of messages outside chunks are taken together."""
-STAMP_LIMIT_NS = 1 << 63
+_STAMP_LIMIT_NS = 1 << 63
 
 _LENGTHS_OF_ENDS = {Opcode.DATA_END: 4, Opcode.FOOTER: 20}
 
@@ -261,8 +261,8 @@ class McapFile:
         (crc,) = struct.unpack("<I", self._read(offset + _RECORD.size, 4))
         found = 0
         if crc:
-            for at in range(0, offset, RUN_BYTES):
-                found = zlib.crc32(self._read(at, min(RUN_BYTES, offset - at)), found)
+            for at in range(0, offset, _RUN_BYTES):
+                found = zlib.crc32(self._read(at, min(_RUN_BYTES, offset - at)), found)
         if found != crc:
             self._note("the checksum of its data does not fit")
 
@@ -282,7 +282,7 @@ class McapFile:
         channel, _, stamp_ns, _ = _MESSAGE.unpack(self._read(offset + _RECORD.size, _MESSAGE.size))
         if channel in self._channels:
             self._count(self._channels[channel], 1)
-        if run is not None and run.offset + run.length == offset and end - run.offset <= RUN_BYTES:
+        if run is not None and run.offset + run.length == offset and end - run.offset <= _RUN_BYTES:
             return run._replace(length=end - run.offset, start_ns=min(run.start_ns, stamp_ns))
         if run is not None:
             self._segments.append(run)
@@ -344,7 +344,7 @@ class McapFile:
                     self._note(f"{where}: a message is too short")
                     continue
                 channel, _, stamp_ns, published_ns = _MESSAGE.unpack_from(data, offset)
-                if channel not in self._channels or max(stamp_ns, published_ns) >= STAMP_LIMIT_NS:
+                if channel not in self._channels or max(stamp_ns, published_ns) >= _STAMP_LIMIT_NS:
                     self._note(f"{where}: a message has no channel or an impossible stamp")
                     continue
                 entries.append(_Entry(stamp_ns, number, offset + _MESSAGE.size, end, channel, published_ns))

@@ -24,8 +24,8 @@ from lowlat_nodes.transport.bag.record import CDR, Topic
 NAME = "metadata.yaml"
 
 # The newest version that Humble reads; version 9 changed how QoS is written and says nothing more.
-VERSION_WRITTEN = 8
-VERSION_NEWEST = 9
+_VERSION_WRITTEN = 8
+_VERSION_NEWEST = 9
 
 STORAGES = ("mcap", "sqlite3")
 _ROOT = "rosbag2_bagfile_information"
@@ -121,8 +121,10 @@ def parse(document: Any, where: str) -> Metadata:
         raise BagError(
             f"{where}: expected the metadata of a rosbag2 bag: {type(error).__name__}: {error}"
         ) from error
-    if version > VERSION_NEWEST:
-        raise BagError(f"{where}: expected version {VERSION_NEWEST} or older, got {version}; convert the bag")
+    if version > _VERSION_NEWEST:
+        raise BagError(
+            f"{where}: expected version {_VERSION_NEWEST} or older, got {version}; convert the bag"
+        )
     if storage not in STORAGES:
         raise BagError(f"{where}: expected storage {' or '.join(STORAGES)}, got {storage!r}; convert the bag")
     if metadata.compression not in ("", "file", "message"):
@@ -142,7 +144,7 @@ def fields(metadata: Metadata) -> dict[str, Any]:
     listed = [topic for topic in metadata.topics if not topic.framed]
     framed = [topic for topic in metadata.topics if topic.framed]
     return {
-        "version": VERSION_WRITTEN,
+        "version": _VERSION_WRITTEN,
         "storage_identifier": metadata.storage,
         "duration": {"nanoseconds": metadata.duration_ns},
         "starting_time": {"nanoseconds_since_epoch": metadata.start_ns},

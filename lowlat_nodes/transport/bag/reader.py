@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 STORAGES = {".mcap": "mcap", ".db3": "sqlite3"}
 COMPRESSED = (".zstd", ".zst")
-MESSAGE_LIMIT_BYTES = 1 << 30
+_MESSAGE_LIMIT_BYTES = 1 << 30
 """The largest message, unpacked, that is read."""
 
 _Step = tuple[int, int, int, Recorded | None]  # stamp, file, place in it: what a merge sorts by
@@ -169,7 +169,7 @@ class BagReader:
             self._note(*(f"{entry.name}: {text}" for text in storage.damage))
 
     def _opened(self, name: str, kind: str) -> Storage:
-        storage = open_file(self._folder / name, kind)
+        storage = _open_file(self._folder / name, kind)
         self._note(*(f"{name}: {text}" for text in storage.damage))
         return storage
 
@@ -190,7 +190,7 @@ class BagReader:
         self.damage.extend(text for text in damage if text not in self.damage)
 
 
-def open_file(path: Path, kind: str) -> Storage:
+def _open_file(path: Path, kind: str) -> Storage:
     """Open one file of a bag, unpacked where it is compressed as a whole.
 
     Args:
@@ -203,7 +203,7 @@ def open_file(path: Path, kind: str) -> Storage:
     if path.suffix in COMPRESSED:
         # Linux keeps the file until it is closed, whatever becomes of its name.
         with tempfile.TemporaryDirectory(prefix="lowlat_bag_") as folder:
-            return open_file(_unpack_file(path, Path(folder) / path.stem), kind)
+            return _open_file(_unpack_file(path, Path(folder) / path.stem), kind)
     if kind == "mcap":
         return McapFile(path)
     if kind == "sqlite3":
@@ -229,7 +229,7 @@ def _unpack_file(path: Path, target: Path) -> Path:
 def _unpack(data: bytes) -> bytes:
     size: int = zstandard.get_frame_parameters(data).content_size
     if size == zstandard.CONTENTSIZE_UNKNOWN:
-        size = MESSAGE_LIMIT_BYTES
-    if size > MESSAGE_LIMIT_BYTES:
-        raise BagError(f"it claims {size} bytes, more than {MESSAGE_LIMIT_BYTES}")
+        size = _MESSAGE_LIMIT_BYTES
+    if size > _MESSAGE_LIMIT_BYTES:
+        raise BagError(f"it claims {size} bytes, more than {_MESSAGE_LIMIT_BYTES}")
     return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)

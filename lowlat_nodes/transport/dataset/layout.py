@@ -31,7 +31,7 @@ DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 FILES_PER_CHUNK = 1000
 FILE_MB = 100
-VIDEO_FILE_MB = 200
+_VIDEO_FILE_MB = 200
 
 STATE, ACTION, IMAGES = "observation.state", "action", "observation.images."
 COUNTED: Mapping[str, str] = {
@@ -110,7 +110,7 @@ class Layout:
             "total_tasks": tasks,
             "chunks_size": FILES_PER_CHUNK,
             "data_files_size_in_mb": FILE_MB,
-            "video_files_size_in_mb": VIDEO_FILE_MB,
+            "video_files_size_in_mb": _VIDEO_FILE_MB,
             "fps": self.fps,
             "splits": {"train": f"0:{episodes}"},
             "data_path": DATA,
@@ -153,7 +153,7 @@ class Layout:
                 f"record with LeRobot's --dataset.video=false (use_videos=False in Python)"
             )
         fps = info.get("fps")
-        if not isinstance(fps, (int, float)) or fps != int(fps) or not 1 <= fps <= 1000:
+        if not isinstance(fps, (int, float)) or not 1 <= fps <= 1000 or fps != int(fps):
             raise DatasetError(f"{where}: expected a whole number of fps from 1 to 1000, got {fps!r:.40}")
         missing = [name for name in (STATE, ACTION, *COUNTED) if name not in features]
         if missing:

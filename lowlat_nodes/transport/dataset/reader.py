@@ -104,7 +104,7 @@ class DatasetReader:
             actions = self._vectors(columns[ACTION], len(self.layout.action), episode, ACTION)
             tasks = columns["task_index"].to_pylist()
             images = {name: self._files(columns[IMAGES + name], episode) for name in self.layout.images}
-            if set(columns["episode_index"].to_pylist()) != {episode.index}:
+            if any(index != episode.index for index in columns["episode_index"].to_pylist()):
                 raise DatasetError(f"{episode.path}: expected frames of episode {episode.index}, got others")
             if not all(type(task) is int and 0 <= task < len(self.tasks) for task in tasks):
                 raise DatasetError(f"{episode.path}: expected tasks 0 to {len(self.tasks) - 1}, got others")

@@ -25,15 +25,15 @@ from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 
 _PRODUCER = 0
 _ERROR_BYTES = 512
+_REBALANCE_DELAY_MS = 500  # for which a new group waits for more consumers; 3000 in a real broker
 
 
-def serve(topics: Mapping[str, int], *, brokers: int = 1, rebalance_delay_ms: int = 500) -> None:
+def serve(topics: Mapping[str, int], *, brokers: int = 1) -> None:
     """Run a cluster until the standard input ends.
 
     Args:
         topics: Number of partitions by the name of a topic; other topics come into being with 4 when used.
         brokers: How many brokers there are.
-        rebalance_delay_ms: How long a new group waits for more consumers; 3000 in a real broker.
 
     Raises:
         MissingExtra: Without confluent-kafka.
@@ -53,7 +53,7 @@ def serve(topics: Mapping[str, int], *, brokers: int = 1, rebalance_delay_ms: in
     if not cluster:
         raise ConfigurationError(f"cannot make a mock cluster: {error.value.decode() or 'refused'}")
     handle = ctypes.c_void_p(cluster)
-    library.rd_kafka_mock_group_initial_rebalance_delay_ms(handle, ctypes.c_int32(rebalance_delay_ms))
+    library.rd_kafka_mock_group_initial_rebalance_delay_ms(handle, ctypes.c_int32(_REBALANCE_DELAY_MS))
     for topic, partitions in topics.items():
         if library.rd_kafka_mock_topic_create(handle, topic.encode(), partitions, 1):
             raise ConfigurationError(f"cannot make the topic {topic!r} with {partitions} partitions")

@@ -62,9 +62,9 @@ class ParquetFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if error is None:
-                self._write_group()
-            self._writer.close()
+            with self._writer:
+                if error is None:
+                    self._write_group()
             if error is None:
                 self._temporary.replace(self._path)
         finally:

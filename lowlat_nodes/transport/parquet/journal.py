@@ -42,7 +42,7 @@ class Journal:
         self._end = 0
         try:
             self._append(schema.serialize())
-            sync_folder(path.parent)
+            _sync_folder(path.parent)
         except OSError:
             self.close()
             raise
@@ -127,11 +127,11 @@ def finish(journal: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        sync_folder(path.parent)
+        _sync_folder(path.parent)
     journal.unlink()
 
 
-def sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on the disk."""
     file = os.open(folder, os.O_RDONLY)
     try:

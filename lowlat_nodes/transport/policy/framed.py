@@ -14,7 +14,6 @@ own and one of the dtypes of `transport.arrays`.
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lowlat_nodes.transport.arrays import DTYPES, MAX_MESSAGE, WireError, decode_array, encodable
+from lowlat_nodes.transport.arrays import (
+    MAX_MESSAGE,
+    WireError,
+    checked_size,
+    content,
+    decode_array,
+    encodable,
+)
 
 PREFIX = struct.Struct("<II")
 MAX_HEADER = 1 << 20
@@ -57,7 +63,7 @@ def encode(message: Message) -> list[bytes | memoryview]:
         if isinstance(value, np.ndarray):
             array = encodable(value)
             arrays.append([name, array.dtype.str, list(array.shape)])
-            parts.append(array.reshape(-1).view(np.uint8).data)
+            parts.append(content(array))
         else:
             values[name] = value
     fields = {"kind": message.kind, "id": message.number, "values": values, "arrays": arrays}
@@ -105,26 +111,17 @@ def decode(header: bytes, body: bytes) -> Message:
         and len(arrays) <= _MOST_ARRAYS
     ):
         raise WireError("expected kind, id, values and arrays in the header")
-    content, place, view = dict(values), 0, memoryview(body)
+    found, place, view = dict(values), 0, memoryview(body)
     for item in arrays:
-        if not isinstance(item, list) or len(item) != 3 or not isinstance(item[0], str) or item[0] in content:
+        if not isinstance(item, list) or len(item) != 3 or not isinstance(item[0], str) or item[0] in found:
             raise WireError(f"expected arrays as [name, dtype, shape] of different names, got {item!r:.80}")
         name, dtype, shape = item
-        size = _size(dtype, shape)
-        content[name] = decode_array(dtype, shape, view[place : place + size])
+        size = checked_size(dtype, shape)
+        found[name] = decode_array(dtype, shape, view[place : place + size])
         place += size
     if place != len(body):
         raise WireError(f"expected a body of {place} bytes, as the arrays in the header say, got {len(body)}")
-    return Message(kind, number, content)
-
-
-def _size(dtype: object, shape: object) -> int:
-    """Return the bytes of an array if it is a sound one; otherwise `decode_array` says what is wrong."""
-    if not isinstance(dtype, str) or dtype not in DTYPES or not isinstance(shape, list):
-        return 0
-    if not all(type(size) is int and 0 <= size <= MAX_MESSAGE for size in shape):
-        return 0
-    return math.prod(shape) * DTYPES[dtype].itemsize
+    return Message(kind, number, found)
 
 
 def _refuse_constant(name: str) -> NoReturn:

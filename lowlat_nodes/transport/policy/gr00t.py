@@ -34,7 +34,7 @@ from lowlat_nodes.transport.policy import npy
 GENERATIONS = ("1.5", "1.6")
 """1.6 stands for all that came after, too."""
 
-MODALITIES = ("video", "state", "language")
+_MODALITIES = ("video", "state", "language")
 BARE_ERROR = b"ERROR"
 
 _ARRAY, _NPY = "__ndarray_class__", "as_npy"
@@ -125,8 +125,8 @@ def flatten(observation: Mapping[str, Any]) -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for modality, values in observation.items():
-        if modality not in MODALITIES or not isinstance(values, Mapping):
-            raise WireError(f"observation: expected maps for {', '.join(MODALITIES)}, got {modality!r}")
+        if modality not in _MODALITIES or not isinstance(values, Mapping):
+            raise WireError(f"observation: expected maps for {', '.join(_MODALITIES)}, got {modality!r}")
         prefix = "" if modality == "language" else f"{modality}."
         flat |= {f"{prefix}{key}": value for key, value in values.items()}
     return flat
@@ -143,7 +143,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Raises:
         WireError: If a value has no place in it.
     """
-    nested: dict[str, dict[str, Any]] = {modality: {} for modality in MODALITIES}
+    nested: dict[str, dict[str, Any]] = {modality: {} for modality in _MODALITIES}
     single = is_single(flat)
     for key, value in flat.items():
         modality, _, name = key.partition(".")

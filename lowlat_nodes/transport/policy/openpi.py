@@ -32,7 +32,7 @@ from lowlat_nodes.transport.arrays import (
     unpack,
 )
 
-DEFAULT_PORT = 8000
+_DEFAULT_PORT = 8000
 AUTHORIZATION = "Authorization"
 HEALTH_PATH = "/healthz"
 
@@ -75,12 +75,12 @@ def split_address(address: str) -> SplitResult:
     """
     try:
         parts = urlsplit(address if "://" in address else f"ws://{address}")
-        port = DEFAULT_PORT if parts.port is None else parts.port
+        port = _DEFAULT_PORT if parts.port is None else parts.port
     except ValueError:
         parts, port = urlsplit(""), 0
     if parts.scheme not in ("ws", "wss") or not parts.hostname or "@" in parts.netloc or parts.query:
         raise ConfigurationError(
-            f"policy server: expected an address such as ws://127.0.0.1:{DEFAULT_PORT}, got {address!r}"
+            f"policy server: expected an address such as ws://127.0.0.1:{_DEFAULT_PORT}, got {address!r}"
         )
     return parts._replace(netloc=netloc(parts.hostname, port))
 

@@ -9,7 +9,7 @@ import struct
 
 from lowlat_nodes.stream.errors import MissingExtra
 
-OLDEST = 15
+_OLDEST = 15
 """The first version whose threads keep a connection alive; Debian 12 and Ubuntu 24.04 package older ones."""
 
 
@@ -23,8 +23,8 @@ def require_websockets() -> None:
         from websockets.version import version
     except ModuleNotFoundError as error:
         raise MissingExtra("websockets", "remote") from error
-    if int(version.partition(".")[0]) < OLDEST:
-        raise MissingExtra(f"websockets>={OLDEST}", "remote")
+    if int(version.partition(".")[0]) < _OLDEST:
+        raise MissingExtra(f"websockets>={_OLDEST}", "remote")
 
 
 def bound_sends(connection: socket.socket, timeout_ns: int) -> None:

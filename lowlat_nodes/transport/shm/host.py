@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
+from lowlat_nodes.stream.process_id import ProcessId
 from lowlat_nodes.transport.abandoned import FOLDER
 
 
@@ -26,6 +28,6 @@ def host_token(folder: Path = FOLDER) -> str:
 
 
 def started_ticks() -> int:
-    """Return when this process started, in clock ticks since the host did (proc(5), stat, field 22)."""
-    # The second field is the name of the program, which may contain anything.
-    return int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[19])
+    """Return when this process started, in clock ticks since the host did; 0 where nothing tells."""
+    process = ProcessId.of(os.getpid())
+    return process.start if process else 0

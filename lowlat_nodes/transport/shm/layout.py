@@ -96,7 +96,7 @@ def parse_header(data: bytes, size: int) -> Header:
     return header
 
 
-def generation_at(slot: int) -> int:
+def _generation_at(slot: int) -> int:
     """Return where the generation of a slot lies."""
     return _GENERATIONS + _GENERATION_BYTES * slot
 
@@ -112,7 +112,7 @@ def slot_at(slot: int, slot_bytes: int) -> int:
     return PAGE + slot * slot_bytes
 
 
-SLOT_LOCKS = tuple(ByteLock(generation_at(slot)) for slot in range(MAX_SLOTS))
+SLOT_LOCKS = tuple(ByteLock(_generation_at(slot)) for slot in range(MAX_SLOTS))
 
 
 def aligned(size: int, alignment: int = ALIGNMENT) -> int:

@@ -34,7 +34,7 @@ class Reader:
     def __init__(self, *, group: str = "", folder: Path = FOLDER) -> None:
         self._folder = folder
         self._group = group_number(group)
-        self._attached: dict[str, Attachment] = {}  # the one used last is last
+        self._attached: dict[str, Attachment] = {}  # the one mapped last is last
         self._lock = threading.Lock()
 
     def lease(self, place: Place, sizes: Sequence[int]) -> list[memoryview]:

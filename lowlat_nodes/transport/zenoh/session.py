@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lowlat_nodes.stream.config import setting
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 from lowlat_nodes.transport.arrays import MAX_MESSAGE
+from lowlat_nodes.transport.loopback import is_loopback
 from lowlat_nodes.transport.zmq.header import MAX_HEADER
 
 if TYPE_CHECKING:
@@ -136,8 +136,4 @@ def _is_local(endpoint: str) -> bool:
     match = _ENDPOINT.match(endpoint)
     if match is None:
         return False
-    host = match.group(2).strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(match.group(2).strip("[]"))

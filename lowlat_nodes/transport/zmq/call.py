@@ -21,13 +21,13 @@ VERSION = 1
 CALL, REPLY, ERROR = "call", "reply", "error"
 
 MAX_HEADER = 1 << 13
-MAX_CONTENT = 16
+_MAX_CONTENT = 16
 """Frames of content: a message of a stream has at most 10."""
 
-MAX_FRAMES = 1 + MAX_CONTENT
-MAX_METHOD = 255
+MAX_FRAMES = 1 + _MAX_CONTENT
+_MAX_METHOD = 255
 MAX_TEXT = 1000
-LONGEST_BUDGET_NS = 3_600_000_000_000
+_LONGEST_BUDGET_NS = 3_600_000_000_000
 
 _U64 = 1 << 64
 
@@ -61,11 +61,11 @@ def encode_call(
     Raises:
         WireError: If the name of the method is none, or the content has too many frames.
     """
-    if not 0 < len(method.encode()) <= MAX_METHOD:
-        raise WireError(f"expected the name of a method of 1 to {MAX_METHOD} bytes, got {method[:20]!r}")
+    if not 0 < len(method.encode()) <= _MAX_METHOD:
+        raise WireError(f"expected the name of a method of 1 to {_MAX_METHOD} bytes, got {method[:20]!r}")
     header: dict[str, Any] = {"v": VERSION, "kind": CALL, "id": number, "method": method}
     if budget_ns:
-        header["budget_ns"] = min(budget_ns, LONGEST_BUDGET_NS)
+        header["budget_ns"] = min(budget_ns, _LONGEST_BUDGET_NS)
     return [msgpack.packb(header), *_checked(content)]
 
 
@@ -108,10 +108,10 @@ def decode_header(frames: Sequence[zmq.Frame]) -> CallHeader:
     if type(number) is not int or not 0 <= number < _U64:
         raise WireError("header: expected an id from 0 to 2**64 - 1")
     method, budget_ns, text = fields.get("method", ""), fields.get("budget_ns", 0), fields.get("text", "")
-    if not isinstance(method, str) or len(method.encode()) > MAX_METHOD or (kind == CALL and not method):
-        raise WireError(f"header: expected 'method' as text of 1 to {MAX_METHOD} bytes, got {shown(method)}")
-    if type(budget_ns) is not int or not 0 <= budget_ns <= LONGEST_BUDGET_NS:
-        raise WireError(f"header: expected 'budget_ns' from 0 to {LONGEST_BUDGET_NS}")
+    if not isinstance(method, str) or len(method.encode()) > _MAX_METHOD or (kind == CALL and not method):
+        raise WireError(f"header: expected 'method' as text of 1 to {_MAX_METHOD} bytes, got {shown(method)}")
+    if type(budget_ns) is not int or not 0 <= budget_ns <= _LONGEST_BUDGET_NS:
+        raise WireError(f"header: expected 'budget_ns' from 0 to {_LONGEST_BUDGET_NS}")
     if not isinstance(text, str):
         raise WireError(f"header: expected 'text' as text, got {shown(text)}")
     return CallHeader(kind, number, method, budget_ns, text)
@@ -123,6 +123,6 @@ def content(frames: Sequence[zmq.Frame]) -> list[memoryview]:
 
 
 def _checked(content: Content) -> Content:
-    if len(content) > MAX_CONTENT:
-        raise WireError(f"expected at most {MAX_CONTENT} frames of content, got {len(content)}")
+    if len(content) > _MAX_CONTENT:
+        raise WireError(f"expected at most {_MAX_CONTENT} frames of content, got {len(content)}")
     return content

@@ -143,6 +143,8 @@ class Caller:
         deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
         with self._changed:
             self._changed.wait_for(self._has_room, max(0.0, timeout_s))
+            if self._closed:
+                raise _closed_here()
             left_ns = deadline_ns - time.monotonic_ns()
             if left_ns <= 0 or not self._has_room():
                 raise RequestLate(
@@ -173,7 +175,7 @@ class Caller:
         """End the calls that are under way, and close the connection."""
         with self._changed:
             self._closed = True
-            self._end_all(lambda: ServerGone("the connection was closed here"), unsent=True)
+            self._end_all(_closed_here, unsent=True)
             self._bell.ring()
             self._changed.wait_for(lambda: not self._served)
         self._server.close()
@@ -273,3 +275,7 @@ class Caller:
     def _gone(self) -> ServerGone:
         why = self._server.link.trouble or "it does not take calls any more"
         return ServerGone(f"no connection to the server at {self._server.endpoint}: {why}")
+
+
+def _closed_here() -> ServerGone:
+    return ServerGone("the connection was closed here")

@@ -34,13 +34,14 @@ def user_folder() -> Path:
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     folder = Path(runtime) / "lowlat" if runtime else _TEMPORARY / f"lowlat-{os.geteuid()}"
-    with contextlib.suppress(FileExistsError):
-        try:
+    try:
+        with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        except FileNotFoundError as error:
-            raise ConfigurationError(
-                f"expected the folder $XDG_RUNTIME_DIR, got {runtime}: {error.strerror}"
-            ) from error
+    except OSError as error:  # after `su`, for example, the variable still names the folder of another user
+        raise ConfigurationError(
+            f"{folder}: cannot have this folder for sockets: {error.strerror}; set XDG_RUNTIME_DIR to a "
+            f"folder of yours"
+        ) from error
     if folder.is_symlink():
         raise ConfigurationError(f"{folder}: expected a folder, it is a link; remove it")
     status = folder.lstat()

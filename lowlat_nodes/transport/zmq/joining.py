@@ -8,13 +8,10 @@ import zmq
 
 from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6
-from lowlat_nodes.transport.zmq.options import probe
+from lowlat_nodes.transport.zmq.options import come_back, probe
 
 TURN_MS = 100
 """How long a socket waits for a message: how late a broken link, or the wish to reconnect, is noticed."""
-
-_RECONNECT_MS = 20
-_RECONNECT_MAX_MS = 200
 
 
 def join(
@@ -36,8 +33,7 @@ def join(
     socket.setsockopt(zmq.RCVTIMEO, TURN_MS)
     socket.setsockopt(zmq.RCVHWM, waiting)
     socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
-    socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+    come_back(socket)
     probe(socket)
     allow_ipv6(socket, endpoint)
     if keys is not None:

@@ -55,7 +55,7 @@ def default_folder() -> Path:
     return config / "lowlat" / "keys"
 
 
-def check_name(name: str) -> str:
+def _check_name(name: str) -> str:
     """Return a name of keys if it is one.
 
     Raises:
@@ -91,15 +91,15 @@ class KeyStore:
 
     def public_file(self, name: str) -> Path:
         """Return the path of a public key."""
-        return self.folder / f"{check_name(name)}{PUBLIC}"
+        return self.folder / f"{_check_name(name)}{PUBLIC}"
 
     def secret_file(self, name: str) -> Path:
         """Return the path of a secret key."""
-        return self.folder / f"{check_name(name)}{SECRET}"
+        return self.folder / f"{_check_name(name)}{SECRET}"
 
     def allowed_folder(self, name: str) -> Path:
         """Return the folder of the public keys that may connect to a server of ours."""
-        return self.folder / _ALLOWED / check_name(name)
+        return self.folder / _ALLOWED / _check_name(name)
 
     def add_pair(self, name: str, public: str, secret: str) -> None:
         """Keep a new pair.
@@ -133,7 +133,7 @@ class KeyStore:
         """
         folder = self._need_pair(node)
         make_private_folder(folder)
-        file = folder / f"{check_name(name)}{PUBLIC}"
+        file = folder / f"{_check_name(name)}{PUBLIC}"
         if file.exists():
             if read_certificate(file)[0] == public:
                 return
@@ -168,7 +168,7 @@ class KeyStore:
         for file in sorted(self.folder.glob(f"*{SECRET}")):
             name, public, problem = file.name.removesuffix(SECRET), "", ""
             try:
-                check_name(name)
+                _check_name(name)
                 public, secret = read_certificate(file)
                 problem = "" if secret else f"{file}: holds no secret key"
             except ConfigurationError as error:

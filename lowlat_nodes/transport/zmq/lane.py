@@ -6,19 +6,18 @@ from __future__ import annotations
 
 
 class Lane:
-    """One input of a subscriber: its names, and the newest message of it that came.
+    """One topic of a publisher as somebody follows it, and the newest message of it that came.
 
     Args:
-        name: Of the input.
+        name: Of the input that it goes to.
         topic: On the wire.
     """
 
-    __slots__ = ("epoch", "live", "name", "newest", "received", "topic")
+    __slots__ = ("epoch", "live", "name", "newest", "topic")
 
     def __init__(self, name: str, topic: bytes) -> None:
         self.name = name
         self.topic = topic
-        self.received = 0
         self.forget()
 
     def forget(self) -> None:

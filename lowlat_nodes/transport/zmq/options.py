@@ -6,17 +6,23 @@ from __future__ import annotations
 
 import zmq
 
-HEARTBEAT_MS = 200
-DEAD_AFTER_MS = 600
+_HEARTBEAT_MS = 200
+_DEAD_AFTER_MS = 600
 """A peer that was silent for so long is gone: stopped, cut off, or without power."""
 
 WAITING_MESSAGES = 16
 """How many messages of a stream wait at either end of a connection, beside what is on its way."""
 
-HANDSHAKE_MS = 2 * DEAD_AFTER_MS
+MAX_SUBSCRIPTION = 1 << 10
+"""Bytes of a frame to a publisher, which takes nothing but subscriptions; a handshake must fit, too."""
+HANDSHAKE_MS = 2 * _DEAD_AFTER_MS
 """Who has not finished its handshake by then is cut off."""
 
 _UNCONFIRMED_MS = 5_000
+_RECONNECT_MS = 20
+_RECONNECT_MAX_MS = 200
+_WAITING_SUBSCRIPTIONS = 64
+_SUBSCRIPTION_BYTES = 1 << 14
 _WAIT, _LOOK = 0, int(zmq.NOBLOCK)
 
 
@@ -25,9 +31,9 @@ def keep_alive(socket: zmq.Socket[bytes]) -> None:
 
     They do not check the process, whose I/O thread answers them. Connections with messages take `probe`.
     """
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_AFTER_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TTL, DEAD_AFTER_MS)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _DEAD_AFTER_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, _DEAD_AFTER_MS)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
 
 
@@ -47,6 +53,18 @@ def probe(socket: zmq.Socket[bytes]) -> None:
         (zmq.TCP_KEEPALIVE_CNT, 5),
     ):
         socket.setsockopt(option, value)
+
+
+def come_back(socket: zmq.Socket[bytes]) -> None:
+    """Connect again soon where the other end went, and try on: a process that restarts takes a moment."""
+    socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+
+
+def bound_subscriptions(socket: zmq.Socket[bytes]) -> None:
+    """Let few subscriptions of a connection wait for an XPUB socket, where they cost little yet."""
+    socket.setsockopt(zmq.RCVHWM, _WAITING_SUBSCRIPTIONS)
+    socket.setsockopt(zmq.RCVBUF, _SUBSCRIPTION_BYTES)
 
 
 def give_up(socket: zmq.Socket[bytes]) -> None:

@@ -10,6 +10,7 @@ packets, and as they have no numbers nobody can tell how many.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import zmq
 
@@ -25,7 +26,7 @@ from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, secure_clie
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
 from lowlat_nodes.transport.zmq.link import Connector
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
-from lowlat_nodes.transport.zmq.options import probe, receive
+from lowlat_nodes.transport.zmq.options import come_back, probe, receive
 
 WAITING_PACKETS = 128
 """How many packets wait at either end: 6 to 10 MB of alerts; more make nothing faster, be they small."""
@@ -33,8 +34,6 @@ WAITING_PACKETS = 128
 _MAX_BYTES = 16 << 20
 _BATCH_BYTES = 32 << 20
 
-_RECONNECT_MS = 20
-_RECONNECT_MAX_MS = 200
 _TURN_S = 0.1  # how often a connection is looked at while there is no room
 _MS = 1000.0
 
@@ -97,8 +96,7 @@ class PacketReceiver(Fleeting):
             else:
                 allow_ipv6(socket, endpoint)
                 socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
-                socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-                socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+                come_back(socket)
                 if client is not None:
                     secure_client(socket, client)
                 socket.subscribe(subscribe)
@@ -165,8 +163,7 @@ class PacketSender:
         self._socket = socket = self._context.socket(zmq.PUSH)
         socket.setsockopt(zmq.SNDHWM, waiting)
         socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for who is not there
-        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        come_back(socket)
         probe(socket)
         allow_ipv6(socket, endpoint)
         if keys is not None:
@@ -185,14 +182,18 @@ class PacketSender:
             UndeliveredError: If no receiver has room for it within the time; nothing was sent.
         """
         frames = [packet.key, packet.data] if packet.key else [packet.data]
+        ends_s = time.monotonic() + timeout_s
+        while not self._sent(frames):  # once more where the receiver that had room has gone since
+            self._wait_for_room(ends_s, timeout_s)
+
+    def _sent(self, frames: Sequence[bytes | memoryview]) -> bool:
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
-            self._wait_for_room(timeout_s)
-            self._socket.send_multipart(frames)
+            return False
+        return True
 
-    def _wait_for_room(self, timeout_s: float) -> None:
-        ends_s = time.monotonic() + timeout_s
+    def _wait_for_room(self, ends_s: float, timeout_s: float) -> None:
         while True:
             self._connector.follow()
             left_s = ends_s - time.monotonic()

@@ -27,7 +27,12 @@ from lowlat_nodes.transport.zmq.connections import connection_of, hang_up
 from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.frames import Content, encode_header, inline, take_apart
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
-from lowlat_nodes.transport.zmq.options import WAITING_MESSAGES, probe
+from lowlat_nodes.transport.zmq.options import (
+    MAX_SUBSCRIPTION,
+    WAITING_MESSAGES,
+    bound_subscriptions,
+    probe,
+)
 from lowlat_nodes.transport.zmq.refusals import RefusalLog
 from lowlat_nodes.transport.zmq.subscriptions import (
     HEARTBEAT,
@@ -39,10 +44,6 @@ from lowlat_nodes.transport.zmq.subscriptions import (
 )
 
 _LINGER_MS = 200  # for the last messages
-_MAX_SUBSCRIPTION = 1 << 10  # a handshake must fit, too
-# Of one connection, where they cost little yet.
-_WAITING_SUBSCRIPTIONS = 64
-_SUBSCRIPTION_BYTES = 1 << 14
 
 # Plain numbers: to combine flags takes as long as to send.
 _LAST = int(zmq.NOBLOCK)
@@ -151,14 +152,13 @@ class Publisher:
         socket.setsockopt(zmq.XPUB_WELCOME_MSG, WELCOME + token.encode())
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, waiting)
-        socket.setsockopt(zmq.RCVHWM, _WAITING_SUBSCRIPTIONS)
-        socket.setsockopt(zmq.RCVBUF, _SUBSCRIPTION_BYTES)
+        bound_subscriptions(socket)
         probe(socket)
         self._attendant: threading.Thread | None = None
         self._closing = os.eventfd(0, os.EFD_CLOEXEC)
         try:
             self.endpoint = listen(
-                socket, endpoint, keys=keys, counts=self.counts, max_bytes=_MAX_SUBSCRIPTION
+                socket, endpoint, keys=keys, counts=self.counts, max_bytes=MAX_SUBSCRIPTION
             )
         except BaseException:
             self.close()

@@ -17,14 +17,11 @@ from lowlat_nodes.transport.zmq.curve import ServerKeys
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, encode_topic
 from lowlat_nodes.transport.zmq.header import MAX_HEADER, unpack
 from lowlat_nodes.transport.zmq.listening import listen, stop_listening
-from lowlat_nodes.transport.zmq.options import probe, receive
+from lowlat_nodes.transport.zmq.options import MAX_SUBSCRIPTION, bound_subscriptions, probe, receive
 from lowlat_nodes.transport.zmq.subscriptions import Subscriptions
 
 _WAITING = 64  # messages for each subscriber
 _LINGER_MS = 5000  # for the last messages
-_MAX_SUBSCRIPTION = 1 << 10  # as with a `Publisher`
-_WAITING_SUBSCRIPTIONS = 64
-_SUBSCRIPTION_BYTES = 1 << 14
 _ROOM_S = 0.0005  # between two looks whether a full subscriber has room again
 _LAST_NS = (1 << 63) - 1
 _SUBSCRIBE, _UNSUBSCRIBE = b"\x01", b"\x00"
@@ -59,8 +56,7 @@ class Replayer:
         self._socket = socket = zmq.Context().socket(zmq.XPUB)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, _WAITING)
-        socket.setsockopt(zmq.RCVHWM, _WAITING_SUBSCRIPTIONS)
-        socket.setsockopt(zmq.RCVBUF, _SUBSCRIPTION_BYTES)
+        bound_subscriptions(socket)
         probe(socket)
         try:
             self.endpoint = listen(
@@ -68,7 +64,7 @@ class Replayer:
                 endpoint,
                 keys=keys,
                 counts=self.counts,
-                max_bytes=_MAX_SUBSCRIPTION,
+                max_bytes=MAX_SUBSCRIPTION,
                 options="--key, --allow",
             )
         except BaseException:

@@ -14,10 +14,7 @@ from lowlat_nodes.transport.zmq.curve import ClientKeys, secure_client
 from lowlat_nodes.transport.zmq.endpoint import allow_ipv6, check_endpoint
 from lowlat_nodes.transport.zmq.lifeline import Lifeline
 from lowlat_nodes.transport.zmq.link import WATCHED, Link
-from lowlat_nodes.transport.zmq.options import probe
-
-_RECONNECT_MS = 20
-_RECONNECT_MAX_MS = 200
+from lowlat_nodes.transport.zmq.options import come_back, probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +137,7 @@ class ServerLink:
             socket.setsockopt(zmq.SNDHWM, self._sending)
             socket.setsockopt(zmq.RCVHWM, self._receiving)
             socket.setsockopt(zmq.MAXMSGSIZE, self._max_bytes)
-            socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-            socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+            come_back(socket)
             probe(socket)
             allow_ipv6(socket, self.endpoint)
             if self._keys is not None:

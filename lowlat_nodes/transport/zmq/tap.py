@@ -20,6 +20,7 @@ from lowlat_nodes.transport.zmq.endpoint import check_endpoint
 from lowlat_nodes.transport.zmq.frames import MAX_FRAMES, MAX_TOPIC, decode_topic
 from lowlat_nodes.transport.zmq.header import Header, unpack
 from lowlat_nodes.transport.zmq.joining import join
+from lowlat_nodes.transport.zmq.lane import Lane
 from lowlat_nodes.transport.zmq.link import WATCHED, Link
 from lowlat_nodes.transport.zmq.options import receive
 from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, RESERVED
@@ -47,14 +48,6 @@ class Tapped(NamedTuple):
     frames: list[zmq.Frame]
     received_ns: int
     lost: int
-
-
-class _Place(NamedTuple):
-    """How far a topic has come: the run and the number, and whether anything came as it was published."""
-
-    epoch: int
-    sequence: int
-    live: bool
 
 
 @dataclass(frozen=True)
@@ -122,7 +115,7 @@ class Tap:
         self._clock = clock
         self._keys = keys
         self._max_bytes = max_bytes
-        self._newest: dict[str, _Place] = {}
+        self._lanes: dict[str, Lane] = {}
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._thread: threading.Thread | None = None
 
@@ -204,7 +197,7 @@ class Tap:
             if not self._wants(frames[0].bytes):
                 return None
             topic = decode_topic(frames[0])
-            if topic not in self._newest and len(self._newest) >= MAX_TOPICS:
+            if topic not in self._lanes and len(self._lanes) >= MAX_TOPICS:
                 self.counts.add("beyond")
                 return None
             header = _checked(frames)
@@ -212,8 +205,11 @@ class Tap:
             self.counts.add("malformed")
             self.last_failure = f"{self.endpoint}: {error}"
             return None
-        lost = self._follow(topic, header)
-        if lost is None:
+        lane = self._lanes.get(topic)
+        if lane is None:
+            lane = self._lanes[topic] = Lane(topic, frames[0].bytes)
+        lost = lane.lost(header.epoch, header.sequence, kept=header.kept)
+        if lost < 0:
             self.counts.add("repeated")
             return None
         self.counts.add("taken")
@@ -225,19 +221,6 @@ class Tap:
         if topic == HEARTBEAT and self._heartbeats:
             return True
         return topic in self._wanted if self._wanted else not topic.startswith(RESERVED)
-
-    def _follow(self, topic: str, header: Header) -> int | None:
-        """Return how many messages are missing before this one, None if it came before."""
-        former = self._newest.get(topic)
-        if former is None or former.epoch != header.epoch:  # of another run, and numbers begin anew
-            self._newest[topic] = _Place(header.epoch, header.sequence, not header.kept)
-            return 0
-        if header.epoch and header.sequence <= former.sequence:
-            return None  # latched, and sent again to somebody who came late
-        self._newest[topic] = _Place(header.epoch, header.sequence, former.live or not header.kept)
-        # What is between messages that were kept for newcomers was before our time. Without an epoch, a step
-        # back tells of another run.
-        return 0 if header.kept or not former.live else max(header.sequence - former.sequence - 1, 0)
 
 
 def _checked(frames: list[zmq.Frame]) -> Header:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-MAX_HELD = 1 << 20
+_MAX_HELD = 1 << 20
 """How many messages a worker may hold of which none has failed before; credit and window are less."""
 
 _COMPANY = 64  # of a message that failed once; each further time a quarter, and at last none
@@ -63,7 +63,7 @@ class Worker:
     heard_ns: int
     sent: int = 0
     held: dict[int, Item] = field(default_factory=dict)
-    company: int = MAX_HELD
+    company: int = _MAX_HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ class Ledger:
     def _company(self, item: Item) -> int:
         """Return how many messages a worker may hold together with this one, itself included."""
         if not item.failures:
-            return MAX_HELD
+            return _MAX_HELD
         if self._deliveries and item.failures + 1 >= self._deliveries:
             return 1
         return max(1, _COMPANY >> (2 * item.failures - 2))

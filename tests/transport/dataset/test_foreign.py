@@ -70,6 +70,8 @@ def feature(name: str, **values: Any) -> Callable[[dict[str, Any]], Any]:
         (lambda info: info.update(data_path="../{chunk_index}{file_index}"), "expected data_path"),
         (lambda info: info.update(fps=29.97), r"whole number of fps.*29\.97"),
         (lambda info: info.update(fps="30"), "whole number of fps"),
+        (lambda info: info.update(fps=float("inf")), "whole number of fps"),
+        (lambda info: info.update(fps=float("nan")), "whole number of fps"),
         (lambda info: info.update(features=[]), "expected features by name"),
         (lambda info: info["features"].pop("action"), "there is no feature action"),
         (feature("action", shape=[2, 2]), "action: expected a vector"),
@@ -112,10 +114,19 @@ def without(name: str) -> Callable[[Any], Any]:
     return lambda table: table.drop_columns([name])
 
 
+def of_lists(name: str) -> Callable[[Any], Any]:
+    def change(table: Any) -> Any:
+        lists = [[value] for value in table.column(name).to_pylist()]
+        return table.set_column(table.schema.get_field_index(name), name, [lists])
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("path", "change", "words"),
     [
         (DATA, without("action"), "there is no column action"),
+        (DATA, of_lists("episode_index"), "expected frames of episode 0, got others"),
         (DATA, lambda table: table.slice(0, 8), "expected 5 frames of episode 1, got 3"),
         (DATA, lambda table: table.slice(2), "expected frames of episode 0, got others"),
         (EPISODES, without("length"), "there is no column length"),

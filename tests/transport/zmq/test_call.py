@@ -259,6 +259,13 @@ def test_one_call_that_is_late_leaves_the_others_alone() -> None:
     assert replies == [[b"x"], [b"x"]]
 
 
+def test_after_the_close_a_call_says_so_and_not_that_it_was_late() -> None:
+    with responding({"echo": echo}) as responder, calling(responder.endpoint) as caller:
+        pass
+    with pytest.raises(ServerGone, match="closed here"):
+        caller.call("echo", [b"x"], PATIENCE_S)
+
+
 def test_more_calls_than_may_be_under_way_wait_for_their_turn() -> None:
     entered, go_on = threading.Event(), threading.Event()
 

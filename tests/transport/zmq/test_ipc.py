@@ -100,8 +100,15 @@ def test_a_folder_that_somebody_else_has_prepared_is_refused(runtime: Path, trap
         PacketSender("ipc://alerts")
 
 
-def test_a_runtime_folder_that_is_missing_is_said(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime / "missing"))
+@pytest.mark.parametrize("place", ["missing", "file", "others"])
+def test_a_runtime_folder_that_cannot_be_had_is_said(
+    runtime: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (runtime / "file").touch()
+    given = runtime / place
+    if place == "others":  # even root cannot make anything there
+        given = Path("/proc/self/fdinfo")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(given))
     with pytest.raises(ConfigurationError, match="XDG_RUNTIME_DIR"):
         check_endpoint("ipc://alerts")
 

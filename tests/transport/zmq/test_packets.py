@@ -131,6 +131,18 @@ def test_a_sender_without_a_receiver_says_so() -> None:
         sender.send(Packet(b"lost?"), timeout_s=0.05)
 
 
+def test_a_receiver_that_goes_once_it_had_room_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = [True]  # as a poll finds it just before the receiver goes
+    with receiving() as receiver:
+        address = receiver.endpoint
+    with sending(address) as sender:
+        wait = sender._wait_for_room
+        monkeypatch.setattr(sender, "_wait_for_room", lambda *args: looks.pop() if looks else wait(*args))
+        with pytest.raises(UndeliveredError, match="room"):
+            sender.send(Packet(b"lost?"), timeout_s=0.05)
+    assert not looks
+
+
 def test_a_sender_waits_for_its_receiver(tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/packets"
     with sending(address) as sender:

@@ -47,7 +47,7 @@ def expect_arrays(schema: str, arrays: Arrays, count: int) -> None:
 def expect_bytes(schema: str, array: NDArray[Any], what: str) -> None:
     """Check that an array is a row of bytes."""
     if array.dtype != np.uint8 or array.ndim != 1:
-        raise WireError(f"{schema}: expected {what} as |u1 [n], got {array.dtype.str} {list(array.shape)}")
+        raise WireError(f"{schema}: expected {what} as |u1 [n], got {form(array)}")
 
 
 def checked_text(schema: str, fields: Mapping[str, Any], key: str, limit: int = MAX_NAME) -> str:

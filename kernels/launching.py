@@ -5,11 +5,17 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def beside(tensor: Tensor) -> AbstractContextManager[object]:
     """Return a context in which kernels are launched on the GPU of a tensor; Triton takes the current one."""
-    return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()  # the interpreter has none
+    if not tensor.is_cuda:  # in the interpreter
+        return nullcontext()
+    import torch
+
+    context: AbstractContextManager[object] = torch.cuda.device(tensor.device)
+    return context
