@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parser().parse_args(argv)
     if importlib.util.find_spec("onnx") is None:
-        raise MissingExtra("onnx", "train")
+        raise MissingExtra("onnx", "onnx")
     from lowlat_nodes import resources
     from lowlat_nodes.train.quantisation.gate import Limits
     from lowlat_nodes.train.quantisation.quantise import Job, quantise

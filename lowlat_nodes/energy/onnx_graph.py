@@ -114,7 +114,7 @@ def read_graph(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Graph:
         import onnx
         import onnx.inliner
     except ImportError as error:
-        raise MissingExtra("onnx", "train") from error
+        raise MissingExtra("onnx", "onnx") from error
     try:
         model = onnx.load(path, load_external_data=False)
         model = onnx.inliner.inline_local_functions(model)

@@ -143,19 +143,28 @@ class KeyStore:
         # Under another name first: a server must not read half a file.
         draft = folder / f".{name}.{secrets.token_hex(4)}"
         self._create(draft, certificate(name, public), 0o644)
-        draft.rename(file)
+        try:
+            draft.rename(file)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from error
 
     def deny(self, node: str, client: str) -> list[str]:
         """Take back what `allow` gave, by the name or the public key; return the names.
 
         Raises:
-            ConfigurationError: If nothing was given.
+            ConfigurationError: If nothing was given, or it cannot be taken back.
         """
         folder = self._need_pair(node)
         gone = []
         for file in sorted(folder.glob(f"*{PUBLIC}")):
             if client and client in (file.stem, _public_of(file).public):
-                file.unlink()
+                try:
+                    file.unlink()
+                except OSError as error:
+                    raise ConfigurationError(
+                        f"{file}: cannot be removed, {client!r} may still connect: {error.strerror}"
+                    ) from error
                 gone.append(file.stem)
         if not gone:
             allowed = ", ".join(key.name for key in _keys_in(folder)) or "nobody"

@@ -27,13 +27,16 @@ def read_owned(path: Path) -> tuple[bytes, int]:
     try:
         check_folders(path.resolve(strict=True).parent)
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             status = os.fstat(descriptor)  # of what is read, whatever the path stands for by now
             check_owner(path, status)
             if not stat.S_ISREG(status.st_mode):
                 raise ConfigurationError(f"{path}: expected a file")
             mode = stat.S_IMODE(status.st_mode)
-            content = file.read(MAX_BYTES + 1)
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(MAX_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
     if len(content) > MAX_BYTES:

@@ -202,3 +202,21 @@ def test_the_store_is_where_configuration_is(monkeypatch: pytest.MonkeyPatch) ->
     assert default_folder() == Path("/etc/xdg/lowlat/keys")
     monkeypatch.delenv("XDG_CONFIG_HOME")
     assert default_folder() == Path.home() / ".config/lowlat/keys"
+
+
+def test_a_folder_in_the_place_of_a_key_is_refused_and_leaves_no_descriptor_open(store: KeyStore) -> None:
+    add(store, "robot")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    store.secret_file("robot").unlink()
+    store.secret_file("robot").mkdir()
+    with pytest.raises(ConfigurationError, match="expected a file"):
+        load_pair(store.secret_file("robot"))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_permission_that_cannot_be_taken_back_is_said(store: KeyStore) -> None:
+    add(store, "robot")
+    stuck = store.allowed_folder("robot") / "laptop.key"
+    stuck.mkdir()  # what cannot be unlinked, whoever tests this
+    with pytest.raises(ConfigurationError, match="'laptop' may still connect: Is a directory"):
+        store.deny("robot", "laptop")
