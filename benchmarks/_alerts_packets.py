@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lowlat_nodes.alerts.avro.writer import write_long
+
 _MAGIC = b"Obj\x01"
 
 
@@ -34,12 +36,8 @@ class Recorded:
 
 def zigzag(value: int) -> bytes:
     """Return a number as Avro writes a long."""
-    rest = (value << 1) ^ (value >> 63)
     out = bytearray()
-    while rest >> 7:
-        out.append(rest & 127 | 128)
-        rest >>= 7
-    out.append(rest)
+    write_long(out, value)
     return bytes(out)
 
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -71,23 +72,31 @@ class AlertSession:
             *parameters,
         ]
         flags = [flag for setting in settings for flag in ("-p", setting)]
-        self._service = _Process("lowlat_nodes.cli.main", "serve", "alerts", *flags, core=core)
-        self.ready = self._service.hear()
-        self._receiver = _Process(
-            "lowlat_nodes.benchmarks._alerts_receiver",
-            f"--endpoint={self.ready['results']}",
-            "--topic=results",
-            f"--core={other}",
-            f"--out={self._out}",
-        )
-        self._receiver.hear()
-        self._sender = _Process(
-            "lowlat_nodes.benchmarks._alerts_sender",
-            f"--endpoint={self.ready['source']}",
-            f"--data={data}",
-            f"--core={other}",
-        )
-        self.packets = self._sender.hear()
+        with ExitStack() as started:
+
+            def start(*command: str, core: int | None = None) -> _Process:
+                process = _Process(*command, core=core)
+                started.callback(process.close)
+                return process
+
+            self._service = start("lowlat_nodes.cli.main", "serve", "alerts", *flags, core=core)
+            self.ready = self._service.hear()
+            self._receiver = start(
+                "lowlat_nodes.benchmarks._alerts_receiver",
+                f"--endpoint={self.ready['results']}",
+                "--topic=results",
+                f"--core={other}",
+                f"--out={self._out}",
+            )
+            self._receiver.hear()
+            self._sender = start(
+                "lowlat_nodes.benchmarks._alerts_sender",
+                f"--endpoint={self.ready['source']}",
+                f"--data={data}",
+                f"--core={other}",
+            )
+            self.packets = self._sender.hear()
+            self._processes = started.pop_all()
 
     def offer(
         self, what: str, count: int, patience_s: float = 20.0
@@ -126,5 +135,4 @@ class AlertSession:
 
     def close(self) -> None:
         """End the processes."""
-        for process in (self._sender, self._receiver, self._service):
-            process.close()
+        self._processes.close()

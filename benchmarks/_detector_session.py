@@ -46,7 +46,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Run:
-    """What came back, in ms.
+    """What came back.
 
     Attributes:
         published_ns: int64 [n, 2]: stamp of each frame that counts, and when it was handed to `publish`.

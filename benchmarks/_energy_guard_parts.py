@@ -149,13 +149,13 @@ class Steps(Part):
     _CLOSE_RAD, _FINE = 20e-3, 64
 
     def __init__(self, quick: bool) -> None:
-        from lowlat_nodes.train.loading import load_policy as load_network
+        from lowlat_nodes.train.loading import load_networks
         from lowlat_nodes.train.steps import write_program
 
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
         path = Path(self._folder.name) / "policy.pt"
-        write_program(load_network(resources.model("table_vlash")), path)
+        write_program(load_networks(resources.model("table_vlash")), path)
         self._policy = load_policy(build(PolicyConfig, {"kind": "torch", "model": str(path)}))
         self._form = RemoteConfig().request_form(self._policy.spec.images)
         observations = [_observation(number) for number in range(40 if quick else 200)]

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def _sampler(seconds: float) -> tuple[float, dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="lowlat_energy_", dir="/dev/shm") as name, ExitStack() as running:
         folder, sysfs = Path(name) / "energy", Path(name) / "sys"
         folder.mkdir(mode=0o700)
-        counters = running.enter_context(_counters(sysfs))
+        counters = running.enter_context(closing(_Counters(sysfs)))
         environment = {**os.environ, "LOWLAT_ENERGY_DIR": str(folder), "LOWLAT_SYSFS_ROOT": str(sysfs)}
         for number in range(NODES):
             node = "lowlat_nodes.benchmarks._energy_sampler_node"
@@ -115,15 +115,6 @@ class _Counters:
         """Close the files."""
         for file, _ in self._files:
             os.close(file)
-
-
-@contextmanager
-def _counters(sysfs: Path) -> Iterator[_Counters]:
-    counters = _Counters(sysfs)
-    try:
-        yield counters
-    finally:
-        counters.close()
 
 
 @contextmanager

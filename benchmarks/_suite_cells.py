@@ -19,7 +19,7 @@ import numpy as np
 
 from lowlat_nodes.control.actuator import ActuatorModel, load_actuators
 from lowlat_nodes.control.policies.corrector import OnnxCorrector
-from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.control.policies.exported import ExportedPolicy
 from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.inference.split import CachedEncoder, SplitModel
 from lowlat_nodes.sim.kinematics import JOINT_NAMES
@@ -229,8 +229,8 @@ def _sha256(path: Path) -> str:
 
 
 @cache
-def _policy(path: Path, guidance: str) -> OnnxPolicy:
-    return OnnxPolicy(path, guidance=guidance, model=_model(path))
+def _policy(path: Path, guidance: str) -> ExportedPolicy:
+    return ExportedPolicy(path, guidance=guidance, model=_model(path))
 
 
 @cache

@@ -17,7 +17,6 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import zmq
 
@@ -149,22 +148,15 @@ def say_again(endpoint: str, said: list[bytes]) -> bytes:
     return heard
 
 
-@dataclass
 class _Lines(logging.Handler):
-    """Counts the lines that our sockets log."""
+    """Keeps the lines that our sockets log."""
 
-    count: int = 0
-    texts: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         super().__init__()
-
-    def __hash__(self) -> int:
-        return id(self)
+        self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a line."""
-        self.count += 1
+        """Keep a line."""
         self.texts.append(record.getMessage())
 
 

@@ -257,10 +257,7 @@ def measure(count: int, seed: int, *, longest_s: float = _LASTS_S[1]) -> dict[st
             )
             reaped += stale.reap().segments
             faults.append(fault)
-            said = (
-                f"{number + 1}/{count} {kind} {role}: {fault.lasted_s:.2f} s, then {fault.recovery_s:.3f} s"
-            )
-            print(said, file=sys.stderr, flush=True)
+            print(f"{number + 1}/{count} {fault}", file=sys.stderr, flush=True)
         session.await_flow((*ROLES, *WITNESSES))
         session.sample()
         figures = _figures(faults, session, seed)

@@ -51,7 +51,6 @@ from lowlat_nodes.transport.zmq.subscriber import Subscriber
 from lowlat_nodes.transport.zmq.subscriptions import HEARTBEAT, WELCOME, alias
 from lowlat_nodes.transport.zmq.work_source import WorkSource
 
-LOOPBACK = "tcp://127.0.0.1:0"
 PATIENCE_S = 30.0
 """A canary that is not handled within this time was the last one: a batch takes 0.1 s."""
 

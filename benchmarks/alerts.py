@@ -18,8 +18,8 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ def measure_chain(setup: Setup) -> dict[str, Any]:
 
     rounds = max(3, round(12 * setup.scale))
     medians = in_turns(rounds, ours=ours, theirs=theirs)
-    stages = {name: _rounded(ns * _US / chain.packets) for name, ns in chain.stages_ns.items()}
+    stages = {name: _rounded(us) for name, us in chain.stages_us().items()}
     each = {name: ns * _US / len(packets) for name, ns in medians.items()}
     return {
         "speedup_vs_t2_chain": _rounded(each["theirs"] / each["ours"]),
@@ -133,7 +133,7 @@ def measure_decode(setup: Setup) -> dict[str, Any]:
 def measure_throughput(setup: Setup) -> dict[str, Any]:
     """Alerts a second over ZeroMQ, as fast as they are taken: the last of them classified and received."""
     count = max(2_000, round(40_000 * setup.scale))
-    with _closing(setup.session()) as session:
+    with closing(setup.session()) as session:
         energy = Metered([session.pid])
         session.offer(f"flood {count // 4}", count // 4)
         rates, cpu_us = [], []
@@ -160,7 +160,7 @@ def measure_open_loop(setup: Setup) -> dict[str, Any]:
     """2,000 alerts a second, each when it is due: from then until its result is received."""
     rate_hz = 2_000.0
     count = max(2_000, round(60_000 * setup.scale))
-    with _closing(setup.session()) as session:
+    with closing(setup.session()) as session:
         session.offer(f"flood {count // 10}", count // 10)
         with Metered([session.pid]) as energy:
             told, came = session.offer(f"pace {count} {rate_hz}", count)
@@ -191,7 +191,7 @@ def measure_memory(setup: Setup) -> dict[str, Any]:
     """How much the resident memory grows over a million alerts."""
     count = max(5_000, round(1_000_000 * setup.scale))
     step = max(1_000, count // 20)
-    with _closing(setup.session()) as session:
+    with closing(setup.session()) as session:
         session.offer(f"flood {step}", step)
         rss = [session.rss_mb()]
         done = 0
@@ -365,14 +365,6 @@ def _decode_us(packets: Sequence[bytes], rounds: int) -> dict[str, float]:
 
     medians = in_turns(rounds, ours=ours, theirs=theirs, bare=bare)
     return {name: ns * _US / len(packets) for name, ns in medians.items()}
-
-
-@contextmanager
-def _closing(session: AlertSession) -> Iterator[AlertSession]:
-    try:
-        yield session
-    finally:
-        session.close()
 
 
 def _check(came: NDArray[np.int64], count: int) -> None:

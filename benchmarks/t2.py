@@ -106,14 +106,14 @@ def latencies(
 
 def interpolation(curves: LightCurves, count: int) -> dict[str, float]:
     """Return the mean time to interpolate a light curve, in us: george as t2 uses it, and ours."""
-    singles = [one_of(curves, number) for number in range(count)]
+    singles = [curves.take(np.array([number])) for number in range(count)]
 
     def mean_us(work: Callable[[], object]) -> float:
         start = time.thread_time()
         work()
         return round(1e6 * (time.thread_time() - start) / count, 1)
 
-    some = one_of(curves, 0, count)
+    some = curves.take(np.arange(count))
     figures = {"epochs": float(np.diff(some.offsets).mean())}
     for name, fitted in (("fitted", True), ("fixed", False)):
         t2_inputs(singles[0], fitted=fitted)
@@ -123,15 +123,6 @@ def interpolation(curves: LightCurves, count: int) -> dict[str, float]:
         figures[f"{name}_batched"] = mean_us(lambda fitted=fitted: t2_inputs(some, fitted=fitted))
     figures["george_fitted_single"] = mean_us(lambda: [_george(one) for one in singles])
     return figures
-
-
-def one_of(curves: LightCurves, first: int, count: int = 1) -> LightCurves:
-    """Return some of the light curves that follow one another."""
-    offsets = curves.offsets[first : first + count + 1]
-    rows = slice(offsets[0], offsets[-1])
-    arrays = (getattr(curves, name)[rows] for name in ("mjd", "band", "flux_njy", "error_njy", "detected"))
-    ids = slice(first, first + count)
-    return LightCurves(curves.alert_id[ids], curves.object_id[ids], offsets - offsets[0], *arrays)
 
 
 def _george(curve: LightCurves) -> object:

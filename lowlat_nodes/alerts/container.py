@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from lowlat_nodes.alerts.avro import Reader
 from lowlat_nodes.alerts.avro.schema import MAX_BYTES
+from lowlat_nodes.alerts.avro.writer import write_long
 from lowlat_nodes.alerts.projection import Projection
 from lowlat_nodes.stream.errors import LowlatError
 
@@ -214,8 +215,8 @@ def write_header(schema: bytes) -> bytes:
     """Return what stands before the sync marker of a container without compression."""
     entries = {b"avro.codec": b"null", b"avro.schema": schema}
     texts = [text for entry in entries.items() for text in entry]
-    body = b"".join(_write_long(len(text)) + text for text in texts)
-    return MAGIC + _write_long(len(entries)) + body + _write_long(0)
+    body = b"".join(_long(len(text)) + text for text in texts)
+    return MAGIC + _long(len(entries)) + body + _long(0)
 
 
 def write_record(header: bytes, record: bytes, sync: bytes) -> bytes:
@@ -226,15 +227,10 @@ def write_record(header: bytes, record: bytes, sync: bytes) -> bytes:
         record: As Avro writes it.
         sync: Any 16 bytes.
     """
-    return b"".join((header, sync, _write_long(1), _write_long(len(record)), record, sync))
+    return b"".join((header, sync, _long(1), _long(len(record)), record, sync))
 
 
-def _write_long(value: int) -> bytes:
-    """Return a number from 0 as a zigzag varint."""
-    value <<= 1
+def _long(value: int) -> bytes:
     out = bytearray()
-    while value > 0x7F:
-        out.append((value & 0x7F) | 0x80)
-        value >>= 7
-    out.append(value)
+    write_long(out, value)
     return bytes(out)

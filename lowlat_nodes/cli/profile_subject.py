@@ -13,8 +13,8 @@ import numpy as np
 
 from lowlat_nodes import resources
 from lowlat_nodes.alerts.loading import SHIPPED, load_classifier
+from lowlat_nodes.control.policies.exported import ExportedPolicy
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
-from lowlat_nodes.control.policies.onnx import OnnxPolicy
 from lowlat_nodes.control.policies.policy import blank_observation
 from lowlat_nodes.inference import backends
 from lowlat_nodes.inference.image_input import ImageInput
@@ -91,7 +91,7 @@ def policy_subject(text: str, parameters: Mapping[str, Any], way: Way) -> Subjec
     model = way.open(resources.model(text)) if config.kind == "onnx" else None
     policy = load_policy(config, model=model)
     observation = blank_observation(policy.spec)
-    if isinstance(policy, OnnxPolicy):
+    if isinstance(policy, ExportedPolicy):
         return Subject(
             f"policy {text}",
             lambda batch: policy.infer_batch([observation] * batch),

@@ -224,10 +224,13 @@ def load_actuators(path: Path, joints: Sequence[str]) -> ActuatorModel:
 
     try:
         with path.open("rb") as file:
-            text = file.read(_LARGEST_FILE)
-        return ActuatorModel.from_mapping(yaml.safe_load(text), joints)
+            text = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise ConfigurationError(f"cannot read the actuator model: {error}") from error
+    if len(text) > _LARGEST_FILE:
+        raise ConfigurationError(f"actuator model {path}: expected at most {_LARGEST_FILE} bytes")
+    try:
+        return ActuatorModel.from_mapping(yaml.safe_load(text), joints)
     except (yaml.YAMLError, ConfigurationError) as error:
         raise ConfigurationError(f"actuator model {path}: {error}") from error
 

@@ -9,6 +9,20 @@ from collections import deque
 import numpy as np
 
 from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.stream.trace import Trace
+
+_SAME_CLOCK_NS = 10_000_000_000
+
+
+def same_clock(one_ns: int, other_ns: int) -> bool:
+    """Return whether two instants that belong together are near enough to be told by one clock."""
+    return abs(one_ns - other_ns) <= _SAME_CLOCK_NS
+
+
+def stamp_of(trace: Trace) -> int:
+    """Return when a recorded message was captured; where another clock or none says it, when it came."""
+    known = trace.capture_ns and same_clock(trace.capture_ns, trace.received_ns)
+    return trace.capture_ns if known else trace.received_ns
 
 
 class StateHistory:

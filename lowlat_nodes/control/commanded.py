@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.control.alignment import same_clock
 from lowlat_nodes.control.contract import ObservationError
 from lowlat_nodes.stream.payload import Floats, Trajectory
 
 _WAITING = 64  # trajectories that begin in the future
-_SAME_CLOCK_NS = 10_000_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ class Commanded:
             )
         start_ns, times_ns = received_ns, np.array([received_ns])
         if isinstance(payload, Trajectory) and len(points) > 1:
-            if payload.start_ns and abs(payload.start_ns - received_ns) < _SAME_CLOCK_NS:
+            if payload.start_ns and same_clock(payload.start_ns, received_ns):
                 start_ns = payload.start_ns
             times_ns = start_ns + payload.time_from_start_ns
         self._promote(received_ns)

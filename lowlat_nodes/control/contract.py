@@ -186,7 +186,7 @@ class Contract:
         self._state_std = _vector("observation.state_std", observation.state_std, fields * joints, 1.0)
         self._action_mean = _vector("command.action_mean", command.action_mean, joints, 0.0)
         self._action_std = _vector("command.action_std", command.action_std, joints, 1.0)
-        self._delta = np.array(spec.delta)
+        self._action_shift = np.where(np.array(spec.delta), 0.0, self._shift)
         self._columns: tuple[tuple[str, ...], NDArray[np.intp]] = ((), np.empty(0, np.intp))
 
     def state(self, joints: Joints, stamp_ns: int) -> RobotState:
@@ -237,14 +237,13 @@ class Contract:
     def targets(self, actions: Floats) -> Floats:
         """Return the policy's actions float64 [rows, joints] as joint positions or steps in ROS units."""
         values = actions * self._action_std + self._action_mean
-        shift = np.where(self._delta, 0.0, self._shift)
-        targets: Floats = (values - shift) / self._scale
+        targets: Floats = (values - self._action_shift) / self._scale
         return targets
 
     def actions(self, targets: Floats) -> Floats:
         """Return joint positions or steps float64 [rows, joints] as the policy's actions: undo `targets`."""
-        shift = np.where(self._delta, 0.0, self._shift)
-        actions: Floats = (targets * self._scale + shift - self._action_mean) / self._action_std
+        values = targets * self._scale + self._action_shift
+        actions: Floats = (values - self._action_mean) / self._action_std
         return actions
 
     def offsets(self, values: Floats) -> Floats:

@@ -117,11 +117,15 @@ def _decompress(payload: CompressedImage) -> Image:
     import cv2
 
     try:
-        decoded = cv2.imdecode(payload.data, cv2.IMREAD_COLOR)
+        # A camera's pixels are as it sees them, whatever EXIF says of how to hold the picture.
+        decoded = cv2.imdecode(payload.data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:  # some kinds of bad bytes raise, the others give None
         decoded = None
     if decoded is None:
         raise ObservationError(
             f"expected a JPEG or PNG file, got {len(payload.data)} bytes said to be {payload.format!r}"
         )
-    return Image(np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8), "rgb8")
+    # Of image_transport: what the colours were when OpenCV, for which they are bgr, wrote the file.
+    if "compressed rgb" not in payload.format:
+        decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+    return Image(np.asarray(decoded, np.uint8), "rgb8")

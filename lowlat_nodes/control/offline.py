@@ -7,14 +7,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lowlat_nodes.control.alignment import stamp_of
 from lowlat_nodes.control.change import ChangeDetector
 from lowlat_nodes.control.commands import Commands
 from lowlat_nodes.control.config import ControlConfig, build_loop
 from lowlat_nodes.control.contract import Contract
 from lowlat_nodes.control.loop import Launch
 from lowlat_nodes.control.observer import NoObservation, Observer
+from lowlat_nodes.control.policies.lerobot import LerobotPolicy
 from lowlat_nodes.control.policies.load import load_policy
-from lowlat_nodes.control.policies.policy import infer
+from lowlat_nodes.control.policies.policy import Policy, infer
+from lowlat_nodes.control.policies.remote import RemotePolicy
 from lowlat_nodes.control.residual import ResidualHead
 from lowlat_nodes.stream.config import build, flatten
 from lowlat_nodes.stream.message import Message
@@ -23,7 +26,6 @@ from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.stream.requester import Connect, RequestError, Spawn
 from lowlat_nodes.stream.trace import Trace
 
-_SAME_CLOCK_NS = 10_000_000_000
 _JUMP_NS = 1_000_000_000
 _OF_A_RUNNING_NODE = frozenset(
     {"autostart", "diagnostic_updater", "qos_overrides", "realtime", "start_on_activate", "use_sim_time"}
@@ -61,6 +63,7 @@ class OfflinePolicy(Processor):
         self._tick_ns = config.tick_ns
         self._latency = config.policy.latency
         self._task = observation.task.text
+        self._policy: Policy | None = None
         self._now_ns: int | None = None
         self._due_ns: int | None = None
         self._answers: list[tuple[int, int, Floats | str, int]] = []  # when, request, what, image
@@ -71,20 +74,27 @@ class OfflinePolicy(Processor):
         """Load the policy and compare it with the contracts."""
         config = self._config
         self._policy = load_policy(config.policy, self._connect, self._spawn)
-        self._head = ResidualHead(config, self._policy.spec) if config.corrector.model else None
+        spec = self._policy.spec
+        self._head = ResidualHead(config, spec) if config.corrector.model else None
         self._contract = Contract(
             config.observation,
             config.command,
-            self._policy.spec,
+            spec,
             self._head.state_fields if self._head is not None else (),
         )
         self._observer = Observer(config.observation, self._contract)
-        self._loop = build_loop(config, self._policy.spec)
+        self._loop = build_loop(config, spec)
         self._commands = Commands(config.command, config.observation.joints.names, tick_ns=self._tick_ns)
         threshold = config.execution.change_threshold
         if threshold:
             self._detectors = {name: ChangeDetector(threshold) for name in config.observation.camera}
         self._loop.start()
+
+    def close(self) -> None:
+        """Let go of the policy: of its server, or its process."""
+        policy, self._policy = self._policy, None
+        if isinstance(policy, RemotePolicy | LerobotPolicy):
+            policy.close()
 
     def process(self, message: Message) -> Sequence[Message]:
         """Take a message in; the commands come from `advance`.
@@ -92,10 +102,7 @@ class OfflinePolicy(Processor):
         Raises:
             ObservationError: If the message does not fit the contract.
         """
-        now_ns = message.trace.received_ns
-        stamp_ns = message.trace.capture_ns
-        if not stamp_ns or abs(now_ns - stamp_ns) > _SAME_CLOCK_NS:  # stamped by another clock than the bag's
-            stamp_ns = now_ns
+        now_ns, stamp_ns = message.trace.received_ns, stamp_of(message.trace)
         if message.topic in self._cameras:
             camera = self._cameras[message.topic]
             if camera in self._detectors and self._detectors[camera].see(message.payload):
@@ -156,6 +163,7 @@ class OfflinePolicy(Processor):
 
     def _infer(self, launch: Launch) -> None:
         """Run the policy now; its answer counts once the configured delay has passed."""
+        assert self._policy is not None
         answer: Floats | str
         image_ns = 0
         try:
@@ -191,10 +199,9 @@ class OfflinePolicy(Processor):
         self._loop.correct(values, outlook)
 
     def _deliver(self, now_ns: int) -> None:
-        due = [answer for answer in self._answers if answer[0] <= now_ns]
-        for each in due:
-            self._answers.remove(each)
-            _, request, answer, image_ns = each
+        due = [each for each in self._answers if each[0] <= now_ns]
+        self._answers = [each for each in self._answers if each[0] > now_ns]
+        for _, request, answer, image_ns in due:
             if isinstance(answer, str):
                 self._loop.fail(request, answer)
             else:

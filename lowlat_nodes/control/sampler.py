@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.control.alignment import stamp_of
 from lowlat_nodes.control.commanded import Commanded
 from lowlat_nodes.control.config import ControlConfig
 from lowlat_nodes.control.contract import CameraConfig, Contract, ObservationError
@@ -21,7 +22,6 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Floats
 
-_SAME_CLOCK_NS = 10_000_000_000
 _S = 1_000_000_000
 _NO_OBSERVATION = {
     "no_image": "no image of a camera",
@@ -166,9 +166,7 @@ class Sampler:
         self._end("")
 
     def _see(self, message: Message, now_ns: int) -> None:
-        stamp_ns = message.trace.capture_ns
-        if not stamp_ns or abs(now_ns - stamp_ns) > _SAME_CLOCK_NS:  # stamped by another clock than the bag's
-            stamp_ns = now_ns
+        stamp_ns = stamp_of(message.trace)
         if message.topic in self._camera_of:
             self._observer.see(self._camera_of[message.topic], message.payload, stamp_ns)
         elif message.topic == self._observation.joints.topic:

@@ -40,7 +40,7 @@ class NodeFigures:
 
     Attributes:
         node: Full name of the node, as its heartbeats and diagnostics have it.
-        unit: What it makes: `action`, `detection`, `alert`, or `result`.
+        unit: What it makes: `chunk`, `detection`, `alert`, or `result`.
         results: How many, since the sampler first saw it.
         rate_hz: Results a second, in the last window.
         cpu_s: CPU time since the sampler first saw it, of all its processes.

@@ -56,7 +56,6 @@ NODE_BYTES, UNIT_BYTES, BUCKET_BYTES = 256, 64, 64
 WORD_BUCKETS, WORD_NAMESPACE, WORD_MADE, WORD_CLOSED, WORD_PROCESSES = 2, 3, 4, 5, 6
 NODE_AT, UNIT_AT, BUCKETS_AT, BUCKET_SIZE = 560, 816, 1024, 96
 
-_WORDS = PAGE_BYTES // 8
 _STARTED, _FINISHED, _CPU, _GPU = range(4)
 _U64 = (1 << 64) - 1
 
@@ -70,7 +69,7 @@ class Tally:
 
     Args:
         node: Full name of the node, as its heartbeats have it.
-        unit: What a result is: `action`, `detection`, `alert`, or `result`.
+        unit: What a result is: `chunk`, `detection`, `alert`, or `result`.
         folder: Where the sampler reads; None for `energy_folder()`.
 
     Raises:

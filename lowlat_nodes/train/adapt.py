@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
-from lowlat_nodes.train.adapt_card import write_card
+from lowlat_nodes.train import model_card
+from lowlat_nodes.train.adapt_card import TEXT
 
 EXIT_WORSE = 1
 
@@ -58,7 +59,7 @@ def _adapt(options: argparse.Namespace, command: str) -> dict[str, Any]:
     from lowlat_nodes.train.adaptation import AdaptConfig, adapt
     from lowlat_nodes.train.adapters import AdapterConfig
     from lowlat_nodes.train.export import export_under
-    from lowlat_nodes.train.loading import load_policy
+    from lowlat_nodes.train.loading import load_networks
     from lowlat_nodes.train.recorded import Recording
     from lowlat_nodes.train.requirements import Requirements
     from lowlat_nodes.transport.dataset import DatasetReader
@@ -67,7 +68,7 @@ def _adapt(options: argparse.Namespace, command: str) -> dict[str, Any]:
     config = AdaptConfig(
         adapters, options.steps, options.batch, options.learning_rate, options.held_out, options.seed
     )
-    policy = load_policy(options.policy)
+    policy = load_networks(options.policy)
     required = Requirements.of(policy)
     reader = DatasetReader(options.dataset)
     required.check(reader.layout, rename=options.rename_joints)
@@ -101,8 +102,9 @@ def _adapt(options: argparse.Namespace, command: str) -> dict[str, Any]:
         **asdict(made),
         "rounding_rad": rounding,
     }
-    card = write_card(
+    card = model_card.write(
         options.output,
+        TEXT,
         {
             **facts,
             "command": command,

@@ -4,14 +4,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from pathlib import Path
-
-_TEXT = """\
+TEXT = """\
 ---
 name: {name}
-sha256: {digest}
+sha256: {sha256}
 base: {base}
 base_sha256: {base_sha256}
 command: {command}
@@ -43,14 +39,3 @@ The held-out error is the mean over joints and rows of the absolute difference b
 and the recorded commands, in episodes that were not trained on. It says how well the policy imitates, not how
 well it does the task: try it on the robot with low limits first.
 """
-
-
-def write_card(policy: Path, facts: Mapping[str, object]) -> Path:
-    """Write the card of an adapted policy beside its file and return its path.
-
-    `facts` fill the placeholders of the text by name. Raises KeyError for one that is missing.
-    """
-    card = policy.with_suffix(".md")
-    digest = hashlib.sha256(policy.read_bytes()).hexdigest()
-    card.write_text(_TEXT.format(name=policy.stem, digest=digest, **facts), encoding="utf-8")
-    return card

@@ -15,7 +15,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.adapters import AdaptedPolicy, AdapterConfig
 from lowlat_nodes.train.fit import FitConfig, fit
 from lowlat_nodes.train.flow import Encoder, Head
-from lowlat_nodes.train.loading import ExportedPolicy
+from lowlat_nodes.train.loading import PolicyNetworks
 from lowlat_nodes.train.recorded import Recording
 from lowlat_nodes.train.stages import disturbed
 from lowlat_nodes.train.variants import VARIANTS, Rows, flow_loss
@@ -83,7 +83,7 @@ class Adaptation:
 
 
 def adapt(
-    policy: ExportedPolicy, recording: Recording, config: AdaptConfig, say: Callable[[str], None]
+    policy: PolicyNetworks, recording: Recording, config: AdaptConfig, say: Callable[[str], None]
 ) -> Adaptation:
     """Adapt a policy's networks in place: its adapters are trained and then merged.
 
@@ -149,7 +149,7 @@ def _split(recording: Recording, share: float, random: np.random.Generator) -> t
 
 
 def _loss(
-    policy: ExportedPolicy,
+    policy: PolicyNetworks,
     recording: Recording,
     rows: Rows,
     config: AdaptConfig,

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.control.policies.exported import ExportedPolicy
 from lowlat_nodes.sim.insertion import InsertionConfig, InsertionTask, draw_insertions
 from lowlat_nodes.sim.interception import FlightConfig, InterceptionTask, draw_flights
 from lowlat_nodes.sim.reaction import ReactionTask, Schedule, ScheduleConfig
@@ -148,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     steps, cpu_s = 0, 0.0
     records: dict[str, dict[str, Any]] = {}
     for task in options.task or ["reaction"]:
-        policy = from_expert(EXPERTS[task]) if options.expert else from_policy(OnnxPolicy(options.model))
+        policy = from_expert(EXPERTS[task]) if options.expert else from_policy(ExportedPolicy(options.model))
         for delay_steps in options.delay_steps:
             results = evaluate(
                 policy,

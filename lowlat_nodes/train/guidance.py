@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.flow import Head
-from lowlat_nodes.train.loading import load_policy
+from lowlat_nodes.train.loading import load_networks
 
 STRONGEST: Final = 5.0  # the bound of the guidance weight, as published
 
@@ -107,7 +107,7 @@ def vjp_error(path: Path, *, samples: int = 16, seed: int = 0, step: float = 1e-
 
     The largest over random inputs, in float64. Raises ConfigurationError for a file that holds none.
     """
-    policy = load_policy(path)
+    policy = load_networks(path)
     if policy.variant != "base":
         raise ConfigurationError(f"{path}: expected a policy that can be guided, got {policy.variant!r}")
     head = policy.head.double()

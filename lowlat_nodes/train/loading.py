@@ -27,7 +27,7 @@ _JOIN, _ROWS = "join.weight", "action_scale"
 
 
 @dataclass(frozen=True, eq=False)
-class ExportedPolicy:
+class PolicyNetworks:
     """What a file of `lowlat train policy` holds.
 
     Attributes:
@@ -50,7 +50,7 @@ class ExportedPolicy:
     compact: bool
 
 
-def load_policy(path: Path) -> ExportedPolicy:
+def load_networks(path: Path) -> PolicyNetworks:
     """Read a policy of `lowlat train policy` with its encoder.
 
     Raises ConfigurationError for any other file.
@@ -69,7 +69,7 @@ def load_policy(path: Path) -> ExportedPolicy:
         raise ConfigurationError(
             f"{path}: expected the weights of a policy of lowlat train policy, encoder included: {error}"
         ) from error
-    return ExportedPolicy(
+    return PolicyNetworks(
         path,
         hashlib.sha256(content).hexdigest(),
         _variant(path, contract, config),

@@ -13,7 +13,7 @@ from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.transport.dataset import Layout
 
 if TYPE_CHECKING:
-    from lowlat_nodes.train.loading import ExportedPolicy
+    from lowlat_nodes.train.loading import PolicyNetworks
 
 _RATE_SHARE: Final = 0.001
 _ASPECT_SHARE: Final = 0.02  # by how much an image may be wider or narrower than the policy's
@@ -40,7 +40,7 @@ class Requirements:
     height_px: int
 
     @classmethod
-    def of(cls, policy: ExportedPolicy) -> Requirements:
+    def of(cls, policy: PolicyNetworks) -> Requirements:
         """Read the metadata of a policy.
 
         Raises ConfigurationError if they are not those of `lowlat train policy`, or of another network.

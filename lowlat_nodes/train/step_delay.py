@@ -257,9 +257,9 @@ class Episode:
 
     def _deliver(self) -> None:
         now_ns = self.environment.now_ns
-        for answer in [answer for answer in self._answers if answer[1] <= now_ns]:
-            self._answers.remove(answer)
-            launch, _, frame, chunk = answer
+        due = [each for each in self._answers if each[1] <= now_ns]
+        self._answers = [each for each in self._answers if each[1] > now_ns]
+        for launch, _, frame, chunk in due:
             self.loop.deliver(launch.request, chunk, frame.captured_ns, now_ns)
 
     def _roll_forward(self) -> RollForward:

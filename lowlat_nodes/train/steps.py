@@ -19,7 +19,7 @@ from lowlat_nodes.inference.tokens import TOKENS
 from lowlat_nodes.sim.camera import CameraConfig
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.flow import Head, Sight
-from lowlat_nodes.train.loading import ExportedPolicy
+from lowlat_nodes.train.loading import PolicyNetworks
 
 _UNCONDITIONED = ("vlash", "vlash_last_action")
 
@@ -73,8 +73,8 @@ class _Steps(nn.Module):
         return self.end(alive)
 
 
-def write_program(policy: ExportedPolicy, path: Path) -> None:
-    """Write a policy of `loading.load_policy` for `policy.kind: torch`, with an input `steps`.
+def write_program(policy: PolicyNetworks, path: Path) -> None:
+    """Write a policy of `loading.load_networks` for `policy.kind: torch`, with an input `steps`.
 
     Raises:
         ConfigurationError: If it is told more than image, state and task.

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from lowlat_nodes.benchmarks import alerts
 from lowlat_nodes.benchmarks._alerts_packets import Recorded, split, zigzag, ztf_packets
+from lowlat_nodes.benchmarks._alerts_session import AlertSession
 
 fastavro = pytest.importorskip("fastavro")
 pytest.importorskip("sncosmo")
@@ -74,3 +76,19 @@ def test_the_figures_have_the_fields_of_the_docs(
     assert all(
         figures[name] > 0 for name in ("speedup_vs_t2_chain", "decode_speedup_vs_fastavro", "alerts_per_s")
     )
+
+
+def test_a_session_that_does_not_start_leaves_no_process_behind(tmp_path: Path) -> None:
+    broken = tmp_path / "alerts" / "ztf" / "broken.avro"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"no container")
+    core = min(os.sched_getaffinity(0))
+    before = _children()
+    with pytest.raises(RuntimeError, match="_alerts_sender"):
+        AlertSession(tmp_path, tmp_path, core, core)
+    assert _children() <= before
+
+
+def _children() -> set[str]:
+    tasks = Path("/proc/self/task").iterdir()
+    return {child for task in tasks for child in (task / "children").read_text(encoding="ascii").split()}

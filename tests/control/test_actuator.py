@@ -271,6 +271,7 @@ def test_a_file_is_read_as_written(tmp_path: Path) -> None:
         ("", "expected a mapping 'joints'"),
         ("joints: {", "actuator model .*actuator.yaml"),
         ("joints: !!python/object/apply:os.getcwd []", "actuator model .*actuator.yaml"),
+        ("joints: {elbo: {lag_ms: 60.0}}\n" + "#" * (1 << 20), "expected at most 1048576 bytes"),
     ],
 )
 def test_a_file_with_a_mistake_is_refused(tmp_path: Path, text: str, expected: str) -> None:

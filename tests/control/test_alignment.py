@@ -7,8 +7,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lowlat_nodes.control.alignment import StateHistory
+from lowlat_nodes.control.alignment import StateHistory, stamp_of
 from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.stream.trace import Trace
+
+S = 1_000_000_000
 
 
 def state(stamp_ns: int, value: float) -> RobotState:
@@ -42,3 +45,11 @@ def test_a_clock_that_jumps_back_starts_the_history_anew(history: StateHistory) 
 
 def test_nothing_is_known_at_first() -> None:
     assert StateHistory(3).at(0) is None
+
+
+@pytest.mark.parametrize(
+    ("capture_ns", "stamp_ns"),
+    [(0, 90 * S), (89 * S, 89 * S), (91 * S, 91 * S), (80 * S, 80 * S), (79 * S, 90 * S), (101 * S, 90 * S)],
+)
+def test_a_stamp_of_another_clock_is_replaced_by_the_time_of_receipt(capture_ns: int, stamp_ns: int) -> None:
+    assert stamp_of(Trace(capture_ns=capture_ns, received_ns=90 * S)) == stamp_ns

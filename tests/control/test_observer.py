@@ -67,6 +67,20 @@ def test_observation_of_raw_and_compressed_images(observer: Observer) -> None:
     assert (observation.task, observation.request) == ("wave", 3)
 
 
+def test_a_file_is_taken_as_its_format_says_and_as_the_camera_sees(observer: Observer) -> None:
+    upper = np.zeros_like(GREY)
+    upper[:3] = (200, 100, 0)
+    swapped = CompressedImage(np.asarray(cv2.imencode(".png", upper)[1]), "rgb8; png compressed rgb8")
+    jpeg = np.asarray(cv2.imencode(".jpg", upper[..., ::-1])[1]).tobytes()
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"  # hold it upside down
+    turned = jpeg[:2] + b"\xff\xe1" + (2 + len(exif)).to_bytes(2, "big") + exif + jpeg[2:]
+    for image in (swapped, CompressedImage(np.frombuffer(turned, np.uint8), "jpeg")):
+        observer.see("front", Image(GREY, "rgb8"), 100)
+        observer.see("back", image, 100)
+        seen, _ = observer.observe(state(1.0), request=0, task="", launched_ns=100, align=False)
+        assert np.abs(seen.images["back"].astype(int)[[0, 5]] - upper[[0, 5]]).max() < 40
+
+
 def test_the_oldest_image_decides_about_staleness(observer: Observer) -> None:
     observer.see("front", Image(GREY, "rgb8"), 500)
     observer.see("back", png(GREY), 90)

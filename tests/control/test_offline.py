@@ -319,8 +319,10 @@ def test_typos_are_refused() -> None:
         make_policy(PARAMETERS | {"tick_hs": 50.0})
 
 
-def test_a_server_that_is_late_is_counted() -> None:
+def test_a_server_that_is_late_is_counted_and_let_go_of_at_the_end() -> None:
     class Late:
+        closed = False
+
         def describe(self) -> dict[str, Any]:
             return {"lowlat": {"spec": Follower.spec.to_plain(), "keys": []}}
 
@@ -328,15 +330,19 @@ def test_a_server_that_is_late_is_counted() -> None:
             raise RequestLate("no answer")
 
         def close(self) -> None:
-            pass
+            self.closed = True
 
     server = {"policy.kind": "remote", "policy.remote.address": "somewhere"}
-    processor = make_policy(PARAMETERS | server, lambda *_, **__: Late())
+    late = Late()
+    processor = make_policy(PARAMETERS | server, lambda *_, **__: late)
     processor.open()
     for item in recording():
         list(processor.advance(item.trace.received_ns))
         processor.process(item)
     assert processor.counts()["failures_late"] > 0
+    assert not late.closed
+    processor.close()
+    assert late.closed
 
 
 class Continuing(Follower):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.control.policies.exported import ExportedPolicy
 from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.stream.errors import ConfigurationError, MissingExtra
 from lowlat_nodes.train import adapt
@@ -110,17 +110,17 @@ def test_the_file_is_a_policy_like_the_base(base: Path, adapted: tuple[Path, dic
     assert after.inputs == before.inputs
     digest = hashlib.sha256(base.read_bytes()).hexdigest()
     assert after.metadata == {**before.metadata, "adapted_from": digest, "adapter": "lora"}
-    assert OnnxPolicy(adapted[0]).spec == OnnxPolicy(base).spec
+    assert ExportedPolicy(adapted[0]).spec == ExportedPolicy(base).spec
     assert vjp_error(adapted[0], samples=2) < 1e-5
 
 
 @pytest.mark.finetune
 def test_the_file_does_what_torch_does(adapted: tuple[Path, dict[str, object]]) -> None:
     from lowlat_nodes.train.flow import shrink
-    from lowlat_nodes.train.loading import load_policy
+    from lowlat_nodes.train.loading import load_networks
 
     assert adapted[1]["rounding_rad"] < 1e-4
-    policy, random = load_policy(adapted[0]), np.random.default_rng(0)
+    policy, random = load_networks(adapted[0]), np.random.default_rng(0)
     feed = {
         "image": random.integers(0, 256, (4, 120, 160, 3), dtype=np.uint8),
         "tokens": random.integers(1, 99, (4, 12)),
@@ -160,9 +160,9 @@ def test_the_card_says_how_it_was_made(base: Path, adapted: tuple[Path, dict[str
 @pytest.mark.parametrize("encoder", [False, True])
 def test_only_adapters_change_until_they_are_merged(base: Path, kind: str, encoder: bool) -> None:
     from lowlat_nodes.train.adapters import AdaptedPolicy, AdapterConfig
-    from lowlat_nodes.train.loading import load_policy
+    from lowlat_nodes.train.loading import load_networks
 
-    policy = load_policy(base)
+    policy = load_networks(base)
     names = [list(net.state_dict()) for net in (policy.encoder, policy.head)]
     before = [value.clone() for net in (policy.encoder, policy.head) for value in net.state_dict().values()]
     adapted = AdaptedPolicy(policy.encoder, policy.head, AdapterConfig(kind, 4, encoder))

@@ -42,11 +42,11 @@ def _export(name: str, path: Path, *, compact: bool = False, with_encoder: bool 
 @pytest.mark.parametrize("name", ["base", "vlash", "vlash_last_action", "delay", "prefix"])
 @pytest.mark.parametrize("compact", [False, True])
 def test_a_policy_comes_back(tmp_path: Path, name: str, compact: bool) -> None:
-    from lowlat_nodes.train.loading import load_policy
+    from lowlat_nodes.train.loading import load_networks
 
     path = tmp_path / "policy.onnx"
     encoder, head = _export(name, path, compact=compact)
-    policy = load_policy(path)
+    policy = load_networks(path)
     assert policy.variant == name
     assert policy.compact == compact
     assert policy.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -73,12 +73,12 @@ def test_a_policy_comes_back(tmp_path: Path, name: str, compact: bool) -> None:
 def test_a_file_that_does_not_name_its_variant_shows_it_by_its_inputs(
     tmp_path: Path, name: str, expected: str
 ) -> None:
-    from lowlat_nodes.train.loading import load_policy
+    from lowlat_nodes.train.loading import load_networks
 
     path = tmp_path / "policy.onnx"
     _export(name, path)
     _edit(path, lambda model: _forget(model, "variant"))
-    assert load_policy(path).variant == expected
+    assert load_networks(path).variant == expected
 
 
 def _edit(path: Path, change) -> None:  # type: ignore[no-untyped-def]
@@ -124,24 +124,24 @@ def _claim(model) -> None:  # type: ignore[no-untyped-def]
     ],
 )
 def test_what_is_no_such_policy_is_refused(tmp_path: Path, change, message: str) -> None:  # type: ignore[no-untyped-def]
-    from lowlat_nodes.train.loading import load_policy
+    from lowlat_nodes.train.loading import load_networks
 
     path = tmp_path / "policy.onnx"
     _export("base", path)
     _edit(path, change)
     with pytest.raises(ConfigurationError, match=message):
-        load_policy(path)
+        load_networks(path)
 
 
 def test_files_without_a_policy_or_its_encoder_are_refused(tmp_path: Path) -> None:
-    from lowlat_nodes.train.loading import load_policy
+    from lowlat_nodes.train.loading import load_networks
 
     path = tmp_path / "policy.onnx"
     with pytest.raises(ConfigurationError, match="expected an ONNX file, found nothing"):
-        load_policy(path)
+        load_networks(path)
     path.write_bytes(b"\xff" * 100)
     with pytest.raises(ConfigurationError, match="is not a model that ONNX Runtime can load"):
-        load_policy(path)
+        load_networks(path)
     _export("base", path, with_encoder=False)
     with pytest.raises(ConfigurationError, match="encoder included"):
-        load_policy(path)
+        load_networks(path)

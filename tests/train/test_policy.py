@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lowlat_nodes.control.policies.corrector import OnnxCorrector
-from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.control.policies.exported import ExportedPolicy
 from lowlat_nodes.control.policies.policy import Observation
 from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.sim.kinematics import JOINT_NAMES
@@ -129,7 +129,7 @@ def test_without_weights_guidance_changes_nothing(trained: Path) -> None:
 
 
 def test_the_control_side_takes_the_files(trained: Path) -> None:
-    policies = {name: OnnxPolicy(trained / f"{name}.onnx") for name in INPUTS if "corrector" not in name}
+    policies = {name: ExportedPolicy(trained / f"{name}.onnx") for name in INPUTS if "corrector" not in name}
     for name, one in policies.items():
         assert one.batched
         assert one.spec.joints == JOINT_NAMES

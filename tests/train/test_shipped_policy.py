@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lowlat_nodes.control.policies.corrector import Glance, OnnxCorrector
-from lowlat_nodes.control.policies.onnx import OnnxPolicy
+from lowlat_nodes.control.policies.exported import ExportedPolicy
 from lowlat_nodes.control.policies.policy import Observation
 from lowlat_nodes.inference.tokens import SCHEME
 from lowlat_nodes.sim.camera import TableCamera
@@ -31,12 +31,12 @@ pytestmark = pytest.mark.sim
 
 
 @pytest.fixture(scope="module")
-def policy() -> OnnxPolicy:
+def policy() -> ExportedPolicy:
     pytest.importorskip("onnxruntime")
-    return OnnxPolicy(MODEL)
+    return ExportedPolicy(MODEL)
 
 
-def _infer(policy: OnnxPolicy, task: str, *lights: Light, request: int = 0) -> np.ndarray:
+def _infer(policy: ExportedPolicy, task: str, *lights: Light, request: int = 0) -> np.ndarray:
     state = np.concatenate([HOME, np.zeros(3)]).astype(np.float32)
     image = TableCamera().render(HOME, lights)
     return policy.infer(Observation(state, {"image": image}, task, request))
@@ -80,7 +80,7 @@ def test_the_contract_in_the_file() -> None:
 
 
 @pytest.mark.parametrize("colour", ["red", "green", "blue"])
-def test_it_reaches_for_the_light_that_the_task_names(policy: OnnxPolicy, colour: str) -> None:
+def test_it_reaches_for_the_light_that_the_task_names(policy: ExportedPolicy, colour: str) -> None:
     places = {"red": (-0.35, 0.3), "green": (0.4, 0.3), "blue": (0.0, 0.58)}
     lights = [_light(name, *place) for name, place in places.items()]
     end = forward(_infer(policy, f"touch the {colour} light", *lights)[-1])[-1]
@@ -97,12 +97,12 @@ def test_it_reaches_for_the_light_that_the_task_names(policy: OnnxPolicy, colour
     ],
 )
 def test_it_stays_when_nothing_is_asked_of_it(
-    policy: OnnxPolicy, task: str, lights: tuple[Light, ...]
+    policy: ExportedPolicy, task: str, lights: tuple[Light, ...]
 ) -> None:
     assert np.abs(_infer(policy, task, *lights) - HOME).max() < 0.03
 
 
-def test_the_request_decides_the_noise_and_the_noise_hardly_matters(policy: OnnxPolicy) -> None:
+def test_the_request_decides_the_noise_and_the_noise_hardly_matters(policy: ExportedPolicy) -> None:
     light = _light("red", -0.35, 0.3)
     chunks = [_infer(policy, "touch the red light", light, request=request) for request in (1, 1, 2)]
     assert np.array_equal(chunks[0], chunks[1])
@@ -110,7 +110,7 @@ def test_the_request_decides_the_noise_and_the_noise_hardly_matters(policy: Onnx
     assert np.abs(chunks[0] - chunks[2]).max() < 0.1
 
 
-def test_in_closed_loop_knowing_the_state_at_the_switch_wins(policy: OnnxPolicy) -> None:
+def test_in_closed_loop_knowing_the_state_at_the_switch_wins(policy: ExportedPolicy) -> None:
     methods = ("sync", "naive_async", "vlash_perfect")
     results = evaluate(from_policy(policy), "reaction", trials=30, seed=11, methods=methods)
     sync, naive, vlash = (results[method] for method in methods)
@@ -154,7 +154,7 @@ def test_the_guidance_that_ships_has_the_true_jacobian() -> None:
 def test_a_table_policy_goes_where_the_task_says(
     name: str, text: str, thing: Thing, goal: tuple[float, float]
 ) -> None:
-    policy = OnnxPolicy(TABLE / f"table_{name}.onnx")
+    policy = ExportedPolicy(TABLE / f"table_{name}.onnx")
     image = TableCamera().render(HOME, (thing,))
     state = np.concatenate([HOME, np.zeros(3)]).astype(np.float32)
     chunk = policy.infer(Observation(state, {"image": image}, text))
@@ -164,7 +164,7 @@ def test_a_table_policy_goes_where_the_task_says(
 
 @pytest.mark.parametrize("name", ["base", "delay"])
 def test_a_corrector_turns_a_plan_towards_a_new_goal(name: str) -> None:
-    policy = OnnxPolicy(TABLE / f"table_{name}.onnx")
+    policy = ExportedPolicy(TABLE / f"table_{name}.onnx")
     corrector = OnnxCorrector(TABLE / f"table_corrector_{name}.onnx", policy.spec)
     state = np.concatenate([HOME, np.zeros(3)]).astype(np.float32)
     planned = HOME + np.array([0.1, 0.0, 0.0]) * np.arange(1, 5)[:, None]

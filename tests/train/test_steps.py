@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:.torch.jit:D
 
 
 def test_it_makes_the_same_chunks_and_others_with_other_steps(tmp_path: Path) -> None:
-    exported = loading.load_policy(resources.model("table_vlash"))
+    exported = loading.load_networks(resources.model("table_vlash"))
     write_program(exported, tmp_path / "table.pt")
     values = {"kind": "torch", "model": str(tmp_path / "table.pt")}
     policy, shipped = (
@@ -55,7 +55,7 @@ def test_it_makes_the_same_chunks_and_others_with_other_steps(tmp_path: Path) ->
 
 def test_each_number_of_steps_is_a_graph_of_its_own(tmp_path: Path) -> None:
     """Here on a CPU, where graphs are none but told apart all the same."""
-    write_program(loading.load_policy(resources.model("table_vlash")), tmp_path / "table.pt")
+    write_program(loading.load_networks(resources.model("table_vlash")), tmp_path / "table.pt")
     plain, graphed = (TorchModel(tmp_path / "table.pt", graphs=graphs) for graphs in (False, True))
     random = np.random.default_rng(1)
     for steps in (2, 5, 2):
@@ -75,7 +75,7 @@ def test_it_gives_way_after_each_step_and_makes_the_same_chunks(tmp_path: Path) 
         def between(self) -> None:
             self.gaps += 1
 
-    write_program(loading.load_policy(resources.model("table_vlash")), tmp_path / "table.pt")
+    write_program(loading.load_networks(resources.model("table_vlash")), tmp_path / "table.pt")
     config = build(PolicyConfig, {"kind": "torch", "model": str(tmp_path / "table.pt")})
     turn = Counting()
     whole, stepped = load_policy(config), load_policy(config, sharing=Sharing(turn, 5.0))
@@ -93,7 +93,7 @@ def test_steps_of_a_policy_that_has_its_own_are_refused() -> None:
 
 
 def test_policies_that_are_told_more_are_refused(tmp_path: Path) -> None:
-    exported = loading.load_policy(resources.model("table_vlash"))
+    exported = loading.load_networks(resources.model("table_vlash"))
     exported = type(exported)(**{**vars(exported), "variant": "prefix"})
     with pytest.raises(ConfigurationError, match="told image, state and task alone"):
         write_program(exported, tmp_path / "p.pt")

@@ -60,7 +60,6 @@ class Reader:
         schema: The writer's schema, JSON.
         projection: What to read. What the schema has not is null.
         limits: When a record is refused for its size.
-
         mechanism: `compiled` by the extension, `interpreted` in Python, or `auto`: the first that is here.
 
     Attributes:

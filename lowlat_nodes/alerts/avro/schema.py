@@ -16,8 +16,8 @@ MAX_BYTES = 1 << 20
 MAX_NESTING = 64
 """Types within types."""
 
-MAX_PATHS = 100_000
-"""Fields that are told by their paths; types that are named again and again make many of a short text."""
+_MAX_FIELDS = 100_000
+"""Types that are looked at to find fields; those that are named again and again make many of a short text."""
 
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 
@@ -118,27 +118,29 @@ def fields(schema: Type) -> frozenset[tuple[str, ...]]:
     """Return the paths of all fields, through records, unions and the items of arrays.
 
     A record within another one of the same type is not entered again.
+
+    Raises:
+        BadSchema: It has too many.
     """
     found: set[tuple[str, ...]] = set()
-    _collect(schema, (), found, ())
+    left: list[tuple[Type, tuple[str, ...], tuple[Record, ...]]] = [(schema, (), ())]
+    looked_at = 0
+    while left:
+        type_, path, outer = left.pop()
+        if isinstance(type_, Union):
+            left += [(branch, path, outer) for branch in type_.branches]
+        elif isinstance(type_, Array):
+            left.append((type_.items, path, outer))
+        elif isinstance(type_, Record) and type_ not in outer:
+            inner = [((*path, name), item) for name, item in type_.fields.items()]
+            found.update(place for place, _ in inner)
+            left += [(item, place, (*outer, type_)) for place, item in inner]
+        looked_at += 1
+        # Not the different paths: branches with equal ones double the work with each level.
+        if looked_at + len(left) > _MAX_FIELDS:
+            msg = f"a schema has more than {_MAX_FIELDS} fields, with the branches of unions"
+            raise BadSchema(msg)
     return frozenset(found)
-
-
-def _collect(
-    schema: Type, path: tuple[str, ...], found: set[tuple[str, ...]], open_: tuple[Type, ...]
-) -> None:
-    if isinstance(schema, Union):
-        for branch in schema.branches:
-            _collect(branch, path, found, open_)
-    elif isinstance(schema, Array):
-        _collect(schema.items, path, found, open_)
-    elif isinstance(schema, Record) and schema not in open_:
-        for name, type_ in schema.fields.items():
-            if len(found) >= MAX_PATHS:
-                msg = f"a schema has more than {MAX_PATHS} fields"
-                raise BadSchema(msg)
-            found.add((*path, name))
-            _collect(type_, (*path, name), found, (*open_, schema))
 
 
 class _Parser:

@@ -7,9 +7,9 @@ looks at what the robot sees now and corrects it (asynchronous action chunk corr
 
 Inputs are found by name: `state` float32 [B, fields * joints]; `planned` float32 [B, rows, joints], the
 targets of the plan for the tick and the action periods after it; `age` float32 [B, 1], for how many action
-periods the plan has not looked; images as in `onnx`; `tokens` int64 [B, 12] (`inference.tokens`). The output
-`correction` is float32 [B, joints], to be added to the target of the tick. B is 1 or open. Joint names and
-action period stand in the metadata as for a policy.
+periods the plan has not looked; images as in `exported`; `tokens` int64 [B, 12] (`inference.tokens`). The
+output `correction` is float32 [B, joints], to be added to the target of the tick. B is 1 or open. Joint names
+and action period stand in the metadata as for a policy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes import resources
-from lowlat_nodes.control.policies.onnx import image_batch, image_spec, sizes
+from lowlat_nodes.control.policies.exported import image_batch, image_spec, sizes
 from lowlat_nodes.control.policies.policy import PolicySpec
 from lowlat_nodes.inference.onnx import OnnxModel
 from lowlat_nodes.inference.tokens import SCHEME, tokenize

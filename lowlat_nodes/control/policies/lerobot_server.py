@@ -322,7 +322,7 @@ def main() -> int:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # Modules beside this file have names that others have too, such as onnx.
+    # Modules beside this file have names that others have too, such as lerobot.
     here = str(Path(__file__).resolve().parent)
     sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder) != here]
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

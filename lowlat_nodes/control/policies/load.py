@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from lowlat_nodes import resources
+from lowlat_nodes.control.policies.exported import ExportedPolicy
+from lowlat_nodes.control.policies.exported_conditions import GUIDANCES
 from lowlat_nodes.control.policies.latency import Latency, LatencyConfig
 from lowlat_nodes.control.policies.lerobot import LerobotConfig, LerobotPolicy
-from lowlat_nodes.control.policies.onnx import OnnxPolicy
-from lowlat_nodes.control.policies.onnx_conditions import GUIDANCES
 from lowlat_nodes.control.policies.policy import MOST_STEPS, Policy
 from lowlat_nodes.control.policies.remote import RemoteConfig, RemotePolicy
 from lowlat_nodes.inference.example import example
@@ -171,7 +171,7 @@ def load_policy(
         path = resources.model(config.model)
         if model is None and sharing.segment_ms:
             model = _in_parts(path, config, sharing)
-    return OnnxPolicy(
+    return ExportedPolicy(
         path,
         threads=config.threads,
         seed=config.seed,

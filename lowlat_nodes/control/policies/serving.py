@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lowlat_nodes.control.policies.policy import Observation, Policy
+from lowlat_nodes.control.policies.policy import Observation, Policy, infer
 from lowlat_nodes.control.policies.remote import EXTENSION
 from lowlat_nodes.control.policies.request_conditions import STEPS, condition_keys, read_conditions
 from lowlat_nodes.control.policies.request_form import POLICY_DIGEST, REQUEST_NUMBER, RequestForm
@@ -64,6 +64,7 @@ class PolicyResponder:
 
         Raises:
             RequestRefused: If the observation does not fit the policy, or the client is not to be served now.
+            Exception: As `policy.infer`.
         """
         spec = self._policy.spec
         observation = self._form.read_request(request, spec, self._number)
@@ -71,7 +72,7 @@ class PolicyResponder:
         if spec.steps:
             self._keep_within_bounds(observation, client or _LOCAL)
         self._number += 1
-        answer = self._form.write_answer(self._policy.infer(observation))
+        answer = self._form.write_answer(infer(self._policy, observation))
         if STEPS in request and spec.steps:
             answer |= {STEPS: observation.steps}
         if REQUEST_NUMBER in request:

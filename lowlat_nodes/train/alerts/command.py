@@ -75,7 +75,6 @@ def _ship(net: TokenModel, config: FitConfig, fitted: Fitted, options: argparse.
     from lowlat_nodes.train.alerts.card import TEXT
     from lowlat_nodes.train.alerts.export import export_onnx
     from lowlat_nodes.train.alerts.model import Calibrated
-    from lowlat_nodes.train.alerts.selection import alerts
     from lowlat_nodes.train.alerts.sky import CALIBRATION_SEED, TEST_SEED, simulated
 
     def unseen(seed: int) -> Labelled:
@@ -87,7 +86,7 @@ def _ship(net: TokenModel, config: FitConfig, fitted: Fitted, options: argparse.
     guesses = torch.softmax(scores / warmth, -1).numpy()
     least = metrics.threshold(known.labels, guesses, ACCURACY)
     path = options.out / "alerts.onnx"
-    few = tokenise(alerts(test.light_curves, np.arange(min(len(test), 2000))))
+    few = tokenise(test.light_curves.take(np.arange(min(len(test), 2000))))
     error = export_onnx(Calibrated(net, warmth), path, few, threshold=least, accuracy=ACCURACY)
     ship(
         path,

@@ -19,7 +19,6 @@ from torch.nn import functional
 from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.tokens import tokenise
 from lowlat_nodes.train.alerts.augment import AugmentConfig, augment
-from lowlat_nodes.train.alerts.selection import alerts
 from lowlat_nodes.train.yolov10.fit import Budget, learning_rate
 from lowlat_nodes.train.yolov10.muon import Muon
 
@@ -55,7 +54,7 @@ def views(
     while True:
         kinds = random.integers(0, len(members), config.batch * config.batches_together)
         rows = np.array([members[kind][random.integers(len(members[kind]))] for kind in kinds])
-        found = tokenise(augment(alerts(light_curves, rows), random, config.augment))
+        found = tokenise(augment(light_curves.take(rows), random, config.augment))
         batches = list(found.batches(config.batch))
         for number in random.permutation(len(batches)):
             chosen, tokens = batches[number]

@@ -22,23 +22,6 @@ def offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return found
 
 
-def alerts(light_curves: LightCurves, rows: NDArray[np.int64]) -> LightCurves:
-    """The alerts with some numbers, in their order; a number may come twice."""
-    lengths = np.diff(light_curves.offsets)[rows]
-    begins = offsets(lengths)
-    epochs = np.arange(begins[-1]) + np.repeat(light_curves.offsets[rows] - begins[:-1], lengths)
-    return LightCurves(
-        light_curves.alert_id[rows],
-        [light_curves.object_id[row] for row in rows],
-        begins,
-        light_curves.mjd[epochs],
-        light_curves.band[epochs],
-        light_curves.flux_njy[epochs],
-        light_curves.error_njy[epochs],
-        light_curves.detected[epochs],
-    )
-
-
 def epochs(light_curves: LightCurves, chosen: NDArray[np.bool_]) -> LightCurves:
     """The same alerts with some of their epochs, bool [m]."""
     counts = np.bincount(owners(light_curves)[chosen], minlength=len(light_curves))

@@ -16,6 +16,7 @@ from lowlat_nodes.train.quantisation.gate import SURE
 from lowlat_nodes.train.quantisation.samples import Sample
 from lowlat_nodes.train.quantisation.seeing import detections, load
 from lowlat_nodes.train.quantisation.static import Quantiser
+from lowlat_nodes.vision.boxes import intersections_over_unions
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.placement import Rows
 
@@ -73,19 +74,10 @@ def damage(expected: Sequence[Rows], found: Sequence[Rows]) -> float:
     for wanted, rows in zip(expected, found, strict=True):
         sure = wanted[wanted[:, 4] >= SURE].astype(np.float64)
         others = rows.astype(np.float64)
-        worth = _iou(sure, others) * (1.0 - np.abs(sure[:, None, 4] - others[None, :, 4]))
+        worth = intersections_over_unions(sure[:, :4], others[:, :4]) * (
+            1.0 - np.abs(sure[:, None, 4] - others[None, :, 4])
+        )
         worth[sure[:, None, 5] != others[None, :, 5]] = 0.0
         lacks.append(1.0 - worth.max(axis=1, initial=0.0))
     all_lacks = np.concatenate(lacks) if lacks else np.empty(0)
     return float(all_lacks.mean()) if all_lacks.size else 0.0
-
-
-def _iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the intersections over unions [n, m] of rows [n, 4 or more] and others [m, 4 or more]."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:4], others[None, :, 2:4])
-    common = np.prod((high - low).clip(min=0.0), axis=2)
-    areas, other_areas = (np.prod(each[:, 2:4] - each[:, :2], axis=1) for each in (boxes, others))
-    union = areas[:, None] + other_areas - common
-    iou: np.ndarray = np.divide(common, union, out=np.zeros_like(common), where=union > 0.0)
-    return iou

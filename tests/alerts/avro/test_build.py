@@ -20,7 +20,7 @@ pytest.importorskip("setuptools")
 
 def build(folder: Path, **environment: str) -> list[Path]:
     """Build the extension from a copy of its source; returns what came of it."""
-    for name in ("setup.py", "pyproject.toml", "lowlat_nodes/__init__.py", SOURCE):
+    for name in ("setup.py", "pyproject.toml", "README.md", "lowlat_nodes/__init__.py", SOURCE):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     command = [sys.executable, "setup.py", "--quiet", "build_ext", "--build-lib", "built"]

@@ -173,6 +173,15 @@ def test_types_that_are_named_again_and_again_make_no_long_program(level: tuple[
         fields(schema)
 
 
+def test_branches_with_the_same_fields_do_not_double_the_work_with_each_level() -> None:
+    inner: Any = "int"
+    for level in range(30, 0, -1):
+        branches = [inner, f"r{level + 1}"] if level < 30 else [inner]
+        inner = {"type": "record", "name": f"r{level}", "fields": [{"name": "f", "type": branches}]}
+    with pytest.raises(BadSchema, match="more than 100000 fields"):
+        fields(parse(text(inner)))
+
+
 JUNK = (
     None,
     True,

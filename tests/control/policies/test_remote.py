@@ -346,3 +346,15 @@ def test_a_request_that_does_not_fit_the_served_policy() -> None:
 def test_every_reason_is_a_word_for_a_counter() -> None:
     reasons = [kind.reason for kind in RequestError.__subclasses__()]
     assert sorted(reasons) == ["answer_refused", "late", "server_error", "server_gone"]
+
+
+def test_a_server_checks_what_its_policy_gives() -> None:
+    class Narrow(Counting):
+        def infer(self, observation: Observation) -> np.ndarray:
+            return super().infer(observation)[:, :1]
+
+    policy = Narrow()
+    responder = PolicyResponder(policy, RemoteConfig(address="x").request_form(SPEC.images))
+    request = responder._form.write_request(blank_observation(SPEC))
+    with pytest.raises(ValueError, match=r"expected float64 actions of shape \(5, 2\)"):
+        responder.respond(request)

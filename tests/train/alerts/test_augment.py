@@ -10,7 +10,7 @@ import pytest
 from lowlat_nodes.alerts.lightcurve import LightCurves
 from lowlat_nodes.alerts.passbands import WAVELENGTHS_UM
 from lowlat_nodes.train.alerts.augment import AugmentConfig, augment
-from lowlat_nodes.train.alerts.selection import alerts, epochs, owners
+from lowlat_nodes.train.alerts.selection import epochs, owners
 
 NEVER = AugmentConfig(**{item.name: 0.0 for item in dataclasses.fields(AugmentConfig)})
 ALERTS = 200
@@ -115,7 +115,7 @@ def test_noise_can_hide_detections_but_the_newest(curves: LightCurves) -> None:
 
 def test_parts_of_light_curves(curves: LightCurves) -> None:
     rows = np.array([5, 0, 5])
-    some = alerts(curves, rows)
+    some = curves.take(rows)
     assert some.object_id == ["5", "0", "5"]
     for place, row in enumerate(rows):
         np.testing.assert_array_equal(

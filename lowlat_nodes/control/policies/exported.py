@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 lowlat_nodes contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A policy in an ONNX file.
+"""A policy in an exported program: an ONNX file, or any other `Model`.
 
 Inputs are found by name: `state` float32 [B, fields * joints]; images uint8 [B, height, width, 3], or float32
 [B, 3, height, width] in 0..1; `tokens` int64 [B, 12] (`inference.tokens`); `noise` float32 [B, horizon,
-joints]; the delay and the plan to continue as in `onnx_conditions`. The output `actions` is float32 [B,
+joints]; the delay and the plan to continue as in `exported_conditions`. The output `actions` is float32 [B,
 horizon, joints]. The batch B is 1, or left open. Joint names, action period and kind stand in the metadata
 (`lowlat train policy` writes them) or in the parameters.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lowlat_nodes.control.policies.onnx_conditions import INPUTS, OnnxConditions
+from lowlat_nodes.control.policies.exported_conditions import INPUTS, ExportedConditions
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation, PolicySpec
 from lowlat_nodes.inference.model import LaunchTimes, Model, TensorSpec
 from lowlat_nodes.inference.onnx import OnnxModel
@@ -29,19 +29,19 @@ from lowlat_nodes.stream.payload import Floats
 _RESERVED = ("state", "tokens", "noise", *INPUTS)
 
 
-class OnnxPolicy:
-    """Runs an exported policy with ONNX Runtime.
+class ExportedPolicy:
+    """Runs an exported policy.
 
     Args:
-        path: The .onnx file.
+        path: The .onnx file; where `model` is given, what errors call it.
         threads: Threads of ONNX Runtime.
         seed: Seed of the noise that flow-matching and diffusion policies start from.
         noise_scale: Its standard deviation; 0 makes the policy deterministic.
-        action_period_ns: Overrides nothing: needed only where the file does not say it.
+        action_period_ns: Only where the file does not say it; a file that says another is refused.
         action_kind: `absolute` or `delta`; likewise.
         guidance: How a graph with that choice draws a chunk to the plan: `vjp` or `identity`.
         steps: In how many steps a graph with that choice makes a chunk of noise; 0: as the file says.
-        model: Runs in place of the file.
+        model: Runs in place of ONNX Runtime: a TorchScript program, a graph in segments.
 
     Attributes:
         batched: Whether `infer_batch` takes more than one observation.
@@ -93,7 +93,7 @@ class OnnxPolicy:
                 f"{period_ns!r} and {kind!r}"
             )
         self._noise_shape = (horizon, joints)
-        self._conditions = OnnxConditions(
+        self._conditions = ExportedConditions(
             path, inputs, metadata, horizon=horizon, joints=joints, guidance=guidance, steps=steps
         )
         batches = [item for name, item in inputs.items() if name != "steps"]

@@ -14,9 +14,9 @@ pytest.importorskip("onnx")
 
 from continuing_policy import SPREAD, guided, write_continuing_policy
 
+from lowlat_nodes.control.policies.exported import ExportedPolicy
+from lowlat_nodes.control.policies.exported_conditions import ExportedConditions
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
-from lowlat_nodes.control.policies.onnx import OnnxPolicy
-from lowlat_nodes.control.policies.onnx_conditions import OnnxConditions
 from lowlat_nodes.control.policies.policy import Observation, blank_observation
 from lowlat_nodes.control.prefix import soft_prefix
 from lowlat_nodes.inference.model import TensorSpec
@@ -31,7 +31,7 @@ def observation(known: int = 0, committed: int = 0, **more: Any) -> Observation:
     return Observation(np.array([0.5], np.float32), decided=decided, committed=committed, **more)
 
 
-def noise_of(policy: OnnxPolicy, request: int) -> np.ndarray:
+def noise_of(policy: ExportedPolicy, request: int) -> np.ndarray:
     """The noise of a request, float64 [H, 1], as a policy without a plan shows it."""
     free = policy.infer(observation(request=request))
     return (free - 0.5) / SPREAD
@@ -49,13 +49,13 @@ def noise_of(policy: OnnxPolicy, request: int) -> np.ndarray:
 def test_a_graph_says_what_it_accepts(
     tmp_path: Path, kind: str, delay: bool, accepts: tuple[str, ...]
 ) -> None:
-    policy = OnnxPolicy(write_continuing_policy(tmp_path / "p.onnx", kind, delay=delay))
+    policy = ExportedPolicy(write_continuing_policy(tmp_path / "p.onnx", kind, delay=delay))
     assert policy.spec.accepts == accepts
     assert policy.infer(blank_observation(policy.spec)).shape == (HORIZON, 1)
 
 
 def test_the_delay_reaches_the_graph(tmp_path: Path) -> None:
-    policy = OnnxPolicy(write_continuing_policy(tmp_path / "p.onnx", "none", delay=True), noise_scale=0.0)
+    policy = ExportedPolicy(write_continuing_policy(tmp_path / "p.onnx", "none", delay=True), noise_scale=0.0)
     assert policy.infer(observation(delay_rows=2.25)).tolist() == [[2.75]] * HORIZON
 
 
@@ -63,7 +63,7 @@ def test_the_delay_reaches_the_graph(tmp_path: Path) -> None:
 def test_committed_rows_are_those_of_the_plan_and_the_others_are_free(
     tmp_path: Path, known: int, committed: int
 ) -> None:
-    policy = OnnxPolicy(write_continuing_policy(tmp_path / "p.onnx", "prefix"))
+    policy = ExportedPolicy(write_continuing_policy(tmp_path / "p.onnx", "prefix"))
     seen = observation(known, committed, request=3)
     actions, free = policy.infer(seen), policy.infer(observation(request=3))
     fixed = min(known, committed)
@@ -74,8 +74,8 @@ def test_committed_rows_are_those_of_the_plan_and_the_others_are_free(
 
 @pytest.mark.parametrize("guidance", ["vjp", "identity"])
 def test_guidance_follows_the_paper_with_and_without_the_jacobian(tmp_path: Path, guidance: str) -> None:
-    prefix = OnnxPolicy(write_continuing_policy(tmp_path / "noise.onnx", "prefix"))
-    policy = OnnxPolicy(write_continuing_policy(tmp_path / "p.onnx", "guidance"), guidance=guidance)
+    prefix = ExportedPolicy(write_continuing_policy(tmp_path / "noise.onnx", "prefix"))
+    policy = ExportedPolicy(write_continuing_policy(tmp_path / "p.onnx", "guidance"), guidance=guidance)
     seen = observation(10, 4, request=3)
     decided = np.zeros((HORIZON, 1))
     assert seen.decided is not None
@@ -103,7 +103,7 @@ def test_the_parameter_chooses_the_guidance(tmp_path: Path) -> None:
 
 
 def test_a_batch_is_its_observations_one_by_one(tmp_path: Path) -> None:
-    policy = OnnxPolicy(write_continuing_policy(tmp_path / "p.onnx", "guidance", delay=True))
+    policy = ExportedPolicy(write_continuing_policy(tmp_path / "p.onnx", "guidance", delay=True))
     batch = [
         observation(known, known // 2, request=known, delay_rows=0.3 * known) for known in (0, 3, 7, 16, 20)
     ]
@@ -116,7 +116,7 @@ def test_a_batch_is_its_observations_one_by_one(tmp_path: Path) -> None:
 
 
 def test_a_graph_for_one_takes_no_more(tmp_path: Path) -> None:
-    policy = OnnxPolicy(write_continuing_policy(tmp_path / "p.onnx", "prefix", batch=1))
+    policy = ExportedPolicy(write_continuing_policy(tmp_path / "p.onnx", "prefix", batch=1))
     assert not policy.batched
     assert policy.infer(observation(4, 2)).shape == (HORIZON, 1)
     with pytest.raises(ValueError, match="expected one observation, got 2"):
@@ -142,7 +142,7 @@ def test_graphs_that_are_no_such_policy_are_refused(
 ) -> None:
     path = write_continuing_policy(tmp_path / "p.onnx", kind, **options)
     with pytest.raises(ConfigurationError, match=words):
-        OnnxPolicy(path)
+        ExportedPolicy(path)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +163,6 @@ def test_inputs_of_another_shape_or_type_are_refused(
     inputs = {key: TensorSpec(key, sizes, np.float32) for key, sizes in shapes.items()}
     inputs[name] = TensorSpec(name, shape, dtype)
     with pytest.raises(ConfigurationError, match=words):
-        OnnxConditions(
+        ExportedConditions(
             Path("p.onnx"), inputs, {"decided_as": "guidance"}, horizon=HORIZON, joints=1, guidance="vjp"
         )

@@ -20,7 +20,7 @@ GUIDANCES = ("vjp", "identity")
 _PLAN_INPUTS = {"prefix": ("decided", "weights"), "guidance": ("decided", "weights", "jacobian")}
 
 
-class OnnxConditions:
+class ExportedConditions:
     """The conditions of one graph.
 
     ========== =================== =========================================================================

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from lowlat_nodes import resources
+from lowlat_nodes.control.policies.exported import ExportedPolicy
 from lowlat_nodes.control.policies.load import PolicyConfig, load_policy
-from lowlat_nodes.control.policies.onnx import OnnxPolicy
 from lowlat_nodes.control.policies.policy import ImageSpec, Observation
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
@@ -55,7 +55,7 @@ def write_policy(
 def test_a_policy_says_what_it_expects(tmp_path: Path) -> None:
     kinds = onnx.TensorProto
     images = {"front": (kinds.UINT8, [1, 6, 8, 3]), "back": (kinds.FLOAT, [1, 3, 12, 16])}
-    spec = OnnxPolicy(write_policy(tmp_path / "p.onnx", images)).spec
+    spec = ExportedPolicy(write_policy(tmp_path / "p.onnx", images)).spec
     assert spec.joints == ("a", "b")
     assert spec.state_fields == ("position",)
     assert spec.images == {"front": ImageSpec(6, 8), "back": ImageSpec(12, 16)}
@@ -64,7 +64,7 @@ def test_a_policy_says_what_it_expects(tmp_path: Path) -> None:
 
 
 def test_infers_a_chunk(tmp_path: Path) -> None:
-    policy = OnnxPolicy(write_policy(tmp_path / "p.onnx"))
+    policy = ExportedPolicy(write_policy(tmp_path / "p.onnx"))
     actions = policy.infer(Observation(np.array([1.0, 2.0], np.float32)))
     assert actions.dtype == np.float64
     assert actions.tolist() == [[1.0, 2.0]] * 4
@@ -72,7 +72,7 @@ def test_infers_a_chunk(tmp_path: Path) -> None:
 
 def test_parameters_fill_in_what_the_file_does_not_say(tmp_path: Path) -> None:
     path = write_policy(tmp_path / "p.onnx", metadata={})
-    spec = OnnxPolicy(path, action_period_ns=10_000_000, action_kind="delta").spec
+    spec = ExportedPolicy(path, action_period_ns=10_000_000, action_kind="delta").spec
     assert spec.joints == ()
     assert (spec.action_period_ns, spec.delta) == (10_000_000, (True, True))
 
@@ -100,32 +100,32 @@ def test_metadata_that_does_not_fit_is_refused(
 ) -> None:
     path = write_policy(tmp_path / "p.onnx", metadata=metadata)
     with pytest.raises(ConfigurationError, match=words):
-        OnnxPolicy(path, **options)
+        ExportedPolicy(path, **options)
 
 
 def test_inputs_that_nothing_can_feed_are_refused(tmp_path: Path) -> None:
     path = write_policy(tmp_path / "p.onnx", {"lidar": (onnx.TensorProto.FLOAT, [1, 5, 5, 5])})
     with pytest.raises(ConfigurationError, match="'lidar' is neither state, tokens, noise, delay"):
-        OnnxPolicy(path)
+        ExportedPolicy(path)
 
 
 def test_a_missing_file_and_garbage_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="found nothing at"):
-        OnnxPolicy(tmp_path / "nothing.onnx")
+        ExportedPolicy(tmp_path / "nothing.onnx")
     garbage = tmp_path / "garbage.onnx"
     garbage.write_bytes(b"\x08\x07garbage")
     with pytest.raises(ConfigurationError, match="not a model that ONNX Runtime can load"):
-        OnnxPolicy(garbage)
+        ExportedPolicy(garbage)
 
 
 def test_noise_repeats_with_the_request_and_its_scale_counts() -> None:
     path = resources.path("models", "reach_flow.onnx")
-    spec = OnnxPolicy(path).spec
+    spec = ExportedPolicy(path).spec
     images = {name: np.zeros((size.height, size.width, 3), np.uint8) for name, size in spec.images.items()}
     state = np.zeros(len(spec.state_fields) * len(spec.delta), np.float32)
 
     def infer(request: int, scale: float) -> list[float]:
-        policy = OnnxPolicy(path, noise_scale=scale)
+        policy = ExportedPolicy(path, noise_scale=scale)
         return policy.infer(Observation(state, images, "touch the red light", request)).ravel().tolist()
 
     assert infer(1, 1.0) == infer(1, 1.0)
