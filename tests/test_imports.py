@@ -21,13 +21,14 @@ PACKAGE = ROOT / "lowlat_nodes"
 MAY_IMPORT = {
     "stream": set(),
     "kernels": set(),
+    "images": {"stream", "kernels"},
     "resources": {"stream"},
     "transport": {"stream", "resources"},
     "inference": {"stream", "resources", "kernels"},
     "energy": {"stream", "resources"},
     "sim": {"stream", "resources", "alerts"},  # the simulated sky speaks of passbands, classes, light curves
-    "control": {"stream", "resources", "inference", "kernels"},
-    "vision": {"stream", "resources", "inference", "kernels"},
+    "control": {"stream", "resources", "images", "inference", "kernels"},
+    "vision": {"stream", "resources", "images", "inference", "kernels"},
     "alerts": {"stream", "resources", "inference", "kernels"},
 }
 """Part of the package: the other parts that it may import."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.stream.payload import CompressedImage, Image
 
 _CELLS = 80  # along the longer side
@@ -75,10 +76,9 @@ def _novelty(former: NDArray[Any], latter: NDArray[Any]) -> int:
 
 
 def _decode_small(payload: CompressedImage) -> NDArray[np.uint8] | None:
-    import cv2
+    from lowlat_nodes.images import compressed  # with OpenCV, which the tick does without
 
     try:
-        decoded = cv2.imdecode(payload.data, cv2.IMREAD_REDUCED_COLOR_8)
-    except cv2.error:  # some kinds of bad bytes raise, the others give None
+        return compressed.decode(payload, compressed.read_head(payload), reduction=8).data
+    except BadImage:  # whoever is to see it says why
         return None
-    return None if decoded is None else np.asarray(decoded, np.uint8)

@@ -13,6 +13,7 @@ from lowlat_nodes.control.alignment import StateHistory
 from lowlat_nodes.control.contract import Contract, ObservationConfig, ObservationError
 from lowlat_nodes.control.policies.policy import Observation
 from lowlat_nodes.control.state import RobotState
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.stream.payload import CompressedImage, Floats, Image
 
 _HISTORY = 1024
@@ -116,16 +117,13 @@ class Observer:
 def _decompress(payload: CompressedImage) -> Image:
     import cv2
 
+    from lowlat_nodes.images import compressed  # with OpenCV, which the tick does without
+
     try:
-        # A camera's pixels are as it sees them, whatever EXIF says of how to hold the picture.
-        decoded = cv2.imdecode(payload.data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:  # some kinds of bad bytes raise, the others give None
-        decoded = None
-    if decoded is None:
-        raise ObservationError(
-            f"expected a JPEG or PNG file, got {len(payload.data)} bytes said to be {payload.format!r}"
-        )
-    # Of image_transport: what the colours were when OpenCV, for which they are bgr, wrote the file.
-    if "compressed rgb" not in payload.format:
-        decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
-    return Image(np.asarray(decoded, np.uint8), "rgb8")
+        image = compressed.decode(payload, compressed.read_head(payload))
+    except BadImage as error:
+        raise ObservationError(str(error)) from error
+    if image.encoding == "rgb8":
+        return image
+    code = cv2.COLOR_GRAY2RGB if image.encoding == "mono8" else cv2.COLOR_BGR2RGB
+    return Image(np.asarray(cv2.cvtColor(image.data, code), np.uint8), "rgb8")

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lowlat_nodes.images.limits import MAX_PIXELS
 from lowlat_nodes.inference.backend_settings import BackendSettings
 from lowlat_nodes.stream.config import group, section, setting
 from lowlat_nodes.vision.layouts.settings import LayoutSettings
-from lowlat_nodes.vision.limits import MAX_PIXELS
 from lowlat_nodes.vision.tracking import TrackingConfig
 
 ONLY_CAMERA = "image"

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowlat_nodes import resources
+from lowlat_nodes.images.encodings import to_rgb
 from lowlat_nodes.inference.backends import Loaded
 from lowlat_nodes.inference.calibration import Stop, never
 from lowlat_nodes.inference.segments.sharing import ALONE, Sharing
@@ -27,7 +28,6 @@ from lowlat_nodes.stream.payload import CompressedImage, Detections, Image
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.vision.config import DetectorConfig
 from lowlat_nodes.vision.drawing import draw
-from lowlat_nodes.vision.encodings import to_rgb
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.loading import load_detector
 from lowlat_nodes.vision.placement import Rows

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lowlat_nodes import resources
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.inference.backend_settings import KINDS, BackendSettings
 from lowlat_nodes.stream.config import build, flatten
 from lowlat_nodes.stream.message import Message
@@ -17,7 +18,6 @@ from lowlat_nodes.stream.payload import CompressedImage, Image
 from lowlat_nodes.stream.processor import Processor
 from lowlat_nodes.vision.config import CamerasConfig
 from lowlat_nodes.vision.detector import DETECTIONS, Detector
-from lowlat_nodes.vision.errors import BadImage
 
 _OF_A_RUNNING_NODE = frozenset(
     {"autostart", "deadline_ms", "diagnostic_updater", "qos_overrides", "use_sim_time", "zmq"}

@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.images import compressed
+from lowlat_nodes.images.encodings import ENCODINGS, encoding_of, native, to_8_bits
+from lowlat_nodes.images.limits import MAX_PIXELS
 from lowlat_nodes.inference.image_input import ImageInput
 from lowlat_nodes.kernels.errors import BadArgument
 from lowlat_nodes.kernels.letterbox import Target
@@ -18,9 +21,6 @@ from lowlat_nodes.kernels.letterbox.cpu import bits_of, place, resize, values_of
 from lowlat_nodes.kernels.letterbox.scratch import Scratch
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import CompressedImage, Image
-from lowlat_nodes.vision import compressed
-from lowlat_nodes.vision.encodings import ENCODINGS, encoding_of, native, to_8_bits
-from lowlat_nodes.vision.limits import MAX_PIXELS
 from lowlat_nodes.vision.placement import RESIZES, Placement
 
 _CANVASES = 4  # sizes of cameras that may alternate before canvases are made anew
@@ -96,7 +96,8 @@ class Preprocessor:
         if isinstance(payload, CompressedImage):
             head = compressed.read_head(payload, self._max_pixels)
             canvas = self._canvas(head.width, head.height)
-            payload = compressed.decode(payload, head, head.reduction(canvas.placement))
+            at = canvas.placement
+            payload = compressed.decode(payload, head, head.reduction(at.scaled_width, at.scaled_height))
             encoding = ENCODINGS[payload.encoding]
         else:
             encoding = encoding_of(payload, self._max_pixels)

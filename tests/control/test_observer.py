@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
 
+from lowlat_nodes.control.change import ChangeDetector
 from lowlat_nodes.control.contract import CommandConfig, Contract, ObservationConfig, ObservationError
 from lowlat_nodes.control.observer import NoObservation, Observer
 from lowlat_nodes.control.policies.policy import ImageSpec, PolicySpec
@@ -120,6 +123,23 @@ def test_a_bad_image_is_refused_and_the_former_one_stays(
     assert image_ns == 100
     observer.see("front", Image(GREY, "rgb8"), 300)
     assert observer.refusals == {}
+
+
+def claims(width: int, height: int) -> CompressedImage:
+    """Return a small file whose head says that it is a huge image."""
+    data = png(GREY).data.copy()
+    head = np.frombuffer(struct.pack(">II", width, height), np.uint8)
+    data[16:24] = head  # of the chunk IHDR
+    return CompressedImage(data, "png")
+
+
+def test_a_small_file_that_claims_to_be_huge_is_refused_before_it_is_decoded(
+    observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(ObservationError, match="expected at most 50000000 px, got 30000x30000"):
+        observer.see("back", claims(30_000, 30_000), 100)
+    assert not ChangeDetector(10.0).see(claims(30_000, 30_000))
 
 
 def test_the_delay_counts_from_the_oldest_image(observer: Observer) -> None:

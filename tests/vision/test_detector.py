@@ -16,6 +16,7 @@ pytest.importorskip("onnx")
 
 from spot_detector import NAMES, spots, write_spot_detector
 
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.stream.config import build
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
@@ -23,7 +24,6 @@ from lowlat_nodes.stream.payload import CompressedImage, Detections, Image
 from lowlat_nodes.stream.trace import Trace
 from lowlat_nodes.vision.config import DetectorConfig
 from lowlat_nodes.vision.detector import Detector
-from lowlat_nodes.vision.errors import BadImage
 
 ONE_WAY = {"backend.kind": "onnxruntime", "backend.threads": 1, "backend.spinning": "never"}
 

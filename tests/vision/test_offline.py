@@ -14,13 +14,13 @@ pytest.importorskip("onnx")
 
 from spot_detector import spots
 
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.inference.backend_settings import BackendSettings
 from lowlat_nodes.resources import ResourceError, cache_folder
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Image, Text
 from lowlat_nodes.stream.trace import Trace
-from lowlat_nodes.vision.errors import BadImage
 from lowlat_nodes.vision.offline import OfflineDetector, make_detector, untimed
 
 PIXELS = spots(64, 64, red=(20, 30), green=(40, 50))

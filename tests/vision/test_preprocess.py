@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from lowlat_nodes.images.encodings import ENCODINGS, to_rgb
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.inference.image_input import ImageInput
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import CompressedImage, Image
 from lowlat_nodes.transport import cdr
-from lowlat_nodes.vision.encodings import ENCODINGS, to_rgb
-from lowlat_nodes.vision.errors import BadImage
 from lowlat_nodes.vision.placement import Placement
 from lowlat_nodes.vision.preprocess import Preprocessor
 

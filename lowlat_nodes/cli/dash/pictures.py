@@ -11,11 +11,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from lowlat_nodes.images import compressed
+from lowlat_nodes.images.encodings import encoding_of, native, to_rgb
+from lowlat_nodes.images.jpeg import to_jpeg
 from lowlat_nodes.nodes.watch.seen import Frame
 from lowlat_nodes.stream.payload import CompressedImage, Image
-from lowlat_nodes.vision import compressed
-from lowlat_nodes.vision.encodings import encoding_of, native, to_rgb
-from lowlat_nodes.vision.jpeg import to_jpeg
 
 WIDEST = 640
 _QUALITY = 80

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from lowlat_nodes.images.compressed import decode as decode_image
+from lowlat_nodes.images.compressed import read_head
+from lowlat_nodes.images.jpeg import to_jpeg
 from lowlat_nodes.nodes.bridge.config import Route
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.message import Message
@@ -34,9 +37,6 @@ from lowlat_nodes.transport.cdr.wire import Reader
 from lowlat_nodes.transport.records import as_text
 from lowlat_nodes.transport.ros import message_type
 from lowlat_nodes.transport.structures import Structures, TypeMismatch
-from lowlat_nodes.vision.compressed import decode as decode_image
-from lowlat_nodes.vision.compressed import read_head
-from lowlat_nodes.vision.jpeg import to_jpeg
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"

@@ -12,6 +12,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.nodes.bridge.config import Named
 from lowlat_nodes.nodes.bridge.forms import Inward, Unbridgeable, type_problem
 from lowlat_nodes.nodes.bridge.lane import MS, Lane
@@ -25,7 +26,6 @@ from lowlat_nodes.transport import cdr
 from lowlat_nodes.transport.ros import message_type
 from lowlat_nodes.transport.ros.serialised import publish
 from lowlat_nodes.transport.ros.topics import profile
-from lowlat_nodes.vision.errors import BadImage
 
 _LATCHED_DEPTH = 10  # at least, of messages for those who come later
 

@@ -11,6 +11,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.nodes.bag.qos import compatible, offered, to_publish, to_record
 from lowlat_nodes.nodes.bridge.bridged import BridgedPublishers
 from lowlat_nodes.nodes.bridge.config import Named
@@ -26,7 +27,6 @@ from lowlat_nodes.transport.ros.serialised import SerialisedReader
 from lowlat_nodes.transport.ros.waiting import NO_EVENTS, OutsideExecutor, SubscriptionThread
 from lowlat_nodes.transport.zenoh.publisher import ZenohPublisher
 from lowlat_nodes.transport.zmq.publisher import Publisher
-from lowlat_nodes.vision.errors import BadImage
 
 _LOOK_S = 1.0
 _PUBLISHERS = 1000  # whose numbers are kept in mind

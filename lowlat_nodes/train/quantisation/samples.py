@@ -12,12 +12,12 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.images import compressed
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.sim.shapes import NAMES, ShapeSamples, ShapesConfig
 from lowlat_nodes.sim.shapes.photographs import photographs
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.stream.payload import CompressedImage, Image
-from lowlat_nodes.vision import compressed
-from lowlat_nodes.vision.errors import BadImage
 
 T = TypeVar("T")
 

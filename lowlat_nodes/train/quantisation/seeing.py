@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.inference.model import Model
 from lowlat_nodes.inference.onnx import OnnxModel, read_signature
 from lowlat_nodes.inference.openvino import OpenVinoModel
 from lowlat_nodes.stream.errors import ConfigurationError
 from lowlat_nodes.train.quantisation.samples import Sample
-from lowlat_nodes.vision.errors import BadImage
 from lowlat_nodes.vision.layouts.layout import Layout
 from lowlat_nodes.vision.layouts.recognise import recognise
 from lowlat_nodes.vision.layouts.settings import LayoutSettings

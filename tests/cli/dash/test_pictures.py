@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lowlat_nodes.cli.dash.pictures import WIDEST, Pictures, picture, size
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.nodes.watch.seen import Frame
 from lowlat_nodes.stream.payload import CompressedImage, Image
-from lowlat_nodes.vision.errors import BadImage
 
 RED = (200, 30, 40)
 

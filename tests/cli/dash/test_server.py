@@ -23,8 +23,8 @@ from lowlat_nodes.cli.dash import server as serving
 from lowlat_nodes.cli.dash.assets import read_assets
 from lowlat_nodes.cli.dash.feed import Feed
 from lowlat_nodes.cli.dash.server import DashServer
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.stream.errors import ConfigurationError
-from lowlat_nodes.vision.errors import BadImage
 
 PATIENCE_S = 60.0
 TOKEN = "a-token-of-24-characters"

@@ -16,10 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lowlat_nodes.images.errors import BadImage
+from lowlat_nodes.images.limits import MAX_PIXELS, check_size
 from lowlat_nodes.stream.payload import CompressedImage, Image
-from lowlat_nodes.vision.errors import BadImage
-from lowlat_nodes.vision.limits import MAX_PIXELS, check_size
-from lowlat_nodes.vision.placement import Placement
 
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
@@ -77,14 +76,11 @@ class Head:
     height: int
     encoding: str
 
-    def reduction(self, placement: Placement) -> int:
-        """Return how much smaller, 1, 2, 4 or 8 times, it may be decoded and still fill its placement."""
+    def reduction(self, width: int, height: int) -> int:
+        """Return how much smaller, 1, 2, 4 or 8 times, it may be decoded and still fill so many px."""
         if self.kind == "jpeg":  # a PNG file is decoded in full anyway
             for reduction in _REDUCTIONS:
-                if (
-                    placement.scaled_width * reduction <= self.width
-                    and placement.scaled_height * reduction <= self.height
-                ):
+                if width * reduction <= self.width and height * reduction <= self.height:
                     return reduction
         return 1
 

@@ -9,9 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lowlat_nodes.images.encodings import encoding_of, native, to_8_bits
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.stream.payload import CompressedImage, Image
-from lowlat_nodes.vision.encodings import encoding_of, native, to_8_bits
-from lowlat_nodes.vision.errors import BadImage
 
 _MAX_SIDE = 65_500  # px, of libjpeg
 

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lowlat_nodes.images import compressed
+from lowlat_nodes.images.errors import BadImage
+from lowlat_nodes.images.limits import MAX_PIXELS, check_size
 from lowlat_nodes.kernels.letterbox import encodings as letterbox
 from lowlat_nodes.kernels.letterbox.conversions import CODES
 from lowlat_nodes.stream.payload import CompressedImage, Image
-from lowlat_nodes.vision import compressed
-from lowlat_nodes.vision.errors import BadImage
-from lowlat_nodes.vision.limits import MAX_PIXELS, check_size
 
 _TO_8_BITS = 255 / 65535
 

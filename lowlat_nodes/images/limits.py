@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from lowlat_nodes.vision.errors import BadImage
+from lowlat_nodes.images.errors import BadImage
 
 MAX_PIXELS = 50_000_000
 """The most pixels of an image unless told otherwise: 8000 x 6000 and some."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lowlat_nodes.images.compressed import decode, read_head
+from lowlat_nodes.images.encodings import to_rgb
+from lowlat_nodes.images.errors import BadImage
+from lowlat_nodes.images.jpeg import to_jpeg
 from lowlat_nodes.stream.payload import Image
-from lowlat_nodes.vision.compressed import decode, read_head
-from lowlat_nodes.vision.encodings import to_rgb
-from lowlat_nodes.vision.errors import BadImage
-from lowlat_nodes.vision.jpeg import to_jpeg
 
 
 def smooth(channels: int, dtype: str = "u1") -> np.ndarray:

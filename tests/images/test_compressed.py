@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lowlat_nodes.images.compressed import decode, read_head
+from lowlat_nodes.images.encodings import to_rgb
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.inference.image_input import ImageInput
 from lowlat_nodes.stream.payload import CompressedImage, Image
-from lowlat_nodes.vision.compressed import decode, read_head
-from lowlat_nodes.vision.encodings import to_rgb
-from lowlat_nodes.vision.errors import BadImage
 from lowlat_nodes.vision.placement import Placement
 from lowlat_nodes.vision.preprocess import Preprocessor
 
@@ -309,8 +309,9 @@ def test_as_little_is_decoded_as_the_network_needs(
 ) -> None:
     pixels = np.zeros((size[1], size[0]), np.uint8)
     placement = getattr(Placement, resize)(*size, target, target)
-    assert read_head(write(pixels, "jpeg")).reduction(placement) == reduction
-    assert read_head(write(pixels, "png")).reduction(placement) == 1
+    wanted = placement.scaled_width, placement.scaled_height
+    assert read_head(write(pixels, "jpeg")).reduction(*wanted) == reduction
+    assert read_head(write(pixels, "png")).reduction(*wanted) == 1
 
 
 @pytest.mark.parametrize("reduction", [2, 4, 8])

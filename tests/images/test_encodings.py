@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lowlat_nodes.images.encodings import ENCODINGS, encoding_of, to_rgb
+from lowlat_nodes.images.errors import BadImage
 from lowlat_nodes.stream.payload import Image
 from lowlat_nodes.transport.cdr.messages import PIXELS
-from lowlat_nodes.vision.encodings import ENCODINGS, encoding_of, to_rgb
-from lowlat_nodes.vision.errors import BadImage
 
 RED, GREEN, BLUE = (200, 30, 60), (20, 180, 40), (10, 50, 220)
 MOSAICS = ("rggb", "bggr", "gbrg", "grbg")
