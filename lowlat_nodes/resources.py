@@ -76,9 +76,9 @@ def model(name: str) -> Path:
         if not known:
             raise
         close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else "."
         raise ResourceError(
-            f"no model {name!r} comes with {PACKAGE}; {hint}These do: {', '.join(known)}. Give your own as a "
+            f"no model {name!r} comes with {PACKAGE}{hint} These do: {', '.join(known)}. Give your own as a "
             f"path with a suffix, such as ./{name}.onnx"
         ) from None
 

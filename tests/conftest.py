@@ -131,6 +131,13 @@ def _own_environment() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _own_scheduler() -> Iterator[None]:
+    """See to it that the tests' process stays with the normal scheduler: what it starts inherits another."""
+    yield
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER, "the test asked for real-time priority in this process"
+
+
+@pytest.fixture(autouse=True)
 def _ros_environment(request: pytest.FixtureRequest) -> None:
     """Give every test marked `ros` a domain of its own, whether it asks for the number or not."""
     if request.node.get_closest_marker("ros"):

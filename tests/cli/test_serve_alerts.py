@@ -326,7 +326,10 @@ def test_a_parameter_file_of_the_node_is_one(model: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["-p", "source.kind:=ros"], "source.kind: ros needs the node; without ROS: zmq, kafka or files"),
+        (
+            ["-p", "source.kind:=ros"],
+            "source.kind: ros needs the node; without ROS: zmq, work, kafka or files",
+        ),
         (["-p", "source.kind:=kfka"], "did you mean 'kafka'?"),
         (["-p", "treshold:=0.5"], "did you mean 'threshold'"),
         (["-p", "model:=/no/such.onnx"], "/no/such.onnx"),

@@ -51,7 +51,7 @@ class Case:
 
 
 CASES = {
-    "sim_arm_node": Case("SimArmNode"),
+    "sim_arm_node": Case("SimArmNode", more={"priority": 0}),  # its threads are those of the test runner
     "shapes_camera_node": Case("ShapesCameraNode", more={"backgrounds": "drawn"}),
     "energy_node": Case(
         "EnergyNode", more={"meters.battery": "battery"}, renamed={"battery": "meters.battery"}

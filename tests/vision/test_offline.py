@@ -100,7 +100,7 @@ def test_parameters_of_a_running_node_are_left_out_and_a_typo_is_refused(made: A
     made(deadline_ms=500.0, autostart=True, zmq__endpoint="tcp://127.0.0.1:5557", camera__a__topic="image")
     with pytest.raises(ConfigurationError, match="did you mean 'threshold'"):
         make_detector({"treshold": 0.5})
-    with pytest.raises(ResourceError, match=r"models/nowhere\.onnx"):
+    with pytest.raises(ResourceError, match=r"no model 'nowhere' comes with lowlat_nodes\. These do"):
         make_detector({"model": "nowhere"})
 
 
