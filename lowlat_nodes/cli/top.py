@@ -19,7 +19,7 @@ from lowlat_nodes.cli.processes import Processes, plain, report
 from lowlat_nodes.cli.reports import Report, Reports
 from lowlat_nodes.cli.top_energy import HostBoard
 from lowlat_nodes.cli.top_table import Line, summary, table
-from lowlat_nodes.cli.zmq_arguments import add_client_keys, client_keys
+from lowlat_nodes.cli.zmq_arguments import add_watched, client_keys
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.errors import MissingExtra
@@ -268,10 +268,5 @@ def _parser() -> argparse.ArgumentParser:
         "--wait", type=positive, default=10.0, metavar="S", help="how long --once waits for nodes"
     )
     parser.add_argument("--json", action="store_true", help="print JSON objects, one per line")
-    parser.add_argument("--topic", default="/diagnostics", help="where the nodes report")
-    parser.add_argument(
-        "--zmq", action="append", default=[], metavar="ENDPOINT",
-        help="where a process publishes over ZeroMQ, with ROS or without; may be given several times",
-    )  # fmt: skip
-    add_client_keys(parser)
+    add_watched(parser)
     return parser

@@ -38,6 +38,16 @@ def add_client_keys(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -
     )  # fmt: skip
 
 
+def add_watched(parser: argparse.ArgumentParser) -> None:
+    """Add the options of who watches nodes: where they report, and processes that beat over ZeroMQ."""
+    parser.add_argument("--topic", default="/diagnostics", help="where the nodes report")
+    parser.add_argument(
+        "--zmq", action="append", default=[], metavar="ENDPOINT",
+        help="where a process publishes over ZeroMQ, with ROS or without; may be given several times",
+    )  # fmt: skip
+    add_client_keys(parser)
+
+
 def add_server_keys(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """Add the options of who publishes with keys."""
     _add_key(parser, "where other machines may listen")

@@ -22,7 +22,7 @@ from lowlat_nodes.cli.dash.server import DashServer
 from lowlat_nodes.cli.dash.view import View
 from lowlat_nodes.cli.processes import Processes
 from lowlat_nodes.cli.reports import Reports
-from lowlat_nodes.cli.zmq_arguments import add_client_keys, client_keys
+from lowlat_nodes.cli.zmq_arguments import add_watched, client_keys
 from lowlat_nodes.nodes.stop import StopRequest, stop_on_signals
 from lowlat_nodes.stream.clock import SteadyClock
 from lowlat_nodes.stream.errors import MissingExtra
@@ -124,12 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--page", type=Path, default=FOLDER, metavar="FOLDER", help="a page of your own in place of ours"
     )
-    parser.add_argument("--topic", default="/diagnostics", help="where the nodes report")
-    parser.add_argument(
-        "--zmq", action="append", default=[], metavar="ENDPOINT",
-        help="where a process publishes over ZeroMQ, with ROS or without; may be given several times",
-    )  # fmt: skip
-    add_client_keys(parser)
+    add_watched(parser)
     return parser
 
 

@@ -4,21 +4,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
+from lowlat_nodes.cli.demo.kept import Kept
 from lowlat_nodes.cli.demo.ways import COMPARED, NAMES
 from lowlat_nodes.stream.errors import ConfigurationError
 
-FILE = "settings.json"
 LEAST_TARGETS = 8
 
 
 @dataclass(frozen=True)
-class DemoSettings:
+class DemoSettings(Kept):
     """The settings of a comparison; every strategy gets the same.
 
     Attributes:
@@ -57,26 +55,3 @@ class DemoSettings:
             raise ConfigurationError(f"expected a seed of at least 0, got {self.seed}")
         if not 0.0 <= self.inference_delay_ms <= 2000.0:
             raise ConfigurationError(f"expected a delay of 0 to 2000 ms, got {self.inference_delay_ms}")
-
-    def save(self, folder: Path) -> None:
-        """Write them into the folder of a run."""
-        (folder / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> DemoSettings:
-        """Read them from the folder of a run.
-
-        Raises:
-            ConfigurationError: If there are none, or they are not these settings.
-        """
-        path = folder / FILE
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"expected the folder of a demo run with {FILE}, got {folder}: {error}"
-            ) from error
-        names = {item.name for item in fields(cls)}
-        if not isinstance(values, dict) or set(values) != names or not isinstance(values["strategies"], list):
-            raise ConfigurationError(f"{path}: expected exactly the settings {', '.join(sorted(names))}")
-        return cls(**{**values, "strategies": tuple(values["strategies"])})

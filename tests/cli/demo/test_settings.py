@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from lowlat_nodes.cli.demo.settings import FILE, DemoSettings
+from lowlat_nodes.cli.demo.kept import FILE
+from lowlat_nodes.cli.demo.settings import DemoSettings
 from lowlat_nodes.stream.errors import ConfigurationError
 
 

@@ -72,31 +72,6 @@ class Listener:
 
 
 @pytest.fixture
-def node() -> Iterator[Any]:
-    from lowlat_nodes.nodes.bag.node import bag_node
-
-    with bag_node("player") as made:
-        yield made
-
-
-@pytest.fixture
-def outside() -> Iterator[Any]:
-    from lowlat_nodes.nodes.bag.node import bag_node
-
-    with bag_node("outside") as made:
-        yield made
-
-
-@pytest.fixture
-def stop() -> Iterator[Any]:
-    from lowlat_nodes.nodes.stop import StopRequest
-
-    request = StopRequest()
-    yield request
-    request.close()
-
-
-@pytest.fixture
 def string() -> Any:
     from std_msgs.msg import String
 

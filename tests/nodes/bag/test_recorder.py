@@ -31,31 +31,6 @@ def wait_for(condition: Callable[[], Any]) -> None:
 
 
 @pytest.fixture
-def node() -> Iterator[Any]:
-    from lowlat_nodes.nodes.bag.node import bag_node
-
-    with bag_node("recorder") as made:
-        yield made
-
-
-@pytest.fixture
-def outside() -> Iterator[Any]:
-    from lowlat_nodes.nodes.bag.node import bag_node
-
-    with bag_node("outside") as made:
-        yield made
-
-
-@pytest.fixture
-def stop() -> Iterator[Any]:
-    from lowlat_nodes.nodes.stop import StopRequest
-
-    request = StopRequest()
-    yield request
-    request.close()
-
-
-@pytest.fixture
 def publisher(outside: Any) -> Any:
     from std_msgs.msg import String
 
