@@ -128,7 +128,7 @@ def test_a_client_that_wants_too_many_steps_gets_fewer_and_is_then_refused(tmp_p
     from lowlat_nodes.train.steps import write_program
 
     path = tmp_path / "table.pt"
-    write_program(loading.load_policy(resources.model("table_vlash")), path)
+    write_program(loading.load_networks(resources.model("table_vlash")), path)
     options = ("-p", "policy.kind:=torch", "-p", f"policy.model:={path}", "-p", "energy.guard.most:=7.0")
     near = load_policy(build(PolicyConfig, {"kind": "torch", "model": str(path), "steps": 7}))
     with serving(*LOCAL, *options) as served, remote(served.address, steps=100) as far:

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lowlat_nodes.energy import tally_reader
 from lowlat_nodes.energy.figures import MAX_NODES
 from lowlat_nodes.energy.tally import PAGE_BYTES, Tally
 from lowlat_nodes.energy.tally_reader import Counts, TallyReader
@@ -266,23 +267,25 @@ def test_names_of_buckets_that_are_known_are_not_read_again(tmp_path: Path) -> N
     reader.close()
 
 
-def test_more_nodes_than_there_may_be(tmp_path: Path) -> None:
-    tallies = [Tally(f"/node{index}", folder=tmp_path) for index in range(MAX_NODES + 2)]
-    reader = TallyReader(tmp_path)
-    reader.scan()
-    first = {page.node for page in reader.read()}
-    assert len(first) == MAX_NODES
-    assert reader.counts.snapshot() == {f"more than {MAX_NODES} pages": 2}
-    for tally in tallies:
-        if tally is not tallies[0] and f"/node{tallies.index(tally)}" in first:
-            tally.close()
-    reader.read()
-    reader.scan()
-    left = {page.node for page in reader.read()}
-    assert len(left) >= 2  # those that found no room have it now
-    for tally in tallies:
-        tally.close()
-    reader.close()
+def test_more_nodes_than_there_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally_reader, "MAX_NODES", 20)  # each takes descriptors here, which are few for users
+    with contextlib.ExitStack() as stack:
+        tallies = [Tally(f"/node{index}", folder=tmp_path) for index in range(22)]
+        for tally in tallies:
+            stack.callback(tally.close)
+        reader = TallyReader(tmp_path)
+        stack.callback(reader.close)
+        reader.scan()
+        first = {page.node for page in reader.read()}
+        assert len(first) == 20
+        assert reader.counts.snapshot() == {f"more than {MAX_NODES} pages": 2}
+        for number, tally in enumerate(tallies):
+            if number and f"/node{number}" in first:
+                tally.close()
+        reader.read()
+        reader.scan()
+        left = {page.node for page in reader.read()}
+        assert len(left) >= 2  # those that found no room have it now
 
 
 def test_what_a_node_left_that_died_at_its_start_is_removed(tmp_path: Path) -> None:
