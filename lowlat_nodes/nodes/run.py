@@ -72,6 +72,9 @@ def _serve(node: LifecycleHost[Any], stop: StopRequest) -> int:
     finally:
         node.destroy_node()
         executor.shutdown()
+        # What is left of the node holds its participant, whose shared memory Kilted's Fast DDS leaves behind then.
+        gc.unfreeze()
+        gc.collect()
     return EXIT_FATAL if node.fatal else 0
 
 
