@@ -72,7 +72,7 @@ def _serve(node: LifecycleHost[Any], stop: StopRequest) -> int:
     finally:
         node.destroy_node()
         executor.shutdown()
-        # What is left of the node holds its participant, whose shared memory Kilted's Fast DDS leaves behind then.
+        # The rest of the node holds its participant, whose shared memory Fast DDS leaves behind on Kilted.
         gc.unfreeze()
         gc.collect()
     return EXIT_FATAL if node.fatal else 0

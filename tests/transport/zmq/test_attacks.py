@@ -22,7 +22,7 @@ from lowlat_nodes.stream.counters import Counters
 from lowlat_nodes.stream.message import Message
 from lowlat_nodes.stream.payload import Packet, Text
 from lowlat_nodes.stream.requester import ServerGone
-from lowlat_nodes.transport.zmq import server_link
+from lowlat_nodes.transport.zmq import options
 from lowlat_nodes.transport.zmq.curve import ClientKeys, ServerKeys, load_server_keys, new_pair, secure_server
 from lowlat_nodes.transport.zmq.dealer import Dealer
 from lowlat_nodes.transport.zmq.gate import MAX_CONNECTIONS
@@ -282,8 +282,8 @@ def test_a_flood_of_refusals_is_a_few_lines(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_a_client_that_is_refused_for_long_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_link, "_RECONNECT_MS", 1)
-    monkeypatch.setattr(server_link, "_RECONNECT_MAX_MS", 1)
+    monkeypatch.setattr(options, "_RECONNECT_MS", 1)
+    monkeypatch.setattr(options, "_RECONNECT_MAX_MS", 1)
     server, friend = new_pair(), new_pair()
     counts = Counters()
     with routing(ServerKeys(server, frozenset({friend.public})), counts) as router:
