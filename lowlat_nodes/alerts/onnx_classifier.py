@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from lowlat_nodes.inference.backend_settings import ONE_THREAD, BackendSettings
 from lowlat_nodes.inference.segments.sharing import ALONE, Sharing
 
 
-class OnnxClassifier:
+class OnnxClassifier(ABC):
     """A model in an ONNX file whose output is `probabilities`; used by one thread.
 
     A kind of model is a subclass, which says what its files are and makes inputs of light curves.
@@ -72,9 +73,9 @@ class OnnxClassifier:
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
 
     @classmethod
+    @abstractmethod
     def example(cls) -> Mapping[str, NDArray[np.float32]]:
         """Return the inputs of a batch as it often comes, to choose what runs the model by."""
-        raise NotImplementedError
 
     def probabilities(self, feed: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """Run the model."""
